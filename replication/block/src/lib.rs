@@ -1,0 +1,1 @@
+//! Block files and the engines that do I/O on them.

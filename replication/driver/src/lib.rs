@@ -1,0 +1,1 @@
+//! The shell that runs volume plans on block files.

@@ -1,0 +1,1 @@
+//! Admin API: versioned types, OpenAPI, and a client over the Unix socket.

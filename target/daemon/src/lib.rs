@@ -1,0 +1,1 @@
+//! The daemon: the one crate that knows everybody.

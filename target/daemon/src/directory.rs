@@ -1,0 +1,336 @@
+//! All sessions of the daemon by who they are: reinstatement, limits, listing, and messages to a
+//! session from other threads. Knows no protocol beyond the names that identify a session.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What tells two sessions apart (RFC 7143 §4.4.2: the I_T nexus plus the target).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Normalised iSCSI name of the initiator.
+    pub initiator: String,
+    /// The initiator's part of the session identifier (RFC 7143 §11.12.5).
+    pub isid: [u8; 6],
+    /// Normalised name of the target; `None` for a discovery session.
+    pub target: Option<String>,
+}
+
+/// What other threads may ask of a session.
+#[derive(Debug)]
+pub enum SessionMessage {
+    /// End now, without ceremony: the initiator has come back with a new session, or an operator
+    /// wants it gone. The session's end is what the sender waits for.
+    Terminate(&'static str),
+    /// The daemon stops: ask the initiator to log out, finish what is running.
+    Shutdown,
+    /// A task management function of another session concerns this one's tasks too.
+    AbortTasks {
+        /// Tasks of this logical unit, by volume name, or of all of them.
+        volume: Option<Arc<str>>,
+        /// Answered when no task that was there at the time has I/O running any more.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Counters of one session, written by its reactor alone.
+#[derive(Debug, Default)]
+pub struct SessionCounters {
+    /// SCSI commands answered.
+    pub commands: AtomicU64,
+    /// Bytes read by the initiator.
+    pub read_bytes: AtomicU64,
+    /// Bytes written by the initiator.
+    pub written_bytes: AtomicU64,
+}
+
+impl SessionCounters {
+    /// Counts one command. Only the session's own thread calls this, so plain loads and stores do
+    /// and no bus lock is paid.
+    pub fn count(&self, read: u64, written: u64) {
+        let bump = |counter: &AtomicU64, by: u64| {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        };
+        bump(&self.commands, 1);
+        bump(&self.read_bytes, read);
+        bump(&self.written_bytes, written);
+    }
+}
+
+/// What a listing tells of a session.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// Number of this session since the daemon started.
+    pub id: u64,
+    /// Who and with whom.
+    pub key: SessionKey,
+    /// Target session identifying handle, never 0 (RFC 7143 §11.12.6).
+    pub tsih: u16,
+    /// The connection's other end.
+    pub peer: SocketAddr,
+    /// When it logged in.
+    pub since: SystemTime,
+    /// CRC32C on headers, on data.
+    pub digests: (bool, bool),
+    /// Which reactor serves it.
+    pub reactor: usize,
+    /// Live counters.
+    pub counters: Arc<SessionCounters>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    info: SessionInfo,
+    cid: u16,
+    messages: mpsc::UnboundedSender<SessionMessage>,
+    ended: watch::Receiver<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_id: HashMap<u64, Entry>,
+    by_key: HashMap<SessionKey, u64>,
+    next_id: u64,
+    next_tsih: u16,
+}
+
+/// Why a session was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The initiator named a session (TSIH) that isn't there.
+    DoesNotExist,
+    /// The session that is to be replaced doesn't end: its I/O is stuck.
+    Busy,
+    /// The daemon has as many sessions as it may.
+    TooMany,
+    /// A further connection for a session that may only have one.
+    CannotAdd,
+}
+
+/// The directory. Locked at login, logout and listing, never per command.
+#[derive(Debug)]
+pub struct Directory {
+    inner: Mutex<Inner>,
+    limit: usize,
+}
+
+/// A registered session; dropping it takes it off the directory and tells whoever waits.
+#[derive(Debug)]
+pub struct Registration {
+    directory: Arc<Directory>,
+    /// As in the listing.
+    pub info: SessionInfo,
+    /// What others ask of this session.
+    pub messages: mpsc::UnboundedReceiver<SessionMessage>,
+    /// This registration replaces a connection of the same session rather than beginning a new one.
+    pub continues: bool,
+    _ended: watch::Sender<bool>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut inner = self.directory.inner.lock();
+        inner.by_id.remove(&self.info.id);
+        if inner.by_key.get(&self.info.key) == Some(&self.info.id) {
+            inner.by_key.remove(&self.info.key);
+        }
+        // Dropping the watch's sender after this tells waiters.
+    }
+}
+
+/// A login that has passed authentication and asks to become a session.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Who and with whom.
+    pub key: SessionKey,
+    /// The TSIH of the login request: 0 for a new session.
+    pub tsih: u16,
+    /// The connection's number within the session (RFC 7143 §11.12.7).
+    pub cid: u16,
+    /// The connection's other end.
+    pub peer: SocketAddr,
+    /// Which reactor serves it.
+    pub reactor: usize,
+    /// Digests are not yet known at this point of a login; the listing gets them later.
+    pub counters: Arc<SessionCounters>,
+}
+
+impl Directory {
+    /// An empty directory for at most `limit` sessions.
+    #[must_use]
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::default(), limit })
+    }
+
+    /// Registers a session, after ending the one that it replaces (RFC 7143 §6.3.5 session
+    /// reinstatement; §6.3.4 connection reinstatement).
+    ///
+    /// # Errors
+    /// See [`Refusal`]. The old session is given `patience` to end.
+    pub async fn admit(
+        self: &Arc<Self>,
+        candidate: Candidate,
+        patience: Duration,
+    ) -> Result<Registration, Refusal> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut continues = false;
+        loop {
+            let mut ended = {
+                let mut inner = self.inner.lock();
+                let old = inner.by_key.get(&candidate.key).and_then(|id| inner.by_id.get(id));
+                let Some(old) = old else {
+                    if candidate.tsih != 0 && !continues {
+                        return Err(Refusal::DoesNotExist);
+                    }
+                    return self.register(&mut inner, candidate, continues);
+                };
+                if candidate.tsih != 0 && !continues {
+                    if candidate.tsih != old.info.tsih {
+                        return Err(Refusal::DoesNotExist);
+                    }
+                    if candidate.cid != old.cid {
+                        return Err(Refusal::CannotAdd);
+                    }
+                    continues = true;
+                }
+                // A session that has already ended has nobody to tell; its end is awaited all the same.
+                let _ = old.messages.send(SessionMessage::Terminate("replaced by a new login"));
+                old.ended.clone()
+            };
+            // `changed` fails when the sender is gone: that is the end we wait for.
+            if tokio::time::timeout_at(deadline, ended.changed()).await.is_err() {
+                return Err(Refusal::Busy);
+            }
+        }
+    }
+
+    fn register(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        candidate: Candidate,
+        continues: bool,
+    ) -> Result<Registration, Refusal> {
+        if inner.by_id.len() >= self.limit {
+            return Err(Refusal::TooMany);
+        }
+        let tsih = if continues { candidate.tsih } else { free_tsih(inner) };
+        inner.next_id += 1;
+        let info = SessionInfo {
+            id: inner.next_id,
+            key: candidate.key,
+            tsih,
+            peer: candidate.peer,
+            since: SystemTime::now(),
+            digests: (false, false),
+            reactor: candidate.reactor,
+            counters: candidate.counters,
+        };
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (ended_sender, ended) = watch::channel(false);
+        let entry = Entry { info: info.clone(), cid: candidate.cid, messages: sender, ended };
+        inner.by_key.insert(info.key.clone(), info.id);
+        inner.by_id.insert(info.id, entry);
+        Ok(Registration {
+            directory: Arc::clone(self),
+            info,
+            messages,
+            continues,
+            _ended: ended_sender,
+        })
+    }
+
+    /// Tells the listing what the login negotiated.
+    pub fn set_digests(&self, id: u64, header: bool, data: bool) {
+        if let Some(entry) = self.inner.lock().by_id.get_mut(&id) {
+            entry.info.digests = (header, data);
+        }
+    }
+
+    /// All sessions, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<SessionInfo> {
+        let inner = self.inner.lock();
+        let mut all: Vec<_> = inner.by_id.values().map(|entry| entry.info.clone()).collect();
+        all.sort_by_key(|info| info.id);
+        all
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.lock().by_id.len()
+    }
+
+    /// Whether there is no session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends a session; false if there is none of that number.
+    pub fn terminate(&self, id: u64, why: &'static str) -> bool {
+        self.inner
+            .lock()
+            .by_id
+            .get(&id)
+            .is_some_and(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok())
+    }
+
+    /// Ends the sessions for which `which` holds, and says how many those were.
+    pub fn terminate_where(
+        &self,
+        why: &'static str,
+        which: impl Fn(&SessionInfo) -> bool,
+    ) -> usize {
+        let inner = self.inner.lock();
+        let chosen = inner.by_id.values().filter(|entry| which(&entry.info));
+        chosen.filter(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok()).count()
+    }
+
+    /// Asks every session to come to an orderly end.
+    pub fn shutdown(&self) {
+        for entry in self.inner.lock().by_id.values() {
+            // A session that is just ending needs no message.
+            let _ = entry.messages.send(SessionMessage::Shutdown);
+        }
+    }
+
+    /// Asks all sessions of `target` but `except` to abort their tasks, and returns what to wait for.
+    pub fn abort_tasks(
+        &self,
+        target: &str,
+        volume: Option<&Arc<str>>,
+        except: u64,
+    ) -> Vec<oneshot::Receiver<()>> {
+        let inner = self.inner.lock();
+        let others = inner.by_id.values().filter(|entry| {
+            entry.info.id != except && entry.info.key.target.as_deref() == Some(target)
+        });
+        others
+            .filter_map(|entry| {
+                let (done, waiter) = oneshot::channel();
+                let message = SessionMessage::AbortTasks { volume: volume.cloned(), done };
+                entry.messages.send(message).is_ok().then_some(waiter)
+            })
+            .collect()
+    }
+}
+
+fn free_tsih(inner: &mut Inner) -> u16 {
+    // There are fewer sessions than handles, so this ends.
+    loop {
+        inner.next_tsih = inner.next_tsih.wrapping_add(1);
+        let tsih = inner.next_tsih;
+        if tsih != 0 && inner.by_id.values().all(|entry| entry.info.tsih != tsih) {
+            return tsih;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

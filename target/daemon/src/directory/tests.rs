@@ -1,0 +1,97 @@
+//! Sessions replacing each other.
+
+use super::*;
+
+fn candidate(isid: u8, tsih: u16) -> Candidate {
+    Candidate {
+        key: SessionKey {
+            initiator: "iqn.2026-11.test:i".into(),
+            isid: [isid; 6],
+            target: Some("iqn.2026-11.test:t".into()),
+        },
+        tsih,
+        cid: 0,
+        peer: "127.0.0.1:1".parse().unwrap(),
+        reactor: 0,
+        counters: Arc::default(),
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn the_same_isid_again_ends_the_old_session_first() {
+    let directory = Directory::new(8);
+    let mut old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let old_id = old.info.id;
+    let task = tokio::spawn(async move {
+        let message = old.messages.recv().await;
+        assert!(matches!(message, Some(SessionMessage::Terminate(_))));
+        drop(old);
+    });
+    let new = directory.admit(candidate(1, 0), Duration::from_secs(5)).await.unwrap();
+    task.await.unwrap();
+    assert_ne!(new.info.id, old_id);
+    assert!(!new.continues);
+    assert_eq!(directory.len(), 1);
+}
+
+#[tokio::test]
+async fn an_old_session_that_does_not_end_refuses_the_new_one() {
+    let directory = Directory::new(8);
+    let _old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let refusal = directory.admit(candidate(1, 0), PATIENCE).await.unwrap_err();
+    assert_eq!(refusal, Refusal::Busy);
+}
+
+#[tokio::test]
+async fn another_isid_is_another_session_with_another_handle() {
+    let directory = Directory::new(8);
+    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let two = directory.admit(candidate(2, 0), PATIENCE).await.unwrap();
+    assert_ne!(one.info.tsih, two.info.tsih);
+    assert_eq!(directory.list().len(), 2);
+}
+
+#[tokio::test]
+async fn a_handle_that_is_not_there_is_refused() {
+    let directory = Directory::new(8);
+    let refusal = directory.admit(candidate(1, 77), PATIENCE).await.unwrap_err();
+    assert_eq!(refusal, Refusal::DoesNotExist);
+    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let wrong = one.info.tsih.wrapping_add(1);
+    let refusal = directory.admit(candidate(1, wrong), PATIENCE).await.unwrap_err();
+    assert_eq!(refusal, Refusal::DoesNotExist);
+}
+
+#[tokio::test]
+async fn a_connection_is_replaced_within_its_session_and_keeps_the_handle() {
+    let directory = Directory::new(8);
+    let mut old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let tsih = old.info.tsih;
+    tokio::spawn(async move {
+        old.messages.recv().await;
+        drop(old);
+    });
+    let new = directory.admit(candidate(1, tsih), Duration::from_secs(5)).await.unwrap();
+    assert!(new.continues);
+    assert_eq!(new.info.tsih, tsih);
+}
+
+#[tokio::test]
+async fn the_limit_holds_and_a_free_place_is_given_again() {
+    let directory = Directory::new(1);
+    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let refusal = directory.admit(candidate(2, 0), PATIENCE).await.unwrap_err();
+    assert_eq!(refusal, Refusal::TooMany);
+    drop(one);
+    directory.admit(candidate(2, 0), PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_connection_for_a_session_of_one_is_refused() {
+    let directory = Directory::new(8);
+    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let second = Candidate { cid: 1, ..candidate(1, one.info.tsih) };
+    assert_eq!(directory.admit(second, PATIENCE).await.unwrap_err(), Refusal::CannotAdd);
+}

@@ -1,1 +1,38 @@
 //! SAM, SPC and SBC device server, sans-I/O: a CDB in, a plan out.
+//!
+//! A [`LogicalUnit`] looks at one [`Command`] at a time and answers with a [`Plan`]: a finished
+//! reply, a wish for data-out, or one operation on the medium. Whoever executes the operation hands
+//! its [`Outcome`] to [`LogicalUnit::finish`] and gets the next plan, which is nearly always the
+//! reply. The crate has no files, sockets, clocks or threads, and knows nothing of iSCSI: a LUN is
+//! eight bytes, a target port is a name and two numbers.
+//!
+//! What is supported stands in one table, [`opcodes::TABLE`]. It drives the dispatch, REPORT
+//! SUPPORTED OPERATION CODES and the table in the documentation, so the three can't disagree.
+#![forbid(unsafe_code)]
+
+mod attention;
+mod cdb;
+mod command;
+mod commands;
+mod config;
+mod lun;
+mod nexus;
+mod no_lun;
+pub mod opcodes;
+mod plan;
+mod reply;
+pub mod sense;
+mod status;
+mod unit;
+
+pub use attention::UnitAttention;
+pub use command::{Command, TaskAttribute};
+pub use config::{BlockSize, Identity, Limits, LogicalUnitConfig, UnsupportedBlockSize};
+pub use lun::{decode_lun, encode_lun};
+pub use nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
+pub use no_lun::no_logical_unit;
+pub use plan::{Completion, Extent, Operation, Outcome, PendingData, Plan};
+pub use reply::{DataPieces, Reply};
+pub use sense::Sense;
+pub use status::Status;
+pub use unit::{LogicalUnit, UnitState};

@@ -1,0 +1,108 @@
+//! Unit attention conditions and the queue of them that every I_T nexus has per logical unit.
+//!
+//! The conditions are a closed set, each can be pending once, and their order is fixed by priority:
+//! so the queue is one atomic word. Raising and taking are lock-free, and the check on the fast path
+//! is a single load.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sense::{AdditionalSense, Sense, SenseKey};
+
+/// A unit attention condition (SAM-6 §5.14). Declared in order of priority, the highest first
+/// (SAM-6 §5.14.1): resets before everything else.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum UnitAttention {
+    /// First contact of a nexus with the logical unit (29h/00h).
+    PowerOn,
+    /// LOGICAL UNIT RESET or a target reset by another nexus (29h/03h).
+    BusDeviceReset,
+    /// The nexus was lost and is back (29h/07h).
+    NexusLoss,
+    /// Another initiator cleared the task set (2Fh/00h).
+    CommandsCleared,
+    /// LUNs were mapped or unmapped (3Fh/0Eh).
+    ReportedLunsChanged,
+    /// Another nexus changed mode parameters (2Ah/01h).
+    ModeParametersChanged,
+    /// The logical unit was resized (2Ah/09h).
+    CapacityChanged,
+    /// Standard INQUIRY data or a VPD page changed (3Fh/03h).
+    InquiryDataChanged,
+    /// A soft threshold of thin provisioning was reached (38h/07h).
+    ThinProvisioningThreshold,
+}
+
+impl UnitAttention {
+    const BY_PRIORITY: [Self; 9] = [
+        Self::PowerOn,
+        Self::BusDeviceReset,
+        Self::NexusLoss,
+        Self::CommandsCleared,
+        Self::ReportedLunsChanged,
+        Self::ModeParametersChanged,
+        Self::CapacityChanged,
+        Self::InquiryDataChanged,
+        Self::ThinProvisioningThreshold,
+    ];
+
+    fn bit(self) -> u32 {
+        1 << (self as u8)
+    }
+
+    /// The sense data that reports the condition.
+    #[must_use]
+    pub fn sense(self) -> Sense {
+        let additional = match self {
+            Self::PowerOn => AdditionalSense::POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED,
+            Self::BusDeviceReset => AdditionalSense::BUS_DEVICE_RESET_FUNCTION_OCCURRED,
+            Self::NexusLoss => AdditionalSense::I_T_NEXUS_LOSS_OCCURRED,
+            Self::CommandsCleared => AdditionalSense::COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
+            Self::ReportedLunsChanged => AdditionalSense::REPORTED_LUNS_DATA_HAS_CHANGED,
+            Self::ModeParametersChanged => AdditionalSense::MODE_PARAMETERS_CHANGED,
+            Self::CapacityChanged => AdditionalSense::CAPACITY_DATA_HAS_CHANGED,
+            Self::InquiryDataChanged => AdditionalSense::INQUIRY_DATA_HAS_CHANGED,
+            Self::ThinProvisioningThreshold => {
+                AdditionalSense::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED
+            }
+        };
+        Sense::new(SenseKey::UNIT_ATTENTION, additional)
+    }
+}
+
+/// The pending conditions of one I_T nexus on one logical unit.
+#[derive(Debug, Default)]
+pub(crate) struct AttentionQueue(AtomicU32);
+
+impl AttentionQueue {
+    /// Whether anything is pending.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    /// Adds a condition; one that is already pending stays pending once.
+    pub(crate) fn raise(&self, attention: UnitAttention) {
+        self.0.fetch_or(attention.bit(), Ordering::AcqRel);
+    }
+
+    /// Removes a condition without reporting it.
+    pub(crate) fn clear(&self, attention: UnitAttention) {
+        self.0.fetch_and(!attention.bit(), Ordering::AcqRel);
+    }
+
+    /// The condition with the highest priority, left pending.
+    pub(crate) fn peek(&self) -> Option<UnitAttention> {
+        let pending = self.0.load(Ordering::Acquire);
+        UnitAttention::BY_PRIORITY
+            .into_iter()
+            .find(|attention| pending & attention.bit() != 0)
+    }
+
+    /// Takes the condition with the highest priority: it is reported once.
+    pub(crate) fn take(&self) -> Option<UnitAttention> {
+        let attention = self.peek()?;
+        self.clear(attention);
+        Some(attention)
+    }
+}

@@ -1,0 +1,78 @@
+//! INQUIRY (SPC-6 §6.7): standard data here, vital product data pages in `vpd`.
+
+use crate::cdb::invalid_field;
+use crate::commands::{Refusal, Request};
+use crate::config::LogicalUnitConfig;
+use crate::nexus::LuNexus;
+use crate::plan::Plan;
+use crate::reply::Reply;
+use crate::unit::LogicalUnit;
+
+mod vpd;
+
+const EVPD: u8 = 0x01;
+const PAGE_CODE: usize = 2;
+const ALLOCATION_LENGTH: usize = 3;
+
+pub(crate) fn handle(
+    unit: &LogicalUnit,
+    nexus: &LuNexus,
+    request: &Request<'_>,
+) -> Result<Plan, Refusal> {
+    let cdb = request.cdb;
+    let allocation_length = u32::from(cdb.u16(ALLOCATION_LENGTH));
+    let page = cdb.u8(PAGE_CODE);
+    let data = if cdb.flag(1, EVPD) {
+        vpd::page(unit, nexus.info(), page).ok_or_else(|| invalid_field(2, None))?
+    } else if page == 0 {
+        standard(unit.config())
+    } else {
+        return Err(invalid_field(2, None).into());
+    };
+    Plan::reply(Reply::parameter_data(data, allocation_length))
+}
+
+/// Standard INQUIRY data of 96 bytes (SPC-6 §6.7.2).
+fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
+    const DIRECT_ACCESS: u8 = 0x00;
+    const VERSION_SPC_4: u8 = 0x06;
+    const HISUP: u8 = 0x10;
+    const RESPONSE_DATA_FORMAT: u8 = 0x02;
+    const CMDQUE: u8 = 0x02;
+    const LENGTH: usize = 96;
+    // SAM-5, SPC-4, SBC-3, iSCSI: none of them with a revision.
+    const VERSION_DESCRIPTORS: [u16; 4] = [0x00a0, 0x0460, 0x04c0, 0x0960];
+
+    let identity = &config.identity;
+    let mut data = Vec::with_capacity(LENGTH);
+    data.extend([
+        DIRECT_ACCESS,
+        0,
+        VERSION_SPC_4,
+        HISUP | RESPONSE_DATA_FORMAT,
+    ]);
+    data.extend([u8::try_from(LENGTH - 5).unwrap_or(0), 0, 0, CMDQUE]);
+    data.extend(ascii::<8>(&identity.vendor));
+    data.extend(ascii::<16>(&identity.product));
+    data.extend(ascii::<4>(&identity.revision));
+    data.resize(58, 0);
+    for descriptor in VERSION_DESCRIPTORS {
+        data.extend(descriptor.to_be_bytes());
+    }
+    data.resize(LENGTH, 0);
+    data
+}
+
+/// `text` as a left-aligned ASCII field padded with spaces (SPC-6 §4.3.1); what is not printable
+/// ASCII becomes a question mark.
+pub(crate) fn ascii<const N: usize>(text: &str) -> [u8; N] {
+    let mut field = [b' '; N];
+    for (to, from) in field.iter_mut().zip(text.chars()) {
+        let printable = from.is_ascii_graphic() || from == ' ';
+        *to = u8::try_from(from)
+            .ok()
+            .filter(|_| printable)
+            .unwrap_or(b'?');
+    }
+    field
+}

@@ -1,0 +1,129 @@
+//! Vital product data pages (SPC-6 §7.7, SBC-4 §6.6).
+
+use crate::commands::inquiry::ascii;
+use crate::config::LogicalUnitConfig;
+use crate::nexus::NexusInfo;
+use crate::unit::LogicalUnit;
+
+mod designators;
+
+const SUPPORTED_PAGES: u8 = 0x00;
+const UNIT_SERIAL_NUMBER: u8 = 0x80;
+const DEVICE_IDENTIFICATION: u8 = 0x83;
+const EXTENDED_INQUIRY_DATA: u8 = 0x86;
+const BLOCK_LIMITS: u8 = 0xb0;
+const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
+const LOGICAL_BLOCK_PROVISIONING: u8 = 0xb2;
+
+/// All pages in ascending order, as page 00h must list them.
+const PAGES: [u8; 7] = [
+    SUPPORTED_PAGES,
+    UNIT_SERIAL_NUMBER,
+    DEVICE_IDENTIFICATION,
+    EXTENDED_INQUIRY_DATA,
+    BLOCK_LIMITS,
+    BLOCK_DEVICE_CHARACTERISTICS,
+    LOGICAL_BLOCK_PROVISIONING,
+];
+
+/// The whole page with its header; `None` when there is no such page.
+pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Vec<u8>> {
+    let config = unit.config();
+    let body = match code {
+        SUPPORTED_PAGES => PAGES.to_vec(),
+        UNIT_SERIAL_NUMBER => serial(config),
+        DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
+        EXTENDED_INQUIRY_DATA => extended_inquiry(),
+        BLOCK_LIMITS => block_limits(config),
+        BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(),
+        LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(config),
+        _ => return None,
+    };
+    let mut page = vec![0, code];
+    page.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes());
+    page.extend(body);
+    Some(page)
+}
+
+/// Unit Serial Number (SPC-6 §7.7.22).
+fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
+    const MAX: usize = 32;
+    let serial = &config.identity.serial;
+    ascii::<MAX>(serial)
+        .into_iter()
+        .take(serial.chars().count().min(MAX))
+        .collect()
+}
+
+/// Extended INQUIRY Data (SPC-6 §7.7.7).
+fn extended_inquiry() -> Vec<u8> {
+    const HEADSUP_ORDSUP_SIMPSUP: u8 = 0x07;
+    const V_SUP: u8 = 0x01;
+    let mut body = vec![0; 60];
+    if let [_, task_attributes, cache, ..] = body.as_mut_slice() {
+        *task_attributes = HEADSUP_ORDSUP_SIMPSUP;
+        *cache = V_SUP;
+    }
+    body
+}
+
+/// Block Limits (SBC-4 §6.6.4).
+fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
+    const WSNZ: u8 = 0x01;
+    const UGAVALID: u32 = 0x8000_0000;
+    let limits = &config.limits;
+    let block = config.block_size.bytes();
+    let physical_blocks = 1_u32 << (config.physical_block_exponent & 0x0f);
+    let granularity = (limits.unmap_granularity_bytes / block).max(1);
+    let (unmap_blocks, unmap_descriptors, granularity, alignment) = if config.thin {
+        (
+            limits.max_unmap_blocks,
+            limits.max_unmap_descriptors,
+            granularity,
+            UGAVALID,
+        )
+    } else {
+        (0, 0, 0, 0)
+    };
+
+    let mut body = Vec::with_capacity(60);
+    // COMPARE AND WRITE is not supported: its maximum is zero.
+    body.extend([WSNZ, 0]);
+    body.extend(
+        u16::try_from(physical_blocks)
+            .unwrap_or(u16::MAX)
+            .to_be_bytes(),
+    );
+    body.extend(config.max_transfer_blocks().to_be_bytes());
+    body.extend((limits.optimal_transfer_bytes / block).to_be_bytes());
+    body.extend(0_u32.to_be_bytes());
+    body.extend(unmap_blocks.to_be_bytes());
+    body.extend(unmap_descriptors.to_be_bytes());
+    body.extend(granularity.to_be_bytes());
+    body.extend(alignment.to_be_bytes());
+    body.extend(u64::from(limits.max_write_same_blocks).to_be_bytes());
+    body.resize(60, 0);
+    body
+}
+
+/// Block Device Characteristics (SBC-4 §6.6.2): a medium that doesn't rotate, of no form factor.
+fn block_device_characteristics() -> Vec<u8> {
+    const NON_ROTATING: u16 = 0x0001;
+    let mut body = NON_ROTATING.to_be_bytes().to_vec();
+    body.resize(60, 0);
+    body
+}
+
+/// Logical Block Provisioning (SBC-4 §6.6.7).
+fn logical_block_provisioning(config: &LogicalUnitConfig) -> Vec<u8> {
+    const LBPU: u8 = 0x80;
+    const LBPWS: u8 = 0x40;
+    const LBPWS10: u8 = 0x20;
+    const LBPRZ: u8 = 0x04;
+    const THIN: u8 = 0x02;
+    if config.thin {
+        vec![0, LBPU | LBPWS | LBPWS10 | LBPRZ, THIN, 0]
+    } else {
+        vec![0; 4]
+    }
+}

@@ -1,0 +1,115 @@
+//! Designators of the Device Identification VPD page (SPC-6 §7.7.6): who the unit, the port and the
+//! device are.
+
+use crate::commands::inquiry::ascii;
+use crate::config::Identity;
+use crate::nexus::TargetPort;
+
+/// ISCSI, as the protocol of a port's designator (SPC-6 §7.6.1).
+const PROTOCOL_ISCSI: u8 = 0x5;
+
+#[derive(Clone, Copy)]
+enum CodeSet {
+    Binary = 1,
+    Ascii = 2,
+    Utf8 = 3,
+}
+
+#[derive(Clone, Copy)]
+enum Association {
+    LogicalUnit = 0,
+    TargetPort = 1,
+    TargetDevice = 2,
+}
+
+#[derive(Clone, Copy)]
+enum DesignatorType {
+    T10VendorId = 1,
+    Naa = 3,
+    RelativeTargetPort = 4,
+    TargetPortGroup = 5,
+    ScsiName = 8,
+}
+
+/// All designators of `identity` as seen through `port`.
+pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
+    let mut page = Vec::with_capacity(256);
+    push(
+        &mut page,
+        CodeSet::Binary,
+        Association::LogicalUnit,
+        DesignatorType::Naa,
+        &identity.naa,
+    );
+    let mut t10 = ascii::<8>(&identity.vendor).to_vec();
+    let serial = identity.serial.chars().count().min(32);
+    t10.extend(ascii::<32>(&identity.serial).into_iter().take(serial));
+    push(
+        &mut page,
+        CodeSet::Ascii,
+        Association::LogicalUnit,
+        DesignatorType::T10VendorId,
+        &t10,
+    );
+    let [high, low] = port.relative_port_identifier.to_be_bytes();
+    push(
+        &mut page,
+        CodeSet::Binary,
+        Association::TargetPort,
+        DesignatorType::RelativeTargetPort,
+        &[0, 0, high, low],
+    );
+    let [high, low] = port.target_port_group.to_be_bytes();
+    push(
+        &mut page,
+        CodeSet::Binary,
+        Association::TargetPort,
+        DesignatorType::TargetPortGroup,
+        &[0, 0, high, low],
+    );
+    // The port's name is the target's with the portal group tag behind it (RFC 7143 §4.4.1).
+    let port_name = format!("{},t,0x{:04x}", port.target_name, port.target_port_group);
+    push(
+        &mut page,
+        CodeSet::Utf8,
+        Association::TargetPort,
+        DesignatorType::ScsiName,
+        &scsi_name(&port_name),
+    );
+    push(
+        &mut page,
+        CodeSet::Utf8,
+        Association::TargetDevice,
+        DesignatorType::ScsiName,
+        &scsi_name(&port.target_name),
+    );
+    page
+}
+
+/// A SCSI name string: null-terminated and padded to a multiple of four (SPC-6 §7.7.6.11).
+fn scsi_name(name: &str) -> Vec<u8> {
+    const MAX: usize = 252;
+    let mut bytes: Vec<u8> = name.bytes().take(MAX).collect();
+    bytes.push(0);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn push(
+    page: &mut Vec<u8>,
+    code_set: CodeSet,
+    association: Association,
+    kind: DesignatorType,
+    designator: &[u8],
+) {
+    const PIV: u8 = 0x80;
+    let (protocol, piv) = match association {
+        Association::LogicalUnit => (0, 0),
+        Association::TargetPort | Association::TargetDevice => (PROTOCOL_ISCSI, PIV),
+    };
+    page.push(protocol << 4 | code_set as u8);
+    page.push(piv | (association as u8) << 4 | kind as u8);
+    page.push(0);
+    page.push(u8::try_from(designator.len()).unwrap_or(u8::MAX));
+    page.extend(designator);
+}

@@ -1,0 +1,79 @@
+//! I_T nexuses: who talks to a logical unit, through which target port, and what it still has to be
+//! told.
+
+use std::sync::Arc;
+
+use crate::attention::{AttentionQueue, UnitAttention};
+
+/// Names one I_T nexus for as long as it lives; the shell gives them out and never reuses one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, PartialOrd, Ord)]
+pub struct NexusId(pub u64);
+
+/// The target port of a nexus, for the designators of VPD page 83h.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TargetPort {
+    /// The SCSI name of the target device: its iSCSI name.
+    pub target_name: String,
+    /// The relative target port identifier, 1 to 65535 (SPC-6 §4.3.4); stable over restarts.
+    pub relative_port_identifier: u16,
+    /// The target port group, which is the iSCSI target portal group tag.
+    pub target_port_group: u16,
+}
+
+/// Both ends of an I_T nexus.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NexusInfo {
+    /// The name of the nexus.
+    pub id: NexusId,
+    /// The name of the initiator port: for iSCSI `iqn...,i,0xISID` (RFC 7143 §4.4.1).
+    pub initiator_port: String,
+    /// The target port through which it talks.
+    pub target_port: TargetPort,
+}
+
+/// What other threads may touch of a nexus.
+#[derive(Debug)]
+pub(crate) struct NexusState {
+    pub(crate) id: NexusId,
+    pub(crate) attention: AttentionQueue,
+}
+
+/// One I_T nexus on one logical unit; owned by the thread that serves the session.
+#[derive(Debug)]
+pub struct LuNexus {
+    pub(crate) info: NexusInfo,
+    pub(crate) state: Arc<NexusState>,
+}
+
+impl LuNexus {
+    pub(crate) fn new(info: NexusInfo) -> Self {
+        let state = Arc::new(NexusState {
+            id: info.id,
+            attention: AttentionQueue::default(),
+        });
+        Self { info, state }
+    }
+
+    /// The name of the nexus.
+    #[must_use]
+    pub fn id(&self) -> NexusId {
+        self.info.id
+    }
+
+    /// Both ends of the nexus.
+    #[must_use]
+    pub fn info(&self) -> &NexusInfo {
+        &self.info
+    }
+
+    /// Raises a unit attention for this nexus only.
+    pub fn raise(&self, attention: UnitAttention) {
+        self.state.attention.raise(attention);
+    }
+
+    /// Forgets a pending unit attention. A REPORT LUNS to any logical unit ends REPORTED LUNS DATA
+    /// HAS CHANGED on all of them (SPC-6 §6.28), so the shell calls this for the session's others.
+    pub fn clear(&self, attention: UnitAttention) {
+        self.state.attention.clear(attention);
+    }
+}

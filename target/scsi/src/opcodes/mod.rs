@@ -1,0 +1,178 @@
+//! The one table of supported commands, and what is derived from it: the dispatch, the check of
+//! reserved bits, REPORT SUPPORTED OPERATION CODES and the table in the documentation.
+//!
+//! A command that is not in [`TABLE`] is not supported, and one that is in it has a handler.
+
+use crate::cdb::{Cdb, invalid_field};
+use crate::commands::Handler;
+use crate::sense::{AdditionalSense, Sense};
+
+mod markdown;
+mod table;
+
+pub use markdown::markdown_table;
+pub use table::TABLE;
+
+/// INQUIRY.
+pub(crate) const INQUIRY: u8 = 0x12;
+/// REPORT LUNS.
+pub(crate) const REPORT_LUNS: u8 = 0xa0;
+/// REQUEST SENSE.
+pub(crate) const REQUEST_SENSE: u8 = 0x03;
+
+/// The bits of byte 1 that hold a service action (SPC-6 §4.2.5.2).
+const SERVICE_ACTION_MASK: u8 = 0x1f;
+
+/// What a command needs of the logical unit, and what may come before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// Works in any state and leaves unit attentions pending: INQUIRY, REPORT LUNS, REQUEST SENSE.
+    Always,
+    /// Works while the unit isn't ready, but reports unit attentions first.
+    Control,
+    /// Needs a unit that is ready.
+    Ready,
+    /// Reads the medium.
+    MediumRead,
+    /// Changes the medium: refused when it is write protected.
+    MediumWrite,
+}
+
+/// Command timeouts in seconds (SPC-6 §6.33.3.4), for initiators that ask.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// How long the command usually takes at most.
+    pub nominal: u32,
+    /// When an initiator should start to worry.
+    pub recommended: u32,
+}
+
+/// One supported command.
+#[derive(Clone, Copy, Debug)]
+pub struct OpCode {
+    /// Byte 0 of the CDB.
+    pub operation_code: u8,
+    /// The service action, for commands that have them.
+    pub service_action: Option<u16>,
+    /// The name in the standard.
+    pub name: &'static str,
+    /// The clause that it implements.
+    pub clause: &'static str,
+    /// The CDB usage data of REPORT SUPPORTED OPERATION CODES: the bits that are looked at. Its
+    /// length is the CDB's.
+    pub usage: &'static [u8],
+    /// Bits that are not looked at but may be set: they are obsolete, or a hint that is ignored.
+    pub tolerated: u128,
+    /// What it needs of the unit.
+    pub class: Class,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// What is and isn't done, in a few words for the documentation.
+    pub notes: &'static str,
+    pub(crate) handler: Handler,
+}
+
+impl OpCode {
+    /// The length of the CDB in bytes.
+    #[must_use]
+    pub const fn cdb_length(&self) -> usize {
+        self.usage.len()
+    }
+
+    /// All bits that may be set in the CDB.
+    const fn allowed(&self) -> u128 {
+        let mut mask = self.tolerated;
+        let mut at = 0;
+        while at < 16 {
+            let usage = match at {
+                0 => 0xff,
+                1 if self.service_action.is_some() => usage_at(self.usage, 1) | SERVICE_ACTION_MASK,
+                _ if at < self.usage.len() => usage_at(self.usage, at),
+                // Transports pad a CDB with whatever they like.
+                _ => 0xff,
+            };
+            mask |= (usage as u128) << (8 * (15 - at));
+            at += 1;
+        }
+        mask
+    }
+
+    /// Refuses a CDB with a reserved bit set, and points at the first such bit.
+    pub(crate) fn check_fields(&self, cdb: Cdb) -> Result<(), Sense> {
+        let wrong = cdb.as_u128() & !self.allowed();
+        if wrong == 0 {
+            return Ok(());
+        }
+        let leading = wrong.leading_zeros();
+        let byte = u16::try_from(leading / 8).unwrap_or(0);
+        let bit = u8::try_from(7 - leading % 8).unwrap_or(0);
+        Err(invalid_field(byte, bit))
+    }
+}
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "const evaluation: a wrong index does not compile"
+)]
+const fn usage_at(usage: &[u8], at: usize) -> u8 {
+    usage[at]
+}
+
+/// The table's index of the first entry of every operation code, `NONE` where there is none.
+static FIRST: [u8; 256] = first_entries();
+const NONE: u8 = u8::MAX;
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "const evaluation: a wrong index does not compile"
+)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the table has fewer than 255 entries"
+)]
+const fn first_entries() -> [u8; 256] {
+    assert!(TABLE.len() < NONE as usize, "the index is one byte");
+    let mut first = [NONE; 256];
+    let mut at = TABLE.len();
+    while at > 0 {
+        at -= 1;
+        first[TABLE[at].operation_code as usize] = at as u8;
+    }
+    first
+}
+
+/// All entries of one operation code, in order of their service actions.
+pub(crate) fn entries(operation_code: u8) -> impl Iterator<Item = &'static OpCode> {
+    let first = FIRST
+        .get(usize::from(operation_code))
+        .copied()
+        .unwrap_or(NONE);
+    let tail = TABLE.get(usize::from(first)..).unwrap_or_default();
+    tail.iter()
+        .take_while(move |entry| entry.operation_code == operation_code)
+}
+
+/// The entry for a CDB: INVALID COMMAND OPERATION CODE when there is none, INVALID FIELD IN CDB when
+/// only the service action is not supported.
+pub(crate) fn find(cdb: Cdb) -> Result<&'static OpCode, Sense> {
+    let operation_code = cdb.u8(0);
+    let mut known = false;
+    for entry in entries(operation_code) {
+        match entry.service_action {
+            None => return Ok(entry),
+            Some(action) if action == u16::from(cdb.u8(1) & SERVICE_ACTION_MASK) => {
+                return Ok(entry);
+            }
+            Some(_) => known = true,
+        }
+    }
+    if known {
+        return Err(invalid_field(1, 4));
+    }
+    Err(Sense::illegal_request(
+        AdditionalSense::INVALID_COMMAND_OPERATION_CODE,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

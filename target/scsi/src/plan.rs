@@ -1,0 +1,147 @@
+//! Plans: what is to be done for a command, and what to make of how it went.
+//!
+//! A plan speaks of bytes of the logical unit's image, never of files.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::commands::{AwaitingData, Stage};
+use crate::reply::{DataPieces, Reply};
+
+/// A range of the logical unit in bytes, checked to lie inside it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Extent {
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes; zero only where a plan says so.
+    pub length: u64,
+}
+
+impl Extent {
+    /// The first byte behind the extent.
+    #[must_use]
+    pub const fn end(self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
+/// What to do next for a command.
+#[derive(Debug)]
+pub enum Plan {
+    /// Nothing more: this is the answer.
+    Done(Reply),
+    /// Collect `length` bytes of data-out (never zero, never more than the initiator expects to
+    /// send) and call [`crate::LogicalUnit::data_out`].
+    NeedData {
+        /// How many bytes.
+        length: u32,
+        /// To be handed back with the data.
+        pending: PendingData,
+    },
+    /// Execute `operation` and call [`crate::LogicalUnit::finish`].
+    Execute {
+        /// What to do with the medium.
+        operation: Operation,
+        /// To be handed back with the outcome.
+        completion: Completion,
+    },
+}
+
+/// One operation on the medium. Extents lie inside the logical unit and are whole blocks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// Read `extent`: answer with [`Outcome::Read`].
+    Read {
+        /// What to read: at most the transfer limit.
+        extent: Extent,
+        /// The blocks are unlikely to be read again soon: a hint for caches.
+        dpo: bool,
+    },
+    /// Write `data` to `extent`.
+    Write {
+        /// Where to; as long as `data`.
+        extent: Extent,
+        /// The bytes.
+        data: DataPieces,
+        /// The data must be on stable storage before [`Outcome::Done`].
+        fua: bool,
+    },
+    /// Check that `extent` can be read; its bytes go nowhere.
+    Verify {
+        /// What to check.
+        extent: Extent,
+    },
+    /// Compare `extent` with `data`: [`Outcome::Done`] or [`Outcome::Miscompare`].
+    Compare {
+        /// What to compare; as long as `data`.
+        extent: Extent,
+        /// The bytes that are expected there.
+        data: DataPieces,
+    },
+    /// Put everything that was written to `extent` on stable storage; more is allowed.
+    Flush {
+        /// What to flush.
+        extent: Extent,
+    },
+    /// Give the space of `extents` back; they read as zeros afterwards. They may overlap.
+    Unmap {
+        /// Where; never empty.
+        extents: SmallVec<[Extent; 4]>,
+    },
+    /// Write `block` to every block of `extent`.
+    WriteSame {
+        /// Where to; a multiple of the block's length.
+        extent: Extent,
+        /// One logical block.
+        block: Bytes,
+        /// The initiator likes the space given back; set only when `block` is all zeros.
+        unmap: bool,
+        /// The result must be on stable storage before [`Outcome::Done`].
+        fua: bool,
+    },
+}
+
+/// A command that waits for its data-out; hand it back to [`crate::LogicalUnit::data_out`].
+#[derive(Debug)]
+pub struct PendingData(pub(crate) AwaitingData);
+
+/// A command whose operation is being executed; hand it back to [`crate::LogicalUnit::finish`].
+#[derive(Debug)]
+pub struct Completion(pub(crate) Stage);
+
+/// How an operation went.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The bytes of an [`Operation::Read`], exactly as many as it asked for.
+    Read(DataPieces),
+    /// Any other operation succeeded.
+    Done,
+    /// The first byte that differs, counted from the start of the compared extent.
+    Miscompare {
+        /// In bytes from the start of the extent.
+        offset: u64,
+    },
+    /// The medium failed.
+    MediumError {
+        /// The first byte of the logical unit that could not be read or written.
+        offset: u64,
+    },
+    /// The store failed, or is fenced after a failed flush, in a way that a retry doesn't cure.
+    HardwareError,
+    /// No room for new blocks.
+    SpaceExhausted,
+    /// The store can't take the operation now; the initiator should try again.
+    Busy,
+    /// The operation took too long, or the store is on its way up: the initiator should try again.
+    NotReady,
+    /// The operation was given up because the command was aborted.
+    Aborted,
+}
+
+impl Outcome {
+    /// Whether the operation did what it was asked for.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Done)
+    }
+}

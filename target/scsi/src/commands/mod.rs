@@ -119,7 +119,7 @@ impl Plan {
 /// residual count tells how much was missing.
 pub(crate) fn data_out_too_short(transfer_length: u64) -> Refusal {
     let additional = AdditionalSense::INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT;
-    Refusal::Check {
+    Refusal {
         sense: Sense::illegal_request(additional),
         transfer_length,
     }

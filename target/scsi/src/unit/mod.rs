@@ -186,15 +186,7 @@ impl LogicalUnit {
         }
         self.check_access(opcode)?;
         opcode.check_fields(cdb)?;
-        (opcode.handler)(
-            self,
-            nexus,
-            &Request {
-                cdb,
-                command,
-                opcode,
-            },
-        )
+        (opcode.handler)(self, nexus, &Request { cdb, command })
     }
 
     /// Readiness and write protection.
@@ -269,7 +261,7 @@ impl LogicalUnit {
                 AdditionalSense::LOGICAL_UNIT_IS_IN_PROCESS_OF_BECOMING_READY,
             ),
         };
-        self.refuse(&Refusal::Check {
+        self.refuse(&Refusal {
             sense,
             transfer_length,
         })

@@ -1,1 +1,31 @@
 //! What the daemon was told to keep: volumes, targets, LUN maps, access lists. Pure document and rules; knows no files.
+//!
+//! [`Catalog`] is the document. [`Catalog::apply`] is the one way to change it: a [`Command`] either
+//! becomes a list of [`Change`]s or is refused with a [`CatalogError`] and leaves everything as it
+//! was. [`Catalog::encode`] and [`Catalog::decode`] turn it into bytes and back; whoever owns the
+//! file replaces it whole after each change.
+//!
+//! Identifiers that hosts remember (serial numbers, NAA designators, LUN numbers, relative port
+//! identifiers) are given once, stored, and never derived anew.
+#![forbid(unsafe_code)]
+
+pub mod acl;
+pub mod command;
+pub mod document;
+pub mod encoding;
+pub mod error;
+pub mod iscsi_name;
+mod rules;
+pub mod secret;
+pub mod target;
+pub mod volume;
+
+pub use acl::{Access, Acl, AclEntry, InitiatorPattern, Verdict};
+pub use command::{AclScope, Change, Command};
+pub use document::{Catalog, DaemonIdentity};
+pub use encoding::DecodeError;
+pub use error::{CatalogError, ErrorKind};
+pub use iscsi_name::{IscsiName, IscsiNameError};
+pub use secret::{ChapAccess, ChapUser, ChapUserError, Credentials, Secret, SecretError};
+pub use target::{Lun, LunNumber, Target};
+pub use volume::{BlockSize, NewVolume, Volume, VolumeId, VolumeName, VolumeNameError};

@@ -1,0 +1,141 @@
+//! The catalog document: what is in it and how it is read. Changes are in `rules`.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::acl::Acl;
+use crate::command::{Change, Command};
+use crate::encoding::{self, DecodeError};
+use crate::error::CatalogError;
+use crate::iscsi_name::IscsiName;
+use crate::rules;
+use crate::target::{Lun, Target};
+use crate::volume::{Volume, VolumeName};
+
+/// Most volumes of one catalog.
+pub const VOLUMES_MAX: usize = 65_536;
+/// Most targets of one catalog.
+pub const TARGETS_MAX: usize = 16_384;
+/// Most entries of one access list.
+pub const ACL_ENTRIES_MAX: usize = 4_096;
+
+/// What tells this daemon from others: made once, when its catalog is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DaemonIdentity(pub Uuid);
+
+/// Everything that the daemon was told to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    pub(crate) identity: DaemonIdentity,
+    pub(crate) generation: u64,
+    /// The relative port given last, so that one isn't soon given again.
+    pub(crate) last_relative_port: u16,
+    pub(crate) volumes: BTreeMap<VolumeName, Volume>,
+    pub(crate) targets: BTreeMap<IscsiName, Target>,
+    pub(crate) discovery: Acl,
+}
+
+impl Catalog {
+    /// An empty catalog of a new daemon, whose identity the caller made at random.
+    #[must_use]
+    pub fn new(identity: DaemonIdentity) -> Self {
+        Self {
+            identity,
+            generation: 0,
+            last_relative_port: 0,
+            volumes: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            discovery: Acl::default(),
+        }
+    }
+
+    /// Does what the command says and tells what has changed. Nothing has if the list is empty: it
+    /// was like that already.
+    ///
+    /// # Errors
+    /// A rule stands against it; the catalog is as before.
+    pub fn apply(&mut self, command: Command) -> Result<Vec<Change>, CatalogError> {
+        let changes = rules::apply(self, command)?;
+        if !changes.is_empty() {
+            self.generation = self.generation.saturating_add(1);
+        }
+        Ok(changes)
+    }
+
+    /// The catalog as bytes, secrets included: for a file that only the daemon may read.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encoding::encode(self)
+    }
+
+    /// The catalog that [`Catalog::encode`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are damaged, of another version, or say what no catalog says.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        encoding::decode(bytes)
+    }
+
+    /// Whose catalog this is.
+    #[must_use]
+    pub fn identity(&self) -> DaemonIdentity {
+        self.identity
+    }
+
+    /// How many changes it has seen; only ever grows.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All volumes by name.
+    pub fn volumes(&self) -> impl ExactSizeIterator<Item = &Volume> {
+        self.volumes.values()
+    }
+
+    /// One volume.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn volume(&self, name: &VolumeName) -> Result<&Volume, CatalogError> {
+        self.volumes
+            .get(name)
+            .ok_or_else(|| CatalogError::NoSuchVolume {
+                volume: name.clone(),
+            })
+    }
+
+    /// All targets by name.
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Target> {
+        self.targets.values()
+    }
+
+    /// One target.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn target(&self, name: &IscsiName) -> Result<&Target, CatalogError> {
+        self.targets
+            .get(name)
+            .ok_or_else(|| CatalogError::NoSuchTarget {
+                target: name.clone(),
+            })
+    }
+
+    /// Who may hold discovery sessions. While it is empty everybody may.
+    #[must_use]
+    pub fn discovery(&self) -> &Acl {
+        &self.discovery
+    }
+
+    /// Where a volume is shown.
+    pub fn mappings<'a>(
+        &'a self,
+        volume: &'a VolumeName,
+    ) -> impl Iterator<Item = (&'a Target, &'a Lun)> {
+        self.targets
+            .values()
+            .filter_map(|target| Some((target, target.lun_of(volume)?)))
+    }
+}

@@ -1,0 +1,313 @@
+//! The JSON of a catalog: plain shapes for serde, and the way between them and the checked types.
+//! Only here do secrets meet a serialiser.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::acl::{Access, Acl};
+use crate::document::{Catalog, DaemonIdentity};
+use crate::encoding::DecodeError;
+use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
+use crate::target::{Lun, LunNumber, Target};
+use crate::volume::{BlockSize, Volume, VolumeId, VolumeName};
+use crate::{InitiatorPattern, IscsiName};
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    daemon: Uuid,
+    generation: u64,
+    last_relative_port: u16,
+    volumes: Vec<VolumeBody>,
+    targets: Vec<TargetBody>,
+    discovery: Vec<AccessBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct VolumeBody {
+    name: String,
+    id: Uuid,
+    naa: String,
+    serial: String,
+    path: String,
+    size_bytes: u64,
+    block_bytes: u32,
+    managed: bool,
+    preallocated: bool,
+    direct: bool,
+    write_cache: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct TargetBody {
+    name: String,
+    relative_port: u16,
+    portal_group_tag: u16,
+    luns: Vec<LunBody>,
+    acl: Vec<AccessBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LunBody {
+    number: u16,
+    volume: String,
+    read_only: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct AccessBody {
+    initiator: String,
+    allow: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chap: Option<CredentialsBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mutual: Option<CredentialsBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialsBody {
+    user: String,
+    secret: String,
+}
+
+impl Body {
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).unwrap_or_else(|error| {
+            // Only maps with keys that aren't strings and failing writers can fail, and there are none.
+            unreachable!("plain structures always have a JSON form: {error}")
+        });
+        json.push(b'\n');
+        json
+    }
+
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, DecodeError> {
+        serde_json::from_slice(json).map_err(|error| DecodeError::Body {
+            line: error.line(),
+            column: error.column(),
+            reason: without_values(&error),
+        })
+    }
+
+    pub(super) fn into_catalog(self) -> Result<Catalog, DecodeError> {
+        let mut catalog = Catalog::new(DaemonIdentity(self.daemon));
+        catalog.generation = self.generation;
+        catalog.last_relative_port = self.last_relative_port;
+        for volume in self.volumes {
+            let volume = volume.into_volume()?;
+            if let Some(twice) = catalog.volumes.insert(volume.name.clone(), volume) {
+                return Err(inconsistent(format!(
+                    "volume {} is there twice",
+                    twice.name
+                )));
+            }
+        }
+        for target in self.targets {
+            let target = target.into_target()?;
+            if let Some(twice) = catalog.targets.insert(target.name.clone(), target) {
+                return Err(inconsistent(format!(
+                    "target {} is there twice",
+                    twice.name
+                )));
+            }
+        }
+        catalog.discovery = into_acl("discovery", self.discovery)?;
+        Ok(catalog)
+    }
+}
+
+impl From<&Catalog> for Body {
+    fn from(catalog: &Catalog) -> Self {
+        Self {
+            daemon: catalog.identity.0,
+            generation: catalog.generation,
+            last_relative_port: catalog.last_relative_port,
+            volumes: catalog.volumes.values().map(VolumeBody::from).collect(),
+            targets: catalog.targets.values().map(TargetBody::from).collect(),
+            discovery: from_acl(&catalog.discovery),
+        }
+    }
+}
+
+impl From<&Volume> for VolumeBody {
+    fn from(volume: &Volume) -> Self {
+        Self {
+            name: volume.name.to_string(),
+            id: volume.id.0,
+            naa: volume.naa_text(),
+            serial: volume.serial.clone(),
+            path: volume.path.clone(),
+            size_bytes: volume.size_bytes,
+            block_bytes: volume.block_size.bytes(),
+            managed: volume.managed,
+            preallocated: volume.preallocated,
+            direct: volume.direct,
+            write_cache: volume.write_cache,
+        }
+    }
+}
+
+impl VolumeBody {
+    fn into_volume(self) -> Result<Volume, DecodeError> {
+        let name = VolumeName::new(&self.name).map_err(inconsistent)?;
+        let in_volume = |reason: &str| inconsistent(format!("volume {name}: {reason}"));
+        let naa = u64::from_str_radix(&self.naa, 16)
+            .ok()
+            .filter(|naa| format!("{naa:016x}") == self.naa)
+            .ok_or_else(|| in_volume("its NAA designator isn't 16 hexadecimal digits"))?;
+        let block_size = BlockSize::from_bytes(self.block_bytes)
+            .ok_or_else(|| in_volume("its block size is neither 512 nor 4096"))?;
+        Ok(Volume {
+            name,
+            id: VolumeId(self.id),
+            naa: naa.to_be_bytes(),
+            serial: self.serial,
+            path: self.path,
+            size_bytes: self.size_bytes,
+            block_size,
+            managed: self.managed,
+            preallocated: self.preallocated,
+            direct: self.direct,
+            write_cache: self.write_cache,
+        })
+    }
+}
+
+impl From<&Target> for TargetBody {
+    fn from(target: &Target) -> Self {
+        let lun = |lun: &Lun| LunBody {
+            number: lun.number.get(),
+            volume: lun.volume.to_string(),
+            read_only: lun.read_only,
+        };
+        Self {
+            name: target.name.to_string(),
+            relative_port: target.relative_port,
+            portal_group_tag: target.portal_group_tag,
+            luns: target.luns.values().map(lun).collect(),
+            acl: from_acl(&target.acl),
+        }
+    }
+}
+
+impl TargetBody {
+    fn into_target(self) -> Result<Target, DecodeError> {
+        let mut target = Target {
+            name: IscsiName::new(&self.name).map_err(inconsistent)?,
+            relative_port: self.relative_port,
+            portal_group_tag: self.portal_group_tag,
+            luns: std::collections::BTreeMap::new(),
+            acl: into_acl(&self.name, self.acl)?,
+        };
+        for LunBody {
+            number,
+            volume,
+            read_only,
+        } in self.luns
+        {
+            let volume = VolumeName::new(&volume).map_err(inconsistent)?;
+            let number = LunNumber::new(number).ok_or_else(|| {
+                inconsistent(format!(
+                    "target {}: no LUN can have number {number}",
+                    target.name
+                ))
+            })?;
+            if target
+                .luns
+                .insert(
+                    number,
+                    Lun {
+                        number,
+                        volume,
+                        read_only,
+                    },
+                )
+                .is_some()
+            {
+                let reason = format!("target {}: LUN {number} is there twice", target.name);
+                return Err(inconsistent(reason));
+            }
+        }
+        Ok(target)
+    }
+}
+
+fn from_acl(acl: &Acl) -> Vec<AccessBody> {
+    let credentials = |credentials: &Credentials| CredentialsBody {
+        user: credentials.user.to_string(),
+        secret: credentials.secret.expose().to_owned(),
+    };
+    let entry = |(initiator, access): (&InitiatorPattern, &Access)| {
+        let chap = match access {
+            Access::Allow { chap } => chap.as_ref(),
+            Access::Deny => None,
+        };
+        AccessBody {
+            initiator: initiator.to_string(),
+            allow: *access != Access::Deny,
+            chap: chap.map(|chap| credentials(&chap.initiator)),
+            mutual: chap.and_then(|chap| chap.mutual.as_ref()).map(credentials),
+        }
+    };
+    acl.entries().map(entry).collect()
+}
+
+fn into_acl(scope: &str, entries: Vec<AccessBody>) -> Result<Acl, DecodeError> {
+    let mut acl = Acl::default();
+    for entry in entries {
+        let initiator: InitiatorPattern = entry.initiator.parse().map_err(inconsistent)?;
+        let about = |reason: &str| {
+            inconsistent(format!(
+                "access list of {scope}, entry for {initiator}: {reason}"
+            ))
+        };
+        let access = match (entry.allow, entry.chap, entry.mutual) {
+            (false, None, None) => Access::Deny,
+            (false, ..) => return Err(about("a denial has no CHAP")),
+            (true, None, None) => Access::Allow { chap: None },
+            (true, None, Some(_)) => return Err(about("mutual CHAP needs CHAP")),
+            (true, Some(initiator), mutual) => Access::Allow {
+                chap: Some(ChapAccess {
+                    initiator: initiator.into_credentials()?,
+                    mutual: mutual.map(CredentialsBody::into_credentials).transpose()?,
+                }),
+            },
+        };
+        if acl.entries.insert(initiator.clone(), access).is_some() {
+            return Err(about("it is there twice"));
+        }
+    }
+    Ok(acl)
+}
+
+impl CredentialsBody {
+    fn into_credentials(self) -> Result<Credentials, DecodeError> {
+        Ok(Credentials {
+            user: ChapUser::new(&self.user).map_err(inconsistent)?,
+            secret: Secret::new(&self.secret).map_err(inconsistent)?,
+        })
+    }
+}
+
+pub(super) fn inconsistent(reason: impl ToString) -> DecodeError {
+    DecodeError::Inconsistent {
+        reason: reason.to_string(),
+    }
+}
+
+/// What serde says, unless it quotes a value, which might be a secret.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
+    if text.starts_with("invalid type") || text.starts_with("invalid value") {
+        "a field has a value of the wrong kind".into()
+    } else {
+        text.to_owned()
+    }
+}

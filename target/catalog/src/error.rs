@@ -1,0 +1,236 @@
+//! Why a catalog refuses a command: what is wrong and what to do about it. Only values.
+
+use thiserror::Error;
+
+use crate::acl::InitiatorPattern;
+use crate::command::AclScope;
+use crate::iscsi_name::IscsiName;
+use crate::target::LunNumber;
+use crate::volume::{VOLUME_BYTES_MAX, VolumeId, VolumeName};
+
+/// What sort of refusal it is, for those who must turn it into a status of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command can't be right, whatever the catalog holds.
+    Invalid,
+    /// What it is about isn't there.
+    NotFound,
+    /// Something that is there stands against it.
+    Conflict,
+    /// There are as many as there may be.
+    Limit,
+}
+
+/// Why a command was refused. The text says what is wrong; [`CatalogError::hint`] what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The name is taken.
+    #[error("there is a volume {volume} already")]
+    VolumeExists {
+        /// The name.
+        volume: VolumeName,
+    },
+    /// No such name.
+    #[error("there is no volume {volume}")]
+    NoSuchVolume {
+        /// The name.
+        volume: VolumeName,
+    },
+    /// Hosts can still see it.
+    #[error("volume {volume} is mapped: {}", list(at))]
+    VolumeIsMapped {
+        /// Which volume.
+        volume: VolumeName,
+        /// Where.
+        at: Vec<(IscsiName, LunNumber)>,
+    },
+    /// One file can't be two volumes.
+    #[error("{path} is the file of volume {volume} already")]
+    PathInUse {
+        /// The file.
+        path: String,
+        /// Whose it is.
+        volume: VolumeName,
+    },
+    /// The file's path isn't one to keep.
+    #[error("{path:?} can't be a volume's file: {reason}")]
+    Path {
+        /// The path.
+        path: String,
+        /// Which rule it breaks.
+        reason: &'static str,
+    },
+    /// A volume's identity can only be used once.
+    #[error("the identity {id} belongs to volume {volume}")]
+    IdentityInUse {
+        /// The identity.
+        id: VolumeId,
+        /// Whose it is.
+        volume: VolumeName,
+    },
+    /// The size isn't whole blocks.
+    #[error("{size_bytes} bytes is not a multiple of the block size, {block_bytes} bytes")]
+    SizeNotWholeBlocks {
+        /// The size asked for, in bytes.
+        size_bytes: u64,
+        /// The block size in bytes.
+        block_bytes: u32,
+    },
+    /// The size is zero or beyond [`VOLUME_BYTES_MAX`].
+    #[error(
+        "a volume has at least one block and at most {VOLUME_BYTES_MAX} bytes, not {size_bytes}"
+    )]
+    SizeOutOfRange {
+        /// The size asked for, in bytes.
+        size_bytes: u64,
+    },
+    /// What lies beyond the new size would be lost.
+    #[error("volume {volume} has {from_bytes} bytes: {to_bytes} would cut off its end")]
+    WouldShrink {
+        /// Which volume.
+        volume: VolumeName,
+        /// Size now, in bytes.
+        from_bytes: u64,
+        /// Size asked for, in bytes.
+        to_bytes: u64,
+    },
+    /// The name is taken.
+    #[error("there is a target {target} already")]
+    TargetExists {
+        /// The name.
+        target: IscsiName,
+    },
+    /// No such name.
+    #[error("there is no target {target}")]
+    NoSuchTarget {
+        /// The name.
+        target: IscsiName,
+    },
+    /// It still shows volumes.
+    #[error("target {target} has {count} LUN(s)")]
+    TargetHasLuns {
+        /// Which target.
+        target: IscsiName,
+        /// How many.
+        count: usize,
+    },
+    /// The number is taken.
+    #[error("LUN {number} of {target} is volume {volume} already")]
+    LunInUse {
+        /// Which target.
+        target: IscsiName,
+        /// Which number.
+        number: LunNumber,
+        /// What is there.
+        volume: VolumeName,
+    },
+    /// Twice in one target, a host would take it for two paths to one disk.
+    #[error("volume {volume} is mapped in {target} already, as LUN {number}")]
+    AlreadyMapped {
+        /// Which volume.
+        volume: VolumeName,
+        /// Where.
+        target: IscsiName,
+        /// As what.
+        number: LunNumber,
+    },
+    /// No such number.
+    #[error("target {target} has no LUN {number}")]
+    NoSuchLun {
+        /// Which target.
+        target: IscsiName,
+        /// Which number.
+        number: LunNumber,
+    },
+    /// The list says nothing about it.
+    #[error("the access list of {scope} has no entry for {initiator}")]
+    NoSuchAccess {
+        /// Which list.
+        scope: AclScope,
+        /// About whom.
+        initiator: InitiatorPattern,
+    },
+    /// With one secret for both directions, one end's answer could be played back as the other's.
+    #[error("the target's secret (mutual CHAP) is one that an initiator proves itself with")]
+    MutualSecretReused,
+    /// There are as many as there may be.
+    #[error("there can be no more than {limit} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        limit: usize,
+    },
+}
+
+impl CatalogError {
+    /// What sort of refusal it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Path { .. } | Self::SizeNotWholeBlocks { .. } | Self::SizeOutOfRange { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::NoSuchVolume { .. }
+            | Self::NoSuchTarget { .. }
+            | Self::NoSuchLun { .. }
+            | Self::NoSuchAccess { .. } => ErrorKind::NotFound,
+            Self::TooMany { .. } => ErrorKind::Limit,
+            Self::VolumeExists { .. }
+            | Self::VolumeIsMapped { .. }
+            | Self::PathInUse { .. }
+            | Self::IdentityInUse { .. }
+            | Self::WouldShrink { .. }
+            | Self::TargetExists { .. }
+            | Self::TargetHasLuns { .. }
+            | Self::LunInUse { .. }
+            | Self::AlreadyMapped { .. }
+            | Self::MutualSecretReused => ErrorKind::Conflict,
+        }
+    }
+
+    /// What to do about it, in words that fit the command line as well as the API.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::VolumeExists { .. } => "choose another name, or delete that volume first",
+            Self::NoSuchVolume { .. } => "`tidelock volume list` shows the volumes there are",
+            Self::VolumeIsMapped { .. } => "unmap it first with `tidelock lun unmap TARGET LUN`",
+            Self::PathInUse { .. } => "give each volume a file of its own",
+            Self::Path { .. } => "give the whole path of a file, from / on",
+            Self::IdentityInUse { .. } => "try again: a new identity is made each time",
+            Self::SizeNotWholeBlocks { .. } => "give a size in whole KiB, MiB or GiB",
+            Self::SizeOutOfRange { .. } => "give a size such as 10G or 512M",
+            Self::WouldShrink { .. } => {
+                "say --shrink (shrink: true) if what lies beyond the new size may be lost"
+            }
+            Self::TargetExists { .. } => "choose another name, or delete that target first",
+            Self::NoSuchTarget { .. } => "`tidelock target list` shows the targets there are",
+            Self::TargetHasLuns { .. } => {
+                "unmap them first, or say --force (force=true) to unmap them all; volumes stay"
+            }
+            Self::LunInUse { .. } => "leave the number out to get the lowest that is free",
+            Self::AlreadyMapped { .. } => "unmap that LUN first to give the volume another number",
+            Self::NoSuchLun { .. } => "`tidelock target show TARGET` shows its LUNs",
+            Self::NoSuchAccess { .. } => "`tidelock acl list TARGET` shows its entries",
+            Self::MutualSecretReused => "give the target a secret of its own",
+            Self::TooMany { .. } => "delete what is no longer needed",
+        }
+    }
+}
+
+/// The first few places, so that the text stays readable.
+fn list(at: &[(IscsiName, LunNumber)]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = at
+        .iter()
+        .take(SHOWN)
+        .map(|(target, number)| format!("LUN {number} of {target}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more) = at.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

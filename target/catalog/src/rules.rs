@@ -1,0 +1,45 @@
+//! The rules: what each command needs to be allowed, and what it does. Every check comes before the
+//! first change, so a refused command leaves no trace.
+
+mod access;
+mod targets;
+mod volumes;
+
+use crate::command::{Change, Command};
+use crate::document::Catalog;
+use crate::error::CatalogError;
+
+pub(crate) use access::{chaps, shares_secret};
+pub(crate) use volumes::{check_path, check_size};
+
+pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Change>, CatalogError> {
+    match command {
+        Command::CreateVolume(new) => volumes::create(catalog, new),
+        Command::ResizeVolume {
+            volume,
+            size_bytes,
+            shrink,
+        } => volumes::resize(catalog, volume, size_bytes, shrink),
+        Command::SetWriteCache { volume, enabled } => {
+            volumes::set_write_cache(catalog, volume, enabled)
+        }
+        Command::DeleteVolume { volume } => volumes::delete(catalog, &volume),
+        Command::CreateTarget {
+            target,
+            portal_group_tag,
+        } => targets::create(catalog, target, portal_group_tag),
+        Command::DeleteTarget { target, force } => targets::delete(catalog, &target, force),
+        Command::MapLun {
+            target,
+            volume,
+            number,
+            read_only,
+        } => targets::map(catalog, target, volume, number, read_only),
+        Command::UnmapLun { target, number } => targets::unmap(catalog, target, number),
+        Command::SetAccess { scope, entry } => access::set(catalog, scope, entry),
+        Command::RemoveAccess { scope, initiator } => access::remove(catalog, scope, initiator),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,5 +5,9 @@
 //! random bytes are an argument, and what is to be done comes back as values.
 #![forbid(unsafe_code)]
 
+pub mod auth;
+pub mod login;
+pub mod negotiation;
 pub mod parameters;
 pub mod pdu;
+pub mod text;

@@ -1,4 +1,5 @@
-//! The operational parameters that a login settles on (RFC 7143 §13). Knows no wire format.
+//! The operational parameters that a login settles on, and what this target brings to the table
+//! (RFC 7143 §13). Knows no wire format and no rule of negotiation.
 
 /// What both ends agreed on, and what each declared, for one connection of one session.
 ///
@@ -58,6 +59,105 @@ impl Default for Parameters {
             data_pdu_in_order: true,
             data_sequence_in_order: true,
             error_recovery_level: 0,
+        }
+    }
+}
+
+/// Which digests this target accepts for one of the two kinds (RFC 7143 §13.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestPolicy {
+    /// CRC32C or none, as the initiator prefers.
+    #[default]
+    Any,
+    /// CRC32C only: a login that doesn't offer it fails.
+    Required,
+    /// None only.
+    Disabled,
+}
+
+/// What this target offers and insists on when a login is negotiated.
+///
+/// Sizes are in bytes, times in seconds. Values out of range are brought into it by
+/// [`LocalParameters::clamped`], which the login applies by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalParameters {
+    /// The digest of headers (RFC 7143 §13.1).
+    pub header_digest: DigestPolicy,
+    /// The digest of data segments (RFC 7143 §13.1).
+    pub data_digest: DigestPolicy,
+    /// Connections that a session may have at most, 1..=65535 (RFC 7143 §13.2).
+    pub max_connections: u16,
+    /// Whether to insist on R2Ts for all data; `false` leaves it to the initiator (RFC 7143 §13.10).
+    pub initial_r2t: bool,
+    /// Whether command PDUs may carry data if the initiator wants to (RFC 7143 §13.11).
+    pub immediate_data: bool,
+    /// The longest data segment that we receive, 512..=2^24-1: declared, not negotiated
+    /// (RFC 7143 §13.12).
+    pub max_recv_data_segment_length: u32,
+    /// Upper bound of a solicited burst, 512..=2^24-1 (RFC 7143 §13.13).
+    pub max_burst_length: u32,
+    /// Upper bound of a command's unsolicited data, 512..=2^24-1 (RFC 7143 §13.14).
+    pub first_burst_length: u32,
+    /// Lower bound, 0..=3600 (RFC 7143 §13.15).
+    pub default_time2wait: u16,
+    /// Upper bound, 0..=3600 (RFC 7143 §13.16).
+    pub default_time2retain: u16,
+    /// Upper bound, 1..=65535 (RFC 7143 §13.17).
+    pub max_outstanding_r2t: u16,
+    /// Upper bound, 0..=2 (RFC 7143 §13.20).
+    pub error_recovery_level: u8,
+    /// Commands that the initiator may send right after the login: MaxCmdSN of Login Responses is
+    /// ExpCmdSN plus this, minus one (RFC 7143 §4.2.2.1). 1..=65535, and never more than what the
+    /// session starts with: MaxCmdSN doesn't move backwards.
+    pub command_window: u16,
+}
+
+impl Default for LocalParameters {
+    fn default() -> Self {
+        Self {
+            header_digest: DigestPolicy::Any,
+            data_digest: DigestPolicy::Any,
+            max_connections: 1,
+            initial_r2t: false,
+            immediate_data: true,
+            max_recv_data_segment_length: 262_144,
+            max_burst_length: 1_048_576,
+            first_burst_length: 262_144,
+            default_time2wait: 2,
+            default_time2retain: 20,
+            max_outstanding_r2t: 1,
+            error_recovery_level: 0,
+            command_window: 1,
+        }
+    }
+}
+
+/// The shortest length that MaxRecvDataSegmentLength, MaxBurstLength and FirstBurstLength may have.
+pub const MIN_LENGTH: u32 = 512;
+/// The longest length that they may have: 2^24-1.
+pub const MAX_LENGTH: u32 = 16_777_215;
+/// The longest DefaultTime2Wait and DefaultTime2Retain in seconds.
+pub const MAX_TIME: u16 = 3_600;
+
+impl LocalParameters {
+    /// The same with every value inside the range that RFC 7143 §13 gives it, and FirstBurstLength not
+    /// above MaxBurstLength.
+    #[must_use]
+    pub fn clamped(&self) -> Self {
+        let max_burst_length = self.max_burst_length.clamp(MIN_LENGTH, MAX_LENGTH);
+        Self {
+            max_connections: self.max_connections.max(1),
+            max_recv_data_segment_length: self
+                .max_recv_data_segment_length
+                .clamp(MIN_LENGTH, MAX_LENGTH),
+            max_burst_length,
+            first_burst_length: self.first_burst_length.clamp(MIN_LENGTH, max_burst_length),
+            default_time2wait: self.default_time2wait.min(MAX_TIME),
+            default_time2retain: self.default_time2retain.min(MAX_TIME),
+            max_outstanding_r2t: self.max_outstanding_r2t.max(1),
+            error_recovery_level: self.error_recovery_level.min(2),
+            command_window: self.command_window.max(1),
+            ..*self
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Each PDU is a struct with `parse(&RawPdu) -> Result<Self, PduError>` and, for those that a target
 //! sends, `encode(&self) -> Bhs`. Lengths were checked by `framing` before a PDU gets here.
 
+pub mod login_request;
+pub mod login_response;
+
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 

@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod digest;
+pub mod framing;
 pub mod login;
 pub mod negotiation;
 pub mod parameters;
 pub mod pdu;
+pub mod serial;
 pub mod text;
+pub mod transmit;

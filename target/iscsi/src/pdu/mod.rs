@@ -1,10 +1,29 @@
 //! Protocol data units (RFC 7143 §11): one file per PDU, and what all of them share.
 //!
-//! Each PDU is a struct with `parse(&RawPdu) -> Result<Self, PduError>` and, for those that a target
-//! sends, `encode(&self) -> Bhs`. Lengths were checked by `framing` before a PDU gets here.
+//! Each PDU is a struct of its header's fields with `parse(&Bhs)` and `encode`. Lengths were checked
+//! by `framing` before a PDU gets here.
 
+pub mod additional_headers;
+pub mod async_message;
+pub mod data_in;
+pub mod data_out;
 pub mod login_request;
 pub mod login_response;
+pub mod logout_request;
+pub mod logout_response;
+pub mod nop_in;
+pub mod nop_out;
+pub mod r2t;
+pub mod reject;
+pub mod scsi_command;
+pub mod scsi_response;
+pub mod snack;
+pub mod task_management_request;
+pub mod task_management_response;
+pub mod text_request;
+pub mod text_response;
+
+mod layout;
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
@@ -14,6 +33,40 @@ pub const BHS_LEN: usize = 48;
 
 /// A basic header segment as it stands on the wire.
 pub type Bhs = [u8; BHS_LEN];
+
+/// The value of a task tag or transfer tag that says: none (RFC 7143 §11.2.1.8, §11.7.4).
+pub const RESERVED_TAG: u32 = 0xffff_ffff;
+
+/// The opcode of a header, without the I bit (RFC 7143 §11.2.1.2).
+#[must_use]
+#[inline]
+pub const fn opcode(bhs: &Bhs) -> u8 {
+    bhs[0] & 0x3f
+}
+
+/// The I bit of a header (RFC 7143 §11.2.1.1).
+#[must_use]
+#[inline]
+pub const fn is_immediate(bhs: &Bhs) -> bool {
+    bhs[0] & 0x40 != 0
+}
+
+/// A header that is empty but for opcode, byte 1 and DataSegmentLength.
+#[inline]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a data segment length has 24 bits"
+)]
+const fn header(opcode: u8, flags: u8, data_segment_length: usize) -> Bhs {
+    let mut bhs = [0; BHS_LEN];
+    let [_, high, middle, low] = (data_segment_length as u32).to_be_bytes();
+    bhs[0] = opcode;
+    bhs[1] = flags;
+    bhs[5] = high;
+    bhs[6] = middle;
+    bhs[7] = low;
+    bhs
+}
 
 /// The data segment of one PDU, without padding: one or more pieces, in order.
 ///
@@ -105,3 +158,6 @@ pub struct RawPdu {
     /// The data segment without padding.
     pub data: DataSegment,
 }
+
+#[cfg(test)]
+mod tests;

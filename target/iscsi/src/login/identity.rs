@@ -84,6 +84,7 @@ fn name(key: Key, value: Option<&str>) -> Result<Option<String>, LoginFailure> {
     Ok(Some(value.to_owned()))
 }
 
+/// An alias may hold anything; control characters are left out, for the sake of terminals and logs.
 fn alias(value: &str) -> Result<String, LoginFailure> {
     if value.len() > MAX_VALUE_LENGTH {
         let key = Key::InitiatorAlias.name();
@@ -92,5 +93,5 @@ fn alias(value: &str) -> Result<String, LoginFailure> {
             value: excerpt(value),
         });
     }
-    Ok(value.to_owned())
+    Ok(value.chars().filter(|c| !c.is_control()).collect())
 }

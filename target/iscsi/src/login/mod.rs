@@ -158,3 +158,6 @@ fn handle_request(state: State, exchange: &mut Exchange, request: exchange::Requ
         State::Authorization(_) | State::Session(_) | State::Ended => Err(LoginFailure::Misuse),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ pub enum SessionType {
 pub struct LoginIdentity {
     /// InitiatorName as sent, at most 223 bytes, no control characters or spaces.
     pub initiator_name: String,
-    /// InitiatorAlias, if any; for people to read.
+    /// InitiatorAlias, if any, at most 255 bytes, without control characters; for people to read.
     pub initiator_alias: Option<String>,
     /// TargetName as sent; always there in a normal session.
     pub target_name: Option<String>,

@@ -141,3 +141,5 @@ impl Negotiation {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,8 @@ impl TextPairs {
         });
     }
 
-    /// The text: each pair with its delimiter, the last one too (RFC 7143 §6.1).
+    /// The text: each pair with its delimiter, the last one too (RFC 7143 §6.1). A NUL can't stand
+    /// in a value and is left out.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let length = self
@@ -76,7 +77,9 @@ impl TextPairs {
         for pair in &self.pairs {
             text.put_slice(pair.key.as_bytes());
             text.put_u8(b'=');
-            text.put_slice(pair.value.as_bytes());
+            pair.value
+                .split('\0')
+                .for_each(|part| text.put_slice(part.as_bytes()));
             text.put_u8(0);
         }
         text.freeze()
@@ -198,6 +201,14 @@ mod tests {
                 key: "InitiatorAlias".into()
             }
         );
+    }
+
+    #[test]
+    fn a_value_can_not_smuggle_in_another_pair() {
+        let pairs: TextPairs = [("TargetAlias", "a\0AuthMethod=None")]
+            .into_iter()
+            .collect();
+        assert_eq!(pairs.encode(), &b"TargetAlias=aAuthMethod=None\0"[..]);
     }
 
     #[test]

@@ -1,0 +1,222 @@
+//! Asking a daemon: HTTP/1.1 over its Unix socket, one connection per request. Knows the API, not
+//! the command line.
+
+mod error;
+mod http;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::v1;
+
+pub use error::ClientError;
+
+/// A daemon's admin socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// What a request is answered with, or why not.
+pub type Answer<T> = Result<T, ClientError>;
+
+impl Client {
+    /// A client of the daemon behind this socket. Connects only when something is asked.
+    #[must_use]
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+        }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How the daemon is.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; so for all other requests.
+    pub async fn status(&self) -> Answer<v1::Status> {
+        self.get("/v1/status".into()).await
+    }
+
+    /// All volumes.
+    pub async fn volumes(&self) -> Answer<v1::VolumeList> {
+        self.get("/v1/volumes".into()).await
+    }
+
+    /// One volume.
+    pub async fn volume(&self, name: &str) -> Answer<v1::Volume> {
+        self.get(path(&["volumes", name])).await
+    }
+
+    /// Makes a volume. Takes as long as allocating its space does.
+    pub async fn create_volume(&self, request: &v1::CreateVolume) -> Answer<v1::Volume> {
+        self.send("POST", "/v1/volumes".into(), request).await
+    }
+
+    /// Gives a volume another size.
+    pub async fn resize_volume(
+        &self,
+        name: &str,
+        request: &v1::ResizeVolume,
+    ) -> Answer<v1::Volume> {
+        self.send("PATCH", path(&["volumes", name]), request).await
+    }
+
+    /// Lets a fenced volume be used again.
+    pub async fn unfence_volume(&self, name: &str) -> Answer<v1::Volume> {
+        self.send("POST", path(&["volumes", name, "unfence"]), &())
+            .await
+    }
+
+    /// Removes a volume, and its file if the daemon made it.
+    pub async fn delete_volume(&self, name: &str) -> Answer<()> {
+        self.delete(path(&["volumes", name])).await
+    }
+
+    /// All targets.
+    pub async fn targets(&self) -> Answer<v1::TargetList> {
+        self.get("/v1/targets".into()).await
+    }
+
+    /// One target.
+    pub async fn target(&self, name: &str) -> Answer<v1::Target> {
+        self.get(path(&["targets", name])).await
+    }
+
+    /// Makes a target.
+    pub async fn create_target(&self, request: &v1::CreateTarget) -> Answer<v1::Target> {
+        self.send("POST", "/v1/targets".into(), request).await
+    }
+
+    /// Removes a target; with `force` even if it has LUNs or sessions.
+    pub async fn delete_target(&self, name: &str, force: bool) -> Answer<()> {
+        let force = if force { "?force=true" } else { "" };
+        self.delete(path(&["targets", name]) + force).await
+    }
+
+    /// Shows a volume in a target.
+    pub async fn map_lun(&self, target: &str, request: &v1::MapLun) -> Answer<v1::Lun> {
+        self.send("POST", path(&["targets", target, "luns"]), request)
+            .await
+    }
+
+    /// Shows it no longer.
+    pub async fn unmap_lun(&self, target: &str, lun: u16) -> Answer<()> {
+        self.delete(path(&["targets", target, "luns", &lun.to_string()]))
+            .await
+    }
+
+    /// The access list of a target, or of `discovery`.
+    pub async fn access_list(&self, scope: &str) -> Answer<v1::AccessList> {
+        self.get(acl_path(scope, None)).await
+    }
+
+    /// Sets what an access list says about an initiator (or `*`).
+    pub async fn set_access(
+        &self,
+        scope: &str,
+        initiator: &str,
+        request: &v1::SetAccess,
+    ) -> Answer<v1::AccessEntry> {
+        self.send("PUT", acl_path(scope, Some(initiator)), request)
+            .await
+    }
+
+    /// Removes what an access list says about an initiator (or `*`).
+    pub async fn remove_access(&self, scope: &str, initiator: &str) -> Answer<()> {
+        self.delete(acl_path(scope, Some(initiator))).await
+    }
+
+    /// All sessions.
+    pub async fn sessions(&self) -> Answer<v1::SessionList> {
+        self.get("/v1/sessions".into()).await
+    }
+
+    /// Ends a session.
+    pub async fn drop_session(&self, id: u64) -> Answer<()> {
+        self.delete(path(&["sessions", &id.to_string()])).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: String) -> Answer<T> {
+        let body = http::request(&self.socket, "GET", &path, None).await?;
+        self.parse(&body)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: String,
+        request: &impl Serialize,
+    ) -> Answer<T> {
+        let json = serde_json::to_vec(request)
+            .map_err(|error| ClientError::protocol(&self.socket, error))?;
+        let body = http::request(&self.socket, method, &path, Some(json)).await?;
+        self.parse(&body)
+    }
+
+    async fn delete(&self, path: String) -> Answer<()> {
+        http::request(&self.socket, "DELETE", &path, None)
+            .await
+            .map(drop)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Answer<T> {
+        serde_json::from_slice(body).map_err(|error| ClientError::protocol(&self.socket, error))
+    }
+}
+
+fn acl_path(scope: &str, initiator: Option<&str>) -> String {
+    let base = if scope == "discovery" {
+        path(&["discovery", "acl"])
+    } else {
+        path(&["targets", scope, "acl"])
+    };
+    initiator.map_or_else(
+        || base.clone(),
+        |initiator| format!("{base}/{}", escape(initiator)),
+    )
+}
+
+fn path(segments: &[&str]) -> String {
+    segments.iter().fold("/v1".to_owned(), |path, segment| {
+        path + "/" + &escape(segment)
+    })
+}
+
+/// A path segment with everything but unreserved characters escaped (RFC 3986 §2.1).
+fn escape(segment: &str) -> String {
+    segment
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_so_that_none_can_reach_another_path() {
+        assert_eq!(
+            path(&["volumes", "../status?x#y z"]),
+            "/v1/volumes/..%2Fstatus%3Fx%23y%20z"
+        );
+        assert_eq!(acl_path("discovery", Some("*")), "/v1/discovery/acl/%2A");
+        assert_eq!(
+            acl_path("iqn.2024-01.com.example:a", None),
+            "/v1/targets/iqn.2024-01.com.example%3Aa/acl"
+        );
+    }
+}

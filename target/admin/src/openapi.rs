@@ -1,0 +1,60 @@
+//! The API described for people and tools: every path with its requests and answers. The server
+//! serves this document, and its tests hold it to what it says.
+
+mod paths;
+
+use utoipa::OpenApi;
+
+/// The document of version 1.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tidelock admin API",
+        description = "HTTP/1.1 and JSON over the daemon's Unix socket, for example \
+                       `curl --unix-socket /run/tidelock/admin.sock http://tidelock/v1/status`. \
+                       What is changed is durable before it is answered.",
+        version = "1",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
+        contact()
+    ),
+    paths(
+        paths::status,
+        paths::events,
+        paths::metrics,
+        paths::openapi,
+        paths::list_volumes,
+        paths::create_volume,
+        paths::show_volume,
+        paths::resize_volume,
+        paths::delete_volume,
+        paths::unfence_volume,
+        paths::list_targets,
+        paths::create_target,
+        paths::show_target,
+        paths::delete_target,
+        paths::map_lun,
+        paths::unmap_lun,
+        paths::list_access,
+        paths::set_access,
+        paths::remove_access,
+        paths::list_discovery_access,
+        paths::set_discovery_access,
+        paths::remove_discovery_access,
+        paths::list_sessions,
+        paths::drop_session,
+    ),
+    components(schemas(crate::v1::ErrorBody, crate::v1::Event))
+)]
+struct Document;
+
+/// The OpenAPI document as JSON, with a line feed at its end.
+#[must_use]
+pub fn document() -> String {
+    let document = Document::openapi();
+    // Through a value, whose maps are sorted: the same text at every build.
+    let value = serde_json::to_value(&document).unwrap_or_default();
+    format!("{value:#}\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! Version 1 of the API: what requests and answers look like. Fields are only ever added; what
+//! changes its meaning becomes a new version.
+//!
+//! Requests refuse fields that they don't know, so a misspelt option can't be overlooked; answers
+//! may get more fields, which clients must ignore.
+
+mod access;
+mod error;
+mod event;
+mod secret;
+mod session;
+mod status;
+mod target;
+mod volume;
+
+pub use access::{AccessEntry, AccessKind, AccessList, ChapUsers, Credentials, SetAccess};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail};
+pub use event::{Event, EventKind};
+pub use secret::SecretText;
+pub use session::{Session, SessionList};
+pub use status::{Backend, Memory, Status, VolumeCounts};
+pub use target::{CreateTarget, Lun, MapLun, Target, TargetList};
+pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

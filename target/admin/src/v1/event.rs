@@ -1,0 +1,140 @@
+//! What has happened, as sent by `GET /v1/events`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Something that has happened. Its `kind` is also the name of the server-sent event.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Event {
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub at_unix_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// There is a new volume.
+    VolumeCreated {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume has another size.
+    VolumeResized {
+        /// Its name.
+        volume: String,
+        /// Size now, in bytes.
+        size_bytes: u64,
+    },
+    /// A volume's write cache was switched on or off.
+    WriteCacheSet {
+        /// Its name.
+        volume: String,
+        /// On.
+        enabled: bool,
+    },
+    /// A volume is gone.
+    VolumeDeleted {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume can be used, or can't be any more.
+    VolumeStateChanged {
+        /// Its name.
+        volume: String,
+        /// How it is now.
+        state: crate::v1::VolumeState,
+        /// Why, if there is something to say.
+        detail: String,
+    },
+    /// There is a new target.
+    TargetCreated {
+        /// Its iSCSI name.
+        target: String,
+    },
+    /// A target is gone.
+    TargetDeleted {
+        /// Its iSCSI name.
+        target: String,
+    },
+    /// A target shows a volume.
+    LunMapped {
+        /// The target's iSCSI name.
+        target: String,
+        /// The number.
+        lun: u16,
+        /// The volume.
+        volume: String,
+    },
+    /// A target shows a volume no longer.
+    LunUnmapped {
+        /// The target's iSCSI name.
+        target: String,
+        /// The number.
+        lun: u16,
+        /// The volume.
+        volume: String,
+    },
+    /// An access list says something else about somebody.
+    AccessChanged {
+        /// The target's iSCSI name, or `discovery`.
+        scope: String,
+        /// The initiator's iSCSI name, or `*`.
+        initiator: String,
+    },
+    /// An initiator has logged in.
+    SessionOpened {
+        /// The session's number.
+        session: u64,
+        /// The initiator's iSCSI name.
+        initiator: String,
+        /// The target's iSCSI name; absent for a discovery session.
+        target: Option<String>,
+    },
+    /// A session has ended.
+    SessionClosed {
+        /// The session's number.
+        session: u64,
+        /// The initiator's iSCSI name.
+        initiator: String,
+        /// The target's iSCSI name; absent for a discovery session.
+        target: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// The listener was too slow, and missed some.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl EventKind {
+    /// The event's name, as in its JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VolumeCreated { .. } => "volume_created",
+            Self::VolumeResized { .. } => "volume_resized",
+            Self::WriteCacheSet { .. } => "write_cache_set",
+            Self::VolumeDeleted { .. } => "volume_deleted",
+            Self::VolumeStateChanged { .. } => "volume_state_changed",
+            Self::TargetCreated { .. } => "target_created",
+            Self::TargetDeleted { .. } => "target_deleted",
+            Self::LunMapped { .. } => "lun_mapped",
+            Self::LunUnmapped { .. } => "lun_unmapped",
+            Self::AccessChanged { .. } => "access_changed",
+            Self::SessionOpened { .. } => "session_opened",
+            Self::SessionClosed { .. } => "session_closed",
+            Self::Missed { .. } => "missed",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Volumes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// All volumes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct VolumeList {
+    /// By name.
+    pub volumes: Vec<Volume>,
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// What tells it from every other one: a UUID.
+    pub id: String,
+    /// NAA designator as hosts see it, 16 hexadecimal digits, the same for ever.
+    pub naa: String,
+    /// Unit serial number as hosts see it, the same for ever.
+    pub serial: String,
+    /// Its file.
+    pub path: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Bytes of the file that take up space; absent if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_bytes: Option<u64>,
+    /// Bytes of a logical block.
+    pub block_bytes: u32,
+    /// The daemon made the file, and deletes it with the volume.
+    pub managed: bool,
+    /// All space was allocated when the file was made.
+    pub preallocated: bool,
+    /// The file is opened with O_DIRECT.
+    pub direct: bool,
+    /// Writes are acknowledged from the cache until the host flushes.
+    pub write_cache: bool,
+    /// How it is.
+    pub state: VolumeState,
+    /// Why it is so, if there is something to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Where it is shown.
+    pub mappings: Vec<Mapping>,
+}
+
+/// How a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum VolumeState {
+    /// Being opened.
+    Loading,
+    /// In order.
+    Ready,
+    /// Stopped after a write or flush that failed, until an operator unfences it.
+    Fenced,
+    /// Its file can't be opened.
+    Failed,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One place where a volume is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Mapping {
+    /// The target's iSCSI name.
+    pub target: String,
+    /// Under which number.
+    pub lun: u16,
+    /// Writes are refused.
+    pub read_only: bool,
+}
+
+/// A volume that is to be made: of a size, in a new file that the daemon keeps, or from a file that
+/// is there. Exactly one of `size_bytes` and `file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateVolume {
+    /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit.
+    pub name: String,
+    /// Size in bytes of a new, sparse file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// Absolute path of a file or block device that is there; its content is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Bytes of a logical block, 512 or 4096; 512 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_bytes: Option<u32>,
+    /// Allocate all space at once.
+    #[serde(default)]
+    pub preallocate: bool,
+    /// Open the file with O_DIRECT.
+    #[serde(default)]
+    pub direct: bool,
+    /// Acknowledge writes only when they are durable.
+    #[serde(default)]
+    pub write_through: bool,
+}
+
+/// A volume's new size.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResizeVolume {
+    /// New size in bytes.
+    pub size_bytes: u64,
+    /// A smaller size is meant, and what lies beyond it may be lost.
+    #[serde(default)]
+    pub shrink: bool,
+}

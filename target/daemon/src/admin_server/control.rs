@@ -1,0 +1,152 @@
+//! What the admin server asks of the daemon. The daemon's core implements it; tests have a fake.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use thiserror::Error;
+use tidelock_admin::v1;
+use tidelock_catalog::{BlockSize, Catalog, CatalogError, Change, Command, IscsiName, VolumeName};
+use tokio::sync::broadcast;
+
+/// What a request has led to.
+pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
+
+/// The daemon as the admin server sees it.
+///
+/// Whatever changes something is durable and in effect when its future is ready. Such futures are
+/// run to their end, whether or not the client is still there.
+pub trait Control: Send + Sync + 'static {
+    /// The catalog as it is now.
+    fn catalog(&self) -> Arc<Catalog>;
+
+    /// Applies a command that needs no work on files: targets, LUNs, access, write cache. Deleting a
+    /// target that has sessions needs `force`, and ends them.
+    fn apply(&self, command: Command) -> Outcome<'_, Vec<Change>>;
+
+    /// Makes the file or opens the one that is there, then adds the volume to the catalog.
+    fn create_volume(&self, request: VolumeRequest) -> Outcome<'_, ()>;
+
+    /// Resizes the file, the catalog's entry and the logical unit.
+    fn resize_volume(&self, volume: VolumeName, size_bytes: u64, shrink: bool) -> Outcome<'_, ()>;
+
+    /// Lets a fenced volume be used again. No effect on one that isn't.
+    fn unfence_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;
+
+    /// Removes a volume that isn't mapped, then its file if the daemon made it.
+    fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;
+
+    /// How a volume of the catalog is. Never waits long: a file that doesn't answer has no
+    /// `allocated_bytes`.
+    fn volume_facts(&self, volume: &VolumeName) -> BoxFuture<'_, VolumeFacts>;
+
+    /// How the daemon is.
+    fn status(&self) -> v1::Status;
+
+    /// All sessions in the order in which they logged in.
+    fn sessions(&self) -> Vec<v1::Session>;
+
+    /// Ends a session; false if there is none of that number.
+    fn drop_session(&self, id: u64) -> BoxFuture<'_, bool>;
+
+    /// What happens from now on.
+    fn events(&self) -> broadcast::Receiver<v1::Event>;
+
+    /// Metrics in the text format of Prometheus.
+    fn metrics(&self) -> String;
+}
+
+/// A volume that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeRequest {
+    /// Its name.
+    pub name: VolumeName,
+    /// Where its content comes from.
+    pub source: VolumeSource,
+    /// Bytes of a logical block.
+    pub block_size: BlockSize,
+    /// Allocate all space at once.
+    pub preallocate: bool,
+    /// Open the file with O_DIRECT.
+    pub direct: bool,
+    /// Acknowledge writes from the cache.
+    pub write_cache: bool,
+}
+
+/// Where a volume's content comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A new file among those that the daemon keeps, all zeroes.
+    New {
+        /// Its size in bytes.
+        size_bytes: u64,
+    },
+    /// A file that is there, which stays when the volume goes.
+    File {
+        /// Its absolute path.
+        path: String,
+    },
+}
+
+/// How a volume is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeFacts {
+    /// How it is.
+    pub state: v1::VolumeState,
+    /// Why, if there is something to say.
+    pub detail: String,
+    /// Bytes of the file that take up space, if it can be told.
+    pub allocated_bytes: Option<u64>,
+}
+
+/// Why the daemon didn't do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// A rule of the catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Initiators are logged in to a target that is to be deleted.
+    #[error("target {target} has {count} session(s)")]
+    TargetHasSessions {
+        /// Which target.
+        target: IscsiName,
+        /// How many.
+        count: usize,
+    },
+    /// A volume's file. The source names it and says what to do.
+    #[error("{source}")]
+    File {
+        /// Whose fault it is.
+        fault: FileFault,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The catalog could not be made durable, so the change was not made.
+    #[error("the change was not made, because the catalog can't be written: {source}")]
+    NotDurable {
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The daemon is still opening its volumes.
+    #[error("the daemon is still starting")]
+    Starting,
+    /// The daemon is about to end.
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// The task that did it panicked.
+    #[error("the daemon failed by a defect while it did this: please report it, with the log")]
+    Defect,
+}
+
+/// Whose fault an error about a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFault {
+    /// The request names a file that can't be used.
+    Request,
+    /// Somebody else uses it.
+    InUse,
+    /// There is no space left.
+    NoSpace,
+    /// The storage failed.
+    Storage,
+}

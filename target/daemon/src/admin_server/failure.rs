@@ -1,0 +1,74 @@
+//! From what went wrong to the answer that says so: status, code, message, hint.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tidelock_admin::v1::{ErrorBody, ErrorCode, ErrorDetail};
+use tidelock_catalog::{CatalogError, ErrorKind};
+
+use crate::admin_server::control::{ControlError, FileFault};
+
+/// An answer that says what is wrong.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) ErrorDetail);
+
+impl Failure {
+    pub(super) fn new(
+        code: ErrorCode,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self(ErrorDetail::new(code, message, hint))
+    }
+
+    /// A value in the request that can't be right.
+    pub(super) fn invalid(message: impl ToString) -> Self {
+        Self::new(ErrorCode::Invalid, message.to_string(), "")
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(ErrorBody { error: self.0 })).into_response()
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Invalid => ErrorCode::Invalid,
+            ErrorKind::NotFound => ErrorCode::NotFound,
+            ErrorKind::Conflict => ErrorCode::Conflict,
+            ErrorKind::Limit => ErrorCode::Limit,
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        let (code, hint) = match &error {
+            ControlError::Catalog(error) => return error.clone().into(),
+            ControlError::TargetHasSessions { .. } => (
+                ErrorCode::Conflict,
+                "log the initiators out first, or say --force (force=true) to end the sessions",
+            ),
+            ControlError::File { fault, .. } => match fault {
+                FileFault::Request => (ErrorCode::Invalid, ""),
+                FileFault::InUse => (ErrorCode::Conflict, ""),
+                FileFault::NoSpace => (ErrorCode::NoSpace, "make room, or leave out preallocation"),
+                FileFault::Storage => (ErrorCode::Internal, "look at the kernel's log"),
+            },
+            ControlError::NotDurable { .. } => (
+                ErrorCode::Internal,
+                "check the disk that holds the state folder",
+            ),
+            ControlError::Starting => (ErrorCode::Unavailable, "try again in a few seconds"),
+            ControlError::Stopping => (ErrorCode::Unavailable, "start it again first"),
+            ControlError::Defect => (ErrorCode::Internal, ""),
+        };
+        Self::new(code, error.to_string(), hint)
+    }
+}

@@ -1,0 +1,113 @@
+//! Targets and their LUN maps.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use tidelock_admin::v1;
+use tidelock_catalog::{Change, Command};
+
+use crate::admin_server::body::{self, Options, Segments};
+use crate::admin_server::control::ControlError;
+use crate::admin_server::failure::Failure;
+use crate::admin_server::handlers::to_end;
+use crate::admin_server::router::Shared;
+use crate::admin_server::{parse, view};
+
+pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::TargetList> {
+    let (catalog, sessions) = (shared.control.catalog(), shared.control.sessions());
+    let targets = catalog
+        .targets()
+        .map(|target| view::target(target, &sessions))
+        .collect();
+    Json(v1::TargetList { targets })
+}
+
+pub(in crate::admin_server) async fn show(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<Json<v1::Target>, Failure> {
+    let name = parse::target_name(&name)?;
+    let catalog = shared.control.catalog();
+    Ok(Json(view::target(
+        catalog.target(&name)?,
+        &shared.control.sessions(),
+    )))
+}
+
+pub(in crate::admin_server) async fn create(
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<(StatusCode, Json<v1::Target>), Failure> {
+    let request: v1::CreateTarget = body::read(request, &shared.limits).await?;
+    let command = Command::CreateTarget {
+        target: parse::target_name(&request.name)?,
+        portal_group_tag: request.portal_group_tag,
+    };
+    let changes = apply(&shared, command).await?;
+    changes
+        .iter()
+        .find_map(|change| match change {
+            Change::TargetCreated(target) => Some(view::target(target, &[])),
+            _ => None,
+        })
+        .map(|target| (StatusCode::CREATED, Json(target)))
+        .ok_or_else(|| ControlError::Defect.into())
+}
+
+/// What may follow `DELETE /v1/targets/{target}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin_server) struct DeleteOptions {
+    #[serde(default)]
+    force: bool,
+}
+
+pub(in crate::admin_server) async fn delete(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    Options(DeleteOptions { force }): Options<DeleteOptions>,
+) -> Result<StatusCode, Failure> {
+    let target = parse::target_name(&name)?;
+    apply(&shared, Command::DeleteTarget { target, force }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(in crate::admin_server) async fn map(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<v1::Lun>), Failure> {
+    let target = parse::target_name(&name)?;
+    let request: v1::MapLun = body::read(request, &shared.limits).await?;
+    let command = Command::MapLun {
+        target,
+        volume: parse::volume_name(&request.volume)?,
+        number: request.lun.map(parse::lun_number).transpose()?,
+        read_only: request.read_only,
+    };
+    let changes = apply(&shared, command).await?;
+    changes
+        .iter()
+        .find_map(|change| match change {
+            Change::LunMapped { lun, .. } => Some(view::lun(lun)),
+            _ => None,
+        })
+        .map(|lun| (StatusCode::CREATED, Json(lun)))
+        .ok_or_else(|| ControlError::Defect.into())
+}
+
+pub(in crate::admin_server) async fn unmap(
+    State(shared): State<Shared>,
+    Segments((name, number)): Segments<(String, u16)>,
+) -> Result<StatusCode, Failure> {
+    let target = parse::target_name(&name)?;
+    let number = parse::lun_number(number)?;
+    apply(&shared, Command::UnmapLun { target, number }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn apply(shared: &Shared, command: Command) -> Result<Vec<Change>, Failure> {
+    let control = shared.control.clone();
+    to_end(async move { control.apply(command).await }).await
+}

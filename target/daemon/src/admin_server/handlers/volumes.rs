@@ -1,0 +1,83 @@
+//! Volumes.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use tidelock_admin::v1;
+use tidelock_catalog::VolumeName;
+
+use crate::admin_server::body::{self, Segments};
+use crate::admin_server::failure::Failure;
+use crate::admin_server::handlers::to_end;
+use crate::admin_server::router::Shared;
+use crate::admin_server::{parse, view};
+
+pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::VolumeList> {
+    let catalog = shared.control.catalog();
+    let views = catalog.volumes().map(|volume| async {
+        let facts = shared.control.volume_facts(&volume.name).await;
+        view::volume(&catalog, volume, facts)
+    });
+    Json(v1::VolumeList {
+        volumes: join_all(views).await,
+    })
+}
+
+pub(in crate::admin_server) async fn show(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<Json<v1::Volume>, Failure> {
+    one(&shared, &parse::volume_name(&name)?).await
+}
+
+pub(in crate::admin_server) async fn create(
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<(StatusCode, Json<v1::Volume>), Failure> {
+    let request = parse::create_volume(body::read(request, &shared.limits).await?)?;
+    let name = request.name.clone();
+    let control = shared.control.clone();
+    to_end(async move { control.create_volume(request).await }).await?;
+    Ok((StatusCode::CREATED, one(&shared, &name).await?))
+}
+
+pub(in crate::admin_server) async fn resize(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::Volume>, Failure> {
+    let name = parse::volume_name(&name)?;
+    let v1::ResizeVolume { size_bytes, shrink } = body::read(request, &shared.limits).await?;
+    let (control, volume) = (shared.control.clone(), name.clone());
+    to_end(async move { control.resize_volume(volume, size_bytes, shrink).await }).await?;
+    one(&shared, &name).await
+}
+
+pub(in crate::admin_server) async fn unfence(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<Json<v1::Volume>, Failure> {
+    let name = parse::volume_name(&name)?;
+    shared.control.catalog().volume(&name)?;
+    let (control, volume) = (shared.control.clone(), name.clone());
+    to_end(async move { control.unfence_volume(volume).await }).await?;
+    one(&shared, &name).await
+}
+
+pub(in crate::admin_server) async fn delete(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<StatusCode, Failure> {
+    let name = parse::volume_name(&name)?;
+    let control = shared.control.clone();
+    to_end(async move { control.delete_volume(name).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn one(shared: &Shared, name: &VolumeName) -> Result<Json<v1::Volume>, Failure> {
+    let catalog = shared.control.catalog();
+    let volume = catalog.volume(name)?;
+    let facts = shared.control.volume_facts(name).await;
+    Ok(Json(view::volume(&catalog, volume, facts)))
+}

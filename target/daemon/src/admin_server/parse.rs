@@ -1,0 +1,89 @@
+//! What requests say, in the words of the catalog. Checks everything that can be checked without
+//! knowing what is there.
+
+use tidelock_admin::v1;
+use tidelock_catalog::{
+    Access, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName, LunNumber,
+    Secret, VolumeName,
+};
+
+use crate::admin_server::control::{VolumeRequest, VolumeSource};
+use crate::admin_server::failure::Failure;
+
+pub(super) fn volume_name(name: &str) -> Result<VolumeName, Failure> {
+    VolumeName::new(name).map_err(Failure::invalid)
+}
+
+pub(super) fn target_name(name: &str) -> Result<IscsiName, Failure> {
+    IscsiName::new(name).map_err(Failure::invalid)
+}
+
+pub(super) fn initiator(name: &str) -> Result<InitiatorPattern, Failure> {
+    name.parse().map_err(Failure::invalid)
+}
+
+pub(super) fn lun_number(number: u16) -> Result<LunNumber, Failure> {
+    LunNumber::new(number).ok_or_else(|| {
+        Failure::invalid(format!(
+            "{number} can't be a LUN: they go from 0 to {}",
+            LunNumber::MAX
+        ))
+    })
+}
+
+pub(super) fn create_volume(request: v1::CreateVolume) -> Result<VolumeRequest, Failure> {
+    let source = match (request.size_bytes, request.file) {
+        (Some(size_bytes), None) => VolumeSource::New { size_bytes },
+        (None, Some(path)) if path.starts_with('/') => VolumeSource::File { path },
+        (None, Some(_)) => {
+            return Err(Failure::invalid("file must be an absolute path, from / on"));
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(Failure::invalid(
+                "give either size_bytes, for a new file, or file, for one that is there",
+            ));
+        }
+    };
+    let block_size = match request.block_bytes {
+        None => BlockSize::default(),
+        Some(bytes) => BlockSize::from_bytes(bytes)
+            .ok_or_else(|| Failure::invalid(format!("block_bytes is 512 or 4096, not {bytes}")))?,
+    };
+    Ok(VolumeRequest {
+        name: volume_name(&request.name)?,
+        source,
+        block_size,
+        preallocate: request.preallocate,
+        direct: request.direct,
+        write_cache: !request.write_through,
+    })
+}
+
+pub(super) fn access(request: v1::SetAccess) -> Result<Access, Failure> {
+    match (request.access, request.chap, request.mutual) {
+        (v1::AccessKind::Deny, None, None) => Ok(Access::Deny),
+        (v1::AccessKind::Deny, ..) => Err(Failure::invalid(
+            "who is denied needs no chap and no mutual: leave them out",
+        )),
+        (v1::AccessKind::Allow, None, Some(_)) => Err(Failure::invalid(
+            "mutual needs chap as well: a target only proves itself to those who do so too",
+        )),
+        (v1::AccessKind::Allow, None, None) => Ok(Access::Allow { chap: None }),
+        (v1::AccessKind::Allow, Some(initiator), mutual) => Ok(Access::Allow {
+            chap: Some(ChapAccess {
+                initiator: credentials("chap", &initiator)?,
+                mutual: mutual
+                    .map(|mutual| credentials("mutual", &mutual))
+                    .transpose()?,
+            }),
+        }),
+    }
+}
+
+fn credentials(which: &str, given: &v1::Credentials) -> Result<Credentials, Failure> {
+    let user = ChapUser::new(&given.user)
+        .map_err(|error| Failure::invalid(format!("{which}: {error}")))?;
+    let secret = Secret::new(&given.secret.0)
+        .map_err(|error| Failure::invalid(format!("{which}: {error}")))?;
+    Ok(Credentials { user, secret })
+}

@@ -1,0 +1,124 @@
+//! Which path leads where, and the answers for those that lead nowhere. Knows no catalog.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
+use tidelock_admin::v1::ErrorCode;
+use tokio::sync::watch;
+
+use crate::admin_server::connection::Limits;
+use crate::admin_server::control::Control;
+use crate::admin_server::failure::Failure;
+use crate::admin_server::handlers::{access, daemon, events, sessions, targets, volumes};
+
+/// What every handler has.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) limits: Limits,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) pid: Option<i32>,
+}
+
+/// Everything, for administrators.
+pub(super) fn full(
+    control: Arc<dyn Control>,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) -> Router {
+    let acl = "/v1/targets/{target}/acl";
+    Router::new()
+        .route("/v1/status", get(daemon::status))
+        .route("/v1/events", get(events::stream))
+        .route("/metrics", get(daemon::metrics))
+        .route("/openapi.json", get(daemon::openapi))
+        .route("/v1/volumes", get(volumes::list).post(volumes::create))
+        .route(
+            "/v1/volumes/{volume}",
+            get(volumes::show)
+                .patch(volumes::resize)
+                .delete(volumes::delete),
+        )
+        .route("/v1/volumes/{volume}/unfence", post(volumes::unfence))
+        .route("/v1/targets", get(targets::list).post(targets::create))
+        .route(
+            "/v1/targets/{target}",
+            get(targets::show).delete(targets::delete),
+        )
+        .route("/v1/targets/{target}/luns", post(targets::map))
+        .route("/v1/targets/{target}/luns/{lun}", delete(targets::unmap))
+        .route(acl, get(access::list))
+        .route(
+            &format!("{acl}/{{initiator}}"),
+            put(access::set).delete(access::remove),
+        )
+        .route("/v1/discovery/acl", get(access::list_discovery))
+        .route(
+            "/v1/discovery/acl/{initiator}",
+            put(access::set_discovery).delete(access::remove_discovery),
+        )
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{session}", delete(sessions::drop))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(note))
+        .with_state(Shared {
+            control,
+            limits,
+            stop,
+        })
+}
+
+/// One answer to everything, for everybody else.
+pub(super) fn refusal() -> Router {
+    Router::new().fallback(|Extension(peer): Extension<Peer>| async move {
+        Failure::new(
+            ErrorCode::Forbidden,
+            format!("user {} may not administer this daemon", peer.uid),
+            "run this as root or as the user that tidelockd runs as",
+        )
+    })
+}
+
+async fn no_such_path(request: Request) -> Failure {
+    let path: String = request.uri().path().chars().take(200).collect();
+    let hint = "GET /openapi.json lists every path";
+    Failure::new(
+        ErrorCode::NotFound,
+        format!("there is no {path} in this API"),
+        hint,
+    )
+}
+
+async fn no_such_method(request: Request) -> Failure {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Failure::new(
+        ErrorCode::MethodNotAllowed,
+        format!("{path} can't be asked with {}", request.method()),
+        "the answer's Allow header lists the methods that it has",
+    )
+}
+
+/// Keeps a record of who changed what. Paths and statuses hold no secrets; bodies may, and aren't
+/// looked at.
+async fn note(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if method != Method::GET && method != Method::HEAD {
+        let (uid, pid, status) = (peer.uid, peer.pid, response.status().as_u16());
+        tracing::info!(uid, pid, %method, path, status, "admin request");
+    }
+    response
+}

@@ -1,0 +1,124 @@
+//! What the catalog says, in the words of the API. No secrets pass here.
+
+use tidelock_admin::v1;
+use tidelock_catalog::{
+    Access, Acl, Catalog, Change, ChapAccess, InitiatorPattern, Lun, Target, Volume,
+};
+
+use crate::admin_server::control::VolumeFacts;
+
+pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> v1::Volume {
+    v1::Volume {
+        name: volume.name.to_string(),
+        id: volume.id.to_string(),
+        naa: volume.naa_text(),
+        serial: volume.serial.clone(),
+        path: volume.path.clone(),
+        size_bytes: volume.size_bytes,
+        allocated_bytes: facts.allocated_bytes,
+        block_bytes: volume.block_size.bytes(),
+        managed: volume.managed,
+        preallocated: volume.preallocated,
+        direct: volume.direct,
+        write_cache: volume.write_cache,
+        state: facts.state,
+        detail: facts.detail,
+        mappings: catalog
+            .mappings(&volume.name)
+            .map(|(target, lun)| v1::Mapping {
+                target: target.name.to_string(),
+                lun: lun.number.get(),
+                read_only: lun.read_only,
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
+    let name = target.name.as_str();
+    let sessions = sessions
+        .iter()
+        .filter(|session| session.target.as_deref() == Some(name));
+    v1::Target {
+        name: name.to_owned(),
+        relative_port: target.relative_port,
+        portal_group_tag: target.portal_group_tag,
+        luns: target.luns.values().map(lun).collect(),
+        acl: acl(&target.acl),
+        sessions: sessions.count() as u64,
+    }
+}
+
+pub(super) fn lun(lun: &Lun) -> v1::Lun {
+    v1::Lun {
+        lun: lun.number.get(),
+        volume: lun.volume.to_string(),
+        read_only: lun.read_only,
+    }
+}
+
+pub(super) fn acl(acl: &Acl) -> Vec<v1::AccessEntry> {
+    acl.entries()
+        .map(|(initiator, says)| access(initiator, says))
+        .collect()
+}
+
+pub(super) fn access(initiator: &InitiatorPattern, access: &Access) -> v1::AccessEntry {
+    let users = |chap: &ChapAccess| v1::ChapUsers {
+        user: chap.initiator.user.to_string(),
+        mutual_user: chap.mutual.as_ref().map(|mutual| mutual.user.to_string()),
+    };
+    let (access, chap) = match access {
+        Access::Allow { chap } => (v1::AccessKind::Allow, chap.as_ref().map(users)),
+        Access::Deny => (v1::AccessKind::Deny, None),
+    };
+    v1::AccessEntry {
+        initiator: initiator.to_string(),
+        access,
+        chap,
+    }
+}
+
+/// What those who watch are told of a change.
+#[must_use]
+pub fn event_of(change: &Change) -> v1::EventKind {
+    use v1::EventKind as Kind;
+    match change {
+        Change::VolumeCreated(volume) => Kind::VolumeCreated {
+            volume: volume.name.to_string(),
+        },
+        Change::VolumeResized {
+            volume, to_bytes, ..
+        } => Kind::VolumeResized {
+            volume: volume.to_string(),
+            size_bytes: *to_bytes,
+        },
+        Change::WriteCacheSet { volume, enabled } => Kind::WriteCacheSet {
+            volume: volume.to_string(),
+            enabled: *enabled,
+        },
+        Change::VolumeDeleted(volume) => Kind::VolumeDeleted {
+            volume: volume.name.to_string(),
+        },
+        Change::TargetCreated(target) => Kind::TargetCreated {
+            target: target.name.to_string(),
+        },
+        Change::TargetDeleted(target) => Kind::TargetDeleted {
+            target: target.name.to_string(),
+        },
+        Change::LunMapped { target, lun } => Kind::LunMapped {
+            target: target.to_string(),
+            lun: lun.number.get(),
+            volume: lun.volume.to_string(),
+        },
+        Change::LunUnmapped { target, lun } => Kind::LunUnmapped {
+            target: target.to_string(),
+            lun: lun.number.get(),
+            volume: lun.volume.to_string(),
+        },
+        Change::AccessChanged { scope, initiator } => Kind::AccessChanged {
+            scope: scope.to_string(),
+            initiator: initiator.to_string(),
+        },
+    }
+}

@@ -30,13 +30,25 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Any key with any value, or a step that brings CHAP further.
 fn pair() -> impl Strategy<Value = String> {
     let names: Vec<_> = Key::ALL
         .iter()
         .map(|key| key.name())
         .chain(["X-com.example.key"])
         .collect();
-    (select(names), value()).prop_map(|(name, value)| format!("{name}={value}\0"))
+    let chap = vec![
+        "AuthMethod=CHAP\0",
+        "AuthMethod=CHAP,None\0",
+        "CHAP_A=5\0",
+        "CHAP_A=8,7,6,5\0",
+        "CHAP_N=host-user\0CHAP_R=0x00000000000000000000000000000000\0",
+        "CHAP_I=1\0CHAP_C=0x01\0",
+    ];
+    prop_oneof![
+        (select(names), value()).prop_map(|(name, value)| format!("{name}={value}\0")),
+        select(chap).prop_map(str::to_owned),
+    ]
 }
 
 fn text() -> impl Strategy<Value = Vec<u8>> {

@@ -182,6 +182,20 @@ fn the_text_of_a_login_is_limited_in_bytes_and_pairs() {
         LoginFailure::Text(TextError::TooLong { limit: 65_536 })
     );
 
+    // Not piece by piece either, each of them whole.
+    let whole = format!("X-a={}", "a".repeat(8_000));
+    let mut target = Target::new(open_access());
+    target.expect_response(request(OPERATIONAL, None, NORMAL));
+    let again = request(OPERATIONAL, None, &whole);
+    for _ in 0..8 {
+        target.expect_response(again);
+    }
+    let failure = target.expect_refusal(again, LoginStatus::INITIATOR_ERROR);
+    assert_eq!(
+        failure,
+        LoginFailure::Text(TextError::TooLong { limit: 65_536 })
+    );
+
     let many = "A=1\n".repeat(257);
     let mut target = Target::new(open_access());
     let failure = target.expect_refusal(

@@ -1,0 +1,14 @@
+"""iSCSI targets that the conformance, interoperation and bench runners can start.
+
+Every adapter makes one target with one LUN over a file, on loopback, open to
+everybody, and looks the same from outside (see `process.Target`). It knows
+nothing about what is run against it.
+"""
+
+from .process import Target, TargetError
+from .tgt import Tgt
+from .tidelock import Tidelock
+
+ADAPTERS: dict[str, type[Target]] = {"tidelock": Tidelock, "tgt": Tgt}
+
+__all__ = ["ADAPTERS", "Target", "TargetError", "Tgt", "Tidelock"]

@@ -1,0 +1,50 @@
+"""Tidelock itself: the release build of this tree."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from .process import ROOT, Target
+
+BUILD = Path(os.environ.get("TIDELOCK_BIN_DIR", ROOT / "build/release"))
+"""Where the binaries are; another folder can be named in the environment."""
+
+
+class Tidelock(Target):
+    """A tidelockd with a state folder and an admin socket of its own."""
+
+    name = "tidelock"
+
+    @staticmethod
+    def missing() -> str | None:
+        for program in ("tidelockd", "tidelock"):
+            if not (BUILD / program).exists():
+                return f"{BUILD / program} isn't there: run `cargo build --release`"
+        return None
+
+    @classmethod
+    def version(cls) -> str:
+        done = subprocess.run([BUILD / "tidelockd", "--version"], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or "tidelock"
+
+    def _command(self) -> tuple[list[str], dict[str, str]]:
+        return [
+            str(BUILD / "tidelockd"),
+            "--state-dir", str(self.folder / "state"),
+            "--portal", f"127.0.0.1:{self.port}",
+            "--admin-socket", str(self._socket),
+            "--log", "info",
+        ], {}
+
+    def _configure(self) -> None:
+        self._admin("volume", "create", "v", "--file", str(self.file))
+        self._admin("target", "create", self.iqn)
+        self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun))
+        self._admin("acl", "allow", self.iqn, "*")
+
+    def _admin(self, *words: str) -> str:
+        return self._run([str(BUILD / "tidelock"), "--socket", str(self._socket), *words])
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "admin.sock"

@@ -1,1 +1,321 @@
-//! Tests.
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Access, AclEntry, AclScope, BlockSize, ChapAccess, ChapUser, Command, Credentials,
+    DaemonIdentity, NewVolume, Secret, VolumeId, VolumeName,
+};
+
+const TARGET: &str = "iqn.2024-01.com.example:disks";
+
+fn sample() -> Catalog {
+    let credentials = |user, secret| Credentials {
+        user: ChapUser::new(user).unwrap(),
+        secret: Secret::new(secret).unwrap(),
+    };
+    let volume = VolumeName::new("db").unwrap();
+    let target: crate::IscsiName = TARGET.parse().unwrap();
+    let mut catalog = Catalog::new(DaemonIdentity(Uuid::from_u128(7)));
+    for command in [
+        Command::CreateVolume(NewVolume {
+            name: volume.clone(),
+            id: VolumeId(Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef)),
+            path: "/var/lib/tidelock/volumes/db".into(),
+            size_bytes: 1 << 30,
+            block_size: BlockSize::B512,
+            managed: true,
+            preallocated: false,
+            direct: false,
+            write_cache: true,
+        }),
+        Command::CreateTarget {
+            target: target.clone(),
+            portal_group_tag: None,
+        },
+        Command::MapLun {
+            target: target.clone(),
+            volume,
+            number: None,
+            read_only: false,
+        },
+        Command::SetAccess {
+            scope: AclScope::Target(target),
+            entry: AclEntry {
+                initiator: "iqn.2024-01.com.example:host".parse().unwrap(),
+                access: Access::Allow {
+                    chap: Some(ChapAccess {
+                        initiator: credentials("host", "sesame open now"),
+                        mutual: Some(credentials("tidelock", "it is me indeed")),
+                    }),
+                },
+            },
+        },
+    ] {
+        catalog.apply(command).unwrap();
+    }
+    catalog
+}
+
+/// Header and checksum for a body that was changed on purpose.
+fn seal(body: &str) -> Vec<u8> {
+    let head = format!("{MAGIC} {VERSION} length={}", body.len());
+    let crc = checksum(head.as_bytes(), body.as_bytes());
+    format!("{head} crc32c={crc:08x}\n{body}").into_bytes()
+}
+
+fn body() -> String {
+    let text = String::from_utf8(sample().encode()).unwrap();
+    text.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn what_was_encoded_is_decoded_again() {
+    let catalog = sample();
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+    let empty = Catalog::new(DaemonIdentity(Uuid::nil()));
+    assert_eq!(Catalog::decode(&empty.encode()), Ok(empty));
+}
+
+/// The bytes that a released version wrote must be read for ever.
+#[test]
+fn the_format_is_the_one_of_version_1() {
+    let text = String::from_utf8(Catalog::new(DaemonIdentity(Uuid::nil())).encode()).unwrap();
+    assert_eq!(
+        text,
+        "tidelock-catalog 1 length=154 crc32c=ef7f6f40\n{\n  \"daemon\": \
+         \"00000000-0000-0000-0000-000000000000\",\n  \"generation\": 0,\n  \
+         \"last_relative_port\": 0,\n  \"volumes\": [],\n  \"targets\": [],\n  \
+         \"discovery\": []\n}\n"
+    );
+}
+
+#[test]
+fn a_catalog_cut_off_anywhere_is_a_named_error() {
+    let bytes = sample().encode();
+    for len in 0..bytes.len() {
+        let error = Catalog::decode(&bytes[..len]).unwrap_err();
+        let head = bytes.iter().position(|&b| b == b'\n').unwrap();
+        match error {
+            DecodeError::NotACatalog => assert!(len <= MAGIC.len()),
+            DecodeError::Version { .. } => assert_eq!(len, MAGIC.len() + 1),
+            DecodeError::Header { .. } => assert!(len <= head),
+            DecodeError::Length { found, .. } => assert_eq!(found, len - head - 1),
+            other => panic!("{len}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_a_named_error() {
+    let bytes = sample().encode();
+    for index in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1 << bit;
+            let error = Catalog::decode(&damaged).unwrap_err();
+            assert!(
+                !matches!(
+                    error,
+                    DecodeError::Body { .. } | DecodeError::Inconsistent { .. }
+                ),
+                "byte {index}, bit {bit}: noticed only by {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_noticed() {
+    let mut bytes = sample().encode();
+    bytes.push(b'\n');
+    assert!(matches!(
+        Catalog::decode(&bytes),
+        Err(DecodeError::Length { .. })
+    ));
+}
+
+#[test]
+fn another_version_is_named() {
+    let text = String::from_utf8(sample().encode()).unwrap();
+    for version in ["2", "0", "01", "next", ""] {
+        let text = text.replacen(" 1 ", &format!(" {version} "), 1);
+        let error = Catalog::decode(text.as_bytes()).unwrap_err();
+        assert_eq!(
+            error,
+            DecodeError::Version {
+                found: version.into()
+            }
+        );
+    }
+}
+
+#[test]
+fn a_field_that_this_version_does_not_know_is_refused_by_its_name() {
+    for (place, field) in [
+        ("\"generation\"", "quorum"),
+        ("\"naa\"", "encrypted"),
+        ("\"relative_port\"", "alua_state"),
+        ("\"read_only\"", "priority"),
+        ("\"allow\"", "from_network"),
+        ("\"secret\"", "expires"),
+    ] {
+        let body = body().replacen(place, &format!("\"{field}\": true, {place}"), 1);
+        let error = Catalog::decode(&seal(&body)).unwrap_err();
+        assert!(matches!(error, DecodeError::Body { .. }), "{error}");
+        assert!(error.to_string().contains(field), "{error}");
+    }
+}
+
+#[test]
+fn a_field_that_is_missing_is_named() {
+    let body = body().replacen("\"generation\": 4,", "", 1);
+    let error = Catalog::decode(&seal(&body)).unwrap_err().to_string();
+    assert!(error.contains("missing field `generation`"), "{error}");
+}
+
+#[test]
+fn no_error_contains_a_secret() {
+    for (from, to) in [
+        ("\"sesame open now\"", "[\"sesame open now\"]"),
+        ("\"generation\": 4", "\"generation\": \"sesame open now\""),
+        ("\"sesame open now\"", "\"sesame\\nopen now\""),
+        ("sesame open now", "sesame"),
+        ("it is me indeed", "sesame open now"),
+    ] {
+        let changed = body().replacen(from, to, 1);
+        assert_ne!(changed, body());
+        let error = Catalog::decode(&seal(&changed)).unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("sesame"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn what_no_history_leads_to_is_refused_with_its_place() {
+    let lun = "\"number\": 0,\n          \"volume\": \"db\"";
+    for (from, to, says) in [
+        (
+            "\"name\": \"db\"",
+            "\"name\": \"other\"",
+            "LUN 0: there is no volume db",
+        ),
+        (
+            lun,
+            "\"number\": 16384,\n          \"volume\": \"db\"",
+            "no LUN can have number 16384",
+        ),
+        (
+            "\"relative_port\": 1",
+            "\"relative_port\": 0",
+            "relative port",
+        ),
+        (
+            "\"size_bytes\": 1073741824",
+            "\"size_bytes\": 1000",
+            "volume db: 1000 bytes is not",
+        ),
+        (
+            "\"block_bytes\": 512",
+            "\"block_bytes\": 520",
+            "volume db: its block size",
+        ),
+        (
+            "\"naa\": \"3",
+            "\"naa\": \"6",
+            "volume db: its NAA designator",
+        ),
+        (
+            "\"naa\": \"3",
+            "\"naa\": \"+3",
+            "volume db: its NAA designator",
+        ),
+        ("\"path\": \"/", "\"path\": \"", "it isn't absolute"),
+        (
+            "\"allow\": true",
+            "\"allow\": false",
+            "a denial has no CHAP",
+        ),
+        (
+            "it is me indeed",
+            "sesame open now",
+            "CHAP secret is also an initiator's",
+        ),
+        (
+            "iqn.2024-01.com.example:host",
+            "example host",
+            "can't be in an iSCSI name",
+        ),
+    ] {
+        let changed = body().replacen(from, to, 1);
+        assert_ne!(changed, body(), "{from}");
+        let error = Catalog::decode(&seal(&changed)).unwrap_err();
+        if !says.is_empty() {
+            assert!(
+                matches!(error, DecodeError::Inconsistent { .. }),
+                "{error:?}"
+            );
+        }
+        assert!(error.to_string().contains(says), "{error}: {says}");
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused() {
+    let document: serde_json::Value = serde_json::from_str(&body()).unwrap();
+    for list in ["/volumes", "/targets", "/targets/0/luns", "/targets/0/acl"] {
+        let mut document = document.clone();
+        let items = document.pointer_mut(list).unwrap().as_array_mut().unwrap();
+        items.push(items[0].clone());
+        let error = Catalog::decode(&seal(&document.to_string())).unwrap_err();
+        assert!(error.to_string().contains("twice"), "{list}: {error}");
+    }
+}
+
+#[test]
+fn identifiers_that_hosts_remember_are_unique() {
+    let document: serde_json::Value = serde_json::from_str(&body()).unwrap();
+    let all = ["id", "naa", "serial", "path"];
+    for same in all {
+        let mut document = document.clone();
+        let volumes = document
+            .pointer_mut("/volumes")
+            .unwrap()
+            .as_array_mut()
+            .unwrap();
+        let mut other = volumes[0].clone();
+        other["name"] = "other".into();
+        for field in all.into_iter().filter(|&field| field != same) {
+            other[field] = match field {
+                "id" => "00000000-0000-0000-0000-000000000001",
+                "naa" => "3000000000000001",
+                "serial" => "1",
+                _ => "/1",
+            }
+            .into();
+        }
+        volumes.push(other);
+        let error = Catalog::decode(&seal(&document.to_string())).unwrap_err();
+        assert!(
+            error.to_string().contains("same file or identity"),
+            "{same}: {error}"
+        );
+    }
+}
+
+#[test]
+fn deep_nesting_and_absurd_lengths_are_refused() {
+    let error = Catalog::decode(&seal(&"[".repeat(100_000))).unwrap_err();
+    assert!(matches!(error, DecodeError::Body { .. }), "{error}");
+    let absurd = format!("{MAGIC} 1 length=99999999999999999999 crc32c=00000000\n");
+    assert!(matches!(
+        Catalog::decode(absurd.as_bytes()),
+        Err(DecodeError::Header { .. })
+    ));
+    let endless = format!("{MAGIC} 1 length={}", "9".repeat(1 << 20));
+    assert!(matches!(
+        Catalog::decode(endless.as_bytes()),
+        Err(DecodeError::Header { .. })
+    ));
+}

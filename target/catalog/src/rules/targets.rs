@@ -47,10 +47,11 @@ fn next_relative_port(catalog: &Catalog) -> Option<u16> {
         .values()
         .map(|target| target.relative_port)
         .collect();
-    let last = catalog.last_relative_port;
-    (last.saturating_add(1)..=u16::MAX)
-        .chain(1..=last)
-        .find(|&port| port != 0 && !used.contains(&port))
+    (1..=u16::MAX)
+        .cycle()
+        .skip(usize::from(catalog.last_relative_port))
+        .take(usize::from(u16::MAX))
+        .find(|port| !used.contains(port))
 }
 
 pub(super) fn delete(

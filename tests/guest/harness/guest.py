@@ -1,0 +1,123 @@
+"""One boot of the guest: a user-mode Linux process, its console and the folder shared with it."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from . import network
+from .errors import GuestError
+from .image import Image
+
+BOOT_LIMIT_SECONDS = 45
+MEMORY = "640M"
+POLL_SECONDS = 0.02
+
+
+class Guest:
+    """A running guest. Host and guest talk through numbered files in a shared folder.
+
+    `job.N` is a scenario for the guest, `done.N` its end; `request.N` is
+    something that the guest asks of the host, `reply.N` the answer. Each is
+    written under another name and renamed, so a file that is there is whole.
+    """
+
+    def __init__(self, image: Image, harness: Path, folder: Path, memory: Path, transcript, first_lun: int):
+        self._share = folder / "share"
+        self._share.mkdir(parents=True)
+        self._transcript = transcript
+        self._jobs = 0
+        self._requests = 0
+        (self._share / "first-lun").write_text(f"{first_lun}\n")
+        (memory / "uml").mkdir(exist_ok=True)
+        reader, writer = os.pipe()
+        kernel_log = (folder / "kernel.log").open("wb")
+        command = [
+            str(image.kernel), f"mem={MEMORY}", f"ubd0r={image.root}", "root=98:0", "ro", "init=/init",
+            f"share={self._share}", f"harness={harness}", "con=null",
+            f"con0=null,fd:{kernel_log.fileno()}", f"con1=null,fd:{writer}",
+            "panic=-1", f"uml_dir={memory}/uml", "umid=guest",
+        ]
+        command += [f"vec{path}:transport=tap,ifname=tap{path},depth=128,gro=1" for path in network.PATHS]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=kernel_log, stderr=kernel_log,
+            pass_fds=(writer, kernel_log.fileno()), start_new_session=True,
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(memory)},
+        )
+        os.close(writer)
+        kernel_log.close()
+        self._console = threading.Thread(target=self._follow, args=(reader,), daemon=True)
+        self._console.start()
+
+    def wait_until_up(self) -> None:
+        """Waits for the guest's first word."""
+        self._wait_for(self._share / "up", BOOT_LIMIT_SECONDS, "boot")
+
+    def run(self, scenario: str, limit: float, serve) -> tuple[str, str]:
+        """Runs a scenario, answering its requests with `serve(words)`; returns its verdict and reason."""
+        self._jobs += 1
+        _publish(self._share / f"job.{self._jobs}", f"{scenario} {int(limit)}\n")
+        done = self._share / f"done.{self._jobs}"
+        # The guest ends a scenario at its limit; one that can't even be ended costs the guest.
+        deadline = time.monotonic() + limit + 45
+        while not done.exists():
+            self._serve_one(serve)
+            self._check_alive(deadline, f"run {scenario}")
+            time.sleep(POLL_SECONDS)
+        verdict, _, why = done.read_text().strip().partition(" ")
+        return verdict, why
+
+    def power_off(self) -> None:
+        """Asks the guest to leave; the caller still has to `destroy` it."""
+        self._jobs += 1
+        _publish(self._share / f"job.{self._jobs}", "poweroff 0\n")
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired as slow:
+            raise GuestError("the guest didn't power off within 20 s") from slow
+
+    def destroy(self) -> None:
+        """Ends every process of the guest, whatever state it is in."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        self._console.join(timeout=5)
+
+    def _serve_one(self, serve) -> None:
+        request = self._share / f"request.{self._requests + 1}"
+        if not request.exists():
+            return
+        self._requests += 1
+        words = request.read_text().rstrip("\n").split("\n")
+        self._transcript.line("host", " ".join(words))
+        ok, text = serve(words)
+        if not ok:
+            self._transcript.line("host", f"refused: {text}")
+        _publish(self._share / f"reply.{self._requests}", f"{0 if ok else 1}\n{text}\n")
+
+    def _wait_for(self, path: Path, limit: float, what: str) -> None:
+        deadline = time.monotonic() + limit
+        while not path.exists():
+            self._check_alive(deadline, what)
+            time.sleep(POLL_SECONDS)
+
+    def _check_alive(self, deadline: float, what: str) -> None:
+        if self._process.poll() is not None:
+            raise GuestError(f"the guest died (exit {self._process.returncode}) while it had to {what}; see kernel.log")
+        if time.monotonic() > deadline:
+            raise GuestError(f"the guest took too long to {what}; see kernel.log")
+
+    def _follow(self, reader: int) -> None:
+        with os.fdopen(reader, "r", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                self._transcript.line("guest", line.rstrip())
+
+
+def _publish(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text)
+    draft.rename(path)

@@ -1,0 +1,143 @@
+"""The guest's kernel and root image: built once, kept in a cache, found again by a hash.
+
+The hash covers the versions of all packages and this file, so a new
+version of either makes a new image; old ones are removed.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SetupError
+from .packages import Apt, command_in, unpack
+
+GUEST_PACKAGES = [
+    "libc-bin", "bash", "coreutils", "util-linux", "mount", "grep", "sed", "gawk", "findutils", "diffutils",
+    "procps", "iproute2", "kmod", "udev", "hostname", "nftables", "busybox-static",
+    "open-iscsi", "multipath-tools", "kpartx", "dmsetup", "sg3-utils", "lsscsi",
+    "e2fsprogs", "xfsprogs", "fio", "user-mode-linux",
+]
+TGT_PACKAGES = ["tgt"]
+
+# The packages' scripts aren't run, so what base-passwd would have written is written here.
+USERS = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
+GROUPS = "".join(
+    f"{name}:x:{number}:\n"
+    for name, number in (
+        ("root", 0), ("tty", 5), ("disk", 6), ("lp", 7), ("kmem", 15), ("dialout", 20), ("cdrom", 24),
+        ("tape", 26), ("audio", 29), ("video", 44), ("input", 101), ("sgx", 102), ("kvm", 103),
+        ("render", 104), ("nogroup", 65534),
+    )
+)
+
+# Gives the read-only root a writable skin that is forgotten at power off, then
+# hands over to the script in the harness, which needs no new image when it changes.
+INIT = """#!/bin/bash
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+modprobe overlay
+mount -t tmpfs -o mode=755 tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+cd /mnt/root
+for name in proc sys dev; do mount --move /$name $name; done
+pivot_root . old
+cd /
+for word in $(cat /proc/cmdline); do
+    case $word in share=*) share=${word#share=} ;; harness=*) harness=${word#harness=} ;; esac
+done
+mount -t hostfs -o "$share" hostfs /share
+mount -t hostfs -o "$harness,ro" hostfs /harness
+exec /bin/bash /harness/inside/init.sh </dev/null >/dev/tty1 2>&1
+"""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A guest that is ready to boot."""
+
+    kernel: Path
+    root: Path
+
+
+class Cache:
+    """The folder that keeps archives, images and trees between runs."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / "lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._apt = Apt(folder)
+
+    def close(self) -> None:
+        """Lets the next run at the cache."""
+        self._lock.close()
+
+    def image(self) -> Image:
+        """The guest's kernel and root, built if need be."""
+        folder = self._built("image", GUEST_PACKAGES, _build_image)
+        return Image(kernel=folder / "linux.uml", root=folder / "root.ext4")
+
+    def tgt(self) -> Path:
+        """A tree with Debian's tgt: the known target that the harness is proved with."""
+        return self._built("tgt", TGT_PACKAGES, _build_tree) / "tree"
+
+    def _built(self, kind: str, packages: list[str], build) -> Path:
+        resolution = self._apt.resolve(packages)
+        digest = hashlib.sha256("\n".join(resolution.files).encode())
+        digest.update(Path(__file__).read_bytes())
+        final = self.folder / f"{kind}-{digest.hexdigest()[:16]}"
+        if final.exists():
+            return final
+        started = time.monotonic()
+        print(f"guest: building {final.name} from {len(resolution.files)} packages", flush=True)
+        for old in self.folder.glob(f"{kind}-*"):
+            shutil.rmtree(old)
+        building = self.folder / f"building-{kind}"
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
+        archives = self._apt.download(resolution)
+        build(archives, building)
+        building.rename(final)
+        print(f"guest: built {final.name} in {time.monotonic() - started:.0f} s", flush=True)
+        return final
+
+
+def _build_tree(archives: list[Path], folder: Path) -> None:
+    unpack(archives, folder / "tree")
+
+
+def _build_image(archives: list[Path], folder: Path) -> None:
+    tree = folder / "tree"
+    unpack(archives, tree)
+    (tree / "usr/bin/linux.uml").rename(folder / "linux.uml")
+    (tree / "usr/lib/uml/modules").rename(tree / "usr/lib/modules")
+    for name in ("share", "harness", "old", "proc", "sys", "dev", "run", "tmp", "root", "mnt"):
+        (tree / name).mkdir(exist_ok=True)
+    (tree / "usr/bin/awk").symlink_to("gawk")
+    (tree / "etc/passwd").write_text(USERS)
+    (tree / "etc/group").write_text(GROUPS)
+    (tree / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n")
+    (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n")
+    init = tree / "init"
+    init.write_text(INIT)
+    init.chmod(0o755)
+    _run(["chroot", str(tree), "/sbin/ldconfig"])
+    root = folder / "root.ext4"
+    _run(command_in(tree, "sbin/mke2fs") + [
+        "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", str(tree), str(root), "640M",
+    ])
+    shutil.rmtree(tree)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SetupError(f"building the guest's image: {' '.join(command[:6])} failed: {done.stderr.strip()}")

@@ -1,0 +1,77 @@
+"""Finds the scenarios and carries out what they ask of the host."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SetupError, TargetError
+from .targets import Target
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A script in scenarios/, named NN-name.sh, which runs in the guest."""
+
+    name: str
+    file: str
+    limit: float
+    """Seconds until it is ended as failed, from its `# limit:` line."""
+
+
+def load(folder: Path) -> list[Scenario]:
+    """All scenarios in the order of their numbers."""
+    return [_parse(path) for path in sorted(folder.glob("*.sh"))]
+
+
+def select(scenarios: list[Scenario], names: list[str]) -> list[Scenario]:
+    """Those with these names, or all if there are none."""
+    known = {scenario.name for scenario in scenarios}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SetupError(f"no scenario is called {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    return [scenario for scenario in scenarios if not names or scenario.name in names]
+
+
+def _parse(path: Path) -> Scenario:
+    name = re.fullmatch(r"\d\d-([a-z0-9-]+)", path.stem)
+    limit = re.search(r"^# limit: (\d+)$", path.read_text(), re.MULTILINE)
+    if name is None or limit is None:
+        raise SetupError(f"{path.name} must be named NN-name.sh and have a line '# limit: SECONDS'")
+    return Scenario(name=name.group(1), file=path.name, limit=float(limit.group(1)))
+
+
+class Requests:
+    """Answers the `host ...` lines of one scenario."""
+
+    def __init__(self, target: Target):
+        self._target = target
+        self._commands = {
+            "volume": target.volume_create,
+            "resize": target.volume_resize,
+            "target": target.target_create,
+            "map": target.lun_map,
+            "unmap": target.lun_unmap,
+            "allow": target.allow,
+            "flip": target.flip_byte,
+            "start": target.start,
+            "kill": target.kill,
+            "stop": target.stop,
+            "freeze": target.freeze,
+            "thaw": target.thaw,
+            "supports": self._supports,
+        }
+
+    def serve(self, words: list[str]) -> tuple[bool, str]:
+        """Carries out one request; returns whether it went well, and an explanation."""
+        command = self._commands.get(words[0])
+        if command is None:
+            return False, f"the host knows no '{words[0]}', only {', '.join(sorted(self._commands))}"
+        try:
+            command(*words[1:])
+        except (TargetError, OSError, TypeError, ValueError, KeyError) as error:
+            return False, " ".join(str(error).split())
+        return True, ""
+
+    def _supports(self, feature: str) -> None:
+        if feature in self._target.missing:
+            raise TargetError(f"this target has no {feature}")

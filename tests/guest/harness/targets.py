@@ -1,0 +1,314 @@
+"""The target under test, as a process on the host, behind one small interface.
+
+`Tidelock` is what the tests are for. `Tgt` is Debian's tgt: a target known to
+work, by which a failure can be told apart from a fault of the harness.
+"""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from . import network
+from .errors import TargetError
+from .packages import command_in
+
+START_LIMIT_SECONDS = 20
+STOP_LIMIT_SECONDS = 20
+COMMAND_LIMIT_SECONDS = 20
+
+
+class Target:
+    """What scenarios can do to a target; subclasses say how."""
+
+    first_lun = 0
+    missing: frozenset[str] = frozenset()
+    """Features that this target lacks; scenarios that need one are skipped."""
+
+    def __init__(self, folder: Path, log: Path):
+        self.folder = folder
+        self._log_path = log
+        self._process: subprocess.Popen | None = None
+        folder.mkdir(parents=True)
+
+    # Life and death.
+
+    def start(self) -> None:
+        """Starts the daemon and waits until it answers on its control socket and on all portals."""
+        if self._process is not None:
+            raise TargetError("the target runs already")
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        while not self._ready():
+            if self._process.poll() is not None:
+                code, self._process = self._process.returncode, None
+                raise TargetError(f"the target ended with {code} at its start: {self._last_log_line()}")
+            if time.monotonic() > deadline:
+                raise TargetError(f"the target wasn't ready within {START_LIMIT_SECONDS} s")
+            time.sleep(0.05)
+        self._configure_again()
+
+    def kill(self) -> None:
+        """kill -9: no warning, no clean-up."""
+        process = self._running()
+        process.kill()
+        process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """SIGTERM; fails unless the daemon leaves in time and of its own will."""
+        process = self._running()
+        process.terminate()
+        try:
+            code = process.wait(timeout=STOP_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired as slow:
+            self.kill()
+            raise TargetError(f"the target didn't stop within {STOP_LIMIT_SECONDS} s of SIGTERM") from slow
+        self._process = None
+        if code != 0:
+            raise TargetError(f"the target stopped with {code}: {self._last_log_line()}")
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT after `freeze`."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Makes sure that no process is left, in whatever state it is."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def check_health(self) -> None:
+        """Fails if the daemon died on its own or logged a panic."""
+        if self._process is not None and self._process.poll() is not None:
+            code, self._process = self._process.returncode, None
+            raise TargetError(f"the target died with {code}: {self._last_log_line()}")
+        for line in self._log_path.read_text(errors="replace").splitlines():
+            if "panicked at" in line:
+                raise TargetError(f"the target panicked: {line.strip()}")
+
+    # Configuration, which subclasses do.
+
+    def volume_create(self, name: str, size: str) -> None:
+        raise NotImplementedError
+
+    def volume_resize(self, name: str, size: str) -> None:
+        raise NotImplementedError
+
+    def target_create(self, iqn: str) -> None:
+        raise NotImplementedError
+
+    def lun_map(self, iqn: str, name: str, lun: str) -> None:
+        raise NotImplementedError
+
+    def lun_unmap(self, iqn: str, lun: str) -> None:
+        raise NotImplementedError
+
+    def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
+        """Credentials: none, or user and secret, or these and the target's own user and secret."""
+        raise NotImplementedError
+
+    def backing_file(self, name: str) -> Path:
+        """The file in which a volume's blocks lie one to one."""
+        return self.folder / f"{name}.img"
+
+    def flip_byte(self, name: str, offset: str) -> None:
+        """Inverts one byte behind the target's back."""
+        with self.backing_file(name).open("r+b") as blocks:
+            blocks.seek(int(offset))
+            byte = blocks.read(1)
+            blocks.seek(int(offset))
+            blocks.write(bytes([byte[0] ^ 0xFF]))
+
+    # For subclasses.
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _probe(self) -> bool:
+        raise NotImplementedError
+
+    def _configure_again(self) -> None:
+        """For a target that forgets its configuration when it ends."""
+
+    def _ready(self) -> bool:
+        return self._probe() and all(_listens(path) for path in network.PATHS)
+
+    def _running(self) -> subprocess.Popen:
+        if self._process is None:
+            raise TargetError("the target isn't running")
+        return self._process
+
+    def _last_log_line(self) -> str:
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "its log is empty"
+
+
+class Tidelock(Target):
+    """`tidelockd` and its command line, from a folder with built binaries."""
+
+    def __init__(self, folder: Path, log: Path, binaries: Path, sockets: Path):
+        super().__init__(folder, log)
+        self._binaries = binaries
+        # Elsewhere than the state, whose path may be too long for a Unix socket.
+        self._socket = sockets / "admin.sock"
+        self._config = folder / "tidelockd.toml"
+        self._config.write_text("")
+
+    def volume_create(self, name: str, size: str) -> None:
+        # A file of ours rather than one of the daemon's, so that `flip_byte` knows where it is.
+        path = self.backing_file(name)
+        path.touch(mode=0o600)
+        os.truncate(path, _bytes(size))
+        self._tidelock("volume", "create", name, "--file", str(path))
+
+    def volume_resize(self, name: str, size: str) -> None:
+        self._tidelock("volume", "resize", name, "--size", size)
+
+    def target_create(self, iqn: str) -> None:
+        self._tidelock("target", "create", iqn)
+
+    def lun_map(self, iqn: str, name: str, lun: str) -> None:
+        self._tidelock("lun", "map", iqn, name, "--lun", lun)
+
+    def lun_unmap(self, iqn: str, lun: str) -> None:
+        self._tidelock("lun", "unmap", iqn, lun)
+
+    def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
+        words = ["acl", "allow", iqn, initiator]
+        for kind, user, secret in zip(("chap", "mutual"), credentials[::2], credentials[1::2]):
+            path = self.folder / f"{kind}.secret"
+            path.write_text(secret)
+            path.chmod(0o600)
+            words += [f"--{kind}-user", user, f"--{kind}-secret-file", str(path)]
+        self._tidelock(*words)
+
+    def _command(self) -> list[str]:
+        words = [
+            str(self._binaries / "tidelockd"), "--config", str(self._config),
+            "--state-dir", str(self.folder / "state"), "--admin-socket", str(self._socket), "--log", "info",
+        ]
+        for portal in network.portals():
+            words += ["--portal", portal]
+        return words
+
+    def _probe(self) -> bool:
+        if not self._socket.exists():
+            return False
+        return _run([str(self._binaries / "tidelock"), "--socket", str(self._socket), "status"]).returncode == 0
+
+    def _tidelock(self, *words: str) -> None:
+        _checked([str(self._binaries / "tidelock"), "--socket", str(self._socket), *words])
+
+
+class Tgt(Target):
+    """Debian's tgt, from an unpacked tree. Its LUN 0 is a controller, so disks start at 1."""
+
+    first_lun = 1
+    # It names only the portal that is asked, and knows CHAP with MD5 alone.
+    missing = frozenset({"resize", "chap-sha", "all-portals"})
+
+    def __init__(self, folder: Path, log: Path, tree: Path):
+        super().__init__(folder, log)
+        self._tree = tree
+        # The control socket is per machine, not per namespace.
+        self._control = str(random.randrange(1000, 32000))
+        self._history: list[list[str]] = []
+        self._targets: list[str] = []
+
+    def volume_create(self, name: str, size: str) -> None:
+        self.backing_file(name).touch()
+        os.truncate(self.backing_file(name), _bytes(size))
+
+    def target_create(self, iqn: str) -> None:
+        self._targets.append(iqn)
+        self._update("--mode", "target", "--op", "new", "--tid", self._tid(iqn), "-T", iqn)
+        for digest in ("HeaderDigest", "DataDigest"):
+            self._update(
+                "--mode", "target", "--op", "update", "--tid", self._tid(iqn), "-n", digest, "-v", "CRC32C,None"
+            )
+
+    def lun_map(self, iqn: str, name: str, lun: str) -> None:
+        self._update(
+            "--mode", "logicalunit", "--op", "new", "--tid", self._tid(iqn), "--lun", lun,
+            "-b", str(self.backing_file(name)),
+        )
+
+    def lun_unmap(self, iqn: str, lun: str) -> None:
+        self._update("--mode", "logicalunit", "--op", "delete", "--tid", self._tid(iqn), "--lun", lun)
+
+    def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
+        tid = self._tid(iqn)
+        which = ["-I", "ALL"] if initiator == "*" else ["-Q", initiator]
+        self._update("--mode", "target", "--op", "bind", "--tid", tid, *which)
+        for direction, user, secret in zip(([], ["--outgoing"]), credentials[::2], credentials[1::2]):
+            self._update("--mode", "account", "--op", "new", "--user", user, "--password", secret)
+            self._update("--mode", "account", "--op", "bind", "--tid", tid, "--user", user, *direction)
+
+    def _command(self) -> list[str]:
+        portals = ",".join(f"portal={portal}" for portal in network.portals())
+        return command_in(self._tree, "usr/sbin/tgtd") + ["-f", "-C", self._control, "--iscsi", portals]
+
+    def _probe(self) -> bool:
+        return _run(self._tgtadm("--mode", "sys", "--op", "show")).returncode == 0
+
+    def end(self) -> None:
+        super().end()
+        for path in Path("/run/tgtd").glob(f"socket.{self._control}*"):
+            path.unlink()
+
+    def stop(self) -> None:
+        # It ignores SIGTERM while it has targets.
+        self.kill()
+
+    def _configure_again(self) -> None:
+        for words in self._history:
+            _checked(self._tgtadm(*words))
+
+    def _update(self, *words: str) -> None:
+        _checked(self._tgtadm(*words))
+        self._history.append(list(words))
+
+    def _tgtadm(self, *words: str) -> list[str]:
+        return command_in(self._tree, "usr/sbin/tgtadm") + ["-C", self._control, "--lld", "iscsi", *words]
+
+    def _tid(self, iqn: str) -> str:
+        return str(self._targets.index(iqn) + 1)
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-1]) << {"M": 20, "G": 30}[size[-1]]
+
+
+def _listens(path: int) -> bool:
+    try:
+        with socket.create_connection((network.host_address(path), network.PORT), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=COMMAND_LIMIT_SECONDS, stdin=subprocess.DEVNULL
+    )
+
+
+def _checked(command: list[str]) -> None:
+    try:
+        done = _run(command)
+    except subprocess.TimeoutExpired as slow:
+        raise TargetError(f"no answer within {COMMAND_LIMIT_SECONDS} s: {' '.join(command)}") from slow
+    if done.returncode != 0:
+        raise TargetError(f"{' '.join(command)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")

@@ -1,0 +1,67 @@
+# kill -9 in mid-I/O, and a restart: I/O resumes by itself, nothing is lost, the file system is clean.
+# limit: 150
+
+io_is_waiting() { [ "$(awk '{print $9}' "/sys/class/block/${raw#/dev/}/stat")" -gt 0 ]; }
+
+identity() { udevadm info --query=property --property=ID_SERIAL --value "$1"; }
+
+# Files one by one, each synced and then noted with its checksum, until it is enough.
+write_busily() {
+    local number
+    for number in $(seq 1 1000); do
+        head -c 30000 /dev/urandom >"/mnt/disk/busy.$number"
+        sync "/mnt/disk/busy.$number"
+        sha256sum "/mnt/disk/busy.$number" >>/run/busy.sums
+        [ ! -e /run/enough ] || break
+    done
+}
+
+rm -f /run/enough /run/busy.sums
+export_disk disk 256M
+host volume raw 96M
+host map $IQN raw "$(lun 1)"
+connect
+find_disk 1
+raw=$DISK
+find_disk 0
+before=$(identity "$DISK")
+run mkfs.ext4 -q "$DISK"
+mkdir -p /mnt/disk
+run mount "$DISK" /mnt/disk
+make_files /mnt/disk
+sync
+
+step 'I/O on the raw disk, and files on the other, while the target dies twice'
+write_busily &
+files=$!
+# Limited in rate so that it lasts.
+start_verified_io "$raw" --rate_iops=70,70
+for outage in 0 6; do
+    wait_until 10 'I/O is in flight' io_is_waiting
+    still_verifying
+    host kill
+    at=$SECONDS
+    wait_until 20 'the initiator notices' session_down
+    # How long the target stays away: a moment, and longer than the initiator's first attempts to come back.
+    sleep $outage
+    still_verifying
+    stalled=$(completed "$raw")
+    host start
+    wait_until 60 'I/O resumes' advanced_beyond "$raw" "$stalled"
+    echo "I/O resumed $((SECONDS - at)) s after the kill"
+    wait_until 20 'I/O flows' advanced_beyond "$raw" $((stalled + 150))
+done
+touch /run/enough
+wait $files || fail 'writing files failed while the target was away'
+finish_verified_io
+
+step 'everything is there'
+after=$(identity "$DISK")
+[ -n "$before" ] && [ "$before" = "$after" ] || fail "the disk was '$before' and is '$after' after the restart"
+drop_caches
+check_files /mnt/disk
+sha256sum --quiet --check /run/busy.sums || fail 'a file that was synced before or during the kills is damaged'
+echo "$(wc -l </run/busy.sums) files written around the kills are whole"
+run umount /mnt/disk
+run e2fsck -f -n "$DISK" || fail 'e2fsck found errors'
+logout

@@ -39,14 +39,18 @@ class Target:
     stop_signal = signal.SIGTERM
     """How its operator ends it."""
 
-    def __init__(self, *, size: int, file: Path | None = None, cores: set[int] | None = None, uncached: bool = False):
+    def __init__(
+        self, *, size: int, file: Path | None = None, cores: set[int] | None = None,
+        uncached: bool = False, chap: tuple[str, str] | None = None,
+    ):
         """Starts a daemon that serves `file`, or a fresh sparse file of `size` bytes.
 
-        `cores` pins it; `uncached` asks for O_DIRECT.
+        `cores` pins it; `uncached` asks for O_DIRECT; `chap` (user, secret) closes it to everybody else.
         """
         self.size = size
         self.cores = cores
         self.uncached = uncached
+        self.chap = chap
         self._folder = tempfile.TemporaryDirectory(prefix=f"tidelock-{self.name}-", dir=_scratch())
         self.folder = Path(self._folder.name)
         self.file = file or self._sparse_file()
@@ -84,13 +88,19 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The LUN as libiscsi and QEMU spell it."""
-        return f"{self.portal_url}/{self.iqn}/{self.lun}"
+        """The LUN as libiscsi and QEMU spell it, with the CHAP secret if there is one."""
+        login = f"{self.chap[0]}%{self.chap[1]}@" if self.chap else ""
+        return f"iscsi://{login}{self.portal}/{self.iqn}/{self.lun}"
 
     @property
     def portal_url(self) -> str:
         """The portal as `iscsi-ls` takes it."""
-        return f"iscsi://127.0.0.1:{self.port}"
+        return f"iscsi://{self.portal}"
+
+    @property
+    def portal(self) -> str:
+        """Address and port."""
+        return f"127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:

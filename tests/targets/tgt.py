@@ -46,6 +46,10 @@ class Tgt(Target):
             "--mode", "logicalunit", "--op", "update", "--tid", "1", "--lun", str(self.lun),
             "--params", "thin_provisioning=1",
         )
+        if self.chap:
+            user, secret = self.chap
+            self._admin("--mode", "account", "--op", "new", "--user", user, "--password", secret)
+            self._admin("--mode", "account", "--op", "bind", "--tid", "1", "--user", user)
         self._admin("--mode", "target", "--op", "bind", "--tid", "1", "-I", "ALL")
 
     def _admin(self, *words: str) -> None:

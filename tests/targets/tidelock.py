@@ -40,7 +40,16 @@ class Tidelock(Target):
         self._admin("volume", "create", "v", "--file", str(self.file))
         self._admin("target", "create", self.iqn)
         self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun))
-        self._admin("acl", "allow", self.iqn, "*")
+        self._admin("acl", "allow", self.iqn, "*", *self._chap_words())
+
+    def _chap_words(self) -> list[str]:
+        if self.chap is None:
+            return []
+        user, secret = self.chap
+        file = self.folder / "chap-secret"
+        file.touch(mode=0o600)
+        file.write_text(secret)
+        return ["--chap-user", user, "--chap-secret-file", str(file)]
 
     def _admin(self, *words: str) -> str:
         return self._run([str(BUILD / "tidelock"), "--socket", str(self._socket), *words])

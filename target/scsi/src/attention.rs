@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sense::{AdditionalSense, Sense, SenseKey};
 
-/// A unit attention condition (SAM-6 §5.14). Declared in order of priority, the highest first
-/// (SAM-6 §5.14.1): resets before everything else.
+/// A unit attention condition (SAM-6). Declared in order of priority, the highest first
+/// (SAM-6): resets before everything else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]

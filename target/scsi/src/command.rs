@@ -1,6 +1,6 @@
 //! A command as it arrives from the transport.
 
-/// The task attribute (SAM-6 §8.7). Values on the wire are the transport's own business.
+/// The task attribute (SAM-6). Values on the wire are the transport's own business.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TaskAttribute {
     /// No attribute was given; treated as SIMPLE.

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::mode::{ModeParameters, ModeSaving};
+
 /// Who the logical unit says it is. All of it must be the same after every restart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
@@ -100,7 +102,7 @@ impl Default for Limits {
             optimal_transfer_bytes: 1 << 20,
             max_unmap_blocks: 1 << 20,
             max_unmap_descriptors: 256,
-            max_write_same_blocks: 1 << 16,
+            max_write_same_blocks: 1 << 15,
             unmap_granularity_bytes: 4096,
         }
     }
@@ -121,8 +123,10 @@ pub struct LogicalUnitConfig {
     pub read_only: bool,
     /// Blocks are allocated when they are written, and UNMAP gives them back.
     pub thin: bool,
-    /// WCE at start: acknowledged writes may be in a volatile cache until they are flushed.
+    /// The default of WCE: acknowledged writes may be in a volatile cache until they are flushed.
     pub write_cache: bool,
+    /// Whether MODE SELECT can save, and what it saved before.
+    pub mode_saving: ModeSaving,
     /// Limits of single commands.
     pub limits: Limits,
 }
@@ -142,6 +146,7 @@ impl LogicalUnitConfig {
             read_only: false,
             thin: true,
             write_cache: true,
+            mode_saving: ModeSaving::default(),
             limits: Limits::default(),
         }
     }
@@ -153,5 +158,23 @@ impl LogicalUnitConfig {
     pub fn max_transfer_blocks(&self) -> u32 {
         const GIB: u32 = 1 << 30;
         (self.limits.max_transfer_bytes.min(GIB) >> self.block_size.shift()).max(1)
+    }
+
+    /// The mode parameters that nobody has changed.
+    #[must_use]
+    pub fn default_mode(&self) -> ModeParameters {
+        ModeParameters {
+            write_cache: self.write_cache,
+            ..ModeParameters::default()
+        }
+    }
+
+    /// The mode parameters after a reset: the saved ones, or the defaults.
+    #[must_use]
+    pub fn saved_mode(&self) -> ModeParameters {
+        match self.mode_saving {
+            ModeSaving::Supported(Some(saved)) => saved,
+            ModeSaving::Supported(None) | ModeSaving::NotSupported => self.default_mode(),
+        }
     }
 }

@@ -15,7 +15,9 @@ mod cdb;
 mod command;
 mod commands;
 mod config;
+mod fuzzing;
 mod lun;
+mod mode;
 mod nexus;
 mod no_lun;
 pub mod opcodes;
@@ -25,10 +27,15 @@ pub mod sense;
 mod status;
 mod unit;
 
+#[cfg(test)]
+mod tests;
+
 pub use attention::UnitAttention;
 pub use command::{Command, TaskAttribute};
 pub use config::{BlockSize, Identity, Limits, LogicalUnitConfig, UnsupportedBlockSize};
+pub use fuzzing::fuzz_commands;
 pub use lun::{decode_lun, encode_lun};
+pub use mode::{ModeParameters, ModeSaving};
 pub use nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 pub use no_lun::no_logical_unit;
 pub use plan::{Completion, Extent, Operation, Outcome, PendingData, Plan};

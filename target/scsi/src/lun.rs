@@ -1,9 +1,9 @@
-//! Logical unit numbers: eight bytes on the wire (SAM-6 §4.7), a small number in a catalog.
+//! Logical unit numbers: eight bytes on the wire (SAM-6), a small number in a catalog.
 
 /// The largest number that flat space addressing can express.
 const FLAT_MAX: u16 = 0x3fff;
 
-/// Encodes LUN `number` as the eight bytes of SAM-6 §4.7.5: peripheral device addressing below 256,
+/// Encodes LUN `number` as the eight bytes of SAM-6: peripheral device addressing below 256,
 /// flat space addressing up to 16383, `None` above.
 #[must_use]
 pub fn encode_lun(number: u16) -> Option<[u8; 8]> {

@@ -14,7 +14,7 @@ pub struct NexusId(pub u64);
 pub struct TargetPort {
     /// The SCSI name of the target device: its iSCSI name.
     pub target_name: String,
-    /// The relative target port identifier, 1 to 65535 (SPC-6 §4.3.4); stable over restarts.
+    /// The relative target port identifier, 1 to 65535 (SPC-5); stable over restarts.
     pub relative_port_identifier: u16,
     /// The target port group, which is the iSCSI target portal group tag.
     pub target_port_group: u16,
@@ -25,10 +25,12 @@ pub struct TargetPort {
 pub struct NexusInfo {
     /// The name of the nexus.
     pub id: NexusId,
-    /// The name of the initiator port: for iSCSI `iqn...,i,0xISID` (RFC 7143 §4.4.1).
+    /// The name of the initiator port: for iSCSI `iqn...,i,0xISID` (RFC 7143 §4.4.2).
     pub initiator_port: String,
     /// The target port through which it talks.
     pub target_port: TargetPort,
+    /// The unit is mapped read-only for this nexus, whatever others may do.
+    pub read_only: bool,
 }
 
 /// What other threads may touch of a nexus.
@@ -72,7 +74,7 @@ impl LuNexus {
     }
 
     /// Forgets a pending unit attention. A REPORT LUNS to any logical unit ends REPORTED LUNS DATA
-    /// HAS CHANGED on all of them (SPC-6 §6.28), so the shell calls this for the session's others.
+    /// HAS CHANGED on all of them (SPC-5), so the shell calls this for the session's others.
     pub fn clear(&self, attention: UnitAttention) {
         self.state.attention.clear(attention);
     }

@@ -1,4 +1,4 @@
-//! Commands to a logical unit that isn't there (SPC-6 §6.7, §6.28, SAM-6 §4.7.4).
+//! Commands to a logical unit that isn't there (SPC-5, SAM-6).
 
 use crate::cdb::{Cdb, invalid_field};
 use crate::command::Command;
@@ -44,7 +44,7 @@ fn answer(command: &Command<'_>) -> Result<Reply, Sense> {
     }
 }
 
-/// Peripheral qualifier 011b and device type 1Fh: nothing can be here (SPC-6 §6.7.2). There are no
+/// Peripheral qualifier 011b and device type 1Fh: nothing can be here (SPC-5). There are no
 /// VPD pages of nothing.
 fn inquiry(cdb: Cdb) -> Result<Reply, Sense> {
     const NO_DEVICE: u8 = 0x7f;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::commands::{AwaitingData, Stage};
+use crate::mode::ModeParameters;
 use crate::reply::{DataPieces, Reply};
 
 /// A range of the logical unit in bytes, checked to lie inside it.
@@ -98,6 +99,12 @@ pub enum Operation {
         unmap: bool,
         /// The result must be on stable storage before [`Outcome::Done`].
         fua: bool,
+    },
+    /// Keep `parameters` over restarts, durably before [`Outcome::Done`]. Only planned when the
+    /// configuration says that saving is supported.
+    SaveModeParameters {
+        /// What to keep for the logical unit.
+        parameters: ModeParameters,
     },
 }
 

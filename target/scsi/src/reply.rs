@@ -12,7 +12,7 @@ pub type DataPieces = SmallVec<[Bytes; 2]>;
 /// The end of one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status (SAM-6 §5.3).
+    /// The status (SAM-6).
     pub status: Status,
     /// Sense data as it goes on the wire, without a length in front; empty unless the status is
     /// CHECK CONDITION.
@@ -54,7 +54,7 @@ impl Reply {
         }
     }
 
-    /// GOOD with parameter data, cut to the `allocation_length` of the CDB (SPC-6 §4.2.5.6): bytes
+    /// GOOD with parameter data, cut to the `allocation_length` of the CDB (SPC-5): bytes
     /// that don't fit are left out, which is not an error.
     #[must_use]
     pub fn parameter_data(data: impl Into<Bytes>, allocation_length: u32) -> Self {

@@ -9,7 +9,7 @@ mod codes;
 
 pub use codes::{AdditionalSense, SenseKey};
 
-/// The format of sense data (SPC-6 §4.4).
+/// The format of sense data (SPC-5).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SenseFormat {
     /// Fixed format, response code 70h.
@@ -19,7 +19,7 @@ pub enum SenseFormat {
     Descriptor,
 }
 
-/// The three sense key specific bytes (SPC-6 §4.4.2.4).
+/// The three sense key specific bytes (SPC-5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SenseKeySpecific {
     /// Which byte, and which bit of it, was wrong.
@@ -55,7 +55,7 @@ impl SenseKeySpecific {
     }
 }
 
-/// What went wrong with a command, or what happened to the logical unit (SPC-6 §4.4).
+/// What went wrong with a command, or what happened to the logical unit (SPC-5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sense {
     /// The sense key.
@@ -89,7 +89,7 @@ impl Sense {
         Self::new(SenseKey::ILLEGAL_REQUEST, additional)
     }
 
-    /// ILLEGAL REQUEST, INVALID FIELD IN CDB, pointing at the field (SPC-6 §4.4.2.4.2).
+    /// ILLEGAL REQUEST, INVALID FIELD IN CDB, pointing at the field (SPC-5).
     #[must_use]
     pub const fn invalid_field_in_cdb(byte: u16, bit: Option<u8>) -> Self {
         let mut sense = Self::illegal_request(AdditionalSense::INVALID_FIELD_IN_CDB);
@@ -136,7 +136,7 @@ impl Sense {
         }
     }
 
-    /// Fixed format (SPC-6 §4.4.3): an INFORMATION that doesn't fit into 32 bits is left out, as
+    /// Fixed format (SPC-5): an INFORMATION that doesn't fit into 32 bits is left out, as
     /// the standard says.
     fn encode_fixed(&self) -> [u8; 18] {
         const CURRENT: u8 = 0x70;
@@ -169,7 +169,7 @@ impl Sense {
         ]
     }
 
-    /// Descriptor format (SPC-6 §4.4.2).
+    /// Descriptor format (SPC-5).
     fn encode_descriptor(&self) -> Bytes {
         const CURRENT: u8 = 0x72;
         let mut descriptors = Vec::with_capacity(20);

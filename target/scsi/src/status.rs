@@ -1,6 +1,6 @@
-//! Status codes of SAM-6 §5.3: a newtype, so that unknown values survive.
+//! Status codes of SAM-6: a newtype, so that unknown values survive.
 
-/// The status with which a command ends (SAM-6 §5.3.1).
+/// The status with which a command ends (SAM-6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
 pub struct Status(pub u8);
 

@@ -1,4 +1,4 @@
-//! READ CAPACITY (10) and (16) (SBC-4 §5.20 and §5.21).
+//! READ CAPACITY (10) and (16) (SBC-4).
 
 use crate::cdb::invalid_field;
 use crate::commands::{Refusal, Request};

@@ -1,4 +1,4 @@
-//! INQUIRY (SPC-6 §6.7): standard data here, vital product data pages in `vpd`.
+//! INQUIRY (SPC-5): standard data here, vital product data pages in `vpd`.
 
 use crate::cdb::invalid_field;
 use crate::commands::{Refusal, Request};
@@ -32,7 +32,7 @@ pub(crate) fn handle(
     Plan::reply(Reply::parameter_data(data, allocation_length))
 }
 
-/// Standard INQUIRY data of 96 bytes (SPC-6 §6.7.2).
+/// Standard INQUIRY data of 96 bytes (SPC-5).
 fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
     const DIRECT_ACCESS: u8 = 0x00;
     const VERSION_SPC_4: u8 = 0x06;
@@ -63,7 +63,7 @@ fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
     data
 }
 
-/// `text` as a left-aligned ASCII field padded with spaces (SPC-6 §4.3.1); what is not printable
+/// `text` as a left-aligned ASCII field padded with spaces (SPC-5); what is not printable
 /// ASCII becomes a question mark.
 pub(crate) fn ascii<const N: usize>(text: &str) -> [u8; N] {
     let mut field = [b' '; N];

@@ -4,9 +4,13 @@
 //! a CDB into a plan or a refusal. What must wait for data-out is kept as [`AwaitingData`], what
 //! must wait for the medium as [`Stage`].
 
+use bytes::Bytes;
+
 use crate::cdb::Cdb;
 use crate::command::Command;
+use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
+use crate::opcodes::Class;
 use crate::plan::{Completion, Extent, Operation, PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense};
@@ -14,10 +18,23 @@ use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
 pub(crate) mod inquiry;
+mod mode_pages;
+pub(crate) mod mode_select;
+pub(crate) mod mode_sense;
+pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod report_luns;
+pub(crate) mod report_opcodes;
+pub(crate) mod report_task_management;
+pub(crate) mod request_sense;
+pub(crate) mod start_stop;
+pub(crate) mod synchronize_cache;
 pub(crate) mod test_unit_ready;
+pub(crate) mod unmap;
+pub(crate) mod verify;
 pub(crate) mod write;
+pub(crate) mod write_same;
+pub(crate) mod write_verify;
 
 /// One command on its way through a handler.
 pub(crate) struct Request<'a> {
@@ -49,8 +66,48 @@ impl From<Sense> for Refusal {
 /// A command that waits for its data-out.
 #[derive(Debug)]
 pub(crate) enum AwaitingData {
+    /// MODE SELECT.
+    ModeSelect(mode_select::PendingModeSelect),
+    /// UNMAP.
+    Unmap,
+    /// VERIFY with something to compare.
+    Verify(verify::PendingVerify),
     /// WRITE.
     Write(write::PendingWrite),
+    /// WRITE SAME.
+    WriteSame(write_same::PendingWriteSame),
+    /// WRITE AND VERIFY.
+    WriteVerify(write_verify::PendingWriteVerify),
+}
+
+impl AwaitingData {
+    /// What the command needs of the unit.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::ModeSelect(_) => Class::Control,
+            Self::Verify(_) => Class::MediumRead,
+            Self::Unmap | Self::Write(_) | Self::WriteSame(_) | Self::WriteVerify(_) => {
+                Class::MediumWrite
+            }
+        }
+    }
+
+    /// Goes on with the command now that its data is there.
+    pub(crate) fn data_out(
+        self,
+        unit: &LogicalUnit,
+        nexus: &LuNexus,
+        data: DataPieces,
+    ) -> Result<Plan, Refusal> {
+        match self {
+            Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
+            Self::Unmap => unmap::data_out(unit, &data),
+            Self::Verify(pending) => verify::data_out(unit, pending, data),
+            Self::Write(pending) => write::data_out(unit, pending, data),
+            Self::WriteSame(pending) => write_same::data_out(unit, pending, &data),
+            Self::WriteVerify(pending) => write_verify::data_out(unit, pending, data),
+        }
+    }
 }
 
 /// What comes after an operation on the medium.
@@ -79,8 +136,39 @@ pub(crate) struct Finish {
     pub(crate) extent: Extent,
     /// How many bytes the CDB asked to move.
     pub(crate) transfer_length: u64,
-    /// The operation writes, which decides how its failure is named.
-    pub(crate) writes: bool,
+    /// What success means, and how a failure is named.
+    pub(crate) effect: Effect,
+}
+
+/// What a command does to the medium.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Effect {
+    /// It reads.
+    Reads,
+    /// It writes, or makes durable what was written.
+    Writes,
+    /// It keeps these mode parameters for the next reset.
+    SavesMode(ModeParameters),
+}
+
+impl Finish {
+    /// The end of something that writes.
+    pub(crate) fn writing(extent: Extent, transfer_length: u64) -> Self {
+        Self {
+            extent,
+            transfer_length,
+            effect: Effect::Writes,
+        }
+    }
+
+    /// The end of something that reads.
+    pub(crate) fn reading(extent: Extent, transfer_length: u64) -> Self {
+        Self {
+            extent,
+            transfer_length,
+            effect: Effect::Reads,
+        }
+    }
 }
 
 impl Plan {
@@ -130,4 +218,29 @@ pub(crate) fn length_of(data: &DataPieces) -> u64 {
     data.iter()
         .map(|piece| u64::try_from(piece.len()).unwrap_or(u64::MAX))
         .sum()
+}
+
+/// The bytes of `data` in one piece; copies only when there are several.
+pub(crate) fn contiguous(data: &DataPieces) -> Bytes {
+    match data.as_slice() {
+        [one] => one.clone(),
+        pieces => pieces.iter().flatten().copied().collect(),
+    }
+}
+
+/// A wish for a parameter list of `length` bytes, which must arrive in full.
+pub(crate) fn parameter_list(
+    request: &Request<'_>,
+    length: u32,
+    awaiting: AwaitingData,
+) -> Result<Plan, Refusal> {
+    if request.command.data_out_available() < length {
+        return Err(data_out_too_short(u64::from(length)));
+    }
+    Ok(Plan::need_data(length, awaiting))
+}
+
+/// PARAMETER LIST LENGTH ERROR: the list ends in the middle of something.
+pub(crate) fn parameter_list_length_error() -> Sense {
+    Sense::illegal_request(AdditionalSense::PARAMETER_LIST_LENGTH_ERROR)
 }

@@ -1,4 +1,4 @@
-//! READ (6), (10), (12) and (16) (SBC-4 §5.15 to §5.18), and the address fields that all media
+//! READ (6), (10), (12) and (16) (SBC-4), and the address fields that all media
 //! access commands share.
 
 use crate::cdb::{Cdb, invalid_field};
@@ -19,7 +19,7 @@ pub(crate) struct BlockRange {
 
 impl BlockRange {
     /// The fields of a 6, 10, 12 or 16 byte CDB, told apart by the group code in the operation code
-    /// (SPC-6 §4.2.5.1).
+    /// (SPC-5).
     pub(crate) fn of(cdb: Cdb) -> Self {
         match cdb.u8(0) >> 5 {
             0 => Self::of_6(cdb),
@@ -41,7 +41,7 @@ impl BlockRange {
         }
     }
 
-    /// 21 bits of LBA, and a length of zero means 256 blocks (SBC-4 §5.15).
+    /// 21 bits of LBA, and a length of zero means 256 blocks (SBC-4).
     fn of_6(cdb: Cdb) -> Self {
         const LBA_MASK: u32 = 0x1f_ffff;
         let blocks = match cdb.u8(4) {
@@ -71,7 +71,7 @@ pub(crate) fn dpo_fua(cdb: Cdb) -> (bool, bool) {
 }
 
 /// RDPROTECT, WRPROTECT or VRPROTECT must be zero on a unit without protection information
-/// (SBC-4 §5.16, table "RDPROTECT").
+/// (SBC-4, table "RDPROTECT").
 pub(crate) fn check_protect(cdb: Cdb) -> Result<(), Sense> {
     if cdb.u8(0) >> 5 != 0 && cdb.flag(1, PROTECT) {
         Err(invalid_field(1, 7))
@@ -104,13 +104,9 @@ pub(crate) fn handle(
     }
     let extent = Extent { length, ..extent };
     let read = Operation::Read { extent, dpo };
-    let finish = Finish {
-        extent,
-        transfer_length,
-        writes: false,
-    };
+    let finish = Finish::reading(extent, transfer_length);
     // FUA: what is read is what stable storage holds, so newer data in the cache goes there first
-    // (SBC-4 §5.16). Without a write cache it is there already.
+    // (SBC-4). Without a write cache it is there already.
     if fua && unit.write_cache_enabled() {
         return Ok(Plan::execute_then(
             Operation::Flush { extent },

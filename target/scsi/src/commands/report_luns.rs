@@ -1,4 +1,4 @@
-//! REPORT LUNS (SPC-6 §6.28).
+//! REPORT LUNS (SPC-5).
 
 use crate::attention::UnitAttention;
 use crate::cdb::{Cdb, invalid_field};

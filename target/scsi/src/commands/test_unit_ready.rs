@@ -1,4 +1,4 @@
-//! TEST UNIT READY (SPC-6 §6.47): the shared checks have already looked at readiness.
+//! TEST UNIT READY (SPC-5): the shared checks have already looked at readiness.
 
 use crate::commands::{Refusal, Request};
 use crate::nexus::LuNexus;

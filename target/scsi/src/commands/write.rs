@@ -1,4 +1,4 @@
-//! WRITE (6), (10), (12) and (16) (SBC-4 §5.43 to §5.46).
+//! WRITE (6), (10), (12) and (16) (SBC-4).
 
 use crate::commands::read::{BlockRange, check_protect, dpo_fua};
 use crate::commands::{AwaitingData, Finish, Refusal, Request, data_out_too_short, length_of};
@@ -72,12 +72,9 @@ pub(crate) fn data_out(
     if length_of(&data) != extent.length {
         return Err(data_out_too_short(transfer_length));
     }
+    let extent = unit.still_inside(extent)?;
     let fua = fua || !unit.write_cache_enabled();
-    let finish = Finish {
-        extent,
-        transfer_length,
-        writes: true,
-    };
+    let finish = Finish::writing(extent, transfer_length);
     Ok(Plan::execute(
         Operation::Write { extent, data, fua },
         finish,

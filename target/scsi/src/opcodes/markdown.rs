@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use crate::opcodes::TABLE;
 
-/// A Markdown table of all supported commands: operation code, service action, name, clause and
+/// A Markdown table of all supported commands: operation code, service action, name, standard and
 /// what is done. Ends with a newline.
 #[must_use]
 pub fn markdown_table() -> String {
     let mut text = String::from(
-        "| Code | Service action | Command | Clause | What is done |\n|---|---|---|---|---|\n",
+        "| Code | Service action | Command | Standard | What is done |\n|---|---|---|---|---|\n",
     );
     for entry in TABLE {
         let action = entry
@@ -19,7 +19,7 @@ pub fn markdown_table() -> String {
         let _ = writeln!(
             text,
             "| {:02X}h | {action} | {} | {} | {} |",
-            entry.operation_code, entry.name, entry.clause, entry.notes
+            entry.operation_code, entry.name, entry.standard, entry.notes
         );
     }
     text

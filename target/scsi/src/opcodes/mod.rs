@@ -5,6 +5,7 @@
 
 use crate::cdb::{Cdb, invalid_field};
 use crate::commands::Handler;
+use crate::config::LogicalUnitConfig;
 use crate::sense::{AdditionalSense, Sense};
 
 mod markdown;
@@ -20,7 +21,11 @@ pub(crate) const REPORT_LUNS: u8 = 0xa0;
 /// REQUEST SENSE.
 pub(crate) const REQUEST_SENSE: u8 = 0x03;
 
-/// The bits of byte 1 that hold a service action (SPC-6 §4.2.5.2).
+/// The answer to an operation code that is not supported.
+pub(crate) const INVALID_OPERATION_CODE: Sense =
+    Sense::illegal_request(AdditionalSense::INVALID_COMMAND_OPERATION_CODE);
+
+/// The bits of byte 1 that hold a service action (SPC-5, "Service action").
 const SERVICE_ACTION_MASK: u8 = 0x1f;
 
 /// What a command needs of the logical unit, and what may come before it.
@@ -38,7 +43,16 @@ pub enum Class {
     MediumWrite,
 }
 
-/// Command timeouts in seconds (SPC-6 §6.33.3.4), for initiators that ask.
+/// What a logical unit must have for a command to be supported by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Requires {
+    /// Every unit has it.
+    Nothing,
+    /// Thin provisioning.
+    Thin,
+}
+
+/// Command timeouts in seconds (SPC-5, "Command timeouts descriptor"), for initiators that ask.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
     /// How long the command usually takes at most.
@@ -54,17 +68,19 @@ pub struct OpCode {
     pub operation_code: u8,
     /// The service action, for commands that have them.
     pub service_action: Option<u16>,
-    /// The name in the standard.
+    /// The name in the standard, which is also the title of the clause that it implements.
     pub name: &'static str,
-    /// The clause that it implements.
-    pub clause: &'static str,
+    /// The standard. Clauses are cited by title here, as their numbers change with every revision.
+    pub standard: &'static str,
     /// The CDB usage data of REPORT SUPPORTED OPERATION CODES: the bits that are looked at. Its
     /// length is the CDB's.
     pub usage: &'static [u8],
     /// Bits that are not looked at but may be set: they are obsolete, or a hint that is ignored.
     pub tolerated: u128,
-    /// What it needs of the unit.
+    /// What it needs of the unit's state.
     pub class: Class,
+    /// What the unit must have.
+    pub requires: Requires,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// What is and isn't done, in a few words for the documentation.
@@ -77,6 +93,15 @@ impl OpCode {
     #[must_use]
     pub const fn cdb_length(&self) -> usize {
         self.usage.len()
+    }
+
+    /// Whether a unit made like `config` supports the command.
+    #[must_use]
+    pub const fn is_supported_by(&self, config: &LogicalUnitConfig) -> bool {
+        match self.requires {
+            Requires::Nothing => true,
+            Requires::Thin => config.thin,
+        }
     }
 
     /// All bits that may be set in the CDB.

@@ -1,7 +1,14 @@
 //! The entries, in ascending order of operation code and service action.
+//!
+//! Usage data is written out as the standards draw the CDB, one byte after the other. The control
+//! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
-use crate::commands::{capacity, inquiry, read, report_luns, test_unit_ready, write};
-use crate::opcodes::{Class, OpCode, Timeouts};
+use crate::commands::{
+    capacity, inquiry, mode_select, mode_sense, prefetch, read, report_luns, report_opcodes,
+    report_task_management, request_sense, start_stop, synchronize_cache, test_unit_ready, unmap,
+    verify, write, write_same, write_verify,
+};
+use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
 /// Answers from memory.
 const QUICK: Timeouts = Timeouts {
@@ -13,20 +20,37 @@ const TRANSFER: Timeouts = Timeouts {
     nominal: 5,
     recommended: 30,
 };
-/// FUA_NV of SBC-3, obsolete since.
-const FUA_NV: u128 = 0x02 << (8 * 14);
+/// Waits for everything that was written, or works on many blocks.
+const LONG: Timeouts = Timeouts {
+    nominal: 15,
+    recommended: 60,
+};
 
-const fn entry(operation_code: u8, name: &'static str, clause: &'static str) -> OpCode {
+/// FUA_NV in byte 1, obsolete since SBC-4.
+const FUA_NV: u128 = 0x02 << (8 * 14);
+/// SYNC_NV in byte 1, obsolete since SBC-4.
+const SYNC_NV: u128 = 0x04 << (8 * 14);
+/// GROUP NUMBER in byte 6 of 10 byte CDBs: no grouping function, so it has no effect.
+const GROUP_10: u128 = 0x3f << (8 * 9);
+/// GROUP NUMBER in byte 10 of 12 byte CDBs.
+const GROUP_12: u128 = 0x3f << (8 * 5);
+/// GROUP NUMBER in byte 14 of 16 byte CDBs.
+const GROUP_16: u128 = 0x3f << 8;
+
+const DUPLICATE: &str = "as the 10-byte command";
+
+const fn entry(operation_code: u8, name: &'static str, standard: &'static str) -> OpCode {
     OpCode {
         operation_code,
         service_action: None,
         name,
-        clause,
+        standard,
         usage: &[],
         tolerated: 0,
         class: Class::Control,
+        requires: Requires::Nothing,
         timeouts: QUICK,
-        notes: "",
+        notes: "in full",
         handler: test_unit_ready::handle,
     }
 }
@@ -34,108 +58,307 @@ const fn entry(operation_code: u8, name: &'static str, clause: &'static str) -> 
 /// All supported commands.
 pub const TABLE: &[OpCode] = &[
     OpCode {
-        usage: &[0x00, 0, 0, 0, 0, 0x04],
+        usage: &[0x00, 0, 0, 0, 0, 0],
         class: Class::Ready,
-        ..entry(0x00, "TEST UNIT READY", "SPC-6 §6.47")
+        ..entry(0x00, "TEST UNIT READY", "SPC-5")
     },
     OpCode {
-        usage: &[0x08, 0x1f, 0xff, 0xff, 0xff, 0x04],
+        usage: &[0x03, 0x01, 0, 0, 0xff, 0],
+        class: Class::Always,
+        handler: request_sense::handle,
+        notes: "fixed and descriptor format; reports and clears a unit attention",
+        ..entry(0x03, "REQUEST SENSE", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x08, 0x1f, 0xff, 0xff, 0xff, 0],
         class: Class::MediumRead,
         timeouts: TRANSFER,
         handler: read::handle,
-        ..entry(0x08, "READ(6)", "SBC-4 §5.15")
+        ..entry(0x08, "READ(6)", "SBC-4")
     },
     OpCode {
-        usage: &[0x0a, 0x1f, 0xff, 0xff, 0xff, 0x04],
+        usage: &[0x0a, 0x1f, 0xff, 0xff, 0xff, 0],
         class: Class::MediumWrite,
         timeouts: TRANSFER,
         handler: write::handle,
-        ..entry(0x0a, "WRITE(6)", "SBC-4 §5.43")
+        ..entry(0x0a, "WRITE(6)", "SBC-4")
     },
     OpCode {
-        usage: &[0x12, 0x01, 0xff, 0xff, 0xff, 0x04],
+        usage: &[0x12, 0x01, 0xff, 0xff, 0xff, 0],
         class: Class::Always,
         handler: inquiry::handle,
-        ..entry(0x12, "INQUIRY", "SPC-6 §6.7")
+        notes: "VPD pages 00h, 80h, 83h, 86h, B0h, B1h, B2h",
+        ..entry(0x12, "INQUIRY", "SPC-5")
     },
     OpCode {
-        usage: &[0x25, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0x04],
+        usage: &[0x15, 0x11, 0, 0, 0xff, 0],
+        handler: mode_select::handle_6,
+        notes: "WCE, D_SENSE and SWP can be changed",
+        ..entry(0x15, "MODE SELECT(6)", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x1a, 0x08, 0xff, 0xff, 0xff, 0],
+        handler: mode_sense::handle_6,
+        notes: "pages 01h, 08h, 0Ah, 1Ch, 3Fh; all page controls",
+        ..entry(0x1a, "MODE SENSE(6)", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x1b, 0x01, 0, 0, 0xf7, 0],
+        timeouts: LONG,
+        handler: start_stop::handle,
+        notes: "start and stop; power conditions and LOEJ are refused",
+        ..entry(0x1b, "START STOP UNIT", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x25, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0],
         class: Class::Ready,
         handler: capacity::handle_10,
-        ..entry(0x25, "READ CAPACITY(10)", "SBC-4 §5.20")
+        ..entry(0x25, "READ CAPACITY(10)", "SBC-4")
     },
     OpCode {
-        usage: &[0x28, 0xf8, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x04],
-        tolerated: FUA_NV,
+        usage: &[0x28, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: FUA_NV | GROUP_10,
         class: Class::MediumRead,
         timeouts: TRANSFER,
         handler: read::handle,
-        ..entry(0x28, "READ(10)", "SBC-4 §5.16")
+        notes: "DPO, FUA; no protection information",
+        ..entry(0x28, "READ(10)", "SBC-4")
     },
     OpCode {
-        usage: &[0x2a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0x3f, 0xff, 0xff, 0x04],
-        tolerated: FUA_NV,
+        usage: &[0x2a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: FUA_NV | GROUP_10,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
         handler: write::handle,
-        ..entry(0x2a, "WRITE(10)", "SBC-4 §5.44")
+        notes: "DPO, FUA; no protection information",
+        ..entry(0x2a, "WRITE(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x2e, 0xf6, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: GROUP_10,
+        class: Class::MediumWrite,
+        timeouts: TRANSFER,
+        handler: write_verify::handle,
+        notes: "durable before it is compared; BYTCHK 00b and 01b",
+        ..entry(0x2e, "WRITE AND VERIFY(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x2f, 0xf6, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: GROUP_10,
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: verify::handle,
+        notes: "BYTCHK 00b, 01b and 11b",
+        ..entry(0x2f, "VERIFY(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x34, 0x02, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: GROUP_10,
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: prefetch::handle,
+        notes: "reads into the cache of the host; always completes before status",
+        ..entry(0x34, "PRE-FETCH(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x35, 0x02, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: SYNC_NV | GROUP_10,
+        class: Class::MediumRead,
+        timeouts: LONG,
+        handler: synchronize_cache::handle,
+        notes: "durable before status, whatever IMMED says",
+        ..entry(0x35, "SYNCHRONIZE CACHE(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x41, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
+        tolerated: GROUP_10,
+        class: Class::MediumWrite,
+        timeouts: LONG,
+        handler: write_same::handle,
+        notes: "UNMAP where thin; no anchored blocks; a length of zero is refused (WSNZ)",
+        ..entry(0x41, "WRITE SAME(10)", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x42, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        tolerated: GROUP_10,
+        class: Class::MediumWrite,
+        requires: Requires::Thin,
+        timeouts: LONG,
+        handler: unmap::handle,
+        notes: "where thin; no anchored blocks",
+        ..entry(0x42, "UNMAP", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        handler: mode_select::handle_10,
+        notes: "as MODE SELECT(6)",
+        ..entry(0x55, "MODE SELECT(10)", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff, 0],
+        handler: mode_sense::handle_10,
+        notes: "as MODE SENSE(6), with LLBAA",
+        ..entry(0x5a, "MODE SENSE(10)", "SPC-5")
     },
     OpCode {
         usage: &[
-            0x88, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-            0x3f, 0x04,
+            0x88, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
         ],
-        tolerated: FUA_NV,
+        tolerated: FUA_NV | GROUP_16,
         class: Class::MediumRead,
         timeouts: TRANSFER,
         handler: read::handle,
-        ..entry(0x88, "READ(16)", "SBC-4 §5.18")
+        notes: DUPLICATE,
+        ..entry(0x88, "READ(16)", "SBC-4")
     },
     OpCode {
         usage: &[
-            0x8a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-            0x3f, 0x04,
+            0x8a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
         ],
-        tolerated: FUA_NV,
+        tolerated: FUA_NV | GROUP_16,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
         handler: write::handle,
-        ..entry(0x8a, "WRITE(16)", "SBC-4 §5.46")
+        notes: DUPLICATE,
+        ..entry(0x8a, "WRITE(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x8e, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumWrite,
+        timeouts: TRANSFER,
+        handler: write_verify::handle,
+        notes: DUPLICATE,
+        ..entry(0x8e, "WRITE AND VERIFY(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x8f, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: verify::handle,
+        notes: DUPLICATE,
+        ..entry(0x8f, "VERIFY(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x90, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: prefetch::handle,
+        notes: DUPLICATE,
+        ..entry(0x90, "PRE-FETCH(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x91, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: SYNC_NV | GROUP_16,
+        class: Class::MediumRead,
+        timeouts: LONG,
+        handler: synchronize_cache::handle,
+        notes: DUPLICATE,
+        ..entry(0x91, "SYNCHRONIZE CACHE(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x93, 0xf9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumWrite,
+        timeouts: LONG,
+        handler: write_same::handle,
+        notes: "as the 10-byte command, with NDOB",
+        ..entry(0x93, "WRITE SAME(16)", "SBC-4")
     },
     OpCode {
         service_action: Some(0x10),
         usage: &[
             0x9e, 0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-            0x01, 0x04,
+            0x01, 0,
         ],
         class: Class::Ready,
         handler: capacity::handle_16,
-        ..entry(0x9e, "READ CAPACITY(16)", "SBC-4 §5.21")
+        ..entry(0x9e, "READ CAPACITY(16)", "SBC-4")
     },
     OpCode {
-        usage: &[0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x04],
+        usage: &[0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
         class: Class::Always,
         handler: report_luns::handle,
-        ..entry(0xa0, "REPORT LUNS", "SPC-6 §6.28")
+        notes: "all kinds of SELECT REPORT",
+        ..entry(0xa0, "REPORT LUNS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x0c),
+        usage: &[
+            0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        handler: report_opcodes::handle,
+        notes: "all reporting options, with timeouts",
+        ..entry(0xa3, "REPORT SUPPORTED OPERATION CODES", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x0d),
+        usage: &[0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        handler: report_task_management::handle,
+        notes: "short and extended form",
+        ..entry(0xa3, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "SPC-5")
     },
     OpCode {
         usage: &[
-            0xa8, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f, 0x04,
+            0xa8, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
-        tolerated: FUA_NV,
+        tolerated: FUA_NV | GROUP_12,
         class: Class::MediumRead,
         timeouts: TRANSFER,
         handler: read::handle,
-        ..entry(0xa8, "READ(12)", "SBC-4 §5.17")
+        notes: DUPLICATE,
+        ..entry(0xa8, "READ(12)", "SBC-4")
     },
     OpCode {
         usage: &[
-            0xaa, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f, 0x04,
+            0xaa, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
-        tolerated: FUA_NV,
+        tolerated: FUA_NV | GROUP_12,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
         handler: write::handle,
-        ..entry(0xaa, "WRITE(12)", "SBC-4 §5.45")
+        notes: DUPLICATE,
+        ..entry(0xaa, "WRITE(12)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0xae, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        tolerated: GROUP_12,
+        class: Class::MediumWrite,
+        timeouts: TRANSFER,
+        handler: write_verify::handle,
+        notes: DUPLICATE,
+        ..entry(0xae, "WRITE AND VERIFY(12)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0xaf, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        tolerated: GROUP_12,
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: verify::handle,
+        notes: DUPLICATE,
+        ..entry(0xaf, "VERIFY(12)", "SBC-4")
     },
 ];

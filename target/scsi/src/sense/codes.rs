@@ -1,6 +1,6 @@
-//! Sense keys and additional sense codes by the names that SPC-6 gives them.
+//! Sense keys and additional sense codes by the names that SPC-5 gives them.
 
-/// The sense key (SPC-6 §4.4.7, table "Sense key descriptions").
+/// The sense key (SPC-5, table "Sense key descriptions").
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
 pub struct SenseKey(pub u8);
 
@@ -25,7 +25,7 @@ impl SenseKey {
     pub const MISCOMPARE: Self = Self(0xe);
 }
 
-/// Additional sense code and its qualifier (SPC-6 annex F).
+/// Additional sense code and its qualifier (SPC-5 annex F).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
 pub struct AdditionalSense {
     /// ADDITIONAL SENSE CODE.
@@ -80,4 +80,5 @@ additional_sense! {
     INQUIRY_DATA_HAS_CHANGED = 0x3f, 0x03;
     REPORTED_LUNS_DATA_HAS_CHANGED = 0x3f, 0x0e;
     INTERNAL_TARGET_FAILURE = 0x44, 0x00;
+    INVALID_MESSAGE_ERROR = 0x49, 0x00;
 }

@@ -4,18 +4,19 @@
 //! the list of nexuses, which changes when sessions come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::attention::UnitAttention;
 use crate::cdb::{Cdb, invalid_field};
-use crate::command::Command;
+use crate::command::{Command, TaskAttribute};
 use crate::commands::read::BlockRange;
-use crate::commands::{AwaitingData, Finish, Refusal, Request, Stage, write};
+use crate::commands::{Effect, Finish, Refusal, Request, Stage};
 use crate::config::LogicalUnitConfig;
+use crate::mode::{CurrentMode, ModeParameters};
 use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState};
-use crate::opcodes::{self, Class, OpCode};
+use crate::opcodes::{self, Class};
 use crate::plan::{Completion, Extent, Outcome, PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
@@ -47,7 +48,7 @@ impl UnitState {
     }
 
     /// The sense data with which a command that needs the medium is refused.
-    fn refusal(self, class: Class) -> Option<Sense> {
+    pub(crate) fn refusal(self, class: Class) -> Option<Sense> {
         let not_ready = |additional| Some(Sense::new(SenseKey::NOT_READY, additional));
         match (self, class) {
             (Self::Ready, _) | (_, Class::Always | Class::Control) => None,
@@ -65,19 +66,22 @@ impl UnitState {
     }
 }
 
+/// Beside the state: an initiator stopped the unit.
+const STOPPED: u8 = 0x80;
+
 const FAILURE: Sense = Sense::new(
     SenseKey::HARDWARE_ERROR,
     AdditionalSense::INTERNAL_TARGET_FAILURE,
 );
 
-/// A logical unit (SAM-6 §4.6.8): one device server for all its I_T nexuses.
+/// A logical unit (SAM-6): one device server for all its I_T nexuses.
 #[derive(Debug)]
 pub struct LogicalUnit {
     config: LogicalUnitConfig,
     blocks: AtomicU64,
     state: AtomicU8,
-    write_cache: AtomicBool,
-    descriptor_sense: AtomicBool,
+    mode: CurrentMode,
+    saved_mode: CurrentMode,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
 }
 
@@ -88,8 +92,8 @@ impl LogicalUnit {
         Self {
             blocks: AtomicU64::new(config.blocks),
             state: AtomicU8::new(UnitState::Ready as u8),
-            write_cache: AtomicBool::new(config.write_cache),
-            descriptor_sense: AtomicBool::new(false),
+            mode: CurrentMode::new(config.saved_mode()),
+            saved_mode: CurrentMode::new(config.saved_mode()),
             nexuses: Mutex::new(Vec::new()),
             config,
         }
@@ -127,30 +131,69 @@ impl LogicalUnit {
         }
     }
 
-    /// Whether the medium can be served.
+    /// Whether the medium can be served. A unit that is stopped says so only when nothing worse is
+    /// the matter.
     #[must_use]
     pub fn state(&self) -> UnitState {
-        UnitState::from_bits(self.state.load(Ordering::Acquire))
+        let bits = self.state.load(Ordering::Acquire);
+        match UnitState::from_bits(bits & !STOPPED) {
+            UnitState::Ready if bits & STOPPED != 0 => UnitState::Stopped,
+            state => state,
+        }
     }
 
-    /// Changes whether the medium can be served.
+    /// Says what the store behind the unit can do. Whether an initiator stopped the unit is kept
+    /// apart from that: [`UnitState::Stopped`] stops it, and only START STOP UNIT or a reset starts
+    /// it again.
     pub fn set_state(&self, state: UnitState) {
-        self.state.store(state as u8, Ordering::Release);
+        if state == UnitState::Stopped {
+            self.set_stopped(true);
+            return;
+        }
+        let change = |bits: u8| Some((bits & STOPPED) | state as u8);
+        // The closure never gives up, so neither does the update.
+        let _ = self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
     }
 
-    /// What LOGICAL UNIT RESET does to the device server (SAM-6 §6.3.3): mode parameters return to
-    /// their defaults, and every nexus finds a unit attention. Commands are the shell's to abort.
+    pub(crate) fn set_stopped(&self, stopped: bool) {
+        if stopped {
+            self.state.fetch_or(STOPPED, Ordering::AcqRel);
+        } else {
+            self.state.fetch_and(!STOPPED, Ordering::AcqRel);
+        }
+    }
+
+    /// What LOGICAL UNIT RESET does to the device server (SAM-6): mode parameters return to their
+    /// saved values, a stopped unit starts, and every nexus finds a unit attention. Commands are the
+    /// shell's to abort.
     pub fn logical_unit_reset(&self) {
-        self.write_cache
-            .store(self.config.write_cache, Ordering::Release);
-        self.descriptor_sense.store(false, Ordering::Release);
+        self.set_stopped(false);
+        self.mode.set(self.saved_mode());
         self.raise(UnitAttention::BusDeviceReset, None);
     }
 
     /// WCE: whether acknowledged writes may wait in a volatile cache.
     #[must_use]
     pub fn write_cache_enabled(&self) -> bool {
-        self.write_cache.load(Ordering::Acquire)
+        self.mode().write_cache
+    }
+
+    /// The mode parameters in force.
+    #[must_use]
+    pub fn mode(&self) -> ModeParameters {
+        self.mode.get()
+    }
+
+    /// The mode parameters that a reset brings back.
+    #[must_use]
+    pub fn saved_mode(&self) -> ModeParameters {
+        self.saved_mode.get()
+    }
+
+    pub(crate) fn set_mode(&self, mode: ModeParameters) {
+        self.mode.set(mode);
     }
 
     /// What the unit was made of.
@@ -167,9 +210,10 @@ impl LogicalUnit {
 
     /// Decodes and checks one command.
     ///
-    /// The checks come in this order for every command (SAM-6 §5.14.3, SPC-6 §4.2): is it supported,
-    /// is a unit attention pending, is the unit ready, are reserved fields zero, may the medium be
-    /// written. Then the command's own handler looks at its fields.
+    /// The checks come in the same order for every command: is it supported, is its task attribute,
+    /// is a unit attention pending, is the unit ready, may this nexus write, are reserved fields
+    /// zero. Then the command's own handler looks at its fields. Reservations, once there are any,
+    /// are checked between unit attentions and readiness, by the class of the command.
     pub fn begin(&self, nexus: &mut LuNexus, command: &Command<'_>) -> Plan {
         self.check(nexus, command)
             .unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))
@@ -178,36 +222,55 @@ impl LogicalUnit {
     fn check(&self, nexus: &LuNexus, command: &Command<'_>) -> Result<Plan, Refusal> {
         let cdb = Cdb::new(command.cdb);
         let opcode = opcodes::find(cdb)?;
+        if !opcode.is_supported_by(&self.config) {
+            return Err(opcodes::INVALID_OPERATION_CODE.into());
+        }
+        if command.attribute == TaskAttribute::Aca {
+            return Err(Sense::illegal_request(AdditionalSense::INVALID_MESSAGE_ERROR).into());
+        }
         if opcode.class != Class::Always
             && nexus.state.attention.is_pending()
             && let Some(attention) = nexus.state.attention.take()
         {
             return Err(attention.sense().into());
         }
-        self.check_access(opcode)?;
+        self.check_access(opcode.class, nexus)?;
         opcode.check_fields(cdb)?;
         (opcode.handler)(self, nexus, &Request { cdb, command })
     }
 
     /// Readiness and write protection.
-    fn check_access(&self, opcode: &OpCode) -> Result<(), Sense> {
-        if let Some(sense) = self.state().refusal(opcode.class) {
+    fn check_access(&self, class: Class, nexus: &LuNexus) -> Result<(), Sense> {
+        if let Some(sense) = self.state().refusal(class) {
             return Err(sense);
         }
-        if opcode.class == Class::MediumWrite && self.config.read_only {
-            return Err(Sense::new(
-                SenseKey::DATA_PROTECT,
-                AdditionalSense::WRITE_PROTECTED,
-            ));
+        match class {
+            Class::MediumWrite => self.write_protection(nexus).map_or(Ok(()), Err),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Why `nexus` may not write, if so.
+    pub(crate) fn write_protection(&self, nexus: &LuNexus) -> Option<Sense> {
+        let protect = |additional| Some(Sense::new(SenseKey::DATA_PROTECT, additional));
+        if self.config.read_only || nexus.info.read_only {
+            protect(AdditionalSense::WRITE_PROTECTED)
+        } else if self.mode().software_write_protect {
+            protect(AdditionalSense::LOGICAL_UNIT_SOFTWARE_WRITE_PROTECTED)
+        } else {
+            None
+        }
     }
 
     /// Goes on with a command whose data-out has arrived.
-    pub fn data_out(&self, _nexus: &mut LuNexus, pending: PendingData, data: DataPieces) -> Plan {
-        let plan = match pending.0 {
-            AwaitingData::Write(pending) => write::data_out(self, pending, data),
-        };
+    ///
+    /// The data may have taken its time: a unit that was fenced, shrunk or write protected meanwhile
+    /// refuses it.
+    pub fn data_out(&self, nexus: &mut LuNexus, pending: PendingData, data: DataPieces) -> Plan {
+        let plan = self
+            .check_access(pending.0.class(), nexus)
+            .map_err(Refusal::from)
+            .and_then(|()| pending.0.data_out(self, nexus, data));
         plan.unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))
     }
 
@@ -222,7 +285,14 @@ impl LogicalUnit {
                     completion: Completion(stage),
                 }
             }
-            stage => Plan::Done(self.conclude(stage.last(), outcome)),
+            stage => {
+                let finish = stage.last();
+                if let (Effect::SavesMode(parameters), true) = (finish.effect, outcome.is_success())
+                {
+                    self.saved_mode.set(parameters);
+                }
+                Plan::Done(self.conclude(finish, outcome))
+            }
         }
     }
 
@@ -230,7 +300,7 @@ impl LogicalUnit {
         let Finish {
             extent,
             transfer_length,
-            writes,
+            effect,
         } = finish;
         let lba = |offset: u64| offset >> self.config.block_size.shift();
         let sense = match outcome {
@@ -244,10 +314,9 @@ impl LogicalUnit {
             )
             .with_information(lba(extent.offset.saturating_add(offset))),
             Outcome::MediumError { offset } => {
-                let additional = if writes {
-                    AdditionalSense::WRITE_ERROR
-                } else {
-                    AdditionalSense::UNRECOVERED_READ_ERROR
+                let additional = match effect {
+                    Effect::Reads => AdditionalSense::UNRECOVERED_READ_ERROR,
+                    Effect::Writes | Effect::SavesMode(_) => AdditionalSense::WRITE_ERROR,
                 };
                 Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
             }
@@ -273,7 +342,7 @@ impl LogicalUnit {
     }
 
     fn sense_format(&self) -> SenseFormat {
-        if self.descriptor_sense.load(Ordering::Acquire) {
+        if self.mode().descriptor_sense {
             SenseFormat::Descriptor
         } else {
             SenseFormat::Fixed
@@ -309,6 +378,31 @@ impl LogicalUnit {
             offset: lba << shift,
             length: blocks << shift,
         })
+    }
+
+    /// From `lba` to the last block.
+    pub(crate) fn extent_to_end(&self, lba: u64) -> Result<Extent, Sense> {
+        let blocks = self.blocks().saturating_sub(lba).max(1);
+        self.extent(lba, blocks)
+    }
+
+    /// `extent` again, if it is still inside.
+    pub(crate) fn still_inside(&self, extent: Extent) -> Result<Extent, Sense> {
+        let shift = self.config.block_size.shift();
+        self.extent(extent.offset >> shift, extent.length >> shift)
+    }
+
+    /// The whole unit.
+    pub(crate) fn whole(&self) -> Extent {
+        Extent {
+            offset: 0,
+            length: self.blocks() << self.config.block_size.shift(),
+        }
+    }
+
+    /// The limit of one transfer.
+    pub(crate) fn max_transfer_bytes(&self) -> u64 {
+        u64::from(self.config.max_transfer_blocks()) << self.config.block_size.shift()
     }
 
     pub(crate) fn is_whole_blocks(&self, bytes: u64) -> bool {

@@ -1,4 +1,4 @@
-//! Vital product data pages (SPC-6 §7.7, SBC-4 §6.6).
+//! Vital product data pages (SPC-5, SBC-4).
 
 use crate::commands::inquiry::ascii;
 use crate::config::LogicalUnitConfig;
@@ -45,7 +45,7 @@ pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Ve
     Some(page)
 }
 
-/// Unit Serial Number (SPC-6 §7.7.22).
+/// Unit Serial Number (SPC-5).
 fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
     const MAX: usize = 32;
     let serial = &config.identity.serial;
@@ -55,19 +55,19 @@ fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
         .collect()
 }
 
-/// Extended INQUIRY Data (SPC-6 §7.7.7).
+/// Extended INQUIRY Data (SPC-5).
 fn extended_inquiry() -> Vec<u8> {
-    const HEADSUP_ORDSUP_SIMPSUP: u8 = 0x07;
+    const SIMPSUP: u8 = 0x01;
     const V_SUP: u8 = 0x01;
     let mut body = vec![0; 60];
     if let [_, task_attributes, cache, ..] = body.as_mut_slice() {
-        *task_attributes = HEADSUP_ORDSUP_SIMPSUP;
+        *task_attributes = SIMPSUP;
         *cache = V_SUP;
     }
     body
 }
 
-/// Block Limits (SBC-4 §6.6.4).
+/// Block Limits (SBC-4).
 fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     const WSNZ: u8 = 0x01;
     const UGAVALID: u32 = 0x8000_0000;
@@ -96,7 +96,7 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     );
     body.extend(config.max_transfer_blocks().to_be_bytes());
     body.extend((limits.optimal_transfer_bytes / block).to_be_bytes());
-    body.extend(0_u32.to_be_bytes());
+    body.extend(config.max_transfer_blocks().to_be_bytes());
     body.extend(unmap_blocks.to_be_bytes());
     body.extend(unmap_descriptors.to_be_bytes());
     body.extend(granularity.to_be_bytes());
@@ -106,7 +106,7 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     body
 }
 
-/// Block Device Characteristics (SBC-4 §6.6.2): a medium that doesn't rotate, of no form factor.
+/// Block Device Characteristics (SBC-4): a medium that doesn't rotate, of no form factor.
 fn block_device_characteristics() -> Vec<u8> {
     const NON_ROTATING: u16 = 0x0001;
     let mut body = NON_ROTATING.to_be_bytes().to_vec();
@@ -114,7 +114,7 @@ fn block_device_characteristics() -> Vec<u8> {
     body
 }
 
-/// Logical Block Provisioning (SBC-4 §6.6.7).
+/// Logical Block Provisioning (SBC-4).
 fn logical_block_provisioning(config: &LogicalUnitConfig) -> Vec<u8> {
     const LBPU: u8 = 0x80;
     const LBPWS: u8 = 0x40;

@@ -1,11 +1,11 @@
-//! Designators of the Device Identification VPD page (SPC-6 §7.7.6): who the unit, the port and the
+//! Designators of the Device Identification VPD page (SPC-5): who the unit, the port and the
 //! device are.
 
 use crate::commands::inquiry::ascii;
 use crate::config::Identity;
 use crate::nexus::TargetPort;
 
-/// ISCSI, as the protocol of a port's designator (SPC-6 §7.6.1).
+/// ISCSI, as the protocol of a port's designator (SPC-5).
 const PROTOCOL_ISCSI: u8 = 0x5;
 
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
         DesignatorType::TargetPortGroup,
         &[0, 0, high, low],
     );
-    // The port's name is the target's with the portal group tag behind it (RFC 7143 §4.4.1).
+    // The port's name is the target's with the portal group tag behind it (RFC 7143 §4.4.2).
     let port_name = format!("{},t,0x{:04x}", port.target_name, port.target_port_group);
     push(
         &mut page,
@@ -86,7 +86,7 @@ pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
     page
 }
 
-/// A SCSI name string: null-terminated and padded to a multiple of four (SPC-6 §7.7.6.11).
+/// A SCSI name string: null-terminated and padded to a multiple of four (SPC-5).
 fn scsi_name(name: &str) -> Vec<u8> {
     const MAX: usize = 252;
     let mut bytes: Vec<u8> = name.bytes().take(MAX).collect();

@@ -1,0 +1,42 @@
+//! REQUEST SENSE (SPC-5): the unit attention, or whatever keeps the unit from being ready, as
+//! parameter data.
+
+use crate::commands::{Refusal, Request};
+use crate::nexus::LuNexus;
+use crate::opcodes::Class;
+use crate::plan::Plan;
+use crate::reply::Reply;
+use crate::sense::{Sense, SenseFormat};
+use crate::unit::LogicalUnit;
+
+pub(crate) const DESC: u8 = 0x01;
+const ALLOCATION_LENGTH: usize = 4;
+
+pub(crate) fn handle(
+    unit: &LogicalUnit,
+    nexus: &LuNexus,
+    request: &Request<'_>,
+) -> Result<Plan, Refusal> {
+    let cdb = request.cdb;
+    let sense = match nexus.state.attention.take() {
+        Some(attention) => attention.sense(),
+        None => unit
+            .state()
+            .refusal(Class::Ready)
+            .unwrap_or(Sense::NO_SENSE),
+    };
+    let format = format(cdb.flag(1, DESC));
+    Plan::reply(Reply::parameter_data(
+        sense.encode(format),
+        u32::from(cdb.u8(ALLOCATION_LENGTH)),
+    ))
+}
+
+/// The format that the DESC bit asks for.
+pub(crate) fn format(desc: bool) -> SenseFormat {
+    if desc {
+        SenseFormat::Descriptor
+    } else {
+        SenseFormat::Fixed
+    }
+}

@@ -1,0 +1,248 @@
+//! What must hold for any command whatsoever, as a function that fuzzers and property tests share.
+//!
+//! Drives a logical unit with whatever bytes it is given, plays the transport and the store, and
+//! asserts that every plan is one that they can execute blindly.
+
+use bytes::Bytes;
+
+use crate::command::{Command, TaskAttribute};
+use crate::config::{BlockSize, Identity, LogicalUnitConfig};
+use crate::mode::ModeSaving;
+use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
+use crate::plan::{Extent, Operation, Outcome, Plan};
+use crate::reply::{DataPieces, Reply};
+use crate::status::Status;
+use crate::unit::{LogicalUnit, UnitState};
+
+/// More steps than any command takes.
+const MAX_STEPS: usize = 8;
+/// Capacity of the unit that is driven, in blocks.
+const BLOCKS: u64 = 4096;
+
+/// Interprets `input` as a sequence of commands, their data-out and the outcomes of their
+/// operations, and checks every answer.
+///
+/// # Panics
+///
+/// When an answer breaks a rule: that is a defect of this crate.
+pub fn fuzz_commands(input: &[u8]) {
+    let Some((&setup, mut input)) = input.split_first() else {
+        return;
+    };
+    let unit = LogicalUnit::new(config(setup));
+    let mut nexus = unit.attach(NexusInfo {
+        id: NexusId(1),
+        initiator_port: "iqn.2026-11.test:host,i,0x000000000001".to_owned(),
+        target_port: TargetPort {
+            target_name: "iqn.2026-11.test:target".to_owned(),
+            relative_port_identifier: 1,
+            target_port_group: 1,
+        },
+        read_only: setup & 0x08 != 0,
+    });
+    while let Some((record, rest)) = input.split_at_checked(RECORD) {
+        input = drive(&unit, &mut nexus, record, rest);
+    }
+}
+
+/// Bytes of one command: flags, outcome, expected length, CDB.
+const RECORD: usize = 1 + 1 + 4 + 16;
+
+fn config(setup: u8) -> LogicalUnitConfig {
+    let block_size = if setup & 0x01 == 0 {
+        BlockSize::B512
+    } else {
+        BlockSize::B4096
+    };
+    let identity = Identity::new(0x1234_5678, "serial");
+    let mut config = LogicalUnitConfig::new(identity, block_size, BLOCKS);
+    config.thin = setup & 0x02 == 0;
+    config.read_only = setup & 0x04 != 0;
+    if setup & 0x10 != 0 {
+        config.mode_saving = ModeSaving::Supported(None);
+    }
+    config
+}
+
+/// Runs one command to its end; its data-out is taken from the front of `rest`.
+fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [u8]) -> &'a [u8] {
+    let (head, cdb) = record.split_at(RECORD - 16);
+    let [flags, outcome, length @ ..] = head else {
+        return rest;
+    };
+    let expected_length = length
+        .iter()
+        .fold(0, |all, byte| all << 8 | u32::from(*byte));
+    unit.set_state(match flags >> 5 {
+        0 => UnitState::BecomingReady,
+        1 => UnitState::Fenced,
+        _ => UnitState::Ready,
+    });
+    let command = Command {
+        cdb,
+        expected_length,
+        read: flags & 0x01 != 0,
+        write: flags & 0x02 != 0,
+        attribute: if flags & 0x1c == 0 {
+            TaskAttribute::Aca
+        } else {
+            TaskAttribute::Simple
+        },
+        luns: &[0, 0x0001_0000_0000_0000],
+    };
+    let mut rest = rest;
+    let mut plan = unit.begin(nexus, &command);
+    for _ in 0..MAX_STEPS {
+        plan = match plan {
+            Plan::Done(reply) => {
+                check_reply(&command, &reply);
+                return rest;
+            }
+            Plan::NeedData { length, pending } => {
+                assert!(length > 0 && command.write && length <= expected_length);
+                let (data, after) = data_out(rest, length);
+                rest = after;
+                unit.data_out(nexus, pending, data)
+            }
+            Plan::Execute {
+                operation,
+                completion,
+            } => {
+                check_operation(unit, &operation);
+                unit.finish(nexus, completion, self::outcome(&operation, *outcome))
+            }
+        };
+    }
+    panic!("a command takes more than {MAX_STEPS} steps");
+}
+
+/// `length` bytes from the front of `input`, filled up with zeros, in two pieces.
+fn data_out(input: &[u8], length: u32) -> (DataPieces, &[u8]) {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let (front, rest) = input.split_at(length.min(input.len()));
+    let mut pieces = DataPieces::new();
+    pieces.push(Bytes::copy_from_slice(front));
+    pieces.push(Bytes::from(vec![0; length - front.len()]));
+    (pieces, rest)
+}
+
+/// What the store says about an operation.
+fn outcome(operation: &Operation, choice: u8) -> Outcome {
+    match (choice % 16, operation) {
+        (0, Operation::Compare { .. }) => Outcome::Miscompare {
+            offset: u64::from(choice),
+        },
+        (1, _) => Outcome::MediumError {
+            offset: u64::from(choice),
+        },
+        (2, _) => Outcome::HardwareError,
+        (3, _) => Outcome::SpaceExhausted,
+        (4, _) => Outcome::Busy,
+        (5, _) => Outcome::NotReady,
+        (6, _) => Outcome::Aborted,
+        (_, Operation::Read { extent, .. }) => {
+            let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+            Outcome::Read(DataPieces::from_iter([Bytes::from(vec![0; length])]))
+        }
+        _ => Outcome::Done,
+    }
+}
+
+/// A store executes operations blindly, so they must be whole.
+fn check_operation(unit: &LogicalUnit, operation: &Operation) {
+    let block = u64::from(unit.config().block_size.bytes());
+    let check = |extent: &Extent| {
+        assert!(extent.length > 0, "empty: {operation:?}");
+        assert!(
+            extent.end() <= unit.blocks() * block,
+            "outside: {operation:?}"
+        );
+        assert!(extent.offset.is_multiple_of(block) && extent.length.is_multiple_of(block));
+    };
+    let max = u64::from(unit.config().limits.max_transfer_bytes);
+    let total = |data: &DataPieces| data.iter().map(|piece| piece.len() as u64).sum::<u64>();
+    match operation {
+        Operation::Read { extent, .. } | Operation::Verify { extent } => {
+            check(extent);
+            assert!(extent.length <= max);
+        }
+        Operation::Write { extent, data, .. } | Operation::Compare { extent, data } => {
+            check(extent);
+            assert!(extent.length <= max);
+            assert_eq!(total(data), extent.length);
+        }
+        Operation::Flush { extent } => check(extent),
+        Operation::Unmap { extents } => {
+            assert!(!extents.is_empty() && unit.config().thin);
+            extents.iter().for_each(check);
+            let blocks = extents
+                .iter()
+                .map(|extent| extent.length / block)
+                .sum::<u64>();
+            assert!(blocks <= u64::from(unit.config().limits.max_unmap_blocks));
+        }
+        Operation::WriteSame {
+            extent,
+            block: data,
+            unmap,
+            ..
+        } => {
+            check(extent);
+            assert_eq!(data.len() as u64, block);
+            assert!(extent.length / block <= u64::from(unit.config().limits.max_write_same_blocks));
+            assert!(!unmap || (unit.config().thin && data.iter().all(|byte| *byte == 0)));
+        }
+        Operation::SaveModeParameters { .. } => {
+            assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
+        }
+    }
+}
+
+/// Sense data goes with CHECK CONDITION and only with it, and parameter data stays inside its
+/// allocation length.
+fn check_reply(command: &Command<'_>, reply: &Reply) {
+    let length = reply
+        .data_in
+        .iter()
+        .map(|piece| piece.len() as u64)
+        .sum::<u64>();
+    assert!(length <= reply.transfer_length);
+    match (reply.status, reply.sense.as_ref()) {
+        (Status::CHECK_CONDITION, [0x70 | 0xf0, _, key, _, _, _, _, 10, tail @ ..]) => {
+            assert!(tail.len() == 10 && *key < 16);
+        }
+        (Status::CHECK_CONDITION, [0x72, key, _, _, 0, 0, 0, length, tail @ ..]) => {
+            assert!(usize::from(*length) == tail.len() && *key < 16);
+        }
+        (Status::CHECK_CONDITION, sense) => panic!("malformed sense data {sense:02x?}"),
+        (_, sense) => assert!(sense.is_empty()),
+    }
+    if reply.status != Status::GOOD {
+        assert_eq!(length, 0, "data with {:?}", reply.status);
+    } else if let Some(allocation_length) = allocation_length(command.cdb) {
+        assert!(
+            length <= allocation_length,
+            "{length} bytes of {allocation_length}"
+        );
+    }
+}
+
+/// The ALLOCATION LENGTH of commands that have one.
+fn allocation_length(cdb: &[u8]) -> Option<u64> {
+    let field = |at: usize, bytes: usize| {
+        cdb.get(at..at + bytes).map(|field| {
+            field
+                .iter()
+                .fold(0, |all, byte| all << 8 | u64::from(*byte))
+        })
+    };
+    match cdb.first()? {
+        0x03 | 0x1a => field(4, 1),
+        0x12 => field(3, 2),
+        0x5a => field(7, 2),
+        0x9e => field(10, 4),
+        0xa0 | 0xa3 => field(6, 4),
+        0x25 => Some(8),
+        _ => None,
+    }
+}

@@ -1,0 +1,17 @@
+//! Behaviour of the device server as an initiator sees it, one file per family of commands.
+
+mod any_bytes;
+mod attention;
+mod capacity;
+mod errors;
+mod flush;
+mod inquiry;
+mod luns;
+mod mode;
+mod provisioning;
+mod read_write;
+mod report_opcodes;
+mod residuals;
+mod rig;
+mod states;
+mod verify;

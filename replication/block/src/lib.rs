@@ -1,1 +1,20 @@
-//! Block files and the engines that do I/O on them.
+//! Block files, the buffers that their I/O uses, and the engines that do the I/O.
+//!
+//! Three rooms: [`buffer`] (aligned, pooled, bounded memory), [`file`] (an open file or block
+//! device: how it is opened, locked, sized), [`engine`] (who moves bytes between the two: io_uring,
+//! a thread pool, or memory for tests). Knows nothing of volumes, SCSI or sessions.
+//!
+//! The only crate of the project with `unsafe`, and that only in [`buffer`] and the io_uring engine.
+
+pub mod buffer;
+pub mod engine;
+pub mod error;
+pub mod file;
+
+pub use buffer::{ALIGNMENT, Buffer, BufferPool};
+pub use engine::{
+    BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker, memory::MemoryIo,
+    threads::ThreadsIo, uring::UringIo,
+};
+pub use error::{BlockError, BlockErrorKind, ErrorContext, OpName};
+pub use file::{Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, free_bytes};

@@ -1,0 +1,314 @@
+//! The engine for tests: files in memory that fail, hang and lose power on demand.
+//!
+//! Deterministic: operations run inside [`BlockIo::submit`], in the order of their arrival, except
+//! those that a test holds back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{BlockIo, Completion, Full, OpKind, Request, Waker};
+use crate::error::OpName;
+
+/// A file in memory. Clones share the content.
+#[derive(Clone, Debug)]
+pub struct MemoryFile(Arc<Mutex<Image>>);
+
+#[derive(Debug)]
+struct Image {
+    /// What a read sees.
+    cached: Vec<u8>,
+    /// What a power cut leaves.
+    durable: Vec<u8>,
+    faults: Vec<Fault>,
+    held: Vec<OpName>,
+    counts: Vec<(OpName, u64)>,
+    wakers: Vec<Waker>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    op: OpName,
+    /// Operations of this kind that still succeed.
+    after: u64,
+    errno: i32,
+    sticky: bool,
+}
+
+impl MemoryFile {
+    /// `len` bytes of zeros, durably so.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self(Arc::new(Mutex::new(Image {
+            cached: vec![0; len],
+            durable: vec![0; len],
+            faults: Vec::new(),
+            held: Vec::new(),
+            counts: Vec::new(),
+            wakers: Vec::new(),
+        })))
+    }
+
+    /// Lets the `nth` operation of this kind from now (1 is the next one) fail once with the
+    /// system's error number `errno`.
+    pub fn fail_nth(&self, op: OpName, nth: u64, errno: i32) {
+        let after = nth.saturating_sub(1);
+        self.0.lock().faults.push(Fault {
+            op,
+            after,
+            errno,
+            sticky: false,
+        });
+    }
+
+    /// Lets every operation of this kind from now on fail with the system's error number `errno`.
+    pub fn fail_always(&self, op: OpName, errno: i32) {
+        self.0.lock().faults.push(Fault {
+            op,
+            after: 0,
+            errno,
+            sticky: true,
+        });
+    }
+
+    /// Takes all faults back.
+    pub fn heal(&self) {
+        self.0.lock().faults.clear();
+    }
+
+    /// Operations of this kind hang from now on, until [`Self::release`].
+    pub fn hold(&self, op: OpName) {
+        self.0.lock().held.push(op);
+    }
+
+    /// Lets everything go on that hangs; engines are woken.
+    pub fn release(&self) {
+        let mut image = self.0.lock();
+        image.held.clear();
+        for waker in &image.wakers {
+            waker.wake();
+        }
+    }
+
+    /// Operations of this kind that have run, failed ones included.
+    #[must_use]
+    pub fn count(&self, op: OpName) -> u64 {
+        self.0
+            .lock()
+            .counts
+            .iter()
+            .find(|(known, _)| *known == op)
+            .map_or(0, |(_, count)| *count)
+    }
+
+    /// A power cut: everything that wasn't synced is gone.
+    pub fn crash(&self) {
+        let image = &mut *self.0.lock();
+        image.cached.clone_from(&image.durable);
+    }
+
+    /// A copy of what a read sees now.
+    #[must_use]
+    pub fn content(&self) -> Vec<u8> {
+        self.0.lock().cached.clone()
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.lock().cached.len() as u64
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes it longer (with zeros) or shorter.
+    pub fn set_len(&self, len: u64) {
+        let image = &mut *self.0.lock();
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        image.cached.resize(len, 0);
+        image.durable.resize(len, 0);
+    }
+
+    pub(crate) fn sync_now(&self) -> io::Result<()> {
+        self.0.lock().run(&mut OpKind::DataSync)
+    }
+
+    fn holds(&self, op: OpName) -> bool {
+        self.0.lock().held.contains(&op)
+    }
+
+    fn watch(&self, waker: &Waker) {
+        self.0.lock().wakers.push(waker.clone());
+    }
+}
+
+impl Image {
+    fn run(&mut self, op: &mut OpKind) -> io::Result<()> {
+        let name = op.name();
+        match self.counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((name, 1)),
+        }
+        self.check_faults(name)?;
+        match op {
+            OpKind::Read { offset, buffer } => {
+                let length = buffer.len();
+                buffer.copy_from_slice(range(&mut self.cached, *offset, length)?);
+            }
+            OpKind::Write {
+                offset,
+                data,
+                dsync,
+            } => {
+                let mut at = *offset;
+                for piece in data.iter() {
+                    range(&mut self.cached, at, piece.len())?.copy_from_slice(piece);
+                    if *dsync {
+                        range(&mut self.durable, at, piece.len())?.copy_from_slice(piece);
+                    }
+                    at += piece.len() as u64;
+                }
+            }
+            OpKind::DataSync => self.durable.clone_from(&self.cached),
+            OpKind::PunchHole { offset, length } | OpKind::ZeroRange { offset, length } => {
+                let length = usize::try_from(*length).map_err(io::Error::other)?;
+                range(&mut self.cached, *offset, length)?.fill(0);
+            }
+            OpKind::Allocate { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn check_faults(&mut self, op: OpName) -> io::Result<()> {
+        let mut hit = None;
+        for (index, fault) in self
+            .faults
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, f)| f.op == op)
+        {
+            if fault.after > 0 {
+                fault.after -= 1;
+            } else if hit.is_none() {
+                hit = Some((index, fault.errno, fault.sticky));
+            }
+        }
+        let Some((index, errno, sticky)) = hit else {
+            return Ok(());
+        };
+        if !sticky {
+            self.faults.remove(index);
+        }
+        Err(io::Error::from_raw_os_error(errno))
+    }
+}
+
+fn range(bytes: &mut [u8], offset: u64, length: usize) -> io::Result<&mut [u8]> {
+    let start = usize::try_from(offset).map_err(io::Error::other)?;
+    start
+        .checked_add(length)
+        .and_then(|end| bytes.get_mut(start..end))
+        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+}
+
+/// The memory engine of one test.
+#[derive(Debug)]
+pub struct MemoryIo {
+    depth: usize,
+    in_flight: usize,
+    queued: VecDeque<Request>,
+    ready: VecDeque<Completion>,
+    notifier: Waker,
+}
+
+impl MemoryIo {
+    /// An engine that holds at most `depth` operations.
+    ///
+    /// # Errors
+    /// The host has no descriptor left for the notifier.
+    pub fn new(depth: u32) -> io::Result<Self> {
+        Ok(Self {
+            depth: usize::try_from(depth.max(1)).unwrap_or(usize::MAX),
+            in_flight: 0,
+            queued: VecDeque::new(),
+            ready: VecDeque::new(),
+            notifier: Waker::new()?,
+        })
+    }
+}
+
+impl BlockIo for MemoryIo {
+    fn push(&mut self, request: Request) -> Result<(), Full> {
+        if self.in_flight >= self.depth {
+            return Err(Full(request));
+        }
+        self.in_flight += 1;
+        self.queued.push_back(request);
+        Ok(())
+    }
+
+    fn submit(&mut self) {
+        self.notifier.reset();
+        for mut request in std::mem::take(&mut self.queued) {
+            let Some(memory) = request.file.memory().cloned() else {
+                let error = request.error(0, io::ErrorKind::Unsupported.into());
+                self.ready.push_back(request.finish(Err(error)));
+                continue;
+            };
+            if memory.holds(request.op.name()) {
+                memory.watch(&self.notifier);
+                self.queued.push_back(request);
+                continue;
+            }
+            let result = memory.0.lock().run(&mut request.op);
+            let result = result.map_err(|source| {
+                if source.kind() == io::ErrorKind::UnexpectedEof {
+                    super::ended(&request, 0)
+                } else {
+                    request.error(0, source)
+                }
+            });
+            self.ready.push_back(request.finish(result));
+        }
+        if !self.ready.is_empty() {
+            self.notifier.wake();
+        }
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        let completion = self.ready.pop_front()?;
+        self.in_flight -= 1;
+        Some(completion)
+    }
+
+    fn needs_submit(&self) -> bool {
+        // What is held back waits for `release`, and that wakes.
+        self.queued.iter().any(|request| {
+            request
+                .file
+                .memory()
+                .is_none_or(|memory| !memory.holds(request.op.name()))
+        })
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn waker(&mut self) -> io::Result<Waker> {
+        Ok(self.notifier.clone())
+    }
+}
+
+impl AsFd for MemoryIo {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.notifier.as_fd()
+    }
+}

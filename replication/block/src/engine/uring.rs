@@ -1,0 +1,270 @@
+//! The io_uring engine: one ring per reactor thread.
+//!
+//! # Ownership
+//! An operation and its memory live in a slot from `push` until its completion has been taken; a
+//! slot that the kernel may still know is never freed. Dropping the engine drains the ring; what
+//! can't be drained within a few seconds (a frozen file system) is leaked, never freed.
+//!
+//! # Who runs an operation
+//! The kernel, inside `io_uring_enter`, where it can do so without waiting: reads of cached pages,
+//! direct I/O, buffered writes on file systems that know how (xfs, btrfs). What would wait goes to
+//! the ring's kernel threads (io-wq) by itself: `fdatasync`, `fallocate`, and buffered writes on
+//! ext4 and tmpfs. So nothing here waits for a file.
+
+#![allow(unsafe_code, reason = "memory that the kernel reads and writes")]
+
+mod drain;
+mod entry;
+mod setup;
+
+use std::collections::VecDeque;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use slab::Slab;
+
+use super::lane::Lane;
+use super::{BlockIo, Completion, Full, OpKind, Request, Waker};
+use crate::error::BlockError;
+use entry::Slot;
+
+pub use setup::{RingMode, Unavailable, probe};
+
+/// Reserved `user_data`: the wake-up descriptor is readable.
+const WAKE: u64 = u64::MAX;
+/// Reserved `user_data`: a cancellation has been carried out.
+const CANCEL: u64 = u64::MAX - 1;
+/// How often an operation that the kernel could not take just now (`EAGAIN`, `EINTR`) is tried.
+const ATTEMPTS_MAX: u8 = 64;
+
+/// The io_uring engine of one thread. Must be used and dropped on the thread that made it.
+pub struct UringIo {
+    ring: ManuallyDrop<IoUring>,
+    /// Operations that the kernel may know. Its capacity is `depth` and it never holds more, so it
+    /// never moves: queued entries point into it.
+    slots: ManuallyDrop<Slab<Slot>>,
+    depth: usize,
+    mode: RingMode,
+    /// Slots whose entry found the submission queue full.
+    backlog: VecDeque<usize>,
+    /// Finished without the kernel.
+    ready: VecDeque<Completion>,
+    wakeup: Option<Waker>,
+    wakeup_armed: bool,
+    lane: Lane,
+    /// Not `Send`: the ring belongs to its thread (`IORING_SETUP_SINGLE_ISSUER`).
+    _thread: PhantomData<*const ()>,
+}
+
+impl std::fmt::Debug for UringIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UringIo")
+            .field("mode", &self.mode)
+            .field("depth", &self.depth)
+            .field("in_flight", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a result from the kernel means for an operation.
+enum Verdict {
+    Finished(Result<(), BlockError>),
+    /// Partly done, or not taken: the rest must be submitted.
+    Continue,
+}
+
+impl UringIo {
+    /// A ring for at most `depth` operations at a time.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the host refuses io_uring or lacks a part that is needed.
+    pub fn new(depth: u32) -> Result<Self, Unavailable> {
+        let mode = probe()?;
+        let depth = depth.clamp(1, setup::DEPTH_MAX);
+        let ring = setup::ring(mode, depth)?;
+        let depth = usize::try_from(depth).unwrap_or(1);
+        Ok(Self {
+            ring: ManuallyDrop::new(ring),
+            slots: ManuallyDrop::new(Slab::with_capacity(depth)),
+            depth,
+            mode,
+            backlog: VecDeque::new(),
+            ready: VecDeque::new(),
+            wakeup: None,
+            wakeup_armed: false,
+            lane: Lane::take(),
+            _thread: PhantomData,
+        })
+    }
+
+    /// How the ring was set up.
+    #[must_use]
+    pub fn mode(&self) -> RingMode {
+        self.mode
+    }
+
+    /// Queues the rest of the operation in a slot.
+    fn queue(&mut self, key: usize) {
+        let lane = self.lane.index();
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let entry = slot.entry(lane).user_data(key as u64);
+        if !self.queue_entry(&entry) {
+            self.backlog.push_back(key);
+        }
+    }
+
+    /// Puts an entry into the submission queue, making room if it must; false if there is none.
+    fn queue_entry(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: what the entry points to (buffers, iovecs) belongs to a slot, and a slot stays
+        // where it is, untouched, until its completion is taken: `slots` neither moves nor frees
+        // it. Entries without a slot point to nothing. The file stays open: the slot owns it.
+        if unsafe { self.ring.submission().push(entry) }.is_ok() {
+            return true;
+        }
+        self.enter();
+        // SAFETY: as above.
+        unsafe { self.ring.submission().push(entry) }.is_ok()
+    }
+
+    /// One `io_uring_enter`, more only if it was interrupted or took a part.
+    fn enter(&mut self) {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // EAGAIN: no memory for requests just now. EBUSY: completions must be taken first.
+                // Either way the entries stay queued and `needs_submit` says so.
+                Err(error) => {
+                    let errno = error.raw_os_error();
+                    if errno != Some(libc::EAGAIN) && errno != Some(libc::EBUSY) {
+                        tracing::error!(%error, "io_uring_enter");
+                    }
+                    return;
+                }
+            }
+            if self.ring.submission().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn flush_backlog(&mut self) {
+        for _ in 0..self.backlog.len() {
+            let Some(key) = self.backlog.pop_front() else {
+                return;
+            };
+            let before = self.backlog.len();
+            self.queue(key);
+            if self.backlog.len() > before {
+                return;
+            }
+        }
+    }
+
+    fn take_entry(&mut self, cqe: &cqueue::Entry) -> Option<Completion> {
+        match cqe.user_data() {
+            WAKE => {
+                self.wakeup_armed = false;
+                if let Some(wakeup) = &self.wakeup {
+                    wakeup.reset();
+                }
+                None
+            }
+            CANCEL => None,
+            data => {
+                let key = usize::try_from(data).ok()?;
+                match self.slots.get_mut(key)?.judge(cqe.result()) {
+                    Verdict::Finished(result) => {
+                        Some(self.slots.try_remove(key)?.request.finish(result))
+                    }
+                    Verdict::Continue => {
+                        self.queue(key);
+                        None
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl BlockIo for UringIo {
+    fn push(&mut self, request: Request) -> Result<(), Full> {
+        if self.slots.len() + self.ready.len() >= self.depth {
+            return Err(Full(request));
+        }
+        if request.file.lane(self.lane.index()).is_none() {
+            let error = request.error(0, io::ErrorKind::Unsupported.into());
+            self.ready.push_back(request.finish(Err(error)));
+            return Ok(());
+        }
+        let key = self.slots.insert(Slot::new(request));
+        self.queue(key);
+        Ok(())
+    }
+
+    fn submit(&mut self) {
+        self.flush_backlog();
+        let submission = self.ring.submission();
+        // Deferred completions are posted only by an enter.
+        let due = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
+        drop(submission);
+        if due {
+            self.enter();
+        }
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        if let Some(completion) = self.ready.pop_front() {
+            return Some(completion);
+        }
+        loop {
+            let cqe = self.ring.completion().next()?;
+            if let Some(completion) = self.take_entry(&cqe) {
+                return Some(completion);
+            }
+        }
+    }
+
+    fn needs_submit(&self) -> bool {
+        // SAFETY: `self` is borrowed and the type is not `Sync`-shared across threads (it is
+        // neither `Send` nor `Sync`), so no other submission queue is alive meanwhile.
+        let submission = unsafe { self.ring.submission_shared() };
+        !submission.is_empty() || !self.backlog.is_empty()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.slots.len() + self.ready.len()
+    }
+
+    fn waker(&mut self) -> io::Result<Waker> {
+        let waker = match &self.wakeup {
+            Some(waker) => waker.clone(),
+            None => self.wakeup.insert(Waker::new()?).clone(),
+        };
+        if !self.wakeup_armed {
+            let fd = types::Fd(waker.as_fd().as_raw_fd());
+            let readable = u32::try_from(libc::POLLIN).unwrap_or_default();
+            let entry = opcode::PollAdd::new(fd, readable).build().user_data(WAKE);
+            self.wakeup_armed = self.queue_entry(&entry);
+            if !self.wakeup_armed {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        Ok(waker)
+    }
+}
+
+impl AsFd for UringIo {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring is open as long as `self` lives, which the result borrows.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,5 +13,6 @@ pub mod negotiation;
 pub mod parameters;
 pub mod pdu;
 pub mod serial;
+pub mod session;
 pub mod text;
 pub mod transmit;

@@ -54,6 +54,15 @@ impl TxQueue {
         self.push_pieces(&bhs, std::iter::once(data));
     }
 
+    /// Appends a PDU without a data segment.
+    #[inline]
+    pub fn push_header(&mut self, bhs: &Bhs) {
+        self.push_inline(bhs);
+        if self.header_digest {
+            self.push_inline(&header_digest(bhs, &[]));
+        }
+    }
+
     /// Appends a PDU whose data segment comes in pieces.
     pub fn push_pieces(&mut self, bhs: &Bhs, pieces: impl IntoIterator<Item = Bytes>) {
         self.push_header(bhs);
@@ -130,13 +139,6 @@ impl TxQueue {
             self.entries.pop_front();
         }
         self.reclaim();
-    }
-
-    fn push_header(&mut self, bhs: &Bhs) {
-        self.push_inline(bhs);
-        if self.header_digest {
-            self.push_inline(&header_digest(bhs, &[]));
-        }
     }
 
     fn push_payload(&mut self, payload: Bytes) {

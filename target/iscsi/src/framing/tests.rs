@@ -202,7 +202,7 @@ prop_compose! {
     )) -> Vec<(Bhs, Vec<u8>, Vec<u8>)> {
         list.into_iter()
             .map(|(opcode, ahs, data)| {
-                let fill = |length: usize| (0..length).map(|at| opcode.wrapping_add(at as u8)).collect();
+                let fill = |length: usize| (opcode..=255).cycle().take(length).collect();
                 (bhs(opcode, ahs * 4, data), fill(ahs * 4), fill(data))
             })
             .collect()

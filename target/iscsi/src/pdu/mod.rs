@@ -25,7 +25,7 @@ pub mod text_response;
 
 mod layout;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 /// Length of the basic header segment in bytes (RFC 7143 §11.2).
@@ -116,6 +116,59 @@ impl DataSegment {
         self.pieces.extend(other.pieces);
     }
 
+    /// Cuts off everything behind the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            let _ = std::mem::replace(self, self.clone_front(len));
+        }
+    }
+
+    /// Takes the first `len` bytes off, or all if there are fewer.
+    #[must_use]
+    pub fn split_to(&mut self, len: usize) -> Self {
+        if len >= self.len {
+            return std::mem::take(self);
+        }
+        let front = self.clone_front(len);
+        let mut left = len;
+        self.pieces.retain(|piece| {
+            let cut = left.min(piece.len());
+            left -= cut;
+            if cut < piece.len() {
+                piece.advance(cut);
+                true
+            } else {
+                false
+            }
+        });
+        self.len -= len;
+        front
+    }
+
+    /// Copies the data, so that it no longer keeps the buffers alive that it was a part of.
+    pub fn detach(&mut self) {
+        let copy = match self.pieces.as_slice() {
+            [] => return,
+            [one] => Bytes::copy_from_slice(one),
+            _ => self.to_contiguous(),
+        };
+        *self = Self::from(copy);
+    }
+
+    fn clone_front(&self, len: usize) -> Self {
+        let mut front = Self::new();
+        let mut left = len;
+        for piece in &self.pieces {
+            if left == 0 {
+                break;
+            }
+            let take = left.min(piece.len());
+            front.push(piece.slice(..take));
+            left -= take;
+        }
+        front
+    }
+
     /// Consumes the segment into its pieces.
     #[must_use]
     pub fn into_pieces(self) -> SmallVec<[Bytes; 2]> {
@@ -157,6 +210,16 @@ pub struct RawPdu {
     pub ahs: Bytes,
     /// The data segment without padding.
     pub data: DataSegment,
+}
+
+impl RawPdu {
+    /// Copies additional headers and data, so that the PDU keeps no receive buffer alive.
+    pub fn detach(&mut self) {
+        self.data.detach();
+        if !self.ahs.is_empty() {
+            self.ahs = Bytes::copy_from_slice(&self.ahs);
+        }
+    }
 }
 
 #[cfg(test)]

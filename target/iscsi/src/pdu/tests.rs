@@ -268,6 +268,32 @@ macro_rules! both_directions {
 
 proptest! {
     #[test]
+    fn a_segment_is_cut_where_it_should_be(
+        lengths in prop::collection::vec(0_usize..20, 0..6),
+        cut in 0_usize..120,
+    ) {
+        let whole: Vec<u8> = (0..251).cycle().take(lengths.iter().sum()).collect();
+        let mut segment = DataSegment::new();
+        let mut at = 0;
+        for length in lengths {
+            segment.push(Bytes::copy_from_slice(&whole[at..at + length]));
+            at += length;
+        }
+        let cut_at = cut.min(whole.len());
+        let mut front = segment.clone();
+        front.truncate(cut);
+        prop_assert_eq!(&front.to_contiguous()[..], &whole[..cut_at]);
+        prop_assert_eq!(front.len(), cut_at);
+        let split = segment.split_to(cut);
+        prop_assert_eq!(&split.to_contiguous()[..], &whole[..cut_at]);
+        prop_assert_eq!(&segment.to_contiguous()[..], &whole[cut_at..]);
+        prop_assert_eq!(segment.len(), whole.len() - cut_at);
+        prop_assert!(segment.pieces().all(|piece| !piece.is_empty()));
+        segment.detach();
+        prop_assert_eq!(&segment.to_contiguous()[..], &whole[cut_at..]);
+    }
+
+    #[test]
     fn what_is_written_reads_the_same(bytes in prop::collection::vec(any::<u8>(), BHS_LEN)) {
         let mut bhs: Bhs = bytes.try_into().unwrap();
         // Which of them is looked at is not for `parse` to say.

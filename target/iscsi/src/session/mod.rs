@@ -1,0 +1,241 @@
+//! The full feature phase of one session (RFC 7143 §4.2, §4.3, §11): from PDUs to events for the
+//! shell, and from the shell's answers to PDUs.
+//!
+//! A session owns order and numbering (CmdSN, StatSN, DataSN, R2TSN), the tasks with their data-out,
+//! task management, text, NOP and logout. It doesn't know what a CDB means, which logical units there
+//! are, or what other sessions do. It is sans-I/O: time is an argument.
+//!
+//! The methods of [`Session`] are of four kinds. `handle_*` takes what has happened; after each call
+//! the shell drains [`poll_event`](Session::poll_event), writes what is in [`tx`](Session::tx), and
+//! looks at [`poll_timeout`](Session::poll_timeout). The others are the shell's answers; they may make
+//! events too.
+//!
+//! ```text
+//!  RawPdu ─▶ handle_pdu ─▶ CmdSN order ─▶ one room per PDU ─▶ Event ─▶ shell
+//!                                                                        │
+//!  TxQueue ◀─ respond: Data-In, status, residuals ◀──────────────────────┤
+//!          ◀─ request_data: R2T ─▶ Data-Out ─▶ Event::DataOut ─▶ ────────┘
+//! ```
+//!
+//! ErrorRecoveryLevel is 0: nothing is kept for a retry, and what breaks the stream ends the session.
+//! There is one connection; what belongs to a connection stands in `connection`, apart from what
+//! belongs to the session.
+
+mod assembly;
+mod command;
+mod condition;
+mod connection;
+mod early;
+mod event;
+mod keepalive;
+mod logout;
+mod management;
+mod nop;
+mod notice;
+mod order;
+mod reject;
+mod reply;
+mod residual;
+mod task;
+mod text;
+mod transfer;
+mod window;
+mod write;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::framing::FramingError;
+use crate::login::SessionType;
+use crate::parameters::Parameters;
+use crate::pdu::RawPdu;
+use crate::serial::SerialNumber;
+use crate::transmit::TxQueue;
+
+pub use event::{
+    AsyncEvent, Cdb, CloseReason, Event, ScsiCommand, ScsiReply, SendTargets, TargetRecord,
+    TaskAttribute, TaskManagementFunction, TaskManagementRequest, TaskManagementResponse,
+    TaskManagementTag, TextTag,
+};
+pub use notice::LOGOUT_SECONDS;
+pub use task::TaskId;
+
+use connection::Connection;
+use early::EarlyPdus;
+use management::Functions;
+use reject::Reason;
+use task::TaskTable;
+use text::TextExchange;
+use window::CommandWindow;
+use write::Credit;
+
+/// What a session begins with.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// What the login settled on.
+    pub parameters: Parameters,
+    /// Normal or discovery.
+    pub session_type: SessionType,
+    /// CmdSN of the first command: ExpCmdSN.
+    pub cmd_sn: u32,
+    /// StatSN of the first response.
+    pub stat_sn: u32,
+    /// Connection ID.
+    pub cid: u16,
+    /// How many commands may be outstanding, 1..=2048; immediate ones come on top.
+    pub command_window: u32,
+    /// Silence after which the initiator is asked whether it is still there; zero: never.
+    pub nop_interval: Duration,
+    /// How long its answer may take; zero: forever.
+    pub nop_timeout: Duration,
+    /// The target's name; `None` in a discovery session.
+    pub target_name: Option<String>,
+}
+
+/// The full feature phase of one session. See the [module](self).
+#[derive(Debug)]
+pub struct Session {
+    parameters: Parameters,
+    session_type: SessionType,
+    target_name: Option<String>,
+    /// Which CmdSN is due.
+    window: CommandWindow,
+    /// PDUs ahead of their CmdSN's turn.
+    early: EarlyPdus,
+    /// SCSI commands that were received and haven't ended.
+    tasks: TaskTable,
+    /// Immediate ones among them.
+    immediate_tasks: u32,
+    /// Task management functions that wait for the shell or for commands before them.
+    functions: Functions,
+    /// The text exchange under way.
+    text: TextExchange,
+    /// How much data-out may be solicited at a time.
+    credit: Credit,
+    /// Tags of ended tasks whose unsolicited data is still coming; oldest first.
+    ended: VecDeque<u32>,
+    events: VecDeque<Event>,
+    connection: Connection,
+    /// The last event was told: nothing is accepted any more.
+    closed: bool,
+}
+
+impl Session {
+    /// A session whose login has just ended.
+    #[must_use]
+    pub fn new(config: SessionConfig, now: Instant) -> Self {
+        let connection = Connection::new(&config, now);
+        Self {
+            parameters: config.parameters,
+            session_type: config.session_type,
+            target_name: config.target_name,
+            window: CommandWindow::new(SerialNumber(config.cmd_sn), config.command_window),
+            early: EarlyPdus::default(),
+            tasks: TaskTable::default(),
+            immediate_tasks: 0,
+            functions: Functions::default(),
+            text: TextExchange::default(),
+            credit: Credit::default(),
+            ended: VecDeque::new(),
+            events: VecDeque::new(),
+            connection,
+            closed: false,
+        }
+    }
+
+    /// Takes the next PDU from the initiator.
+    pub fn handle_pdu(&mut self, pdu: RawPdu, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.connection.keepalive.heard(now);
+        self.order(pdu);
+    }
+
+    /// Takes what the decoder reports in place of a PDU: at ErrorRecoveryLevel 0 it ends the session
+    /// (RFC 7143 §7.7, §7.8).
+    pub fn handle_framing_error(&mut self, error: FramingError, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.connection.keepalive.heard(now);
+        match error {
+            FramingError::HeaderDigest => self.close(CloseReason::HeaderDigest),
+            FramingError::DataDigest { bhs } => {
+                self.reject(Reason::DATA_DIGEST_ERROR, &bhs, &[]);
+                self.close(CloseReason::DataDigest);
+            }
+            FramingError::DataSegmentTooLong { bhs, .. } | FramingError::AhsTooLong { bhs, .. } => {
+                self.reject(Reason::PROTOCOL_ERROR, &bhs, &[]);
+                self.close(CloseReason::FormatError);
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed {
+            None
+        } else {
+            self.connection.keepalive.timeout()
+        }
+    }
+
+    /// Does what is due by now: keepalive.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if !self.closed {
+            self.keep_alive(now);
+        }
+    }
+
+    /// The next event. To be called until there is none, after every other call that takes `&mut`.
+    #[must_use]
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What waits to be written to the socket.
+    #[inline]
+    pub fn tx(&mut self) -> &mut TxQueue {
+        &mut self.connection.tx
+    }
+
+    /// Tasks that have begun and haven't ended.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The parameters in force. The initiator may change MaxRecvDataSegmentLength at any time
+    /// (RFC 7143 §13.12).
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// How many commands may be outstanding from now on, 1..=2048. What the initiator was told before
+    /// still holds: MaxCmdSN never goes back (RFC 7143 §4.2.2.1).
+    pub fn set_command_window(&mut self, window: u32) {
+        let was_open = self.window.is_open();
+        self.window.set_width(window);
+        self.window.advertise();
+        if !self.closed && !was_open && self.window.is_open() {
+            // Nothing else may be on its way to tell the initiator that it may go on.
+            self.send_nop_in(false);
+        }
+    }
+
+    fn is_discovery(&self) -> bool {
+        self.session_type == SessionType::Discovery
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.closed = true;
+        self.events.push_back(Event::Close { reason });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! NOP both ways: pings of the initiator are echoed, and a silent initiator is asked whether it is
+//! still there (RFC 7143 §11.18, §11.19).
+
+use std::time::Instant;
+
+use super::keepalive::Due;
+use super::{CloseReason, Session};
+use crate::pdu::nop_in::NopIn;
+use crate::pdu::nop_out::NopOut;
+use crate::pdu::{RESERVED_TAG, RawPdu};
+
+impl Session {
+    pub(super) fn handle_nop_out(&mut self, mut pdu: RawPdu) {
+        let header = NopOut::parse(&pdu.bhs);
+        if header.initiator_task_tag == RESERVED_TAG {
+            // An answer to our NOP-In, or only an ExpStatSN: that it came is all there is to it.
+            return;
+        }
+        pdu.data
+            .truncate(self.parameters.initiator_max_recv_data_segment_length as usize);
+        // The echo may wait in the queue for long: it must not keep a receive buffer alive.
+        pdu.data.detach();
+        let nop = NopIn {
+            lun: [0; 8],
+            initiator_task_tag: header.initiator_task_tag,
+            target_transfer_tag: RESERVED_TAG,
+            stat_sn: self.connection.take_stat_sn(),
+            exp_cmd_sn: self.window.expected(),
+            max_cmd_sn: self.window.advertise(),
+        };
+        self.connection
+            .tx
+            .push_pieces(&nop.encode(pdu.data.len()), pdu.data.into_pieces());
+    }
+
+    /// Sends a NOP-In of our own, which uses no StatSN up: one that asks for an answer, or one that
+    /// only tells the command window.
+    pub(super) fn send_nop_in(&mut self, ask: bool) {
+        let nop = NopIn {
+            lun: [0; 8],
+            initiator_task_tag: RESERVED_TAG,
+            target_transfer_tag: if ask {
+                self.connection.take_tag()
+            } else {
+                RESERVED_TAG
+            },
+            stat_sn: self.connection.stat_sn(),
+            exp_cmd_sn: self.window.expected(),
+            max_cmd_sn: self.window.advertise(),
+        };
+        self.connection.tx.push_header(&nop.encode(0));
+    }
+
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        match self.connection.keepalive.due(now) {
+            Due::Nothing => {}
+            Due::Ping => self.send_nop_in(true),
+            Due::Dead => self.close(CloseReason::KeepaliveTimeout),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Reject: what we say to a PDU that we can't take (RFC 7143 §11.17).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Session;
+use crate::pdu::reject::Reject;
+use crate::pdu::{BHS_LEN, Bhs, RESERVED_TAG, RawPdu};
+
+/// Why a PDU is rejected (RFC 7143 §11.17.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reason(u8);
+
+impl Reason {
+    pub(super) const DATA_DIGEST_ERROR: Self = Self(0x02);
+    pub(super) const PROTOCOL_ERROR: Self = Self(0x04);
+    pub(super) const COMMAND_NOT_SUPPORTED: Self = Self(0x05);
+    pub(super) const IMMEDIATE_COMMAND_REJECT: Self = Self(0x06);
+    pub(super) const TASK_IN_PROGRESS: Self = Self(0x07);
+    pub(super) const INVALID_PDU_FIELD: Self = Self(0x09);
+}
+
+impl Session {
+    pub(super) fn reject_pdu(&mut self, reason: Reason, pdu: &RawPdu) {
+        self.reject(reason, &pdu.bhs, &pdu.ahs);
+    }
+
+    /// Sends the header of the PDU in error back, with the additional headers as far as they fit.
+    #[cold]
+    pub(super) fn reject(&mut self, reason: Reason, bhs: &Bhs, ahs: &[u8]) {
+        // At least 512 bytes (RFC 7143 §13.12).
+        let limit = self.parameters.initiator_max_recv_data_segment_length as usize;
+        let ahs = ahs
+            .get(..ahs.len().min(limit.saturating_sub(BHS_LEN)))
+            .unwrap_or_default();
+        let mut header = BytesMut::with_capacity(BHS_LEN + ahs.len());
+        header.put_slice(bhs);
+        header.put_slice(ahs);
+        let header: Bytes = header.freeze();
+        let reject = Reject {
+            reason: reason.0,
+            initiator_task_tag: RESERVED_TAG,
+            stat_sn: self.connection.take_stat_sn(),
+            exp_cmd_sn: self.window.expected(),
+            max_cmd_sn: self.window.advertise(),
+            data_sn: 0,
+        };
+        self.connection.tx.push(reject.encode(header.len()), header);
+    }
+}

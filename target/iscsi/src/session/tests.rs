@@ -1,0 +1,1 @@
+//! Sequences of PDUs between a session and an initiator.

@@ -1,0 +1,415 @@
+//! The data-out of one task: which sequences are open, what may still come, and what to solicit next
+//! (RFC 7143 §4.2.5.1, §11.7, §11.8). Pure bookkeeping: sends nothing.
+
+use smallvec::SmallVec;
+
+use super::assembly::Assembly;
+use super::condition::Condition;
+use crate::pdu::DataSegment;
+use crate::pdu::data_out::DataOut;
+
+/// Data-out of a task, from the first byte to the last.
+#[derive(Debug, Default)]
+pub(super) struct Transfer {
+    assembly: Assembly,
+    /// Unsolicited Data-Out PDUs are coming.
+    unsolicited: Option<Sequence>,
+    /// R2Ts that aren't answered in full, oldest first.
+    solicited: SmallVec<[Solicited; 1]>,
+    /// How many bytes the shell wants; 0 until it says so.
+    requested: u32,
+    /// How far R2Ts were sent.
+    solicited_to: u32,
+    /// R2TSN of the next R2T: also how many were sent.
+    next_r2t_sn: u32,
+    /// R2Ts may be sent.
+    granted: bool,
+    /// What came isn't wanted any more.
+    discarding: bool,
+    failure: Option<Condition>,
+}
+
+/// A sequence of Data-Out PDUs: offsets from `start` to `end`.
+#[derive(Clone, Copy, Debug)]
+struct Sequence {
+    start: u32,
+    end: u32,
+    received: u32,
+    next_data_sn: u32,
+    /// It may end before `end` without harm.
+    may_be_short: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Solicited {
+    r2t_sn: u32,
+    sequence: Sequence,
+}
+
+/// What an R2T asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Solicitation {
+    pub(super) r2t_sn: u32,
+    pub(super) offset: u32,
+    pub(super) length: u32,
+}
+
+/// Limits that were negotiated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_burst_length: u32,
+    pub(super) max_outstanding_r2t: usize,
+    pub(super) data_pdu_in_order: bool,
+}
+
+/// What a Data-Out PDU does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Violation {
+    /// There is no such sequence, or it has ended.
+    NoSequence,
+    /// Offset or length are outside the sequence, out of order or used before.
+    WrongPlace,
+    /// A DataSN was left out or repeated.
+    DataSn,
+    /// The sequence ended before everything was there.
+    Short,
+}
+
+impl Transfer {
+    /// Takes immediate data: it is at most as long as the sequence of unsolicited data would be.
+    pub(super) fn begin(&mut self, data: DataSegment, length: u32, expected: u32) {
+        if length > 0 {
+            // Nothing was there before, so that nothing can overlap.
+            let _ = self.assembly.insert(0, data, length == expected);
+        }
+    }
+
+    /// Unsolicited Data-Out PDUs will bring the bytes from `start` to `end`.
+    pub(super) fn expect_unsolicited(&mut self, start: u32, end: u32, may_be_short: bool) {
+        self.unsolicited = Some(Sequence {
+            start,
+            end,
+            received: 0,
+            next_data_sn: 0,
+            may_be_short,
+        });
+    }
+
+    pub(super) fn has_unsolicited(&self) -> bool {
+        self.unsolicited.is_some()
+    }
+
+    /// Whether PDUs of an announced sequence are still to come.
+    pub(super) fn is_open(&self) -> bool {
+        self.unsolicited.is_some() || !self.solicited.is_empty()
+    }
+
+    pub(super) fn r2t_count(&self) -> u32 {
+        self.next_r2t_sn
+    }
+
+    pub(super) fn failure(&self) -> Option<Condition> {
+        self.failure
+    }
+
+    /// The task will end with this condition once its open sequences have ended (RFC 7143 §11.17).
+    pub(super) fn fail(&mut self, condition: Condition) {
+        self.failure.get_or_insert(condition);
+        self.assembly.clear();
+    }
+
+    /// The shell wants `length` bytes.
+    pub(super) fn request(&mut self, length: u32) {
+        if self.requested == 0 && !self.discarding {
+            self.requested = length;
+        }
+    }
+
+    /// How many bytes must be solicited; 0 while that isn't known or nothing is missing.
+    pub(super) fn missing(&self) -> u32 {
+        if self.unsolicited.is_some() || self.failure.is_some() || self.discarding {
+            return 0;
+        }
+        self.requested.saturating_sub(self.assembly.contiguous())
+    }
+
+    pub(super) fn is_granted(&self) -> bool {
+        self.granted
+    }
+
+    /// R2Ts may be sent from now on.
+    pub(super) fn grant(&mut self) {
+        self.granted = true;
+        self.solicited_to = self.assembly.contiguous();
+    }
+
+    /// The next R2T that is due, if any.
+    pub(super) fn solicit(&mut self, limits: Limits) -> Option<Solicitation> {
+        if !self.granted
+            || self.failure.is_some()
+            || self.solicited.len() >= limits.max_outstanding_r2t
+        {
+            return None;
+        }
+        let offset = self.solicited_to;
+        let length = self
+            .requested
+            .saturating_sub(offset)
+            .min(limits.max_burst_length);
+        if length == 0 {
+            return None;
+        }
+        let r2t_sn = self.next_r2t_sn;
+        let end = offset + length;
+        let sequence = Sequence {
+            start: offset,
+            end,
+            received: 0,
+            next_data_sn: 0,
+            may_be_short: false,
+        };
+        self.solicited.push(Solicited { r2t_sn, sequence });
+        self.next_r2t_sn += 1;
+        self.solicited_to = end;
+        Some(Solicitation {
+            r2t_sn,
+            offset,
+            length,
+        })
+    }
+
+    /// Takes a Data-Out PDU: `r2t` is the low byte of its R2TSN, `None` if it is unsolicited. After a
+    /// violation the data is dropped; the sequence ends with its F bit all the same.
+    pub(super) fn accept(
+        &mut self,
+        header: &DataOut,
+        data: DataSegment,
+        r2t: Option<u8>,
+        limits: Limits,
+    ) -> Result<(), Violation> {
+        let at = match r2t {
+            None => None,
+            Some(low) => {
+                let is_it = |open: &Solicited| open.r2t_sn.to_be_bytes()[3] == low;
+                Some(
+                    self.solicited
+                        .iter()
+                        .position(is_it)
+                        .ok_or(Violation::NoSequence)?,
+                )
+            }
+        };
+        let sequence = match at {
+            None => self.unsolicited.as_mut(),
+            Some(at) => self.solicited.get_mut(at).map(|open| &mut open.sequence),
+        };
+        let sequence = sequence.ok_or(Violation::NoSequence)?;
+        let length = u32::try_from(data.len()).map_err(|_| Violation::WrongPlace)?;
+        let mut outcome = sequence.accept(header, length, limits.data_pdu_in_order);
+        let end = sequence.end;
+        if header.last {
+            outcome = outcome.and_then(|()| sequence.finish());
+            match at {
+                None => self.unsolicited = None,
+                Some(at) => drop(self.solicited.remove(at)),
+            }
+        }
+        if self.failure.is_some() || self.discarding {
+            // Whatever it is, it was dealt with.
+            return Ok(());
+        }
+        outcome?;
+        let whole = header.last && end >= self.requested;
+        let inserted = self.assembly.insert(header.buffer_offset, data, whole);
+        inserted.map_err(|_| Violation::WrongPlace)
+    }
+
+    /// Everything that the shell asked for, once it is there. From then on data is discarded.
+    pub(super) fn take_complete(&mut self) -> Option<DataSegment> {
+        if self.requested == 0
+            || self.assembly.contiguous() < self.requested
+            || !self.solicited.is_empty()
+            || self.failure.is_some()
+        {
+            return None;
+        }
+        let data = self.assembly.take(self.requested);
+        self.requested = 0;
+        self.discarding = true;
+        Some(data)
+    }
+}
+
+impl Sequence {
+    fn accept(&mut self, header: &DataOut, length: u32, in_order: bool) -> Result<(), Violation> {
+        if header.data_sn != self.next_data_sn {
+            return Err(Violation::DataSn);
+        }
+        self.next_data_sn = self.next_data_sn.wrapping_add(1);
+        let offset = header.buffer_offset;
+        let in_place = if in_order {
+            offset == self.start + self.received
+        } else {
+            offset >= self.start
+        };
+        let end = offset.checked_add(length).ok_or(Violation::WrongPlace)?;
+        if !in_place || end > self.end || length > self.end - self.start - self.received {
+            return Err(Violation::WrongPlace);
+        }
+        self.received += length;
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), Violation> {
+        if self.received == self.end - self.start || self.may_be_short {
+            Ok(())
+        } else {
+            Err(Violation::Short)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        max_burst_length: 100,
+        max_outstanding_r2t: 2,
+        data_pdu_in_order: true,
+    };
+
+    fn header(data_sn: u32, buffer_offset: u32, last: bool) -> DataOut {
+        DataOut {
+            data_sn,
+            buffer_offset,
+            last,
+            ..DataOut::default()
+        }
+    }
+
+    fn data(length: usize) -> DataSegment {
+        DataSegment::from(Bytes::from(vec![3; length]))
+    }
+
+    fn solicited(length: u32) -> Transfer {
+        let mut transfer = Transfer::default();
+        transfer.request(length);
+        transfer.grant();
+        transfer
+    }
+
+    #[test]
+    fn bursts_are_as_long_as_allowed_and_no_more_are_open_than_allowed() {
+        let mut transfer = solicited(250);
+        let expect = |r2t_sn, offset, length| {
+            Some(Solicitation {
+                r2t_sn,
+                offset,
+                length,
+            })
+        };
+        assert_eq!(transfer.solicit(LIMITS), expect(0, 0, 100));
+        assert_eq!(transfer.solicit(LIMITS), expect(1, 100, 100));
+        assert_eq!(transfer.solicit(LIMITS), None);
+        transfer
+            .accept(&header(0, 0, true), data(100), Some(0), LIMITS)
+            .unwrap();
+        assert_eq!(transfer.solicit(LIMITS), expect(2, 200, 50));
+        transfer
+            .accept(&header(0, 100, false), data(60), Some(1), LIMITS)
+            .unwrap();
+        transfer
+            .accept(&header(1, 160, true), data(40), Some(1), LIMITS)
+            .unwrap();
+        assert!(transfer.take_complete().is_none());
+        transfer
+            .accept(&header(0, 200, true), data(50), Some(2), LIMITS)
+            .unwrap();
+        assert_eq!(transfer.solicit(LIMITS), None);
+        assert_eq!(transfer.take_complete().unwrap().len(), 250);
+        assert!(transfer.take_complete().is_none());
+    }
+
+    #[test]
+    fn what_breaks_the_rules_of_a_sequence_is_named() {
+        for (first, length, violation) in [
+            (header(1, 0, false), 10, Violation::DataSn),
+            (header(u32::MAX, 0, false), 10, Violation::DataSn),
+            (header(0, 1, false), 10, Violation::WrongPlace),
+            (header(0, 0, false), 101, Violation::WrongPlace),
+            (header(0, u32::MAX, false), 10, Violation::WrongPlace),
+            (header(0, 0, true), 99, Violation::Short),
+        ] {
+            let mut transfer = solicited(250);
+            transfer.solicit(LIMITS);
+            let outcome = transfer.accept(&first, data(length), Some(0), LIMITS);
+            assert_eq!(outcome, Err(violation), "{first:?}");
+            assert_eq!(transfer.is_open(), !first.last);
+        }
+        let outcome = solicited(10).accept(&header(0, 0, true), data(10), Some(0), LIMITS);
+        assert_eq!(outcome, Err(Violation::NoSequence));
+        let outcome = solicited(10).accept(&header(0, 0, true), data(10), None, LIMITS);
+        assert_eq!(outcome, Err(Violation::NoSequence));
+    }
+
+    #[test]
+    fn pdus_of_a_sequence_may_come_out_of_order_if_that_was_negotiated() {
+        let limits = Limits {
+            data_pdu_in_order: false,
+            ..LIMITS
+        };
+        let mut transfer = solicited(100);
+        transfer.solicit(limits);
+        transfer
+            .accept(&header(0, 60, false), data(40), Some(0), limits)
+            .unwrap();
+        transfer
+            .accept(&header(1, 0, false), data(30), Some(0), limits)
+            .unwrap();
+        let twice = transfer.accept(&header(2, 20, false), data(5), Some(0), limits);
+        assert_eq!(twice, Err(Violation::WrongPlace));
+        transfer
+            .accept(&header(3, 30, true), data(30), Some(0), limits)
+            .unwrap_err();
+    }
+
+    #[test]
+    fn a_failed_transfer_only_waits_for_the_end_of_its_sequences() {
+        let mut transfer = solicited(200);
+        transfer.solicit(LIMITS);
+        transfer.solicit(LIMITS);
+        transfer.fail(Condition::IncorrectAmountOfData);
+        transfer.fail(Condition::ProtocolServiceCrcError);
+        assert_eq!(transfer.failure(), Some(Condition::IncorrectAmountOfData));
+        transfer
+            .accept(&header(9, 9, true), data(1), Some(0), LIMITS)
+            .unwrap();
+        assert!(transfer.is_open());
+        transfer
+            .accept(&header(9, 9, true), data(1), Some(1), LIMITS)
+            .unwrap();
+        assert!(!transfer.is_open());
+        assert_eq!(transfer.solicit(LIMITS), None);
+        assert!(transfer.take_complete().is_none());
+    }
+
+    #[test]
+    fn unsolicited_data_beyond_what_is_wanted_is_discarded() {
+        let mut transfer = Transfer::default();
+        transfer.begin(data(10), 10, 100);
+        transfer.expect_unsolicited(10, 50, false);
+        transfer.request(20);
+        transfer
+            .accept(&header(0, 10, false), data(15), None, LIMITS)
+            .unwrap();
+        assert_eq!(transfer.take_complete().unwrap().len(), 20);
+        transfer
+            .accept(&header(1, 25, true), data(25), None, LIMITS)
+            .unwrap();
+        assert!(!transfer.is_open());
+        assert!(transfer.take_complete().is_none());
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -48,13 +48,19 @@ fn is_json(content_type: &[u8]) -> bool {
 }
 
 async fn collect(body: Body, limit: usize, patience: Duration) -> Result<bytes::Bytes, Failure> {
-    match tokio::time::timeout(patience, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
+    let too_large = || {
+        Failure::new(
             ErrorCode::TooLarge,
             format!("the body has more than {limit} bytes"),
             "no request of this API is that long",
-        )),
+        )
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(patience, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Failure::invalid("the body broke off")),
         Err(_) => Err(Failure::new(
             ErrorCode::Timeout,

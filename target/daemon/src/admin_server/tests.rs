@@ -1,1 +1,7 @@
-//! Tests.
+//! The server over a real Unix socket, with a fake daemon behind it.
+
+mod conversation;
+mod fake;
+mod harness;
+mod hostile;
+mod openapi;

@@ -27,7 +27,7 @@ fn answer(command: &Command<'_>) -> Result<Reply, Sense> {
         _ => return Err(NOT_SUPPORTED),
     };
     known.check_fields(cdb)?;
-    match known.operation_code {
+    match known.opcode.operation_code {
         INQUIRY => inquiry(cdb),
         REPORT_LUNS => report_luns::report(cdb, command.luns),
         _ => {

@@ -145,19 +145,35 @@ pub(crate) struct Finish {
 pub(crate) enum Effect {
     /// It reads.
     Reads,
-    /// It writes, or makes durable what was written.
+    /// It writes, but nothing says yet that the result outlives a power loss.
+    WritesToCache,
+    /// It writes durably, or makes durable what was written.
     Writes,
     /// It keeps these mode parameters for the next reset.
     SavesMode(ModeParameters),
 }
 
 impl Finish {
-    /// The end of something that writes.
+    /// The end of something that writes durably.
     pub(crate) fn writing(extent: Extent, transfer_length: u64) -> Self {
         Self {
             extent,
             transfer_length,
             effect: Effect::Writes,
+        }
+    }
+
+    /// The end of something that writes, durably only when `durable`.
+    pub(crate) fn caching(extent: Extent, transfer_length: u64, durable: bool) -> Self {
+        let effect = if durable {
+            Effect::Writes
+        } else {
+            Effect::WritesToCache
+        };
+        Self {
+            extent,
+            transfer_length,
+            effect,
         }
     }
 

@@ -37,24 +37,15 @@ pub(crate) fn data_out(unit: &LogicalUnit, data: &DataPieces) -> Result<Plan, Re
     let list = contiguous(data);
     let transfer_length = u64::try_from(list.len()).unwrap_or(u64::MAX);
     let extents = extents(unit, &list)?;
-    let Some(first) = extents.iter().copied().reduce(|all, extent| Extent {
+    let Some(touched) = extents.iter().copied().reduce(|all, extent| Extent {
         offset: all.offset.min(extent.offset),
         length: all.end().max(extent.end()) - all.offset.min(extent.offset),
     }) else {
         return Plan::reply(Reply::written(transfer_length));
     };
-    let finish = Finish::writing(first, transfer_length);
-    let unmap = Operation::Unmap { extents };
-    // Without a write cache the new state must outlive a power loss, too.
-    if unit.write_cache_enabled() {
-        Ok(Plan::execute(unmap, finish))
-    } else {
-        Ok(Plan::execute_then(
-            unmap,
-            Operation::Flush { extent: first },
-            finish,
-        ))
-    }
+    // Without a write cache, finishing adds a flush: the new state must outlive a power loss, too.
+    let finish = Finish::caching(touched, transfer_length, false);
+    Ok(Plan::execute(Operation::Unmap { extents }, finish))
 }
 
 /// One UNMAP block descriptor.

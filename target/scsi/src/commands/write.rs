@@ -74,7 +74,7 @@ pub(crate) fn data_out(
     }
     let extent = unit.still_inside(extent)?;
     let fua = fua || !unit.write_cache_enabled();
-    let finish = Finish::writing(extent, transfer_length);
+    let finish = Finish::caching(extent, transfer_length, fua);
     Ok(Plan::execute(
         Operation::Write { extent, data, fua },
         finish,

@@ -86,5 +86,5 @@ fn plan(unit: &LogicalUnit, pending: PendingWriteSame, block: Bytes, transfer_le
         unmap,
         fua,
     };
-    Plan::execute(operation, Finish::writing(extent, transfer_length))
+    Plan::execute(operation, Finish::caching(extent, transfer_length, fua))
 }

@@ -121,18 +121,6 @@ impl OpCode {
         }
         mask
     }
-
-    /// Refuses a CDB with a reserved bit set, and points at the first such bit.
-    pub(crate) fn check_fields(&self, cdb: Cdb) -> Result<(), Sense> {
-        let wrong = cdb.as_u128() & !self.allowed();
-        if wrong == 0 {
-            return Ok(());
-        }
-        let leading = wrong.leading_zeros();
-        let byte = u16::try_from(leading / 8).unwrap_or(0);
-        let bit = u8::try_from(7 - leading % 8).unwrap_or(0);
-        Err(invalid_field(byte, bit))
-    }
 }
 
 #[allow(
@@ -166,37 +154,81 @@ const fn first_entries() -> [u8; 256] {
     first
 }
 
+/// [`OpCode::allowed`] of every entry, worked out once.
+static ALLOWED: [u128; TABLE.len()] = allowed_bits();
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "const evaluation: a wrong index does not compile"
+)]
+const fn allowed_bits() -> [u128; TABLE.len()] {
+    let mut allowed = [0; TABLE.len()];
+    let mut at = 0;
+    while at < TABLE.len() {
+        allowed[at] = TABLE[at].allowed();
+        at += 1;
+    }
+    allowed
+}
+
+/// A command that is supported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) opcode: &'static OpCode,
+    allowed: u128,
+}
+
+impl Found {
+    /// Refuses a CDB with a reserved bit set, and points at the first such bit.
+    pub(crate) fn check_fields(self, cdb: Cdb) -> Result<(), Sense> {
+        let wrong = cdb.as_u128() & !self.allowed;
+        if wrong == 0 {
+            return Ok(());
+        }
+        let leading = wrong.leading_zeros();
+        let byte = u16::try_from(leading / 8).unwrap_or(0);
+        let bit = u8::try_from(7 - leading % 8).unwrap_or(0);
+        Err(invalid_field(byte, bit))
+    }
+}
+
 /// All entries of one operation code, in order of their service actions.
 pub(crate) fn entries(operation_code: u8) -> impl Iterator<Item = &'static OpCode> {
+    found(operation_code).map(|found| found.opcode)
+}
+
+fn found(operation_code: u8) -> impl Iterator<Item = Found> {
     let first = FIRST
         .get(usize::from(operation_code))
         .copied()
         .unwrap_or(NONE);
-    let tail = TABLE.get(usize::from(first)..).unwrap_or_default();
-    tail.iter()
-        .take_while(move |entry| entry.operation_code == operation_code)
+    let entries = TABLE.iter().zip(&ALLOWED).skip(usize::from(first));
+    entries
+        .take_while(move |(opcode, _)| opcode.operation_code == operation_code)
+        .map(|(opcode, allowed)| Found {
+            opcode,
+            allowed: *allowed,
+        })
 }
 
 /// The entry for a CDB: INVALID COMMAND OPERATION CODE when there is none, INVALID FIELD IN CDB when
 /// only the service action is not supported.
-pub(crate) fn find(cdb: Cdb) -> Result<&'static OpCode, Sense> {
-    let operation_code = cdb.u8(0);
+pub(crate) fn find(cdb: Cdb) -> Result<Found, Sense> {
     let mut known = false;
-    for entry in entries(operation_code) {
-        match entry.service_action {
-            None => return Ok(entry),
+    for found in found(cdb.u8(0)) {
+        match found.opcode.service_action {
+            None => return Ok(found),
             Some(action) if action == u16::from(cdb.u8(1) & SERVICE_ACTION_MASK) => {
-                return Ok(entry);
+                return Ok(found);
             }
             Some(_) => known = true,
         }
     }
-    if known {
-        return Err(invalid_field(1, 4));
-    }
-    Err(Sense::illegal_request(
-        AdditionalSense::INVALID_COMMAND_OPERATION_CODE,
-    ))
+    Err(if known {
+        invalid_field(1, 4)
+    } else {
+        INVALID_OPERATION_CODE
+    })
 }
 
 #[cfg(test)]

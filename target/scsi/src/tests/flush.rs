@@ -114,3 +114,58 @@ fn turning_the_write_cache_off_makes_what_was_in_it_durable() {
     without_cache(&mut rig);
     assert_eq!(rig.durable[100 * 512..101 * 512], [3; 512]);
 }
+
+#[test]
+fn a_write_that_overtakes_the_end_of_the_write_cache_is_made_durable() {
+    use crate::{Command, Plan, TaskAttribute};
+    let mut rig = Rig::new();
+    let cdb = block_cdb(0x2a, 0, 3, 1);
+    let command = Command {
+        cdb: &cdb,
+        expected_length: 512,
+        read: false,
+        write: true,
+        attribute: TaskAttribute::Simple,
+        luns: &LUNS,
+    };
+    let Plan::NeedData { pending, .. } = rig.unit.begin(&mut rig.nexuses[0], &command) else {
+        panic!("no wish for data");
+    };
+    let data = [bytes::Bytes::from(vec![1; 512])].into_iter().collect();
+    let plan = rig.unit.data_out(&mut rig.nexuses[0], pending, data);
+    let Plan::Execute {
+        operation: Operation::Write { fua: false, .. },
+        completion,
+    } = plan
+    else {
+        panic!("not a cached write");
+    };
+    without_cache(&mut rig);
+    let plan = rig
+        .unit
+        .finish(&mut rig.nexuses[0], completion, Outcome::Done);
+    let Plan::Execute {
+        operation,
+        completion,
+    } = plan
+    else {
+        panic!("acknowledged from a cache that is off");
+    };
+    assert_eq!(
+        operation,
+        Operation::Flush {
+            extent: Extent {
+                offset: 3 * 512,
+                length: 512
+            }
+        }
+    );
+    let plan = rig
+        .unit
+        .finish(&mut rig.nexuses[0], completion, Outcome::Done);
+    let Plan::Done(reply) = plan else {
+        panic!("no reply")
+    };
+    assert_good(&reply);
+    assert_eq!(reply.transfer_length, 512);
+}

@@ -1,0 +1,92 @@
+//! What comes of an operation: the next one, or the reply.
+
+use crate::commands::{Effect, Finish, Refusal, Stage};
+use crate::nexus::LuNexus;
+use crate::plan::{Completion, Operation, Outcome, Plan};
+use crate::reply::Reply;
+use crate::sense::{AdditionalSense, Sense, SenseKey};
+use crate::status::Status;
+use crate::unit::LogicalUnit;
+use crate::unit::state::FAILURE;
+
+impl LogicalUnit {
+    /// Goes on with a command of `nexus` whose operation has been executed.
+    pub fn finish(&self, _nexus: &mut LuNexus, completion: Completion, outcome: Outcome) -> Plan {
+        if !outcome.is_success() {
+            return Plan::Done(self.conclude(completion.0.last(), outcome));
+        }
+        match completion.0 {
+            Stage::Then(next) => {
+                let (operation, stage) = *next;
+                Plan::Execute {
+                    operation,
+                    completion: Completion(stage),
+                }
+            }
+            // The write cache was turned off while the write was on its way into it: the initiator
+            // that did so was told that nothing is volatile any more.
+            Stage::Reply(finish)
+                if finish.effect == Effect::WritesToCache && !self.write_cache_enabled() =>
+            {
+                let flush = Operation::Flush {
+                    extent: finish.extent,
+                };
+                Plan::execute(
+                    flush,
+                    Finish {
+                        effect: Effect::Writes,
+                        ..finish
+                    },
+                )
+            }
+            Stage::Reply(finish) => {
+                if let Effect::SavesMode(parameters) = finish.effect {
+                    self.saved_mode.set(parameters);
+                }
+                Plan::Done(self.conclude(finish, outcome))
+            }
+        }
+    }
+
+    fn conclude(&self, finish: Finish, outcome: Outcome) -> Reply {
+        let Finish {
+            extent,
+            transfer_length,
+            effect,
+        } = finish;
+        let lba = |offset: u64| offset >> self.config.block_size.shift();
+        let sense = match outcome {
+            Outcome::Read(data) => return Reply::data(data).of_transfer(transfer_length),
+            Outcome::Done => return Reply::written(transfer_length),
+            Outcome::Busy => return Reply::with_status(Status::BUSY),
+            Outcome::Aborted => return Reply::with_status(Status::TASK_ABORTED),
+            Outcome::Miscompare { offset } => Sense::new(
+                SenseKey::MISCOMPARE,
+                AdditionalSense::MISCOMPARE_DURING_VERIFY_OPERATION,
+            )
+            .with_information(lba(extent.offset.saturating_add(offset))),
+            Outcome::MediumError { offset } => {
+                let additional = match effect {
+                    Effect::Reads => AdditionalSense::UNRECOVERED_READ_ERROR,
+                    Effect::WritesToCache | Effect::Writes | Effect::SavesMode(_) => {
+                        AdditionalSense::WRITE_ERROR
+                    }
+                };
+                Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
+            }
+            Outcome::HardwareError => FAILURE,
+            Outcome::SpaceExhausted => Sense::new(
+                SenseKey::DATA_PROTECT,
+                AdditionalSense::SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
+            ),
+            Outcome::NotReady => Sense::new(
+                SenseKey::NOT_READY,
+                AdditionalSense::LOGICAL_UNIT_IS_IN_PROCESS_OF_BECOMING_READY,
+            ),
+        };
+        self.refuse(&Refusal {
+            sense,
+            transfer_length,
+        })
+    }
+}

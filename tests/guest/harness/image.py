@@ -21,7 +21,6 @@ GUEST_PACKAGES = [
     "open-iscsi", "multipath-tools", "kpartx", "dmsetup", "sg3-utils", "lsscsi",
     "e2fsprogs", "xfsprogs", "fio", "user-mode-linux",
 ]
-TGT_PACKAGES = ["tgt"]
 
 # The packages' scripts aren't run, so what base-passwd would have written is written here.
 USERS = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
@@ -82,36 +81,28 @@ class Cache:
 
     def image(self) -> Image:
         """The guest's kernel and root, built if need be."""
-        folder = self._built("image", GUEST_PACKAGES, _build_image)
+        folder = self._built()
         return Image(kernel=folder / "linux.uml", root=folder / "root.ext4")
 
-    def tgt(self) -> Path:
-        """A tree with Debian's tgt: the known target that the harness is proved with."""
-        return self._built("tgt", TGT_PACKAGES, _build_tree) / "tree"
-
-    def _built(self, kind: str, packages: list[str], build) -> Path:
-        resolution = self._apt.resolve(packages)
+    def _built(self) -> Path:
+        resolution = self._apt.resolve(GUEST_PACKAGES)
         digest = hashlib.sha256("\n".join(resolution.files).encode())
         digest.update(Path(__file__).read_bytes())
-        final = self.folder / f"{kind}-{digest.hexdigest()[:16]}"
+        final = self.folder / f"image-{digest.hexdigest()[:16]}"
         if final.exists():
             return final
         started = time.monotonic()
         print(f"guest: building {final.name} from {len(resolution.files)} packages", flush=True)
-        for old in self.folder.glob(f"{kind}-*"):
+        for old in self.folder.glob("image-*"):
             shutil.rmtree(old)
-        building = self.folder / f"building-{kind}"
+        building = self.folder / "building"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
         archives = self._apt.download(resolution)
-        build(archives, building)
+        _build_image(archives, building)
         building.rename(final)
         print(f"guest: built {final.name} in {time.monotonic() - started:.0f} s", flush=True)
         return final
-
-
-def _build_tree(archives: list[Path], folder: Path) -> None:
-    unpack(archives, folder / "tree")
 
 
 def _build_image(archives: list[Path], folder: Path) -> None:

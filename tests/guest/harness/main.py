@@ -28,6 +28,8 @@ from .transcript import Transcript
 
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
+TGT_TREE = ROOT / "build/packages/tree"
+"""Where tests/packages unpacks Debian's tgt."""
 BOOT_TRIES = 2
 
 
@@ -67,9 +69,10 @@ def _outer(options: argparse.Namespace) -> int:
         for name in ("tidelockd", "tidelock"):
             if not (options.binaries / name).exists():
                 raise SetupError(f"{options.binaries / name} isn't there: build it with `cargo build --release`")
+    if options.target == "tgt" and not (TGT_TREE / "usr/sbin/tgtd").exists():
+        raise SetupError("tgt isn't there: run tests/packages")
     cache = Cache(options.cache)
     image = cache.image()
-    tree = cache.tgt() if options.target == "tgt" else None
     cache.close()
     if options.prepare:
         return 0
@@ -80,12 +83,17 @@ def _outer(options: argparse.Namespace) -> int:
         except BlockingIOError as busy:
             raise SetupError(f"another run writes to {options.logs}: wait for it or pass --logs") from busy
         with tempfile.TemporaryDirectory(prefix="tidelock-guest-") as memory:
-            inner = [str(image.kernel), str(image.root), memory, str(tree or "")]
+            inner = [str(image.kernel), str(image.root), memory]
             return _in_namespaces([*sys.argv, "--inner", ":".join(inner)], options.time_limit)
 
 
 def _in_namespaces(command: list[str], limit: int) -> int:
-    unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    # If this process dies, the kernel ends unshare, and then every process inside.
+    unshare = [
+        "setpriv", "--pdeathsig", "KILL", "--",
+        "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+    ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A group of its own: what the terminal's Ctrl-C means is decided here, once.
     with subprocess.Popen([*unshare, sys.executable, *command], start_new_session=True) as run:
         try:
@@ -94,18 +102,16 @@ def _in_namespaces(command: list[str], limit: int) -> int:
             print(f"FAIL run: not finished within {limit} s, all of it was ended", flush=True)
             return 1
         finally:
-            # --kill-child turns this into the end of every process inside.
-            run.send_signal(signal.SIGKILL)
+            run.kill()
 
 
 class Run:
     """The inner half: everything that happens inside the namespaces."""
 
     def __init__(self, options: argparse.Namespace, chosen: list[Scenario]):
-        kernel, root, memory, tree = options.inner.split(":")
+        kernel, root, memory = options.inner.split(":")
         self._image = Image(Path(kernel), Path(root))
         self._memory = Path(memory)
-        self._tree = Path(tree)
         self._options = options
         self._chosen = chosen
         self._logs: Path = options.logs
@@ -147,34 +153,35 @@ class Run:
         self._transcript.verdict(f"\n=== {scenario.name}")
         logs = self._logs / scenario.name
         logs.mkdir()
-        target = None
+        target = self._target(logs)
         try:
-            guest = self._booted()
-            target = self._target(logs)
-            target.start()
-            verdict, why = guest.run(scenario.file, scenario.limit, Requests(target).serve)
-            target.check_health()
-            target.stop()
-            target.check_health()
-        except BootError:
-            raise
-        except GuestError as error:
-            verdict, why = "FAIL", str(error)
-            self._discard_guest()
-        except TargetError as error:
-            # If the scenario failed too, that is why.
-            verdict, why = "FAIL", str(error)
+            verdict, why = self._in_guest(scenario, target)
+            if problem := target.farewell():
+                verdict, why = "FAIL", "; ".join(filter(None, [why, problem]))
         finally:
-            if target is not None:
-                target.end()
-                shutil.rmtree(target.folder)
-        if verdict == "BROKEN":
-            # The guest couldn't be brought back to its clean state: the next scenario gets a fresh one.
-            verdict = "FAIL"
-            self._discard_guest()
+            target.end()
+            shutil.rmtree(target.folder)
         line = f"{verdict} {scenario.name}" + (f": {why}" if why else f" ({time.monotonic() - started:.1f} s)")
         self._transcript.verdict(line)
         return line
+
+    def _in_guest(self, scenario: Scenario, target: Target) -> tuple[str, str]:
+        try:
+            guest = self._booted()
+            target.start()
+            verdict, why = guest.run(scenario.file, scenario.limit, Requests(target).serve)
+        except BootError:
+            raise
+        except GuestError as error:
+            self._discard_guest()
+            return "FAIL", str(error)
+        except TargetError as error:
+            return "FAIL", str(error)
+        if verdict == "BROKEN":
+            # The guest couldn't be brought back to its clean state: the next scenario gets a fresh one.
+            self._discard_guest()
+            return "FAIL", why
+        return verdict, why
 
     def _booted(self) -> Guest:
         if self._guest is not None:
@@ -213,7 +220,7 @@ class Run:
         state, log = logs / "state", logs / "target.log"
         log.touch()
         if self._options.target == "tgt":
-            return Tgt(state, log, self._tree)
+            return Tgt(state, log, TGT_TREE, self._memory)
         return Tidelock(state, log, self._options.binaries, self._memory)
 
 

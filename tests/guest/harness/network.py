@@ -1,9 +1,11 @@
 """The network between host and guest: two taps in a namespace that dies with the run."""
 
+import socket
 import subprocess
 
 PATHS = (0, 1)
 PORT = 3260
+HOST_ADDRESS_6 = "fd77::1"
 
 
 def host_address(path: int) -> str:
@@ -12,8 +14,18 @@ def host_address(path: int) -> str:
 
 
 def portals() -> list[str]:
-    """ADDR:PORT of both paths, as the target is told to listen."""
-    return [f"{host_address(path)}:{PORT}" for path in PATHS]
+    """ADDR:PORT of both paths, and of the first once more with IPv6, as the target is told to listen."""
+    return [f"{host_address(path)}:{PORT}" for path in PATHS] + [f"[{HOST_ADDRESS_6}]:{PORT}"]
+
+
+def listening() -> bool:
+    """Whether every portal takes connections."""
+    for address in (*map(host_address, PATHS), HOST_ADDRESS_6):
+        try:
+            socket.create_connection((address, PORT), timeout=1).close()
+        except OSError:
+            return False
+    return True
 
 
 def create() -> None:
@@ -24,6 +36,8 @@ def create() -> None:
         _ip("tuntap", "add", "dev", tap, "mode", "tap", "vnet_hdr")
         _ip("address", "add", f"{host_address(path)}/24", "dev", tap)
         _ip("link", "set", tap, "up")
+    # Without looking for duplicates: until that is done nobody can listen on an address.
+    _ip("address", "add", f"{HOST_ADDRESS_6}/64", "dev", "tap0", "nodad")
 
 
 def _ip(*words: str) -> None:

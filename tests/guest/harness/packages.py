@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import SetupError
 
-TOOLS = ("apt-get", "dpkg-deb", "tar", "unshare", "ip")
+TOOLS = ("apt-get", "dpkg-deb", "tar", "unshare", "setpriv", "ip")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ work, by which a failure can be told apart from a fault of the harness.
 """
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -31,6 +29,7 @@ class Target:
     def __init__(self, folder: Path, log: Path):
         self.folder = folder
         self._log_path = log
+        self._environment = dict(os.environ)
         self._process: subprocess.Popen | None = None
         folder.mkdir(parents=True)
 
@@ -42,7 +41,8 @@ class Target:
             raise TargetError("the target runs already")
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=self._environment,
             )
         deadline = time.monotonic() + START_LIMIT_SECONDS
         while not self._ready():
@@ -89,14 +89,23 @@ class Target:
             self._process.wait()
             self._process = None
 
-    def check_health(self) -> None:
-        """Fails if the daemon died on its own or logged a panic."""
-        if self._process is not None and self._process.poll() is not None:
-            code, self._process = self._process.returncode, None
-            raise TargetError(f"the target died with {code}: {self._last_log_line()}")
-        for line in self._log_path.read_text(errors="replace").splitlines():
-            if "panicked at" in line:
-                raise TargetError(f"the target panicked: {line.strip()}")
+    def farewell(self) -> str:
+        """Stops the daemon after a scenario and returns what is wrong with it, if anything.
+
+        It must have been running, must leave when told to, and must not have panicked.
+        """
+        problems = []
+        try:
+            process = self._running()
+            if process.poll() is not None:
+                self._process = None
+                raise TargetError(f"the target died with {process.returncode}: {self._last_log_line()}")
+            self.stop()
+        except TargetError as error:
+            problems.append(str(error))
+        panics = (line for line in self._log_path.read_text(errors="replace").splitlines() if "panicked at" in line)
+        problems += [f"the target's log says: {line.strip()}" for line in panics]
+        return "; ".join(problems)
 
     # Configuration, which subclasses do.
 
@@ -143,7 +152,22 @@ class Target:
         """For a target that forgets its configuration when it ends."""
 
     def _ready(self) -> bool:
-        return self._probe() and all(_listens(path) for path in network.PATHS)
+        return self._probe() and network.listening()
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=COMMAND_LIMIT_SECONDS,
+            stdin=subprocess.DEVNULL, env=self._environment,
+        )
+
+    def _checked(self, command: list[str]) -> None:
+        try:
+            done = self._run(command)
+        except subprocess.TimeoutExpired as slow:
+            raise TargetError(f"no answer within {COMMAND_LIMIT_SECONDS} s: {' '.join(command)}") from slow
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip()
+            raise TargetError(f"{' '.join(command)} ended with {done.returncode}: {said}")
 
     def _running(self) -> subprocess.Popen:
         if self._process is None:
@@ -206,10 +230,10 @@ class Tidelock(Target):
     def _probe(self) -> bool:
         if not self._socket.exists():
             return False
-        return _run([str(self._binaries / "tidelock"), "--socket", str(self._socket), "status"]).returncode == 0
+        return self._run([str(self._binaries / "tidelock"), "--socket", str(self._socket), "status"]).returncode == 0
 
     def _tidelock(self, *words: str) -> None:
-        _checked([str(self._binaries / "tidelock"), "--socket", str(self._socket), *words])
+        self._checked([str(self._binaries / "tidelock"), "--socket", str(self._socket), *words])
 
 
 class Tgt(Target):
@@ -219,11 +243,11 @@ class Tgt(Target):
     # It names only the portal that is asked, and knows CHAP with MD5 alone.
     missing = frozenset({"resize", "chap-sha", "all-portals"})
 
-    def __init__(self, folder: Path, log: Path, tree: Path):
+    def __init__(self, folder: Path, log: Path, tree: Path, sockets: Path):
         super().__init__(folder, log)
         self._tree = tree
-        # The control socket is per machine, not per namespace.
-        self._control = str(random.randrange(1000, 32000))
+        # Its control socket would else be the machine's, whatever the namespace.
+        self._environment = {"TGT_IPC_SOCKET": str(sockets / "tgt"), "PATH": os.environ["PATH"]}
         self._history: list[list[str]] = []
         self._targets: list[str] = []
 
@@ -244,6 +268,11 @@ class Tgt(Target):
             "--mode", "logicalunit", "--op", "new", "--tid", self._tid(iqn), "--lun", lun,
             "-b", str(self.backing_file(name)),
         )
+        # Else it has no UNMAP.
+        self._update(
+            "--mode", "logicalunit", "--op", "update", "--tid", self._tid(iqn), "--lun", lun,
+            "--params", "thin_provisioning=1",
+        )
 
     def lun_unmap(self, iqn: str, lun: str) -> None:
         self._update("--mode", "logicalunit", "--op", "delete", "--tid", self._tid(iqn), "--lun", lun)
@@ -258,15 +287,10 @@ class Tgt(Target):
 
     def _command(self) -> list[str]:
         portals = ",".join(f"portal={portal}" for portal in network.portals())
-        return command_in(self._tree, "usr/sbin/tgtd") + ["-f", "-C", self._control, "--iscsi", portals]
+        return command_in(self._tree, "usr/sbin/tgtd") + ["-f", "-C", "1", "--iscsi", portals]
 
     def _probe(self) -> bool:
-        return _run(self._tgtadm("--mode", "sys", "--op", "show")).returncode == 0
-
-    def end(self) -> None:
-        super().end()
-        for path in Path("/run/tgtd").glob(f"socket.{self._control}*"):
-            path.unlink()
+        return self._run(self._tgtadm("--mode", "sys", "--op", "show")).returncode == 0
 
     def stop(self) -> None:
         # It ignores SIGTERM while it has targets.
@@ -274,14 +298,14 @@ class Tgt(Target):
 
     def _configure_again(self) -> None:
         for words in self._history:
-            _checked(self._tgtadm(*words))
+            self._checked(self._tgtadm(*words))
 
     def _update(self, *words: str) -> None:
-        _checked(self._tgtadm(*words))
+        self._checked(self._tgtadm(*words))
         self._history.append(list(words))
 
     def _tgtadm(self, *words: str) -> list[str]:
-        return command_in(self._tree, "usr/sbin/tgtadm") + ["-C", self._control, "--lld", "iscsi", *words]
+        return command_in(self._tree, "usr/sbin/tgtadm") + ["-C", "1", "--lld", "iscsi", *words]
 
     def _tid(self, iqn: str) -> str:
         return str(self._targets.index(iqn) + 1)
@@ -289,26 +313,3 @@ class Tgt(Target):
 
 def _bytes(size: str) -> int:
     return int(size[:-1]) << {"M": 20, "G": 30}[size[-1]]
-
-
-def _listens(path: int) -> bool:
-    try:
-        with socket.create_connection((network.host_address(path), network.PORT), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=COMMAND_LIMIT_SECONDS, stdin=subprocess.DEVNULL
-    )
-
-
-def _checked(command: list[str]) -> None:
-    try:
-        done = _run(command)
-    except subprocess.TimeoutExpired as slow:
-        raise TargetError(f"no answer within {COMMAND_LIMIT_SECONDS} s: {' '.join(command)}") from slow
-    if done.returncode != 0:
-        raise TargetError(f"{' '.join(command)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")

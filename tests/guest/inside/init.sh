@@ -12,13 +12,14 @@ setup() {
     mkdir -p /dev/shm /run/lock/iscsi /mnt
     mount -t tmpfs tmpfs /dev/shm
     /usr/lib/systemd/systemd-udevd --daemon
-    modprobe -a iscsi_tcp sd_mod sg dm_multipath dm_round_robin
+    modprobe -a ipv6 iscsi_tcp sd_mod sg dm_multipath dm_round_robin
     ip link set lo up
     local path
     for path in 0 1; do
         ip address add "10.77.$path.2/24" dev "vec$path"
         ip link set "vec$path" up
     done
+    ip address add fd77::2/64 dev vec0 nodad
     echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
     # A short keepalive, so that a lost target is noticed soon; time enough to wait for it.
     set_iscsid_option 'node.session.timeo.replacement_timeout' 120

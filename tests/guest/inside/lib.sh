@@ -6,6 +6,7 @@ INITIATOR=iqn.2026-11.test.guest:initiator
 IQN=iqn.2026-11.test.tidelock:disk
 PORTAL0=10.77.0.1:3260
 PORTAL1=10.77.1.1:3260
+PORTAL6=[fd77::1]:3260
 
 # --- Saying things
 
@@ -109,14 +110,21 @@ logout() { run iscsiadm -m node -T $IQN -p "${1:-$PORTAL0}" --logout; }
 
 # find_disk N [PORTAL]: waits for the Nth disk and sets DISK to its device.
 find_disk() {
-    local link="/dev/disk/by-path/ip-${2:-$PORTAL0}-iscsi-$IQN-lun-$(lun "$1")"
+    local link
+    link=$(disk_link "$@")
     wait_until 15 "$link appears" test -b "$link"
     DISK=$(readlink -f "$link")
     echo "disk $1 is $DISK"
 }
 
 # disk_gone N [PORTAL]: for wait_until.
-disk_gone() { ! test -e "/dev/disk/by-path/ip-${2:-$PORTAL0}-iscsi-$IQN-lun-$(lun "$1")"; }
+disk_gone() { ! test -e "$(disk_link "$@")"; }
+
+# udev names an IPv6 portal without its brackets.
+disk_link() {
+    local portal=${2:-$PORTAL0}
+    echo "/dev/disk/by-path/ip-$(tr -d '[]' <<<"$portal")-iscsi-$IQN-lun-$(lun "$1")"
+}
 
 connect() {
     discover

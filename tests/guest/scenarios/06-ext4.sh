@@ -16,7 +16,7 @@ run mount "$DISK" /mnt/disk
 check_files /mnt/disk
 rm /mnt/disk/large
 sed -i '/large/d' /run/sums
-run fstrim --verbose /mnt/disk || echo 'this disk has no UNMAP'
+run fstrim --verbose /mnt/disk || fail 'the disk has no UNMAP'
 drop_caches
 check_files /mnt/disk
 run umount /mnt/disk

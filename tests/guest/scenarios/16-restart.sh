@@ -1,0 +1,14 @@
+# An orderly stop and start (SIGTERM) in mid-I/O: the initiator comes back by itself and nothing is lost.
+# limit: 90
+
+export_disk disk 96M
+connect
+start_verified_io "$DISK" --rate_iops=120,120
+host stop
+wait_until 20 'the initiator notices' session_down
+still_verifying
+stalled=$(completed "$DISK")
+host start
+wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$stalled"
+finish_verified_io
+logout

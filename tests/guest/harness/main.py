@@ -37,7 +37,7 @@ def main() -> int:
     """Returns the exit status: 0 all passed, 1 something failed, 2 the run couldn't start."""
     options = _options()
     try:
-        chosen = scenarios.select(scenarios.load(HERE / "scenarios"), options.scenario)
+        chosen = scenarios.select(scenarios.load(HERE / ("selftest" if options.self_test else "scenarios")), options.scenario)
         if options.list:
             print("\n".join(scenario.name for scenario in chosen))
             return 0
@@ -58,6 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / "build/guest-cache")
     parser.add_argument("--logs", type=Path, default=ROOT / "build/guest-run")
     parser.add_argument("--time-limit", type=int, default=900, help="seconds for the whole run, without the image")
+    parser.add_argument("--self-test", action="store_true", help="test the harness: do failures count as failures?")
     parser.add_argument("--prepare", action="store_true", help="only build the image")
     parser.add_argument("--inner", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -161,6 +162,7 @@ class Run:
         finally:
             target.end()
             shutil.rmtree(target.folder)
+        verdict, why = scenario.judge(verdict, why)
         line = f"{verdict} {scenario.name}" + (f": {why}" if why else f" ({time.monotonic() - started:.1f} s)")
         self._transcript.verdict(line)
         return line

@@ -10,12 +10,24 @@ from .targets import Target
 
 @dataclass(frozen=True)
 class Scenario:
-    """A script in scenarios/, named NN-name.sh, which runs in the guest."""
+    """A script named NN-name.sh, which runs in the guest."""
 
     name: str
     file: str
+    """Its path as the guest sees it, under the folder of the guest tests."""
     limit: float
     """Seconds until it is ended as failed, from its `# limit:` line."""
+    expect: str | None
+    """How it must end, as a pattern, from its `# expect:` line: for the tests of the harness itself."""
+
+    def judge(self, verdict: str, why: str) -> tuple[str, str]:
+        """The verdict on a scenario that ended so: itself, unless another end was expected."""
+        if self.expect is None:
+            return verdict, why
+        ended = f"{verdict} {why}".strip()
+        if re.match(self.expect, ended):
+            return "PASS", ""
+        return "FAIL", f"must end with '{self.expect}' and ended with '{ended}'"
 
 
 def load(folder: Path) -> list[Scenario]:
@@ -34,10 +46,17 @@ def select(scenarios: list[Scenario], names: list[str]) -> list[Scenario]:
 
 def _parse(path: Path) -> Scenario:
     name = re.fullmatch(r"\d\d-([a-z0-9-]+)", path.stem)
-    limit = re.search(r"^# limit: (\d+)$", path.read_text(), re.MULTILINE)
+    text = path.read_text()
+    limit = re.search(r"^# limit: (\d+)$", text, re.MULTILINE)
+    expect = re.search(r"^# expect: (.+)$", text, re.MULTILINE)
     if name is None or limit is None:
         raise SetupError(f"{path.name} must be named NN-name.sh and have a line '# limit: SECONDS'")
-    return Scenario(name=name.group(1), file=path.name, limit=float(limit.group(1)))
+    return Scenario(
+        name=name.group(1),
+        file=f"{path.parent.name}/{path.name}",
+        limit=float(limit.group(1)),
+        expect=expect.group(1) if expect else None,
+    )
 
 
 class Requests:

@@ -4,4 +4,4 @@ set -Eeuo pipefail
 source /harness/inside/lib.sh
 ps -o sid= -p $$ | tr -d ' ' >/run/scenario.session
 trap 'note "line $LINENO of ${BASH_SOURCE##*/}: \"$BASH_COMMAND\" ended with $?"' ERR
-source "/harness/scenarios/$1"
+source "/harness/$1"

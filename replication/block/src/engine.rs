@@ -169,6 +169,10 @@ pub trait BlockIo: AsFd {
     /// Whether a finished part of an operation has queued its continuation: `submit` is due.
     fn needs_submit(&self) -> bool;
 
+    /// Counts how often queued operations were handed over. As long as it stays the same, an
+    /// operation that was pushed since hasn't begun.
+    fn handed_over(&self) -> u64;
+
     /// Operations that were pushed and haven't completed.
     fn in_flight(&self) -> usize;
 
@@ -219,6 +223,10 @@ impl BlockIo for EngineIo {
 
     fn needs_submit(&self) -> bool {
         each!(self, io => io.needs_submit())
+    }
+
+    fn handed_over(&self) -> u64 {
+        each!(self, io => io.handed_over())
     }
 
     fn in_flight(&self) -> usize {

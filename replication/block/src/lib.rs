@@ -12,9 +12,9 @@ pub mod error;
 pub mod file;
 
 pub use buffer::{ALIGNMENT, Buffer, BufferPool};
-pub use engine::{
-    BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker, memory::MemoryIo,
-    threads::ThreadsIo, uring::UringIo,
-};
+pub use engine::memory::{MemoryFile, MemoryIo};
+pub use engine::threads::ThreadsIo;
+pub use engine::uring::{RingMode, Unavailable, UringIo, probe};
+pub use engine::{BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker};
 pub use error::{BlockError, BlockErrorKind, ErrorContext, OpName};
 pub use file::{Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, free_bytes};

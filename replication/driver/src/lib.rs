@@ -1,1 +1,24 @@
 //! The shell that runs volume plans on block files.
+//!
+//! [`Volume`] is an open volume, shared by all threads; [`Engine`] carries out operations on
+//! volumes, one engine per reactor thread. Between them lies what neither a map nor an I/O engine
+//! knows: when a write may be called durable, what a failed flush means for everything after it,
+//! and what may happen to an operation that nobody waits for any more.
+//!
+//! Functions that may wait for a disk say **Blocks**; everything else returns at once.
+
+#![forbid(unsafe_code)]
+
+mod engine;
+mod error;
+mod fence;
+mod op;
+mod volume;
+
+pub use engine::{Engine, EngineKind, EngineProbe};
+pub use error::VolumeError;
+pub use fence::FenceReason;
+pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
+pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile};
+pub use tidelock_volume::{BlockSize, Range};
+pub use volume::{CreateOptions, OpenOptions, Volume, VolumeStatistics};

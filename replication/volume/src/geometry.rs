@@ -27,7 +27,7 @@ impl BlockSize {
     }
 
     fn divides(self, bytes: u64) -> bool {
-        bytes.is_multiple_of(u64::from(self.bytes()))
+        bytes & u64::from(self.bytes() - 1) == 0
     }
 }
 

@@ -205,7 +205,11 @@ impl Shelf {
     }
 
     pub(super) fn wake_when_returned(&self, waker: Waker) {
-        self.budget.waiting.lock().push(waker);
+        let mut waiting = self.budget.waiting.lock();
+        if !waiting.iter().any(|known| known.is(&waker)) {
+            waiting.push(waker);
+        }
+        drop(waiting);
         self.budget.wanted.store(true, Ordering::SeqCst);
         // Makes what was returned before the store visible to the caller's next attempt.
         self.total_in_use();

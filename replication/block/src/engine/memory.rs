@@ -224,6 +224,7 @@ pub struct MemoryIo {
     depth: usize,
     in_flight: usize,
     queued: VecDeque<Request>,
+    handed_over: u64,
     ready: VecDeque<Completion>,
     notifier: Waker,
 }
@@ -238,6 +239,7 @@ impl MemoryIo {
             depth: usize::try_from(depth.max(1)).unwrap_or(usize::MAX),
             in_flight: 0,
             queued: VecDeque::new(),
+            handed_over: 0,
             ready: VecDeque::new(),
             notifier: Waker::new()?,
         })
@@ -256,6 +258,7 @@ impl BlockIo for MemoryIo {
 
     fn submit(&mut self) {
         self.notifier.reset();
+        self.handed_over += 1;
         for mut request in std::mem::take(&mut self.queued) {
             let Some(memory) = request.file.memory().cloned() else {
                 let error = request.error(0, io::ErrorKind::Unsupported.into());
@@ -296,6 +299,10 @@ impl BlockIo for MemoryIo {
                 .memory()
                 .is_none_or(|memory| !memory.holds(request.op.name()))
         })
+    }
+
+    fn handed_over(&self) -> u64 {
+        self.handed_over
     }
 
     fn in_flight(&self) -> usize {

@@ -35,6 +35,7 @@ pub struct ThreadsIo {
     in_flight: usize,
     /// Pushed, not yet handed over.
     queued: Vec<Request>,
+    handed_over: u64,
     /// Taken from the pool, not yet handed out.
     ready: VecDeque<Completion>,
     lane: Lane,
@@ -90,6 +91,7 @@ impl ThreadsIo {
             in_flight: 0,
             queued,
             ready,
+            handed_over: 0,
             lane: Lane::take(),
         })
     }
@@ -109,6 +111,7 @@ impl BlockIo for ThreadsIo {
         if self.queued.is_empty() {
             return;
         }
+        self.handed_over += 1;
         let lane = self.lane.index();
         let mut work = self.pool.work.lock();
         let new = self.queued.len();
@@ -145,6 +148,10 @@ impl BlockIo for ThreadsIo {
 
     fn needs_submit(&self) -> bool {
         !self.queued.is_empty()
+    }
+
+    fn handed_over(&self) -> u64 {
+        self.handed_over
     }
 
     fn in_flight(&self) -> usize {

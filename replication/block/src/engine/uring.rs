@@ -55,6 +55,7 @@ pub struct UringIo {
     wakeup: Option<Waker>,
     wakeup_armed: bool,
     lane: Lane,
+    handed_over: u64,
     /// Not `Send`: the ring belongs to its thread (`IORING_SETUP_SINGLE_ISSUER`).
     _thread: PhantomData<*const ()>,
 }
@@ -96,6 +97,7 @@ impl UringIo {
             wakeup: None,
             wakeup_armed: false,
             lane: Lane::take(),
+            handed_over: 0,
             _thread: PhantomData,
         })
     }
@@ -133,6 +135,7 @@ impl UringIo {
 
     /// One `io_uring_enter`, more only if it was interrupted or took a part.
     fn enter(&mut self) {
+        self.handed_over += 1;
         for _ in 0..ATTEMPTS_MAX {
             match self.ring.submit() {
                 Ok(_) => {}
@@ -235,6 +238,10 @@ impl BlockIo for UringIo {
         // neither `Send` nor `Sync`), so no other submission queue is alive meanwhile.
         let submission = unsafe { self.ring.submission_shared() };
         !submission.is_empty() || !self.backlog.is_empty()
+    }
+
+    fn handed_over(&self) -> u64 {
+        self.handed_over
     }
 
     fn in_flight(&self) -> usize {

@@ -22,6 +22,11 @@ impl Waker {
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
+    /// Whether both wake the same engine.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Takes all wake-ups so far.
     pub(crate) fn reset(&self) {
         // Fails when there was none.

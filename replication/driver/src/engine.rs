@@ -1,0 +1,206 @@
+//! Carries out operations on volumes, on one thread, without ever waiting.
+//!
+//! # Use
+//! [`Engine::start`] any number of operations, [`Engine::submit`] once (one system call for all of
+//! them; what the page cache answers is finished when it returns), then drain [`Engine::poll`].
+//! Sleep until the engine's descriptor is readable, then `submit` and drain again. Nothing is lost
+//! if `submit` is called too often; it does nothing then.
+//!
+//! # What waits where
+//! An operation that finds the memory ceiling reached waits for memory, in order of arrival; the
+//! engine's descriptor becomes readable when some comes back. Operations that need no memory of
+//! ours (ordinary writes, flushes) go past those. An operation that finds the I/O engine full waits
+//! for a place, in order of arrival.
+//!
+//! # Durability
+//! A write is done when it is in the page cache, or on the medium with `O_DIRECT`. A flush is a
+//! whole `fdatasync` that starts after the flush arrived; flushes that arrive while one runs share
+//! the next one ([`sync`]). FUA is `RWF_DSYNC` for direct volumes. For buffered ones it is the
+//! write, then a shared `fdatasync`: an `RWF_DSYNC` write holds the file's lock, and io_uring's
+//! queue for that file, for as long as the medium takes, so that every other write to the volume
+//! would wait behind it; and `ENOSPC` from the write (this write failed) could not be told from
+//! `ENOSPC` of the write-back (earlier ones are lost).
+//!
+//! # Why buffered writes are not done inline
+//! On ext4 and tmpfs the kernel hands a buffered write to a thread of the ring. Calling `pwritev2`
+//! right here would save that hand-over, but may wait without limit for the file's lock, the
+//! journal, the dirty-page throttle or a frozen file system, and with it every session of the
+//! reactor; `RWF_NOWAIT`, which would make it safe, is refused by ext4 and tmpfs for buffered
+//! writes. File systems that support it (xfs, btrfs) get it from io_uring by itself.
+
+mod command;
+mod detach;
+mod run;
+mod sync;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+
+use slab::Slab;
+use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo, UringIo};
+
+use crate::op::{VolumeOp, VolumeOutcome};
+use crate::volume::Volume;
+use command::Command;
+use sync::Syncs;
+
+/// Continuations that one `submit` and the drain after it may hand to the kernel, so that a long
+/// operation whose every step is answered from the cache doesn't keep the thread to itself.
+const ROUNDS_MAX: u32 = 8;
+
+/// What does the file I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// io_uring.
+    Uring,
+    /// Blocking calls on threads.
+    ThreadPool,
+    /// Volumes of [`Volume::in_memory`] only: for tests.
+    Memory,
+}
+
+/// What [`Engine::probe`] found.
+#[derive(Clone, Debug)]
+pub struct EngineProbe {
+    /// The best kind that this host has.
+    pub kind: EngineKind,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// The I/O of one reactor. Stays on the thread that made it.
+#[derive(Debug)]
+pub struct Engine {
+    io: EngineIo,
+    pool: BufferPool,
+    commands: Slab<Command>,
+    /// Finished, not yet polled.
+    done: VecDeque<(u64, VolumeOutcome)>,
+    /// Commands that found the memory ceiling reached, oldest first.
+    for_memory: VecDeque<usize>,
+    /// Requests that found the I/O engine full, oldest first.
+    for_place: VecDeque<Request>,
+    syncs: Syncs,
+    /// Places in the I/O engine became free since the last look at `for_place`.
+    freed: bool,
+    rounds: u32,
+}
+
+impl Engine {
+    /// An engine that has at most `depth` operations in the kernel; more wait inside. Memory comes
+    /// from free lists of its own, under the ceiling of `pool`. Must be called on the thread that
+    /// will use it.
+    ///
+    /// # Errors
+    /// The host refuses io_uring, or has no descriptors left.
+    pub fn new(kind: EngineKind, depth: u32, pool: Arc<BufferPool>) -> io::Result<Self> {
+        let io = match kind {
+            EngineKind::Uring => EngineIo::Uring(UringIo::new(depth).map_err(io::Error::other)?),
+            EngineKind::ThreadPool => EngineIo::Threads(ThreadsIo::new(depth)?),
+            EngineKind::Memory => EngineIo::Memory(MemoryIo::new(depth)?),
+        };
+        Ok(Self {
+            io,
+            pool: pool.sibling(),
+            commands: Slab::new(),
+            done: VecDeque::new(),
+            for_memory: VecDeque::new(),
+            for_place: VecDeque::new(),
+            syncs: Syncs::default(),
+            freed: false,
+            rounds: 0,
+        })
+    }
+
+    /// Finds out what this host has. Takes a few milliseconds the first time.
+    #[must_use]
+    pub fn probe() -> EngineProbe {
+        match tidelock_block::probe() {
+            Ok(mode) => EngineProbe {
+                kind: EngineKind::Uring,
+                reason: mode.name().to_owned(),
+            },
+            Err(error) => EngineProbe {
+                kind: EngineKind::ThreadPool,
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// Starts an operation. `token` comes back with its outcome and should be unique among those
+    /// under way. Never blocks; nothing reaches the kernel before [`Self::submit`].
+    pub fn start(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp) {
+        match command::admit(volume, op, &self.pool) {
+            Err(outcome) => self.done.push_back((token, outcome)),
+            Ok(work) => {
+                let key = self
+                    .commands
+                    .insert(Command::new(token, Arc::clone(volume), work));
+                self.begin(key);
+            }
+        }
+    }
+
+    /// Hands everything that is queued to the kernel, and looks at what is finished already:
+    /// [`Self::poll`] has it. Never blocks.
+    pub fn submit(&mut self) {
+        self.rounds = ROUNDS_MAX;
+        self.serve_waiting();
+        self.io.submit();
+    }
+
+    /// Takes the next finished operation. Drain it after each [`Self::submit`].
+    pub fn poll(&mut self) -> Option<(u64, VolumeOutcome)> {
+        loop {
+            if let Some(finished) = self.done.pop_front() {
+                return Some(finished);
+            }
+            if let Some(completion) = self.io.next_completion() {
+                self.freed = true;
+                self.completed(completion);
+                continue;
+            }
+            if self.freed {
+                self.freed = false;
+                self.serve_waiting();
+                continue;
+            }
+            if !self.io.needs_submit() {
+                return None;
+            }
+            // Next steps of what has just gone one step further. What finishes at once is left for
+            // the next wake-up when the rounds are used up: the descriptor is readable then.
+            self.io.submit();
+            self.rounds = self.rounds.checked_sub(1)?;
+        }
+    }
+
+    /// Operations that were started and whose outcome hasn't been polled, detached ones included.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.commands.len() + self.done.len()
+    }
+
+    /// Operations that wait for memory or for a place in the I/O engine.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.for_memory.len() + self.for_place.len()
+    }
+}
+
+impl AsFd for Engine {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for Engine {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! One operation on a volume as a sequence of steps on its file. Knows no queues.
+
+mod admit;
+mod fill;
+mod scan;
+mod write;
+mod zero;
+
+use std::sync::Arc;
+
+use tidelock_block::{BlockError, BlockErrorKind, BufferPool, OpKind};
+
+use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
+use crate::volume::Volume;
+
+pub(super) use admit::admit;
+
+/// An operation under way.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// `None`: given up by its owner.
+    pub(super) token: Option<u64>,
+    pub(super) volume: Arc<Volume>,
+    pub(super) stage: Stage,
+    /// Counted among the volume's detached writes.
+    pub(super) holds_off: bool,
+    work: Work,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of it has reached the I/O engine.
+    New,
+    /// A part of it has.
+    Issued,
+    /// All of it is done but the flush.
+    Syncing,
+}
+
+/// What is left to do.
+#[derive(Debug)]
+pub(super) enum Work {
+    Read { offset: u64, length: usize },
+    Write(write::Write),
+    Flush,
+    Zero(zero::Zero),
+    Fill(fill::Fill),
+    Scan(scan::Scan),
+}
+
+/// What a command wants next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// This operation on its file; then [`Command::completed`].
+    Issue(OpKind),
+    /// An `fdatasync` that starts from now on; then it is finished.
+    Sync,
+    /// A buffer, and the pool has none: the same step again later.
+    NeedMemory,
+    /// Nothing.
+    Finished(VolumeOutcome),
+}
+
+impl Command {
+    pub(super) fn new(token: u64, volume: Arc<Volume>, work: Work) -> Self {
+        Self {
+            token: Some(token),
+            volume,
+            stage: Stage::New,
+            holds_off: false,
+            work,
+        }
+    }
+
+    pub(super) fn changes(&self) -> bool {
+        matches!(self.work, Work::Write(_) | Work::Zero(_) | Work::Fill(_))
+    }
+
+    /// Whether its first step takes a buffer.
+    pub(super) fn needs_memory(&self) -> bool {
+        match &self.work {
+            Work::Read { .. } | Work::Fill(_) | Work::Scan(_) => true,
+            Work::Write(write) => write.needs_copy(&self.volume),
+            Work::Flush | Work::Zero(_) => false,
+        }
+    }
+
+    pub(super) fn step(&mut self, pool: &BufferPool) -> Step {
+        match &mut self.work {
+            Work::Read { offset, length } => match pool.try_take(*length) {
+                Some(buffer) => Step::Issue(OpKind::Read {
+                    offset: *offset,
+                    buffer,
+                }),
+                None => Step::NeedMemory,
+            },
+            Work::Write(write) => write.step(&self.volume, pool),
+            Work::Flush => Step::Sync,
+            Work::Zero(zero) => zero.step(&self.volume),
+            Work::Fill(fill) => fill.step(pool),
+            Work::Scan(scan) => scan.step(pool),
+        }
+    }
+
+    /// A step's operation has ended. `None`: there is a next step.
+    pub(super) fn completed(
+        &mut self,
+        op: OpKind,
+        result: Result<(), BlockError>,
+    ) -> Option<VolumeOutcome> {
+        let volume = &self.volume;
+        match (&mut self.work, result) {
+            (Work::Read { .. }, Ok(())) => Some(match op {
+                OpKind::Read { buffer, .. } => VolumeOutcome::Read(buffer.freeze()),
+                _ => VolumeFaultKind::Hardware.into(),
+            }),
+            (Work::Write(write), Ok(())) => write.completed(),
+            (Work::Zero(zero), result) => zero.completed(volume, &op, result),
+            (Work::Fill(fill), Ok(())) => fill.completed(&op),
+            (Work::Scan(scan), Ok(())) => scan.completed(op),
+            (Work::Flush, Ok(())) => Some(VolumeOutcome::Done),
+            (_, Err(error)) => Some(fault(volume, &op, error)),
+        }
+    }
+}
+
+/// What a file's error means to the volume and to the one who asked.
+fn fault(volume: &Volume, op: &OpKind, error: BlockError) -> VolumeOutcome {
+    let offset = error.context().offset.unwrap_or_default();
+    let kind = match error.kind() {
+        BlockErrorKind::NoSpace => VolumeFaultKind::NoSpace,
+        BlockErrorKind::Medium | BlockErrorKind::UnexpectedEnd => {
+            VolumeFaultKind::MediumError { offset }
+        }
+        BlockErrorKind::ReadOnly | BlockErrorKind::PermissionDenied => VolumeFaultKind::ReadOnly,
+        BlockErrorKind::Exhausted => VolumeFaultKind::Busy,
+        _ => VolumeFaultKind::Hardware,
+    };
+    let durable = matches!(op, OpKind::Write { dsync: true, .. });
+    if durable && !matches!(kind, VolumeFaultKind::NoSpace | VolumeFaultKind::Busy) {
+        // As a failed flush: what else the medium has lost nobody knows. An ordinary write that
+        // fails was never acknowledged, and its owner hears of it: no reason to stop the others.
+        volume.raise_fence(error.to_string());
+    }
+    if !matches!(kind, VolumeFaultKind::NoSpace | VolumeFaultKind::Busy) {
+        tracing::warn!(%error, "file I/O failed");
+    }
+    VolumeOutcome::Failed(VolumeFault::of(kind, error))
+}

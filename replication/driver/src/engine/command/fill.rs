@@ -1,0 +1,82 @@
+//! One block repeated over a range: a buffer full of copies, written as often as needed.
+
+use bytes::Bytes;
+use smallvec::smallvec;
+use tidelock_block::{BufferPool, OpKind};
+
+use super::Step;
+use crate::op::VolumeOutcome;
+
+/// Bytes written in one step, at most.
+const CHUNK: u64 = 1 << 18;
+
+#[derive(Debug)]
+pub(in crate::engine) struct Fill {
+    offset: u64,
+    /// Bytes left.
+    left: u64,
+    block: Bytes,
+    /// Copies of `block`, once there was memory for them.
+    pattern: Option<Bytes>,
+    fua: bool,
+}
+
+impl Fill {
+    /// `length` is a multiple of the block's length, which isn't 0.
+    pub(super) fn new(offset: u64, length: u64, block: Bytes, fua: bool) -> Self {
+        Self {
+            offset,
+            left: length,
+            block,
+            pattern: None,
+            fua,
+        }
+    }
+
+    /// Bytes of the buffer that it needs: whole blocks.
+    pub(super) fn pattern_length(&self) -> u64 {
+        let block = (self.block.len() as u64).max(1);
+        (CHUNK / block).max(1) * block
+    }
+
+    pub(super) fn step(&mut self, pool: &BufferPool) -> Step {
+        if self.left == 0 {
+            return if self.fua {
+                Step::Sync
+            } else {
+                Step::Finished(VolumeOutcome::Done)
+            };
+        }
+        let length = self.pattern_length().min(self.left);
+        let Ok(length) = usize::try_from(length) else {
+            return Step::NeedMemory;
+        };
+        let pattern = match &self.pattern {
+            Some(pattern) => pattern,
+            None => {
+                let Some(mut buffer) = pool.try_take(length) else {
+                    return Step::NeedMemory;
+                };
+                for to in buffer.chunks_exact_mut(self.block.len().max(1)) {
+                    to.copy_from_slice(&self.block);
+                }
+                self.pattern.insert(buffer.freeze())
+            }
+        };
+        let data = smallvec![pattern.slice(..length.min(pattern.len()))];
+        Step::Issue(OpKind::Write {
+            offset: self.offset,
+            data,
+            dsync: false,
+        })
+    }
+
+    pub(super) fn completed(&mut self, op: &OpKind) -> Option<VolumeOutcome> {
+        if let OpKind::Write { data, .. } = op {
+            let written = data.iter().map(|piece| piece.len() as u64).sum::<u64>();
+            self.offset += written;
+            self.left = self.left.saturating_sub(written);
+        }
+        None
+    }
+}

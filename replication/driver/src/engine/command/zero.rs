@@ -1,0 +1,106 @@
+//! Ranges that must read as zeros: freed, zeroed by the file system, or written, whichever the file
+//! can do first.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tidelock_block::{BlockError, BlockErrorKind, OpKind};
+use tidelock_volume::Range;
+
+use super::{Step, fault};
+use crate::op::VolumeOutcome;
+use crate::volume::Volume;
+
+/// Bytes written in one step where the file system can't zero by itself.
+const CHUNK: u64 = 1 << 20;
+const ZEROS_LENGTH: usize = 1 << 16;
+
+/// Aligned, so that direct I/O can take it.
+#[repr(align(4096))]
+struct Zeros([u8; ZEROS_LENGTH]);
+
+static ZEROS: Zeros = Zeros([0; ZEROS_LENGTH]);
+
+#[derive(Debug)]
+pub(in crate::engine) struct Zero {
+    /// What is left, the next one last.
+    ranges: SmallVec<[Range; 4]>,
+    /// Free the space rather than keep it.
+    free: bool,
+    fua: bool,
+}
+
+impl Zero {
+    pub(super) fn new(mut ranges: SmallVec<[Range; 4]>, free: bool, fua: bool) -> Self {
+        ranges.reverse();
+        Self { ranges, free, fua }
+    }
+
+    pub(super) fn step(&mut self, volume: &Volume) -> Step {
+        let Some(Range { offset, length }) = self.ranges.last().copied() else {
+            return if self.fua {
+                Step::Sync
+            } else {
+                Step::Finished(VolumeOutcome::Done)
+            };
+        };
+        Step::Issue(if !self.free && volume.can_zero() {
+            OpKind::ZeroRange { offset, length }
+        } else if volume.can_punch() {
+            OpKind::PunchHole { offset, length }
+        } else {
+            OpKind::Write {
+                offset,
+                data: zeros(length.min(CHUNK)),
+                dsync: false,
+            }
+        })
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        volume: &Volume,
+        op: &OpKind,
+        result: Result<(), BlockError>,
+    ) -> Option<VolumeOutcome> {
+        match (op, result) {
+            (OpKind::Write { data, .. }, Ok(())) => {
+                let written = data.iter().map(|piece| piece.len() as u64).sum::<u64>();
+                if let Some(range) = self.ranges.last_mut() {
+                    range.offset += written;
+                    range.length = range.length.saturating_sub(written);
+                    if range.length == 0 {
+                        self.ranges.pop();
+                    }
+                }
+            }
+            (_, Ok(())) => {
+                self.ranges.pop();
+            }
+            (OpKind::PunchHole { .. }, Err(error))
+                if error.kind() == BlockErrorKind::Unsupported =>
+            {
+                volume.learn_no_punch();
+            }
+            (OpKind::ZeroRange { .. }, Err(error))
+                if error.kind() == BlockErrorKind::Unsupported =>
+            {
+                volume.learn_no_zero();
+            }
+            (op, Err(error)) => return Some(fault(volume, op, error)),
+        }
+        None
+    }
+}
+
+/// `length` zero bytes without memory of their own.
+fn zeros(length: u64) -> SmallVec<[Bytes; 2]> {
+    let all = Bytes::from_static(&ZEROS.0);
+    let mut left = usize::try_from(length).unwrap_or(ZEROS_LENGTH);
+    let mut pieces = SmallVec::new();
+    while left > 0 {
+        let piece = left.min(ZEROS_LENGTH);
+        pieces.push(all.slice(..piece));
+        left -= piece;
+    }
+    pieces
+}

@@ -1,0 +1,41 @@
+//! Giving up on an operation that takes too long, or whose session is gone.
+
+use super::Engine;
+use super::command::Stage;
+
+impl Engine {
+    /// The owner gives an operation up: its outcome will not be polled. If it hasn't begun it never
+    /// will. If it is a write that has begun, it can't be called back; until it has landed, every
+    /// new operation on its volume, from any engine, is answered Busy, so that an old write never
+    /// lands on top of a newer one. Unknown tokens are ignored.
+    pub fn detach(&mut self, token: u64) {
+        self.done.retain(|(done, _)| *done != token);
+        // Linear, and rare: nothing on the hot path has to keep an index for it.
+        let found = self
+            .commands
+            .iter()
+            .find(|(_, command)| command.token == Some(token));
+        let Some(key) = found.map(|(key, _)| key) else {
+            return;
+        };
+        let Some(command) = self.commands.get_mut(key) else {
+            return;
+        };
+        match command.stage {
+            Stage::New => {
+                self.commands.remove(key);
+                self.for_memory.retain(|waiting| *waiting != key);
+                self.for_place.retain(|request| request.tag != key as u64);
+            }
+            Stage::Issued => {
+                command.token = None;
+                if command.changes() {
+                    command.holds_off = true;
+                    command.volume.write_detached();
+                }
+            }
+            // Its data has landed; only the flush is awaited.
+            Stage::Syncing => command.token = None,
+        }
+    }
+}

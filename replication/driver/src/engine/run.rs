@@ -1,0 +1,156 @@
+//! The inside of the engine: commands take their steps, and wait where they must.
+
+use tidelock_block::{BlockIo, Completion, Full, OpKind, Request};
+
+use super::Engine;
+use super::command::{Stage, Step};
+use super::sync::SYNC_TAG;
+use crate::op::{VolumeFaultKind, VolumeOutcome};
+
+impl Engine {
+    /// First step of a new command.
+    pub(super) fn begin(&mut self, key: usize) {
+        let Some(command) = self.commands.get(key) else {
+            return;
+        };
+        // First come, first served: memory that came back belongs to those who wait for it.
+        if !self.for_memory.is_empty() && command.needs_memory() {
+            self.for_memory.push_back(key);
+        } else {
+            self.advance(key);
+        }
+    }
+
+    /// Next step of a command; false if it has to wait for memory and isn't queued for it.
+    fn try_advance(&mut self, key: usize) -> bool {
+        let Some(command) = self.commands.get_mut(key) else {
+            return true;
+        };
+        match command.step(&self.pool) {
+            Step::NeedMemory => return false,
+            Step::Issue(op) => self.issue(key, op),
+            Step::Sync => self.join_sync(key),
+            Step::Finished(outcome) => self.finish(key, outcome),
+        }
+        true
+    }
+
+    fn advance(&mut self, key: usize) {
+        if !self.try_advance(key) {
+            self.for_memory.push_back(key);
+        }
+    }
+
+    fn issue(&mut self, key: usize, op: OpKind) {
+        let Some(command) = self.commands.get(key) else {
+            return;
+        };
+        let file = command.volume.file().clone();
+        let request = Request {
+            tag: key as u64,
+            file,
+            op,
+        };
+        if !self.for_place.is_empty() {
+            self.for_place.push_back(request);
+        } else if let Err(Full(request)) = self.push(request) {
+            self.for_place.push_back(request);
+        }
+    }
+
+    /// Gives a request to the I/O engine and notes that it may have begun.
+    pub(super) fn push(&mut self, request: Request) -> Result<(), Full> {
+        let tag = request.tag;
+        self.io.push(request)?;
+        if tag & SYNC_TAG != 0 {
+            self.syncs.pushed(tag, self.io.handed_over());
+        } else if let Some(command) = usize::try_from(tag)
+            .ok()
+            .and_then(|key| self.commands.get_mut(key))
+        {
+            command.stage = Stage::Issued;
+        }
+        Ok(())
+    }
+
+    /// Lets those go on that wait for a place or for memory, as far as there is any.
+    pub(super) fn serve_waiting(&mut self) {
+        while let Some(request) = self.for_place.pop_front() {
+            if let Some(key) = self.refused_meanwhile(request.tag) {
+                // Its memory goes back with the request.
+                drop(request);
+                self.finish(key, VolumeFaultKind::Busy.into());
+            } else if let Err(Full(request)) = self.push(request) {
+                self.for_place.push_front(request);
+                break;
+            }
+        }
+        if !self.serve_memory() {
+            // Ask to be woken, then look once more: some may have come back in between.
+            match self.io.waker() {
+                Ok(waker) => self.pool.wake_when_returned(waker),
+                Err(error) => {
+                    tracing::debug!(%error, "no wake-up for memory: the next submit looks");
+                }
+            }
+            self.serve_memory();
+        }
+    }
+
+    /// Whether nobody waits for memory any more.
+    fn serve_memory(&mut self) -> bool {
+        while let Some(&key) = self.for_memory.front() {
+            if self.refused_meanwhile(key as u64).is_some() {
+                self.for_memory.pop_front();
+                self.finish(key, VolumeFaultKind::Busy.into());
+            } else if self.try_advance(key) {
+                self.for_memory.pop_front();
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The command of a waiting request, if it must not begin any more: it was given up, or a
+    /// write that was given up is still to land.
+    fn refused_meanwhile(&self, tag: u64) -> Option<usize> {
+        let key = usize::try_from(tag).ok().filter(|_| tag & SYNC_TAG == 0)?;
+        let command = self.commands.get(key)?;
+        let given_up = command.token.is_none();
+        let held_off = command.stage == Stage::New && command.volume.detached_writes() > 0;
+        (given_up || held_off).then_some(key)
+    }
+
+    pub(super) fn completed(&mut self, completion: Completion) {
+        let Completion { tag, op, result } = completion;
+        if tag & SYNC_TAG != 0 {
+            return self.sync_completed(tag, result);
+        }
+        let Ok(key) = usize::try_from(tag) else {
+            return;
+        };
+        let Some(command) = self.commands.get_mut(key) else {
+            return;
+        };
+        match command.completed(op, result) {
+            Some(outcome) => self.finish(key, outcome),
+            // Nobody waits for the rest.
+            None if command.token.is_none() => self.finish(key, VolumeFaultKind::Busy.into()),
+            None => self.advance(key),
+        }
+    }
+
+    /// Ends a command; its outcome is dropped if nobody waits for it.
+    pub(super) fn finish(&mut self, key: usize, outcome: VolumeOutcome) {
+        let Some(command) = self.commands.try_remove(key) else {
+            return;
+        };
+        if command.holds_off {
+            command.volume.detached_write_landed();
+        }
+        if let Some(token) = command.token {
+            self.done.push_back((token, outcome));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! An open volume: its file, size, fence, and the abandoned writes that must land before anything
+//! new may start. Shared by all threads; everything here that doesn't say **Blocks** is a few
+//! atomic operations.
+
+mod control;
+mod open;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tidelock_block::BlockFile;
+use tidelock_volume::{BlockSize, Geometry, RawMap};
+
+use crate::fence::{Fence, FenceReason};
+use crate::op::VolumeFaultKind;
+
+/// How a volume is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Regular file or block device.
+    pub path: PathBuf,
+    /// Bytes of a logical block: 512 or 4096.
+    pub block_size: u32,
+    /// Bypass the host's page cache (`O_DIRECT`).
+    pub direct: bool,
+    /// Never write.
+    pub read_only: bool,
+    /// Allocate what a later [`Volume::resize`] adds.
+    pub preallocate: bool,
+}
+
+impl OpenOptions {
+    /// Blocks of 512 bytes, through the page cache, for reading and writing.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            block_size: 512,
+            direct: false,
+            read_only: false,
+            preallocate: false,
+        }
+    }
+}
+
+/// How a volume is created.
+#[derive(Clone, Debug)]
+pub struct CreateOptions {
+    /// How it is opened from then on. The file must not exist yet.
+    pub open: OpenOptions,
+    /// Bytes.
+    pub size: u64,
+    /// Allocate all of it now; otherwise the file is sparse and grows as it is written.
+    pub preallocate: bool,
+}
+
+/// Counters of a volume since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VolumeStatistics {
+    /// `fdatasync` calls that were started. Less than the flushes that were asked for, where
+    /// several could share one.
+    pub data_syncs: u64,
+}
+
+/// An open volume. Closed, and its file unlocked, when the last reference goes.
+#[derive(Debug)]
+pub struct Volume {
+    file: Arc<BlockFile>,
+    block_size: BlockSize,
+    /// Bytes. Only grows.
+    size: AtomicU64,
+    preallocate: bool,
+    fence: Fence,
+    /// Writes that nobody waits for any more and that haven't landed.
+    detached_writes: AtomicUsize,
+    /// The file can't do this: found out by trying.
+    cannot_punch: AtomicBool,
+    cannot_zero: AtomicBool,
+    data_syncs: AtomicU64,
+    /// One resize at a time.
+    resizing: Mutex<()>,
+}
+
+impl Volume {
+    fn new(file: Arc<BlockFile>, geometry: Geometry, preallocate: bool) -> Arc<Self> {
+        Arc::new(Self {
+            file,
+            block_size: geometry.block_size(),
+            size: AtomicU64::new(geometry.bytes()),
+            preallocate,
+            fence: Fence::default(),
+            detached_writes: AtomicUsize::new(0),
+            cannot_punch: AtomicBool::new(false),
+            cannot_zero: AtomicBool::new(false),
+            data_syncs: AtomicU64::new(0),
+            resizing: Mutex::new(()),
+        })
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Bytes of a logical block.
+    #[must_use]
+    pub fn block_size(&self) -> BlockSize {
+        self.block_size
+    }
+
+    /// Whether it bypasses the page cache.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.file.is_direct()
+    }
+
+    /// Whether it was opened for reading only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.file.is_read_only()
+    }
+
+    /// Why it is fenced, if it is.
+    #[must_use]
+    pub fn is_fenced(&self) -> Option<FenceReason> {
+        self.fence.reason()
+    }
+
+    /// Writes that were given up ([`crate::Engine::detach`]) and haven't landed. While there are
+    /// any, everything new is answered Busy.
+    #[must_use]
+    pub fn detached_writes(&self) -> usize {
+        self.detached_writes.load(Ordering::SeqCst)
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn statistics(&self) -> VolumeStatistics {
+        VolumeStatistics {
+            data_syncs: self.data_syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn file(&self) -> &Arc<BlockFile> {
+        &self.file
+    }
+
+    pub(crate) fn map(&self) -> Option<RawMap> {
+        Geometry::new(self.block_size, self.size())
+            .ok()
+            .map(RawMap::new)
+    }
+
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Raises the fence and says so in the log.
+    pub(crate) fn raise_fence(&self, what: String) {
+        if self.fence.raise(what.clone()) {
+            tracing::error!(
+                file = %self.path().display(),
+                reason = %what,
+                "fenced: acknowledged writes may be lost; nothing is written until an operator \
+                 takes the fence down"
+            );
+        }
+    }
+
+    /// Whether something new may start that changes (or flushes) the image, or only reads it.
+    pub(crate) fn admits(&self, changes: bool, flushes: bool) -> Result<(), VolumeFaultKind> {
+        if self.detached_writes() > 0 {
+            return Err(VolumeFaultKind::Busy);
+        }
+        if (changes || flushes) && self.fence.is_up() {
+            return Err(VolumeFaultKind::Fenced);
+        }
+        if changes && self.is_read_only() {
+            return Err(VolumeFaultKind::ReadOnly);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_detached(&self) {
+        self.detached_writes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn detached_write_landed(&self) {
+        self.detached_writes.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn count_data_sync(&self) {
+        self.data_syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn can_punch(&self) -> bool {
+        !self.cannot_punch.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn can_zero(&self) -> bool {
+        !self.cannot_zero.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn learn_no_punch(&self) {
+        self.cannot_punch.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn learn_no_zero(&self) {
+        self.cannot_zero.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! What is done to a volume as a whole. Everything here **blocks**.
+
+use std::sync::atomic::Ordering;
+
+use tidelock_block::{AllocationExtent, FileKind};
+use tidelock_volume::{Geometry, Range};
+
+use super::Volume;
+use crate::error::VolumeError;
+
+impl Volume {
+    /// Grows the volume, durably, while it is in use. For a block device it takes over a size that
+    /// the device already has. Growing to the present size does nothing. **Blocks.**
+    ///
+    /// # Errors
+    /// A smaller size, a size that isn't of whole blocks, no space, ...
+    pub fn resize(&self, new_size: u64) -> Result<(), VolumeError> {
+        let _one_at_a_time = self.resizing.lock();
+        let path = || self.path().to_path_buf();
+        let refuse = |error| VolumeError::from_block(error, new_size.saturating_sub(self.size()));
+        let old_size = self.size();
+        if new_size < old_size {
+            return Err(VolumeError::Shrink {
+                path: path(),
+                from: old_size,
+                to: new_size,
+            });
+        }
+        Geometry::new(self.block_size, new_size).map_err(|source| VolumeError::Size {
+            path: path(),
+            source,
+        })?;
+        if new_size == old_size {
+            return Ok(());
+        }
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnly { path: path() });
+        }
+        let present = self.file.size().map_err(refuse)?;
+        if self.file.kind() == FileKind::BlockDevice {
+            if present < new_size {
+                let (device, wanted) = (present, new_size);
+                return Err(VolumeError::DeviceTooSmall {
+                    path: path(),
+                    device,
+                    wanted,
+                });
+            }
+        } else {
+            if self.preallocate {
+                let allocated = self.file.allocate(old_size, new_size - old_size);
+                if allocated.is_err() {
+                    // Gives back what it got; nobody can have written there.
+                    self.file.set_size(present).map_err(refuse)?;
+                }
+                allocated.map_err(refuse)?;
+            }
+            // A file that is longer already (a resize that was cut short) isn't made shorter.
+            if present < new_size {
+                self.file.set_size(new_size).map_err(refuse)?;
+            }
+            self.file.sync_all().map_err(refuse)?;
+        }
+        self.size.store(new_size, Ordering::Release);
+        Ok(())
+    }
+
+    /// Bytes of storage that it takes. **Blocks.**
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn allocated_bytes(&self) -> Result<u64, VolumeError> {
+        self.file
+            .allocated_bytes()
+            .map_err(|error| VolumeError::from_block(error, 0))
+    }
+
+    /// What is allocated in a range: at most `extents_max` pieces from its start, in order. For GET
+    /// LBA STATUS. **Blocks.**
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn allocation(
+        &self,
+        range: Range,
+        extents_max: usize,
+    ) -> Result<Vec<AllocationExtent>, VolumeError> {
+        self.file
+            .allocation(range.offset, range.length, extents_max)
+            .map_err(|error| VolumeError::from_block(error, 0))
+    }
+
+    /// Makes everything durable that was written before, as on the way out. A failure raises the
+    /// fence. **Blocks.**
+    ///
+    /// # Errors
+    /// It failed, or the volume is fenced: acknowledged writes may be lost.
+    pub fn flush_blocking(&self) -> Result<(), VolumeError> {
+        if let Some(reason) = self.is_fenced() {
+            let path = self.path().to_path_buf();
+            return Err(VolumeError::StillFailing {
+                path,
+                reason: reason.what,
+            });
+        }
+        if self.is_read_only() {
+            return Ok(());
+        }
+        self.count_data_sync();
+        self.file.data_sync().map_err(|error| {
+            self.raise_fence(error.to_string());
+            VolumeError::from_block(error, 0)
+        })
+    }
+
+    /// Takes the fence down, at an operator's word, if the file can be flushed again. What was lost
+    /// stays lost: the initiators' file systems must be checked. **Blocks.**
+    ///
+    /// # Errors
+    /// The file still fails: the fence stays up.
+    pub fn unfence(&self) -> Result<(), VolumeError> {
+        if self.is_fenced().is_none() {
+            return Ok(());
+        }
+        // Each description reports the old failure once more; that is not a new one.
+        self.file.take_reported_errors();
+        self.file
+            .data_sync()
+            .map_err(|error| VolumeError::StillFailing {
+                path: self.path().to_path_buf(),
+                reason: error.to_string(),
+            })?;
+        self.fence.lower();
+        tracing::warn!(file = %self.path().display(), "the fence is down");
+        Ok(())
+    }
+
+    /// Removes the volume's file, durably. The space comes back when the last reference to the
+    /// volume goes. **Blocks.**
+    ///
+    /// # Errors
+    /// A block device; a file that isn't under its name any more; no permission.
+    pub fn remove_file(&self) -> Result<(), VolumeError> {
+        if self.file.kind() == FileKind::BlockDevice {
+            return Err(VolumeError::NotRemovable {
+                path: self.path().to_path_buf(),
+            });
+        }
+        self.file
+            .remove()
+            .map_err(|error| VolumeError::from_block(error, 0))
+    }
+}

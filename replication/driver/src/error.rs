@@ -144,5 +144,5 @@ fn free_near(path: &Path) -> Option<u64> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    tidelock_block::free_bytes(folder.unwrap_or(Path::new("."))).ok()
+    tidelock_block::free_bytes(folder.unwrap_or_else(|| Path::new("."))).ok()
 }

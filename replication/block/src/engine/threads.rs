@@ -39,6 +39,8 @@ pub struct ThreadsIo {
     /// Taken from the pool, not yet handed out.
     ready: VecDeque<Completion>,
     lane: Lane,
+    /// The notifier may be readable without a completion.
+    wakeup_asked: bool,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ impl ThreadsIo {
             ready,
             handed_over: 0,
             lane: Lane::take(),
+            wakeup_asked: false,
         })
     }
 }
@@ -135,6 +138,9 @@ impl BlockIo for ThreadsIo {
         if self.ready.is_empty() {
             let mut done = self.pool.done.lock();
             if done.is_empty() {
+                if std::mem::take(&mut self.wakeup_asked) {
+                    self.pool.notifier.reset();
+                }
                 return None;
             }
             // Under the lock: what comes after it finds an empty list and wakes us anew.
@@ -159,6 +165,7 @@ impl BlockIo for ThreadsIo {
     }
 
     fn waker(&mut self) -> io::Result<Waker> {
+        self.wakeup_asked = true;
         Ok(self.pool.notifier.clone())
     }
 }

@@ -42,6 +42,11 @@ impl Default for Credit {
 }
 
 impl Credit {
+    #[cfg(test)]
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn take(&mut self, bytes: u32) -> bool {
         let fits = self.in_use == 0 || self.in_use + u64::from(bytes) <= self.limit;
         if fits {

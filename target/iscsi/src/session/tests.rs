@@ -1,1 +1,0 @@
-//! Sequences of PDUs between a session and an initiator.

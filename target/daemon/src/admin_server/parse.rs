@@ -44,6 +44,11 @@ pub(super) fn create_volume(request: v1::CreateVolume) -> Result<VolumeRequest, 
             ));
         }
     };
+    if request.preallocate && matches!(source, VolumeSource::File { .. }) {
+        return Err(Failure::invalid(
+            "preallocate is for new files: leave it out",
+        ));
+    }
     let block_size = match request.block_bytes {
         None => BlockSize::default(),
         Some(bytes) => BlockSize::from_bytes(bytes)

@@ -1,0 +1,282 @@
+//! The one definition of the command line. Knows what can be said, not what is done about it.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::size::parse_size;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused by the daemon; nothing was changed
+  2  the command line is wrong
+  3  no daemon can be reached
+  4  the daemon's answer was lost or not understood; look before trying again
+  5  not confirmed; nothing was changed
+  6  a local file can't be read or written";
+
+/// Tells a Tidelock daemon what to serve.
+///
+/// Whatever is changed is durable and in effect when the command returns.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tidelock", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Admin socket of the daemon [default: /run/tidelock/admin.sock if it exists, else
+    /// ./tidelock-demo/admin.sock].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON, as the daemon's API has it.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub noun: Noun,
+}
+
+/// What a command is about.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Noun {
+    /// Volumes: block files that can be served.
+    #[command(subcommand, arg_required_else_help = true)]
+    Volume(VolumeVerb),
+    /// Targets: what initiators log in to.
+    #[command(subcommand, arg_required_else_help = true)]
+    Target(TargetVerb),
+    /// LUNs: which volumes a target shows.
+    #[command(subcommand, arg_required_else_help = true)]
+    Lun(LunVerb),
+    /// Access lists: which initiators may log in, and how they prove who they are.
+    #[command(subcommand, arg_required_else_help = true)]
+    Acl(AclVerb),
+    /// Sessions of initiators.
+    #[command(subcommand, arg_required_else_help = true)]
+    Session(SessionVerb),
+    /// Show how the daemon is.
+    Status,
+    /// Print a completion script for a shell.
+    Completion {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all commands.
+    Man {
+        /// Write the man pages of all commands into this folder.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// What can be done with volumes.
+#[derive(Clone, Debug, Subcommand)]
+pub enum VolumeVerb {
+    /// Make a volume: a new one of a size, or from a file that is there.
+    Create(VolumeCreate),
+    /// List all volumes.
+    List,
+    /// Show one volume.
+    Show {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// Give a volume another size; initiators that use it are told.
+    Resize {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// New size, such as 20G, 512M or bytes.
+        #[arg(long, value_parser = parse_size)]
+        size: u64,
+        /// Allow a smaller size; what lies beyond it is lost.
+        #[arg(long)]
+        shrink: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Let a volume be used again that was stopped because a write or flush failed.
+    Unfence {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Remove a volume, and its file if the daemon made it.
+    Delete {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// A volume that is to be made.
+#[derive(Clone, Debug, Args)]
+pub struct VolumeCreate {
+    /// Name: letters, digits, '.', '_' and '-', at most 64.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub name: String,
+    /// Size of a new, sparse file that the daemon keeps, such as 10G, 512M or bytes.
+    #[arg(long, value_parser = parse_size, required_unless_present = "file")]
+    pub size: Option<u64>,
+    /// A file or block device that is there; its content is kept, also when the volume is deleted.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "preallocate"])]
+    pub file: Option<PathBuf>,
+    /// Allocate all space at once.
+    #[arg(long)]
+    pub preallocate: bool,
+    /// Bypass the page cache (O_DIRECT): for databases and fast disks.
+    #[arg(long)]
+    pub direct: bool,
+    /// Acknowledge writes only when they are durable.
+    #[arg(long)]
+    pub write_through: bool,
+    /// Bytes of a logical block.
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = ["512", "4096"])]
+    pub block_size: String,
+}
+
+/// What can be done with targets.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TargetVerb {
+    /// Make a target. Nobody may log in until `acl allow`.
+    Create {
+        /// iSCSI name, such as iqn.2024-01.com.example:disks.
+        #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Target portal group tag.
+        #[arg(long, value_name = "TAG")]
+        portal_group_tag: Option<u16>,
+    },
+    /// List all targets.
+    List,
+    /// Show one target with its LUNs and access list.
+    Show {
+        /// iSCSI name.
+        #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// Remove a target. Volumes stay.
+    Delete {
+        /// iSCSI name.
+        #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Even if it has LUNs or sessions: unmap and end them.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// What can be done with LUNs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LunVerb {
+    /// Show a volume in a target; initiators that are logged in are told.
+    Map {
+        /// The target's iSCSI name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        volume: String,
+        /// Number, 0 to 16383 [default: the lowest that is free].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=16_383))]
+        lun: Option<u16>,
+        /// Refuse writes.
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Show a volume no longer.
+    Unmap {
+        /// The target's iSCSI name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+        /// The LUN's number.
+        #[arg(value_parser = clap::value_parser!(u16).range(..=16_383))]
+        lun: u16,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// What can be done with access lists.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AclVerb {
+    /// Let an initiator in.
+    Allow(AclAllow),
+    /// Keep an initiator out, even if '*' lets everybody in.
+    Deny {
+        /// The target's iSCSI name, or 'discovery'.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+        /// The initiator's iSCSI name, or '*' for all that aren't named.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        initiator: String,
+    },
+    /// Say nothing about an initiator any more.
+    Remove {
+        /// The target's iSCSI name, or 'discovery'.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+        /// The initiator's iSCSI name, or '*'.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        initiator: String,
+    },
+    /// List who may log in. Secrets are never shown.
+    List {
+        /// The target's iSCSI name, or 'discovery'.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+    },
+}
+
+/// An initiator that is to be let in.
+#[derive(Clone, Debug, Args)]
+pub struct AclAllow {
+    /// The target's iSCSI name, or 'discovery' for discovery sessions.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub target: String,
+    /// The initiator's iSCSI name, or '*' for all that aren't named.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub initiator: String,
+    /// CHAP name with which the initiator must prove itself.
+    #[arg(long, value_name = "USER", requires = "chap_secret_file")]
+    pub chap_user: Option<String>,
+    /// File with the initiator's secret, 12 to 255 bytes in one line.
+    #[arg(long, value_name = "FILE", requires = "chap_user")]
+    pub chap_secret_file: Option<PathBuf>,
+    /// CHAP name with which the target proves itself in turn.
+    #[arg(long, value_name = "USER", requires_all = ["mutual_secret_file", "chap_user"])]
+    pub mutual_user: Option<String>,
+    /// File with the target's secret; not the same one.
+    #[arg(long, value_name = "FILE", requires = "mutual_user")]
+    pub mutual_secret_file: Option<PathBuf>,
+}
+
+/// What can be done with sessions.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SessionVerb {
+    /// List all sessions.
+    List,
+    /// End a session. Initiators log in again unless `acl deny` keeps them out.
+    Drop {
+        /// The session's number.
+        id: u64,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests;

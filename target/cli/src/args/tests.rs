@@ -1,0 +1,129 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+fn noun(line: &str) -> Noun {
+    parse(line)
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+        .noun
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_manual_is_understood() {
+    for line in [
+        "tidelock volume create db --size 10G",
+        "tidelock volume create db --size 10G --preallocate --direct --write-through",
+        "tidelock volume create db --size 10G --block-size 4096",
+        "tidelock volume create db --file /path/existing.img --direct",
+        "tidelock volume list",
+        "tidelock volume show db",
+        "tidelock volume resize db --size 20G",
+        "tidelock volume resize db --size 1G --shrink --yes",
+        "tidelock volume unfence db -y",
+        "tidelock volume delete db --yes",
+        "tidelock target create iqn.2024-01.com.example:t --portal-group-tag 2",
+        "tidelock target list",
+        "tidelock target show iqn.2024-01.com.example:t",
+        "tidelock target delete iqn.2024-01.com.example:t --force -y",
+        "tidelock lun map iqn.2024-01.com.example:t db",
+        "tidelock lun map iqn.2024-01.com.example:t db --lun 16383 --read-only",
+        "tidelock lun unmap iqn.2024-01.com.example:t 0",
+        "tidelock acl allow iqn.2024-01.com.example:t *",
+        "tidelock acl allow discovery iqn.2024-01.com.example:h --chap-user u --chap-secret-file f",
+        "tidelock acl allow t i --chap-user u --chap-secret-file f --mutual-user m \
+         --mutual-secret-file g",
+        "tidelock acl deny t i",
+        "tidelock acl remove t i",
+        "tidelock acl list t",
+        "tidelock session list",
+        "tidelock session drop 7 --yes",
+        "tidelock status",
+        "tidelock completion bash",
+        "tidelock man --dir /tmp",
+    ] {
+        noun(line);
+        // The two options of all commands may stand in front or behind.
+        assert!(
+            parse(&line.replacen("tidelock", "tidelock --json --socket s", 1))
+                .unwrap()
+                .json
+        );
+        let behind = parse(&format!("{line} --socket s --json")).unwrap();
+        assert_eq!((behind.json, behind.socket), (true, Some("s".into())));
+    }
+}
+
+#[test]
+fn what_contradicts_itself_or_is_missing_is_refused() {
+    for line in [
+        "tidelock",
+        "tidelock volume",
+        "tidelock volume create",
+        "tidelock volume create db",
+        "tidelock volume create db --size 10GB",
+        "tidelock volume create db --size 10G --file /x",
+        "tidelock volume create db --file /x --preallocate",
+        "tidelock volume create db --size 1G --block-size 1024",
+        "tidelock volume resize db",
+        "tidelock volume list extra",
+        "tidelock lun map t v --lun 16384",
+        "tidelock lun unmap t",
+        "tidelock lun unmap t -1",
+        "tidelock acl allow t i --chap-user u",
+        "tidelock acl allow t i --chap-secret-file f",
+        "tidelock acl allow t i --mutual-user m --mutual-secret-file g",
+        "tidelock acl allow t i --chap-user u --chap-secret-file f --mutual-user m",
+        "tidelock session drop all",
+        "tidelock completion tcsh",
+        "tidelock frobnicate",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+    let empty = Cli::try_parse_from(["tidelock", "volume", "show", ""]).unwrap_err();
+    assert_eq!(empty.exit_code(), 2);
+}
+
+#[test]
+fn sizes_are_in_bytes_after_parsing() {
+    let Noun::Volume(VolumeVerb::Create(create)) = noun("tidelock volume create db --size 1.5G")
+    else {
+        panic!("another command")
+    };
+    assert_eq!(create.size, Some(3 << 29));
+}
+
+#[test]
+fn every_verb_has_help_and_the_exit_codes_are_documented() {
+    let mut left = vec![Cli::command()];
+    while let Some(mut command) = left.pop() {
+        let help = command.render_long_help().to_string();
+        assert!(
+            command.get_about().is_some(),
+            "{} has no description",
+            command.get_name()
+        );
+        assert!(help.contains("Usage:"), "{help}");
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{}: {argument}",
+                command.get_name()
+            );
+        }
+        left.extend(command.get_subcommands().cloned());
+    }
+    let help = Cli::command().render_help().to_string();
+    for code in 0..=6 {
+        assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+    }
+}

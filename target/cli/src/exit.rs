@@ -1,0 +1,121 @@
+//! How a command ends when it doesn't succeed, and the exit code that says so.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+use thiserror::Error;
+use tidelock_admin::client::ClientError;
+use tidelock_admin::v1::ErrorBody;
+
+use crate::socket::{DEMO, SYSTEM};
+use crate::terminal::Terminal;
+
+/// Exit codes of the program. Part of its interface: they don't change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Refused by the daemon; nothing was changed.
+    Refused = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// No daemon can be reached.
+    Unreachable = 3,
+    /// The daemon's answer was lost or not understood.
+    Unclear = 4,
+    /// Not confirmed; nothing was changed.
+    NotConfirmed = 5,
+    /// A local file can't be read or written.
+    Local = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command didn't do what it should.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There is neither of the sockets that are tried.
+    #[error(
+        "there is neither {SYSTEM} nor ./{DEMO}: start tidelockd, or say where its admin socket is \
+         with --socket PATH"
+    )]
+    NoSocket,
+    /// Whoever was asked didn't say yes.
+    #[error("not confirmed: nothing was changed")]
+    NotConfirmed,
+    /// A secret's file.
+    #[error("cannot use {path} as a secret: {reason}")]
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A path that can't be sent.
+    #[error("{path:?} is not valid UTF-8, and can't be the path of a volume's file")]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something on this side.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl CliError {
+    /// The exit code for it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            // Whoever reads our output has seen enough.
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe => {
+                Exit::Done
+            }
+            Self::Client(ClientError::Refused(_)) => Exit::Refused,
+            Self::Client(ClientError::Unreachable { .. }) | Self::NoSocket => Exit::Unreachable,
+            Self::Client(_) => Exit::Unclear,
+            Self::NotConfirmed => Exit::NotConfirmed,
+            Self::SecretFile { .. } | Self::Path { .. } | Self::Io { .. } => Exit::Local,
+        }
+    }
+
+    /// Says what went wrong and what to do, on standard error.
+    pub fn report(&self, json: bool, terminal: &mut Terminal) {
+        if self.exit() == Exit::Done {
+            return;
+        }
+        let text = match (self, json) {
+            (Self::Client(ClientError::Refused(detail)), true) => {
+                serde_json::to_string(&ErrorBody {
+                    error: detail.clone(),
+                })
+                .unwrap_or_default()
+            }
+            (_, true) => {
+                let code = format!("{:?}", self.exit()).to_lowercase();
+                json!({"error": {"code": code, "message": self.to_string(), "hint": ""}})
+                    .to_string()
+            }
+            (Self::Client(ClientError::Refused(detail)), false) if !detail.hint.is_empty() => {
+                format!("tidelock: {}\n  hint: {}", detail.message, detail.hint)
+            }
+            (_, false) => format!("tidelock: {self}"),
+        };
+        // There is nobody left to tell if this fails.
+        let _ = writeln!(terminal.err, "{text}");
+    }
+}

@@ -1,0 +1,152 @@
+//! `tidelock volume ...`.
+
+use serde_json::json;
+use tidelock_admin::v1;
+
+use crate::args::{VolumeCreate, VolumeVerb};
+use crate::confirm::confirm;
+use crate::exit::CliError;
+use crate::run::Context;
+use crate::show;
+use crate::size::format_size;
+
+pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(), CliError> {
+    match verb {
+        VolumeVerb::Create(create) => {
+            let volume = context.client.create_volume(&request(create)?).await?;
+            context.print(&volume, |volume| {
+                let size = format_size(volume.size_bytes);
+                format!(
+                    "volume {} created: {size} in {}\n",
+                    volume.name, volume.path
+                )
+            })
+        }
+        VolumeVerb::List => {
+            let list = context.client.volumes().await?;
+            context.print(&list, |list| show::volumes(&list.volumes))
+        }
+        VolumeVerb::Show { name } => {
+            let volume = context.client.volume(&name).await?;
+            context.print(&volume, show::volume)
+        }
+        VolumeVerb::Resize {
+            name,
+            size,
+            shrink,
+            yes,
+        } => {
+            resize(
+                &name,
+                v1::ResizeVolume {
+                    size_bytes: size,
+                    shrink,
+                },
+                yes,
+                context,
+            )
+            .await
+        }
+        VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
+        VolumeVerb::Delete { name, yes } => delete(&name, yes, context).await,
+    }
+}
+
+fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
+    let file = match create.file {
+        None => None,
+        Some(path) => {
+            // The daemon has another working folder.
+            let action = || format!("make {} absolute", path.display());
+            let absolute = std::path::absolute(&path).map_err(|source| CliError::Io {
+                action: action(),
+                source,
+            })?;
+            let text = absolute
+                .to_str()
+                .ok_or_else(|| CliError::Path { path: path.clone() })?;
+            Some(text.to_owned())
+        }
+    };
+    Ok(v1::CreateVolume {
+        name: create.name,
+        size_bytes: create.size,
+        file,
+        block_bytes: create.block_size.parse().ok(),
+        preallocate: create.preallocate,
+        direct: create.direct,
+        write_through: create.write_through,
+    })
+}
+
+async fn resize(
+    name: &str,
+    request: v1::ResizeVolume,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if request.shrink {
+        let volume = context.client.volume(name).await?;
+        if request.size_bytes < volume.size_bytes {
+            let what = format!(
+                "Volume {name} shrinks from {} to {}: what lies beyond is lost for ever.{}",
+                format_size(volume.size_bytes),
+                format_size(request.size_bytes),
+                shown(&volume)
+            );
+            confirm(&what, yes, context.terminal)?;
+        }
+    }
+    let volume = context.client.resize_volume(name, &request).await?;
+    context.print(&volume, |volume| {
+        format!(
+            "volume {} has {} now\n",
+            volume.name,
+            format_size(volume.size_bytes)
+        )
+    })
+}
+
+async fn unfence(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    let volume = context.client.volume(name).await?;
+    if volume.state == v1::VolumeState::Fenced {
+        let what = format!(
+            "Volume {name} was stopped because a write or flush failed ({}). Hosts may have been \
+             told that writes are durable which are not: repair the storage and check the data \
+             first.",
+            volume.detail
+        );
+        confirm(&what, yes, context.terminal)?;
+    }
+    let volume = context.client.unfence_volume(name).await?;
+    context.print(&volume, |volume| {
+        format!("volume {} can be used again\n", volume.name)
+    })
+}
+
+async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    let volume = context.client.volume(name).await?;
+    let fate = if volume.managed {
+        format!(
+            "its data ({}) is destroyed with its file {}",
+            format_size(volume.allocated_bytes.unwrap_or(volume.size_bytes)),
+            volume.path
+        )
+    } else {
+        format!("its file {} stays", volume.path)
+    };
+    let what = format!("Volume {name} is removed, and {fate}.{}", shown(&volume));
+    confirm(&what, yes, context.terminal)?;
+    context.client.delete_volume(name).await?;
+    context.print(&json!({"deleted": name}), |_| {
+        format!("volume {name} deleted: {fate}\n")
+    })
+}
+
+/// A warning if hosts can see it.
+fn shown(volume: &v1::Volume) -> String {
+    match volume.mappings.len() {
+        0 => String::new(),
+        count => format!("\nIt is mapped in {count} target(s): hosts may be using it."),
+    }
+}

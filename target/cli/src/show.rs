@@ -1,0 +1,14 @@
+//! The API's answers as text for people.
+
+mod session;
+mod status;
+mod target;
+mod volume;
+
+pub(crate) use session::sessions;
+pub(crate) use status::status;
+pub(crate) use target::{access_list, target, targets};
+pub(crate) use volume::{volume, volumes};
+
+#[cfg(test)]
+mod tests;

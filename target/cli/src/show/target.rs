@@ -1,0 +1,87 @@
+//! Targets and access lists as text.
+
+use tidelock_admin::v1::{AccessEntry, AccessKind, AccessList, Target};
+
+use crate::render::{properties, table, yes_no};
+
+pub(crate) fn targets(targets: &[Target]) -> String {
+    if targets.is_empty() {
+        return "no targets; make one with `tidelock target create IQN`\n".into();
+    }
+    let row = |target: &Target| {
+        [
+            target.name.clone(),
+            target.luns.len().to_string(),
+            target.acl.len().to_string(),
+            target.sessions.to_string(),
+        ]
+    };
+    table(
+        ["TARGET", "LUNS", "ACL ENTRIES", "SESSIONS"],
+        &[1, 2, 3],
+        targets.iter().map(row),
+    )
+}
+
+pub(crate) fn target(target: &Target) -> String {
+    let head = properties([
+        ("name", target.name.clone()),
+        ("portal group tag", target.portal_group_tag.to_string()),
+        ("relative port", target.relative_port.to_string()),
+        ("sessions", target.sessions.to_string()),
+    ]);
+    let luns = if target.luns.is_empty() {
+        format!(
+            "no LUNs; map one with `tidelock lun map {} VOLUME`\n",
+            target.name
+        )
+    } else {
+        let row = |lun: &tidelock_admin::v1::Lun| {
+            [
+                lun.lun.to_string(),
+                lun.volume.clone(),
+                yes_no(lun.read_only),
+            ]
+        };
+        table(
+            ["LUN", "VOLUME", "READ ONLY"],
+            &[0],
+            target.luns.iter().map(row),
+        )
+    };
+    format!("{head}\n{luns}\n{}", entries(&target.name, &target.acl))
+}
+
+pub(crate) fn access_list(list: &AccessList) -> String {
+    entries(&list.scope, &list.entries)
+}
+
+fn entries(scope: &str, entries: &[AccessEntry]) -> String {
+    if entries.is_empty() {
+        return if scope == "discovery" {
+            "no access list: every initiator may discover, and sees the targets that let it in\n"
+                .into()
+        } else {
+            format!("nobody may log in; allow with `tidelock acl allow {scope} INITIATOR`\n")
+        };
+    }
+    let row = |entry: &AccessEntry| {
+        let access = match entry.access {
+            AccessKind::Allow => "allow",
+            AccessKind::Deny => "deny",
+        };
+        let (user, mutual) = match &entry.chap {
+            Some(chap) => (
+                chap.user.clone(),
+                chap.mutual_user.clone().unwrap_or_else(|| "-".into()),
+            ),
+            None => ("-".into(), "-".into()),
+        };
+        [entry.initiator.clone(), access.into(), user, mutual]
+    };
+    table(
+        ["INITIATOR", "ACCESS", "CHAP USER", "MUTUAL USER"],
+        &[],
+        entries.iter().map(row),
+    )
+}

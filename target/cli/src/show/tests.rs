@@ -1,0 +1,246 @@
+use tidelock_admin::v1;
+
+use super::*;
+
+const TARGET: &str = "iqn.2024-01.com.example:disks";
+
+fn sample_volume(name: &str) -> v1::Volume {
+    v1::Volume {
+        name: name.into(),
+        id: "01234567-89ab-4def-8123-456789abcdef".into(),
+        naa: "31234567789abcde".into(),
+        serial: "0123456789ab4def8123456789abcdef".into(),
+        path: format!("/var/lib/tidelock/volumes/{name}"),
+        size_bytes: 10 << 30,
+        allocated_bytes: Some(3 << 29),
+        block_bytes: 512,
+        managed: true,
+        preallocated: false,
+        direct: false,
+        write_cache: true,
+        state: v1::VolumeState::Ready,
+        detail: String::new(),
+        mappings: vec![v1::Mapping {
+            target: TARGET.into(),
+            lun: 0,
+            read_only: true,
+        }],
+    }
+}
+
+#[test]
+fn volumes_are_a_table() {
+    let mut broken = sample_volume("longer-name");
+    broken.state = v1::VolumeState::Failed;
+    broken.allocated_bytes = None;
+    broken.mappings.clear();
+    assert_eq!(
+        volumes(&[sample_volume("db"), broken]),
+        "\
+NAME           SIZE  ALLOCATED  STATE   MAPPED                               FILE
+db           10 GiB    1.5 GiB  ready   iqn.2024-01.com.example:disks LUN 0  /var/lib/tidelock/volumes/db
+longer-name  10 GiB          ?  FAILED  -                                    /var/lib/tidelock/volumes/longer-name
+"
+    );
+    assert!(volumes(&[]).contains("tidelock volume create"));
+}
+
+#[test]
+fn a_volume_is_a_list_of_properties() {
+    let mut fenced = sample_volume("db");
+    fenced.state = v1::VolumeState::Fenced;
+    fenced.detail = "fdatasync failed".into();
+    fenced.write_cache = false;
+    assert_eq!(
+        volume(&fenced),
+        "\
+name          db
+size          10 GiB (10737418240 bytes)
+allocated     1.5 GiB
+state         FENCED: fdatasync failed
+file          /var/lib/tidelock/volumes/db (kept by the daemon, deleted with the volume)
+block size    512 bytes
+preallocated  no
+direct I/O    no
+write cache   off (every write is durable)
+serial        0123456789ab4def8123456789abcdef
+NAA           31234567789abcde
+id            01234567-89ab-4def-8123-456789abcdef
+mapped        iqn.2024-01.com.example:disks LUN 0 (read only)
+"
+    );
+}
+
+fn sample_target() -> v1::Target {
+    let chap = |mutual: Option<&str>| {
+        Some(v1::ChapUsers {
+            user: "host".into(),
+            mutual_user: mutual.map(Into::into),
+        })
+    };
+    let entry = |initiator: &str, access, chap| v1::AccessEntry {
+        initiator: initiator.into(),
+        access,
+        chap,
+    };
+    v1::Target {
+        name: TARGET.into(),
+        relative_port: 1,
+        portal_group_tag: 1,
+        luns: vec![
+            v1::Lun {
+                lun: 0,
+                volume: "db".into(),
+                read_only: false,
+            },
+            v1::Lun {
+                lun: 10,
+                volume: "logs".into(),
+                read_only: true,
+            },
+        ],
+        acl: vec![
+            entry("*", v1::AccessKind::Deny, None),
+            entry(
+                "iqn.1994-05.com.redhat:a",
+                v1::AccessKind::Allow,
+                chap(None),
+            ),
+            entry(
+                "iqn.1994-05.com.redhat:b",
+                v1::AccessKind::Allow,
+                chap(Some("tidelock")),
+            ),
+        ],
+        sessions: 2,
+    }
+}
+
+#[test]
+fn a_target_shows_its_luns_and_who_may_log_in() {
+    assert_eq!(
+        target(&sample_target()),
+        "\
+name              iqn.2024-01.com.example:disks
+portal group tag  1
+relative port     1
+sessions          2
+
+LUN  VOLUME  READ ONLY
+  0  db      no
+ 10  logs    yes
+
+INITIATOR                 ACCESS  CHAP USER  MUTUAL USER
+*                         deny    -          -
+iqn.1994-05.com.redhat:a  allow   host       -
+iqn.1994-05.com.redhat:b  allow   host       tidelock
+"
+    );
+    assert_eq!(
+        targets(&[sample_target()]),
+        "\
+TARGET                         LUNS  ACL ENTRIES  SESSIONS
+iqn.2024-01.com.example:disks     2            3         2
+"
+    );
+}
+
+#[test]
+fn what_is_empty_says_what_to_do() {
+    let empty = v1::Target {
+        luns: vec![],
+        acl: vec![],
+        ..sample_target()
+    };
+    let text = target(&empty);
+    assert!(
+        text.contains("tidelock lun map") && text.contains("tidelock acl allow"),
+        "{text}"
+    );
+    assert!(targets(&[]).contains("tidelock target create"));
+    let list = v1::AccessList {
+        scope: "discovery".into(),
+        entries: vec![],
+    };
+    assert!(access_list(&list).contains("every initiator may discover"));
+    assert_eq!(sessions(&[], 0), "no sessions\n");
+}
+
+#[test]
+fn sessions_are_a_table() {
+    let session = v1::Session {
+        id: 12,
+        initiator: "iqn.1994-05.com.redhat:a".into(),
+        target: Some(TARGET.into()),
+        isid: "00023d000001".into(),
+        tsih: 1,
+        peer: "192.0.2.7:41234".into(),
+        since_unix_ms: 1_000,
+        header_digest: true,
+        data_digest: true,
+        reactor: 0,
+        commands: 1_234,
+        read_bytes: 5 << 20,
+        written_bytes: 0,
+    };
+    let discovery = v1::Session {
+        id: 3,
+        target: None,
+        header_digest: false,
+        ..session.clone()
+    };
+    assert_eq!(
+        sessions(&[session, discovery], 3_662_000),
+        "\
+ID  INITIATOR                 TARGET                         FROM             FOR        DIGESTS  COMMANDS   READ  WRITTEN
+12  iqn.1994-05.com.redhat:a  iqn.2024-01.com.example:disks  192.0.2.7:41234  1 h 1 min  both         1234  5 MiB      0 B
+ 3  iqn.1994-05.com.redhat:a  (discovery)                    192.0.2.7:41234  1 h 1 min  data         1234  5 MiB      0 B
+"
+    );
+}
+
+#[test]
+fn the_status_is_a_list_of_properties() {
+    let sample = v1::Status {
+        version: "0.1.0".into(),
+        daemon_id: "00000000-0000-4000-8000-000000000001".into(),
+        pid: 4_711,
+        uptime_seconds: 93_784,
+        backend: v1::Backend {
+            name: "io_uring".into(),
+            reason: "the kernel grants it".into(),
+        },
+        reactors: 2,
+        portals: vec!["0.0.0.0:3260".into(), "[::]:3260".into()],
+        state_dir: "/var/lib/tidelock".into(),
+        catalog_generation: 42,
+        memory: v1::Memory {
+            in_use_bytes: 12 << 20,
+            ceiling_bytes: 1 << 30,
+        },
+        sessions: 3,
+        targets: 2,
+        volumes: v1::VolumeCounts {
+            loading: 0,
+            ready: 5,
+            fenced: 1,
+            failed: 0,
+        },
+    };
+    assert_eq!(
+        status(&sample),
+        "\
+daemon    tidelockd 0.1.0, process 4711
+up for    1 d 2 h
+portals   0.0.0.0:3260, [::]:3260
+back end  io_uring (the kernel grants it)
+reactors  2
+memory    12 MiB of 1 GiB
+volumes   5 ready, 1 FENCED
+targets   2
+sessions  3
+state     /var/lib/tidelock, generation 42
+identity  00000000-0000-4000-8000-000000000001
+"
+    );
+}

@@ -1,0 +1,99 @@
+//! Volumes as text.
+
+use tidelock_admin::v1::{Volume, VolumeState};
+
+use crate::render::{properties, table, yes_no};
+use crate::size::format_size;
+
+pub(crate) fn volumes(volumes: &[Volume]) -> String {
+    if volumes.is_empty() {
+        return "no volumes; make one with `tidelock volume create NAME --size 10G`\n".into();
+    }
+    let row = |volume: &Volume| {
+        let mapped = match &volume.mappings[..] {
+            [] => "-".into(),
+            [one] => format!("{} LUN {}", one.target, one.lun),
+            more => format!("{} targets", more.len()),
+        };
+        [
+            volume.name.clone(),
+            format_size(volume.size_bytes),
+            volume
+                .allocated_bytes
+                .map_or_else(|| "?".into(), format_size),
+            state(volume.state).into(),
+            mapped,
+            volume.path.clone(),
+        ]
+    };
+    table(
+        ["NAME", "SIZE", "ALLOCATED", "STATE", "MAPPED", "FILE"],
+        &[1, 2],
+        volumes.iter().map(row),
+    )
+}
+
+pub(crate) fn volume(volume: &Volume) -> String {
+    let whose = if volume.managed {
+        "kept by the daemon, deleted with the volume"
+    } else {
+        "yours, stays"
+    };
+    let state = match volume.detail.as_str() {
+        "" => state(volume.state).to_owned(),
+        detail => format!("{}: {detail}", state(volume.state)),
+    };
+    let cache = if volume.write_cache {
+        "on"
+    } else {
+        "off (every write is durable)"
+    };
+    let mut rows = vec![
+        ("name", volume.name.clone()),
+        (
+            "size",
+            format!(
+                "{} ({} bytes)",
+                format_size(volume.size_bytes),
+                volume.size_bytes
+            ),
+        ),
+        (
+            "allocated",
+            volume
+                .allocated_bytes
+                .map_or_else(|| "unknown".into(), format_size),
+        ),
+        ("state", state),
+        ("file", format!("{} ({whose})", volume.path)),
+        ("block size", format!("{} bytes", volume.block_bytes)),
+        ("preallocated", yes_no(volume.preallocated)),
+        ("direct I/O", yes_no(volume.direct)),
+        ("write cache", cache.into()),
+        ("serial", volume.serial.clone()),
+        ("NAA", volume.naa.clone()),
+        ("id", volume.id.clone()),
+    ];
+    for mapping in &volume.mappings {
+        let read_only = if mapping.read_only {
+            " (read only)"
+        } else {
+            ""
+        };
+        rows.push((
+            "mapped",
+            format!("{} LUN {}{read_only}", mapping.target, mapping.lun),
+        ));
+    }
+    properties(rows)
+}
+
+fn state(state: VolumeState) -> &'static str {
+    match state {
+        VolumeState::Loading => "loading",
+        VolumeState::Ready => "ready",
+        VolumeState::Fenced => "FENCED",
+        VolumeState::Failed => "FAILED",
+        _ => "unknown",
+    }
+}

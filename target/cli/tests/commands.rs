@@ -1,0 +1,476 @@
+//! Whole commands against a daemon that gives prepared answers: what is asked, what is printed, what
+//! is confirmed, and which exit code it ends with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
+use std::io::{Cursor, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tidelock_cli::args::Cli;
+use tidelock_cli::{Exit, Terminal, run};
+
+const TARGET: &str = "iqn.2024-01.com.example:t";
+
+/// Answers each connection's request with the next prepared answer, and keeps what was asked.
+struct Daemon {
+    dir: tempfile::TempDir,
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Daemon {
+    fn start(answers: Vec<(u16, Value)>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("admin.sock")).unwrap();
+        let asked = Arc::<Mutex<Vec<_>>>::default();
+        let heard = Arc::clone(&asked);
+        // Ends with the process if a command asks for less than was prepared.
+        std::thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                heard.lock().unwrap().push(read_request(&mut stream));
+                let body = if body.is_null() {
+                    String::new()
+                } else {
+                    body.to_string()
+                };
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n");
+                stream.write_all((head + &body).as_bytes()).unwrap();
+            }
+        });
+        Self { dir, asked }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    /// What was asked so far.
+    fn asked(&self) -> Vec<(String, Value)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn read_request(stream: &mut UnixStream) -> (String, Value) {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4_096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |length| length.parse().unwrap());
+            if body.len() >= length {
+                let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
+                return (
+                    line.to_owned(),
+                    serde_json::from_str(body).unwrap_or(Value::Null),
+                );
+            }
+        }
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "the client hung up: {text}");
+        bytes.extend_from_slice(buffer.get(..len).unwrap());
+    }
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// How a command ended.
+struct Ended {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+/// Runs a command; `answer` is what is typed, `None` if nobody is there.
+fn command(socket: Option<PathBuf>, arguments: &[&str], answer: Option<&str>) -> Ended {
+    let socket = socket.map(|socket| ["--socket".into(), socket.into_os_string()]);
+    let line = ["tidelock"].iter().chain(arguments).map(Into::into);
+    let cli = Cli::try_parse_from(line.chain(socket.into_iter().flatten())).unwrap();
+    let (out, err) = (Sink::default(), Sink::default());
+    let mut terminal = Terminal {
+        out: Box::new(out.clone()),
+        err: Box::new(err.clone()),
+        input: Box::new(Cursor::new(answer.unwrap_or_default().to_owned())),
+        interactive: answer.is_some(),
+        now_unix_ms: 100_000,
+    };
+    let json = cli.json;
+    let exit = match run(cli, &mut terminal) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            error.report(json, &mut terminal);
+            error.exit()
+        }
+    };
+    Ended {
+        exit,
+        out: out.text(),
+        err: err.text(),
+    }
+}
+
+fn volume(managed: bool) -> Value {
+    json!({
+        "name": "db", "id": "i", "naa": "3", "serial": "s", "path": "/volumes/db",
+        "size_bytes": 1 << 30, "allocated_bytes": 1 << 20, "block_bytes": 512, "managed": managed,
+        "preallocated": false, "direct": false, "write_cache": true, "state": "ready",
+        "mappings": [{"target": TARGET, "lun": 0, "read_only": false}], "added_later": true
+    })
+}
+
+fn target(sessions: u64) -> Value {
+    json!({"name": TARGET, "relative_port": 1, "portal_group_tag": 1, "luns": [], "acl": [],
+           "sessions": sessions})
+}
+
+fn refusal() -> Value {
+    json!({"error": {"code": "conflict", "message": "volume db is mapped", "hint": "unmap it"}})
+}
+
+#[test]
+fn a_created_volume_is_asked_for_and_shown() {
+    let daemon = Daemon::start(vec![(201, volume(true)), (201, volume(true))]);
+    let create = ["volume", "create", "db", "--size", "1G", "--direct"];
+    let ended = command(Some(daemon.socket()), &create, None);
+    assert_eq!(ended.out, "volume db created: 1 GiB in /volumes/db\n");
+    let ended = command(
+        Some(daemon.socket()),
+        &[&create[..], &["--json"]].concat(),
+        None,
+    );
+    let shown: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(shown["size_bytes"], 1 << 30);
+    let request = json!({"name": "db", "size_bytes": 1 << 30, "block_bytes": 512,
+                         "preallocate": false, "direct": true, "write_through": false});
+    let asked = ("POST /v1/volumes".to_owned(), request);
+    assert_eq!(daemon.asked(), [asked.clone(), asked]);
+}
+
+#[test]
+fn a_relative_file_is_sent_as_an_absolute_one() {
+    let daemon = Daemon::start(vec![(201, volume(false))]);
+    let create = ["volume", "create", "db", "--file", "images/disk.img"];
+    assert_eq!(
+        command(Some(daemon.socket()), &create, None).exit,
+        Exit::Done
+    );
+    let (_, request) = daemon.asked().remove(0);
+    let expected = std::env::current_dir().unwrap().join("images/disk.img");
+    assert_eq!(request["file"], expected.to_str().unwrap());
+    assert!(request.get("size_bytes").is_none());
+}
+
+#[test]
+fn deleting_says_what_is_destroyed_and_does_it_only_after_a_yes() {
+    for (managed, answer, exit) in [
+        (true, Some("y\n"), Exit::Done),
+        (true, Some("YES\n"), Exit::Done),
+        (false, Some("yes\n"), Exit::Done),
+        (true, Some("\n"), Exit::NotConfirmed),
+        (true, Some("no\n"), Exit::NotConfirmed),
+        (true, Some(""), Exit::NotConfirmed),
+        (true, None, Exit::Done),
+    ] {
+        let mut answers = vec![(200, volume(managed))];
+        if exit == Exit::Done {
+            answers.push((204, Value::Null));
+        }
+        let daemon = Daemon::start(answers);
+        let ended = command(Some(daemon.socket()), &["volume", "delete", "db"], answer);
+        assert_eq!(ended.exit, exit, "{answer:?}: {}", ended.err);
+        if answer.is_some() {
+            let fate = if managed {
+                "(1 MiB) is destroyed"
+            } else {
+                "/volumes/db stays"
+            };
+            assert!(ended.err.contains(fate), "{}", ended.err);
+            assert!(ended.err.contains("mapped in 1 target(s)"), "{}", ended.err);
+        } else {
+            assert_eq!(ended.err, "");
+        }
+        let asked: Vec<_> = daemon.asked().into_iter().map(|(line, _)| line).collect();
+        assert_eq!(
+            asked.contains(&"DELETE /v1/volumes/db".to_owned()),
+            exit == Exit::Done
+        );
+    }
+}
+
+#[test]
+fn nothing_is_asked_with_yes_or_when_nothing_is_destroyed() {
+    let volume = || (200, volume(true));
+    for (line, answers) in [
+        ("volume delete db --yes", vec![volume(), (204, Value::Null)]),
+        ("volume resize db --size 2G", vec![volume()]),
+        (
+            "volume resize db --size 2G --shrink",
+            vec![volume(), volume()],
+        ),
+        (
+            "volume resize db --size 1M --shrink -y",
+            vec![volume(), volume()],
+        ),
+        ("volume unfence db", vec![volume(), volume()]),
+        ("lun unmap t 0", vec![(200, target(0)), (204, Value::Null)]),
+        ("session drop 1 -y", vec![(204, Value::Null)]),
+        (
+            "target delete t -y",
+            vec![(200, target(3)), (204, Value::Null)],
+        ),
+    ] {
+        let prepared = answers.len();
+        let daemon = Daemon::start(answers);
+        let arguments: Vec<_> = line.split(' ').collect();
+        // Whoever is there says no to everything.
+        let ended = command(Some(daemon.socket()), &arguments, Some("n\n"));
+        assert_eq!(ended.exit, Exit::Done, "{line}: {}", ended.err);
+        assert_eq!(ended.err, "", "{line}");
+        assert_eq!(daemon.asked().len(), prepared, "{line}");
+    }
+}
+
+#[test]
+fn everything_that_takes_something_from_a_host_is_asked_for() {
+    let mut fenced = volume(true);
+    fenced["state"] = "fenced".into();
+    for (line, answers, says) in [
+        (
+            "volume resize db --size 1M --shrink",
+            vec![(200, volume(true))],
+            "1 GiB to 1 MiB",
+        ),
+        ("volume unfence db", vec![(200, fenced)], "check the data"),
+        ("lun unmap t 0", vec![(200, target(2))], "2 session(s)"),
+        ("target delete t", vec![(200, target(2))], "2 session(s)"),
+        ("session drop 1", vec![], "log in again"),
+    ] {
+        let daemon = Daemon::start(answers);
+        let arguments: Vec<_> = line.split(' ').collect();
+        let ended = command(Some(daemon.socket()), &arguments, Some("n\n"));
+        assert_eq!(ended.exit, Exit::NotConfirmed, "{line}");
+        assert!(ended.err.contains(says), "{line}: {}", ended.err);
+        assert!(
+            daemon
+                .asked()
+                .iter()
+                .all(|(line, _)| line.starts_with("GET ")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_is_shown_with_its_hint_and_has_its_exit_code() {
+    let daemon = Daemon::start(vec![(200, volume(true)), (409, refusal())]);
+    let ended = command(Some(daemon.socket()), &["volume", "delete", "db"], None);
+    assert_eq!(ended.exit, Exit::Refused);
+    assert_eq!(
+        ended.err,
+        "tidelock: volume db is mapped\n  hint: unmap it\n"
+    );
+    assert_eq!(ended.out, "");
+    let daemon = Daemon::start(vec![(409, refusal())]);
+    let ended = command(
+        Some(daemon.socket()),
+        &["volume", "show", "db", "--json"],
+        None,
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(&ended.err).unwrap(),
+        refusal()
+    );
+}
+
+#[test]
+fn a_daemon_that_is_not_there_has_an_exit_code_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("none.sock");
+    let ended = command(Some(missing.clone()), &["status"], None);
+    assert_eq!(ended.exit, Exit::Unreachable);
+    assert!(
+        ended.err.contains(missing.to_str().unwrap()),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("is tidelockd running"), "{}", ended.err);
+    let stale = dir.path().join("stale.sock");
+    drop(UnixListener::bind(&stale).unwrap());
+    let ended = command(Some(stale), &["status", "--json"], None);
+    assert_eq!(ended.exit, Exit::Unreachable);
+    let error: Value = serde_json::from_str(&ended.err).unwrap();
+    assert_eq!(error["error"]["code"], "unreachable");
+}
+
+#[test]
+fn an_answer_that_is_not_one_leaves_the_outcome_unclear() {
+    for (status, body) in [
+        (200, json!({"volumes": 5})),
+        (500, json!("oops")),
+        (200, Value::Null),
+    ] {
+        let daemon = Daemon::start(vec![(status, body)]);
+        let ended = command(Some(daemon.socket()), &["volume", "list"], None);
+        assert_eq!(ended.exit, Exit::Unclear);
+        assert!(ended.err.contains("same release"), "{}", ended.err);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("admin.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let hang_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let ended = command(Some(socket), &["volume", "list"], None);
+    assert_eq!(ended.exit, Exit::Unclear, "{}", ended.err);
+    assert!(ended.err.contains("before it answered"), "{}", ended.err);
+    hang_up.join().unwrap();
+}
+
+/// A file with a mode.
+fn file(dir: &tempfile::TempDir, name: &str, content: &[u8], mode: u32) -> String {
+    let path = dir.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn secrets_come_from_files_without_their_line_break_and_are_not_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let chap = file(&dir, "chap", b"a secret of mine\n", 0o600);
+    let mutual = file(&dir, "mutual", b"a secret of yours\r\n", 0o644);
+    let entry = json!({"initiator": "*", "access": "allow",
+                       "chap": {"user": "u", "mutual_user": "m"}});
+    let daemon = Daemon::start(vec![(200, entry)]);
+    let line = [
+        "acl",
+        "allow",
+        TARGET,
+        "*",
+        "--chap-user",
+        "u",
+        "--chap-secret-file",
+        &chap,
+        "--mutual-user",
+        "m",
+        "--mutual-secret-file",
+        &mutual,
+    ];
+    let ended = command(Some(daemon.socket()), &line, None);
+    assert_eq!(
+        ended.out,
+        format!("* may log in to {TARGET} with mutual CHAP\n")
+    );
+    // Only the file that others may read is complained about.
+    assert!(
+        ended.err.contains(&mutual) && ended.err.contains("chmod 600"),
+        "{}",
+        ended.err
+    );
+    assert!(!ended.err.contains(&format!("{chap} ")), "{}", ended.err);
+    assert!(!(ended.out + &ended.err).contains("a secret of"));
+    let request = json!({
+        "access": "allow",
+        "chap": {"user": "u", "secret": "a secret of mine"},
+        "mutual": {"user": "m", "secret": "a secret of yours"}
+    });
+    let path = "PUT /v1/targets/iqn.2024-01.com.example%3At/acl/%2A".to_owned();
+    assert_eq!(daemon.asked(), [(path, request)]);
+}
+
+#[test]
+fn a_file_that_holds_no_secret_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap().to_owned();
+    for (path, says) in [
+        (folder.clone() + "/missing", "No such file"),
+        (folder, "it is a folder"),
+        (file(&dir, "empty", b"\n", 0o600), "it is empty"),
+        (
+            file(&dir, "binary", b"\xff\xfe\xfd", 0o600),
+            "it isn't text",
+        ),
+        (
+            file(&dir, "long", &[b'x'; 5_000], 0o600),
+            "more than 4096 bytes",
+        ),
+    ] {
+        let line = [
+            "acl",
+            "allow",
+            TARGET,
+            "*",
+            "--chap-user",
+            "u",
+            "--chap-secret-file",
+            &path,
+        ];
+        let ended = command(Some("/nowhere".into()), &line, None);
+        assert_eq!(ended.exit, Exit::Local, "{}", ended.err);
+        assert!(
+            ended.err.contains(&path) && ended.err.contains(says),
+            "{}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn lists_are_tables_or_json() {
+    let list = json!({"volumes": [volume(true)]});
+    let daemon = Daemon::start(vec![(200, list.clone()), (200, list)]);
+    let ended = command(Some(daemon.socket()), &["volume", "list"], None);
+    assert!(ended.out.starts_with("NAME  "), "{}", ended.out);
+    assert_eq!(ended.out.lines().count(), 2);
+    let ended = command(Some(daemon.socket()), &["--json", "volume", "list"], None);
+    let shown: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(shown["volumes"][0]["name"], "db");
+}
+
+#[test]
+fn completion_and_man_pages_need_no_daemon() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = command(None, &["completion", shell], None);
+        assert_eq!(ended.exit, Exit::Done);
+        assert!(ended.out.contains("unfence"), "{shell}");
+    }
+    let page = command(None, &["man"], None).out;
+    assert!(
+        page.contains(".TH tidelock 1") && page.contains("Exit codes"),
+        "{page}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let ended = command(None, &["man", "--dir", dir.path().to_str().unwrap()], None);
+    assert_eq!(ended.exit, Exit::Done, "{}", ended.err);
+    assert!(dir.path().join("tidelock-volume-create.1").exists());
+    let ended = command(None, &["man", "--dir", "/proc/none"], None);
+    assert_eq!(ended.exit, Exit::Local);
+    assert!(ended.err.contains("/proc/none"), "{}", ended.err);
+}

@@ -37,7 +37,8 @@ class Tidelock(Target):
         ], {}
 
     def _configure(self) -> None:
-        self._admin("volume", "create", "v", "--file", str(self.file))
+        cache = ["--direct"] if self.uncached else []
+        self._admin("volume", "create", "v", "--file", str(self.file), *cache)
         self._admin("target", "create", self.iqn)
         self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun))
         self._admin("acl", "allow", self.iqn, "*", *self._chap_words())

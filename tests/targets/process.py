@@ -131,14 +131,25 @@ class Target:
             else:
                 self.process.send_signal(self.stop_signal)
                 try:
-                    self.process.wait(STOP_SECONDS)
+                    status = self.process.wait(STOP_SECONDS)
+                    if status not in (0, -signal.SIGKILL if self.stop_signal == signal.SIGKILL else 0):
+                        problem = f"{self.name} ended with status {status}: {self.last_words()}"
                 except subprocess.TimeoutExpired:
                     self.process.kill()
                     self.process.wait()
                     problem = f"{self.name} didn't stop within {STOP_SECONDS} s of {self.stop_signal.name}"
             self.process = None
+        problem = problem or self._panic()
         self._folder.cleanup()
         return problem
+
+    def _panic(self) -> str | None:
+        """A panic that the daemon has survived is a defect all the same."""
+        if not self.log.exists():
+            return None
+        lines = self.log.read_text(errors="replace").splitlines()
+        panic = next((line for line in lines if "panicked at" in line), None)
+        return f"{self.name} logged a panic: {panic.strip()}" if panic else None
 
     def last_words(self) -> str:
         """The end of the daemon's log, for an error message."""
@@ -150,8 +161,10 @@ class Target:
     def __enter__(self) -> "Target":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        problem = self.stop()
+        if problem and kind is None:
+            raise TargetError(problem)
 
     def _start(self) -> None:
         command, environment = self._command()

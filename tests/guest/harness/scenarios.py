@@ -71,6 +71,7 @@ class Requests:
             "map": target.lun_map,
             "unmap": target.lun_unmap,
             "allow": target.allow,
+            "drop": target.drop_sessions,
             "flip": target.flip_byte,
             "start": target.start,
             "kill": target.kill,

@@ -4,6 +4,7 @@
 work, by which a failure can be told apart from a fault of the harness.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -40,10 +41,13 @@ class Target:
         if self._process is not None:
             raise TargetError("the target runs already")
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=self._environment,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    env=self._environment,
+                )
+            except OSError as error:
+                raise TargetError(f"the target can't be started: {error}") from error
         deadline = time.monotonic() + START_LIMIT_SECONDS
         while not self._ready():
             if self._process.poll() is not None:
@@ -109,7 +113,8 @@ class Target:
 
     # Configuration, which subclasses do.
 
-    def volume_create(self, name: str, size: str) -> None:
+    def volume_create(self, name: str, size: str, *options: str) -> None:
+        """Options are those of `tidelock volume create`."""
         raise NotImplementedError
 
     def volume_resize(self, name: str, size: str) -> None:
@@ -118,7 +123,8 @@ class Target:
     def target_create(self, iqn: str) -> None:
         raise NotImplementedError
 
-    def lun_map(self, iqn: str, name: str, lun: str) -> None:
+    def lun_map(self, iqn: str, name: str, lun: str, *options: str) -> None:
+        """Options are those of `tidelock lun map`."""
         raise NotImplementedError
 
     def lun_unmap(self, iqn: str, lun: str) -> None:
@@ -126,6 +132,10 @@ class Target:
 
     def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
         """Credentials: none, or user and secret, or these and the target's own user and secret."""
+        raise NotImplementedError
+
+    def drop_sessions(self) -> None:
+        """Ends every session from the target's side."""
         raise NotImplementedError
 
     def backing_file(self, name: str) -> Path:
@@ -160,7 +170,7 @@ class Target:
             stdin=subprocess.DEVNULL, env=self._environment,
         )
 
-    def _checked(self, command: list[str]) -> None:
+    def _checked(self, command: list[str]) -> str:
         try:
             done = self._run(command)
         except subprocess.TimeoutExpired as slow:
@@ -168,6 +178,7 @@ class Target:
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()
             raise TargetError(f"{' '.join(command)} ended with {done.returncode}: {said}")
+        return done.stdout
 
     def _running(self) -> subprocess.Popen:
         if self._process is None:
@@ -190,12 +201,12 @@ class Tidelock(Target):
         self._config = folder / "tidelockd.toml"
         self._config.write_text("")
 
-    def volume_create(self, name: str, size: str) -> None:
+    def volume_create(self, name: str, size: str, *options: str) -> None:
         # A file of ours rather than one of the daemon's, so that `flip_byte` knows where it is.
         path = self.backing_file(name)
         path.touch(mode=0o600)
         os.truncate(path, _bytes(size))
-        self._tidelock("volume", "create", name, "--file", str(path))
+        self._tidelock("volume", "create", name, "--file", str(path), *options)
 
     def volume_resize(self, name: str, size: str) -> None:
         self._tidelock("volume", "resize", name, "--size", size)
@@ -203,11 +214,11 @@ class Tidelock(Target):
     def target_create(self, iqn: str) -> None:
         self._tidelock("target", "create", iqn)
 
-    def lun_map(self, iqn: str, name: str, lun: str) -> None:
-        self._tidelock("lun", "map", iqn, name, "--lun", lun)
+    def lun_map(self, iqn: str, name: str, lun: str, *options: str) -> None:
+        self._tidelock("lun", "map", iqn, name, "--lun", lun, *options)
 
     def lun_unmap(self, iqn: str, lun: str) -> None:
-        self._tidelock("lun", "unmap", iqn, lun)
+        self._tidelock("lun", "unmap", iqn, lun, "--yes")
 
     def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
         words = ["acl", "allow", iqn, initiator]
@@ -232,8 +243,15 @@ class Tidelock(Target):
             return False
         return self._run([str(self._binaries / "tidelock"), "--socket", str(self._socket), "status"]).returncode == 0
 
-    def _tidelock(self, *words: str) -> None:
-        self._checked([str(self._binaries / "tidelock"), "--socket", str(self._socket), *words])
+    def drop_sessions(self) -> None:
+        sessions = json.loads(self._tidelock("session", "list", "--json"))["sessions"]
+        if not sessions:
+            raise TargetError("there is no session to drop")
+        for session in sessions:
+            self._tidelock("session", "drop", str(session["id"]), "--yes")
+
+    def _tidelock(self, *words: str) -> str:
+        return self._checked([str(self._binaries / "tidelock"), "--socket", str(self._socket), *words])
 
 
 class Tgt(Target):
@@ -241,7 +259,7 @@ class Tgt(Target):
 
     first_lun = 1
     # It names only the portal that is asked, and knows CHAP with MD5 alone.
-    missing = frozenset({"resize", "chap-sha", "all-portals"})
+    missing = frozenset({"resize", "chap-sha", "all-portals", "volume-options", "session-drop"})
 
     def __init__(self, folder: Path, log: Path, tree: Path, sockets: Path):
         super().__init__(folder, log)
@@ -251,7 +269,7 @@ class Tgt(Target):
         self._history: list[list[str]] = []
         self._targets: list[str] = []
 
-    def volume_create(self, name: str, size: str) -> None:
+    def volume_create(self, name: str, size: str, *options: str) -> None:
         self.backing_file(name).touch()
         os.truncate(self.backing_file(name), _bytes(size))
 
@@ -263,7 +281,7 @@ class Tgt(Target):
                 "--mode", "target", "--op", "update", "--tid", self._tid(iqn), "-n", digest, "-v", "CRC32C,None"
             )
 
-    def lun_map(self, iqn: str, name: str, lun: str) -> None:
+    def lun_map(self, iqn: str, name: str, lun: str, *options: str) -> None:
         self._update(
             "--mode", "logicalunit", "--op", "new", "--tid", self._tid(iqn), "--lun", lun,
             "-b", str(self.backing_file(name)),
@@ -271,7 +289,7 @@ class Tgt(Target):
         # Else it has no UNMAP.
         self._update(
             "--mode", "logicalunit", "--op", "update", "--tid", self._tid(iqn), "--lun", lun,
-            "--params", "thin_provisioning=1",
+            "--params", "thin_provisioning=1" + (",readonly=1" if "--read-only" in options else ""),
         )
 
     def lun_unmap(self, iqn: str, lun: str) -> None:

@@ -132,6 +132,9 @@ connect() {
     find_disk 0
 }
 
+# logged PATTERN: whether the kernel has said so since the scenario began.
+logged() { dmesg | grep -E "$1"; }
+
 # --- I/O
 
 # verified_io DEVICE [FIO OPTIONS]: random reads and writes, each block with a CRC-32C that is

@@ -11,7 +11,7 @@ make_files /mnt/disk
 host resize disk 256M
 # The unit attention is told with the next command, so the kernel knows before any rescan.
 drop_caches
-wait_until 10 'the kernel logs that the capacity has changed' grep -q . <(dmesg | grep -i 'capacity data has changed')
+wait_until 10 'the kernel logs that the capacity has changed' logged '[Cc]apacity data has changed'
 run iscsiadm -m session --rescan
 size_is() { [ "$(blockdev --getsize64 "$DISK")" = "$1" ]; }
 wait_until 10 'the disk has 256 MiB' size_is $((256 << 20))

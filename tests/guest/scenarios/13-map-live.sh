@@ -17,7 +17,7 @@ find_disk 1
 second=$DISK
 [ "$(blockdev --getsize64 "$second")" = $((64 << 20)) ] || fail "the second disk isn't 64 MiB"
 run dd if=/dev/zero of="$second" bs=64k count=16 oflag=direct status=none
-dmesg | grep 'LUN assignments on this target have changed' || fail 'no unit attention told of the new LUN'
+logged 'LUN assignments on this target have changed' || fail 'no unit attention told of the new LUN'
 
 step 'and leaves'
 host unmap $IQN "$(lun 1)"
@@ -33,7 +33,7 @@ still_verifying
 finish_verified_io
 [ "$(session)" = "$was" ] || fail 'the session was replaced'
 [ "$(cat /sys/class/iscsi_session/session*/state)" = LOGGED_IN ] || fail "the session isn't logged in"
-if dmesg | grep -E 'detected conn error'; then
+if logged 'detected conn error'; then
     fail 'the session had to recover'
 fi
 logout

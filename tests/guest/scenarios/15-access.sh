@@ -23,4 +23,4 @@ logout
 
 step 'a target that does not exist'
 iscsiadm -m node -T $IQN.none -p $PORTAL0,1 -o new >/dev/null
-refused 'login failed|not found|non-retryable' run iscsiadm -m node -T $IQN.none -p $PORTAL0 --login
+refused 'login failed|not found|non-retryable' iscsiadm -m node -T $IQN.none -p $PORTAL0 --login

@@ -1,0 +1,14 @@
+# The operator drops the session in mid-I/O: the initiator logs in again by itself and nothing is lost.
+# limit: 90
+
+needs session-drop
+export_disk disk 96M
+connect
+start_verified_io "$DISK" --rate_iops=120,120
+host drop
+wait_until 20 'the initiator notices' logged 'detected conn error|requests logout'
+stalled=$(completed "$DISK")
+wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$stalled"
+still_verifying
+finish_verified_io
+logout

@@ -138,50 +138,62 @@ impl Decoder {
     ///
     /// # Errors
     /// [`FramingError`]; lengths are checked before anything is stored.
+    #[inline]
     pub fn decode(&mut self, rx: &mut BytesMut) -> Result<Option<RawPdu>, FramingError> {
-        if matches!(&self.stage, Stage::Header(partial) if partial.is_empty())
+        if let Stage::Header(partial) = &self.stage
+            && partial.is_empty()
             && let Some(bhs) = rx.first_chunk::<BHS_LEN>()
         {
-            let bhs = *bhs;
-            let lengths = self.lengths(&bhs)?;
+            // The PDU is built where it is returned: it is large enough for moves to show.
+            let mut pdu = RawPdu {
+                bhs: *bhs,
+                ahs: Bytes::new(),
+                data: DataSegment::new(),
+            };
+            let lengths = self.lengths(&pdu.bhs)?;
             if rx.len() >= lengths.header + lengths.data + lengths.tail {
-                return self.take_whole(bhs, lengths, rx).map(Some);
+                if lengths.header == BHS_LEN {
+                    rx.advance(BHS_LEN);
+                } else {
+                    pdu.ahs = self.take_long_header(lengths, rx)?;
+                }
+                if lengths.data > 0 {
+                    pdu.data.push(rx.split_to(lengths.data).freeze());
+                    self.take_tail(&pdu, lengths, rx)?;
+                }
+                return Ok(Some(pdu));
             }
         }
         self.take_partial(rx)
     }
 
-    /// The whole PDU is at the front of `rx`.
-    fn take_whole(
+    /// A header with additional headers or a digest, of a PDU that is whole at the front of `rx`.
+    fn take_long_header(
         &mut self,
-        bhs: Bhs,
         lengths: Lengths,
         rx: &mut BytesMut,
-    ) -> Result<RawPdu, FramingError> {
-        let ahs = if lengths.header == BHS_LEN {
-            rx.advance(BHS_LEN);
-            Bytes::new()
-        } else {
-            let header = rx.split_to(lengths.header).freeze();
-            self.check_header(&header, lengths)?;
-            header.slice(BHS_LEN..BHS_LEN + lengths.ahs)
-        };
-        let mut data = DataSegment::new();
-        if lengths.data > 0 {
-            let segment = rx.split_to(lengths.data).freeze();
-            if self.data_digest {
-                let mut digest = Digest::new();
-                digest.update(&segment);
-                let tail = rx.get(..lengths.tail).unwrap_or_default();
-                let checked = check_data(digest, tail, padding(lengths.data), bhs);
-                rx.advance(lengths.tail);
-                checked?;
-            } else {
-                rx.advance(lengths.tail);
-            }
-            data.push(segment);
+    ) -> Result<Bytes, FramingError> {
+        let header = rx.split_to(lengths.header).freeze();
+        self.check_header(&header, lengths)?;
+        Ok(header.slice(BHS_LEN..BHS_LEN + lengths.ahs))
+    }
+
+    /// Padding and data digest.
+    #[inline]
+    fn take_tail(
+        &self,
+        pdu: &RawPdu,
+        lengths: Lengths,
+        rx: &mut BytesMut,
+    ) -> Result<(), FramingError> {
+        if !self.data_digest {
+            rx.advance(lengths.tail);
+            return Ok(());
         }
-        Ok(RawPdu { bhs, ahs, data })
+        let mut digest = Digest::new();
+        pdu.data.pieces().for_each(|piece| digest.update(piece));
+        let tail = rx.split_to(lengths.tail);
+        check_data(digest, &tail, padding(lengths.data), pdu.bhs)
     }
 
     fn take_partial(&mut self, rx: &mut BytesMut) -> Result<Option<RawPdu>, FramingError> {

@@ -51,7 +51,16 @@ impl TxQueue {
     /// Appends a PDU; `bhs` already has the length of `data` in DataSegmentLength. Adds nothing but
     /// padding and digests.
     pub fn push(&mut self, bhs: Bhs, data: Bytes) {
-        self.push_pieces(&bhs, std::iter::once(data));
+        self.push_header(&bhs);
+        let length = data.len();
+        if length > 0 {
+            let mut digest = Digest::new();
+            if self.data_digest {
+                digest.update(&data);
+            }
+            self.push_payload(data);
+            self.push_tail(length, digest);
+        }
     }
 
     /// Appends a PDU without a data segment.

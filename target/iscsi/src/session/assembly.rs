@@ -51,12 +51,14 @@ impl Assembly {
     pub(super) fn take(&mut self, length: u32) -> DataSegment {
         self.settle();
         let mut data = std::mem::take(&mut self.ready);
-        *self = Self::default();
         data.truncate(length as usize);
+        self.contiguous = 0;
+        self.ahead.clear();
         data
     }
 
     /// Forgets everything.
+    #[inline]
     pub(super) fn clear(&mut self) {
         if self.contiguous != 0 || !self.ahead.is_empty() {
             *self = Self::default();

@@ -14,31 +14,33 @@ pub(super) const IMMEDIATE_TASKS_MAX: u32 = 16;
 
 impl Session {
     #[inline]
-    pub(super) fn handle_scsi_command(&mut self, pdu: RawPdu) {
+    pub(super) fn handle_scsi_command(&mut self, pdu: &mut RawPdu) {
         let header = CommandPdu::parse(&pdu.bhs);
         let Some(attribute) = TaskAttribute::from_wire(header.attribute) else {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, &pdu);
+            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
         };
         let additional = if pdu.ahs.is_empty() {
             AdditionalHeaders::default()
         } else {
             match AdditionalHeaders::parse(&pdu.ahs) {
                 Some(additional) => additional,
-                None => return self.reject_pdu(Reason::INVALID_PDU_FIELD, &pdu),
+                None => return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu),
             }
         };
         // Without W nothing follows, so that F has to be set (RFC 7143 §11.3.1).
         if header.initiator_task_tag == RESERVED_TAG || !(header.last || header.write) {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, &pdu);
+            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
         }
         if self.tasks.find(header.initiator_task_tag).is_some() {
-            return self.reject_pdu(Reason::TASK_IN_PROGRESS, &pdu);
+            return self.reject_pdu(Reason::TASK_IN_PROGRESS, pdu);
         }
         if header.immediate && self.immediate_tasks >= IMMEDIATE_TASKS_MAX {
-            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, &pdu);
+            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, pdu);
         }
         let mut cdb = Cdb::from_buf(header.cdb);
-        cdb.extend_from_slice(additional.extended_cdb);
+        if !additional.extended_cdb.is_empty() {
+            cdb.extend_from_slice(additional.extended_cdb);
+        }
         let bidi_read = additional.bidirectional_read_length.unwrap_or(0);
         let info = TaskInfo {
             lun: header.lun,
@@ -55,7 +57,7 @@ impl Session {
             immediate: header.immediate,
         };
         let Some(task) = self.begin_task(info) else {
-            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, &pdu);
+            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, pdu);
         };
         if (!header.last || !pdu.data.is_empty())
             && let Err(condition) = self.take_unsolicited(task, &header, pdu)
@@ -100,7 +102,7 @@ impl Session {
         &mut self,
         task: TaskId,
         header: &CommandPdu,
-        pdu: RawPdu,
+        pdu: &mut RawPdu,
     ) -> Result<(), Condition> {
         let parameters = &self.parameters;
         let expected = header.expected_data_transfer_length;
@@ -123,7 +125,7 @@ impl Session {
         if immediate > limit {
             return Err(Condition::IncorrectAmountOfData);
         }
-        transfer.begin(pdu.data, immediate, expected);
+        transfer.begin(std::mem::take(&mut pdu.data), immediate, expected);
         Ok(())
     }
 }

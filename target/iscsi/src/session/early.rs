@@ -47,7 +47,7 @@ impl EarlyPdus {
 
     /// Keeps a PDU that is `distance` CmdSNs ahead of ExpCmdSN; a second one with the same CmdSN is
     /// ignored. The caller has checked that it is inside the window.
-    pub(super) fn keep(&mut self, distance: u32, mut pdu: RawPdu) -> Result<(), Full> {
+    pub(super) fn keep(&mut self, distance: u32, pdu: &RawPdu) -> Result<(), Full> {
         let length = pdu.data.len() + pdu.ahs.len();
         let Some(slot) = self.slot(distance) else {
             return Err(Full);
@@ -55,6 +55,7 @@ impl EarlyPdus {
         if !matches!(slot, Slot::Missing) {
             return Ok(());
         }
+        let mut pdu = pdu.clone();
         // A copy, so that a small PDU doesn't keep a large receive buffer while it waits.
         pdu.detach();
         *slot = Slot::Arrived(Box::new(pdu));
@@ -145,9 +146,9 @@ mod tests {
     #[test]
     fn pdus_come_out_in_order_once_the_gap_is_filled() {
         let mut early = EarlyPdus::default();
-        early.keep(2, pdu(2, 0)).unwrap();
-        early.keep(1, pdu(1, 0)).unwrap();
-        early.keep(4, pdu(4, 0)).unwrap();
+        early.keep(2, &pdu(2, 0)).unwrap();
+        early.keep(1, &pdu(1, 0)).unwrap();
+        early.keep(4, &pdu(4, 0)).unwrap();
         assert_eq!(delivered(early.step()), Some(1));
         assert_eq!(delivered(early.step()), Some(2));
         assert!(matches!(early.step(), Next::Wait));
@@ -159,15 +160,15 @@ mod tests {
     #[test]
     fn the_first_of_two_pdus_with_one_number_counts() {
         let mut early = EarlyPdus::default();
-        early.keep(1, pdu(1, 10)).unwrap();
-        early.keep(1, pdu(9, 10)).unwrap();
+        early.keep(1, &pdu(1, 10)).unwrap();
+        early.keep(1, &pdu(9, 10)).unwrap();
         assert_eq!(delivered(early.step()), Some(1));
     }
 
     #[test]
     fn a_void_number_is_skipped_and_its_pdu_dropped() {
         let mut early = EarlyPdus::default();
-        early.keep(1, pdu(1, 10)).unwrap();
+        early.keep(1, &pdu(1, 10)).unwrap();
         assert_eq!(early.void(1).unwrap().bhs[0], 1);
         assert_eq!(early.bytes, 0);
         assert!(early.void(0).is_none());
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn data_that_waits_is_limited() {
         let mut early = EarlyPdus::default();
-        early.keep(1, pdu(1, EARLY_BYTES_MAX)).unwrap();
-        assert_eq!(early.keep(2, pdu(2, 1)), Err(Full));
+        early.keep(1, &pdu(1, EARLY_BYTES_MAX)).unwrap();
+        assert_eq!(early.keep(2, &pdu(2, 1)), Err(Full));
     }
 }

@@ -144,12 +144,13 @@ impl Session {
     }
 
     /// Takes the next PDU from the initiator.
-    pub fn handle_pdu(&mut self, pdu: RawPdu, now: Instant) {
+    pub fn handle_pdu(&mut self, mut pdu: RawPdu, now: Instant) {
         if self.closed {
             return;
         }
         self.connection.keepalive.heard(now);
-        self.order(pdu);
+        // By reference from here on: a PDU is too large to be moved from room to room.
+        self.order(&mut pdu);
     }
 
     /// Takes what the decoder reports in place of a PDU: at ErrorRecoveryLevel 0 it ends the session

@@ -10,16 +10,16 @@ use crate::pdu::nop_out::NopOut;
 use crate::pdu::{RESERVED_TAG, RawPdu};
 
 impl Session {
-    pub(super) fn handle_nop_out(&mut self, mut pdu: RawPdu) {
+    pub(super) fn handle_nop_out(&mut self, pdu: &mut RawPdu) {
         let header = NopOut::parse(&pdu.bhs);
         if header.initiator_task_tag == RESERVED_TAG {
             // An answer to our NOP-In, or only an ExpStatSN: that it came is all there is to it.
             return;
         }
-        pdu.data
-            .truncate(self.parameters.initiator_max_recv_data_segment_length as usize);
-        // The echo may wait in the queue for long: it must not keep a receive buffer alive.
-        pdu.data.detach();
+        let mut echo = std::mem::take(&mut pdu.data);
+        echo.truncate(self.parameters.initiator_max_recv_data_segment_length as usize);
+        // It may wait in the queue for long: it must not keep a receive buffer alive.
+        echo.detach();
         let nop = NopIn {
             lun: [0; 8],
             initiator_task_tag: header.initiator_task_tag,
@@ -30,7 +30,7 @@ impl Session {
         };
         self.connection
             .tx
-            .push_pieces(&nop.encode(pdu.data.len()), pdu.data.into_pieces());
+            .push_pieces(&nop.encode(echo.len()), echo.into_pieces());
     }
 
     /// Sends a NOP-In of our own, which uses no StatSN up: one that asks for an answer, or one that

@@ -18,7 +18,7 @@ use crate::serial::SerialNumber;
 
 impl Session {
     #[inline]
-    pub(super) fn order(&mut self, pdu: RawPdu) {
+    pub(super) fn order(&mut self, pdu: &mut RawPdu) {
         match opcode(&pdu.bhs) {
             DataOut::OPCODE if !self.is_discovery() => self.handle_data_out(pdu),
             ScsiCommand::OPCODE
@@ -32,13 +32,13 @@ impl Session {
                     self.admit(pdu);
                 }
             }
-            _ => self.refuse(&pdu),
+            _ => self.refuse(pdu),
         }
     }
 
     #[inline]
-    fn admit(&mut self, pdu: RawPdu) {
-        match self.window.admit(cmd_sn(&pdu)) {
+    fn admit(&mut self, pdu: &mut RawPdu) {
+        match self.window.admit(cmd_sn(pdu)) {
             Admission::Due => {
                 self.window.advance();
                 self.deliver(pdu);
@@ -71,9 +71,9 @@ impl Session {
             match next {
                 Next::Wait => return,
                 Next::Skip => self.window.advance(),
-                Next::Deliver(pdu) => {
+                Next::Deliver(mut pdu) => {
                     self.window.advance();
-                    self.deliver(*pdu);
+                    self.deliver(&mut pdu);
                 }
             }
             next = self.early.step();
@@ -82,20 +82,20 @@ impl Session {
 
     /// A PDU whose turn has come.
     #[inline]
-    fn deliver(&mut self, pdu: RawPdu) {
+    fn deliver(&mut self, pdu: &mut RawPdu) {
         let opcode = opcode(&pdu.bhs);
         if self.is_discovery()
             && matches!(opcode, ScsiCommand::OPCODE | TaskManagementRequest::OPCODE)
         {
             // RFC 7143 §4.3: a discovery session is for SendTargets and logout.
-            return self.reject_pdu(Reason::COMMAND_NOT_SUPPORTED, &pdu);
+            return self.reject_pdu(Reason::COMMAND_NOT_SUPPORTED, pdu);
         }
         match opcode {
             ScsiCommand::OPCODE => self.handle_scsi_command(pdu),
             NopOut::OPCODE => self.handle_nop_out(pdu),
-            TaskManagementRequest::OPCODE => self.handle_task_management(&pdu),
-            TextRequest::OPCODE => self.handle_text(&pdu),
-            _ => self.handle_logout(&pdu),
+            TaskManagementRequest::OPCODE => self.handle_task_management(pdu),
+            TextRequest::OPCODE => self.handle_text(pdu),
+            _ => self.handle_logout(pdu),
         }
     }
 

@@ -74,7 +74,12 @@ impl Session {
         let mut buffer_offset = 0;
         let mut data_sn = 0;
         loop {
-            let segment = data.split_to(max_segment.min(burst_left));
+            let most = max_segment.min(burst_left);
+            let segment = if data.len() <= most {
+                std::mem::take(&mut data)
+            } else {
+                data.split_to(most)
+            };
             let length = segment.len();
             burst_left -= length;
             let is_end = data.is_empty();
@@ -106,9 +111,8 @@ impl Session {
                 buffer_offset,
                 residual_count: residual.count,
             };
-            self.connection
-                .tx
-                .push_pieces(&header.encode(length), segment.into_pieces());
+            let bhs = header.encode(length);
+            self.connection.tx.push_pieces(&bhs, segment.into_pieces());
             data_sn += 1;
             if is_end {
                 return data_sn;

@@ -171,7 +171,7 @@ impl TaskTable {
             credit: slot.credit,
         };
         if slot.info.write || slot.transfer.failure().is_some() {
-            slot.transfer = Transfer::default();
+            slot.transfer.reset();
         }
         slot.live = false;
         slot.delivered = false;

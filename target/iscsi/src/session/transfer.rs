@@ -76,6 +76,20 @@ pub(super) enum Violation {
 }
 
 impl Transfer {
+    /// Makes it as good as new, for another task.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        self.assembly.clear();
+        self.unsolicited = None;
+        self.solicited.clear();
+        self.requested = 0;
+        self.solicited_to = 0;
+        self.next_r2t_sn = 0;
+        self.granted = false;
+        self.discarding = false;
+        self.failure = None;
+    }
+
     /// Takes immediate data: it is at most as long as the sequence of unsolicited data would be.
     pub(super) fn begin(&mut self, data: DataSegment, length: u32, expected: u32) {
         if length > 0 {

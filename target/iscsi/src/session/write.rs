@@ -81,7 +81,7 @@ impl Session {
     }
 
     #[inline]
-    pub(super) fn handle_data_out(&mut self, pdu: RawPdu) {
+    pub(super) fn handle_data_out(&mut self, pdu: &mut RawPdu) {
         let header = DataOut::parse(&pdu.bhs);
         let (task, r2t) = if header.target_transfer_tag == RESERVED_TAG {
             (self.tasks.find(header.initiator_task_tag), None)
@@ -91,18 +91,18 @@ impl Session {
                 Ok(Some(task)) => (Some(task), Some(tag.r2t)),
                 // It answers an R2T of a task that has ended meanwhile.
                 Ok(None) => return,
-                Err(UnknownTag) => return self.reject_pdu(Reason::INVALID_PDU_FIELD, &pdu),
+                Err(UnknownTag) => return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu),
             }
         };
         let limits = self.limits();
         let Some(slot) = task.and_then(|task| self.tasks.get_mut(task)) else {
-            return self.handle_late_data(&header, &pdu);
+            return self.handle_late_data(&header, pdu);
         };
         let Some(task) = task else { return };
         if slot.info.initiator_task_tag != header.initiator_task_tag {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, &pdu);
+            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
         }
-        let RawPdu { bhs, ahs, data } = pdu;
+        let data = std::mem::take(&mut pdu.data);
         match slot.transfer.accept(&header, data, r2t, limits) {
             Ok(()) => self.advance_transfer(task),
             Err(violation) => {
@@ -111,7 +111,7 @@ impl Session {
                     Violation::DataSn => Condition::ProtocolServiceCrcError,
                     Violation::Short => Condition::IncorrectAmountOfData,
                     Violation::NoSequence | Violation::WrongPlace => {
-                        self.reject(Reason::INVALID_PDU_FIELD, &bhs, &ahs);
+                        self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
                         Condition::IncorrectAmountOfData
                     }
                 };

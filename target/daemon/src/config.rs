@@ -137,16 +137,39 @@ impl Config {
     /// # Errors
     /// The file is unreadable or invalid, or a value is out of range.
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
-        let file = args.config.as_deref().map_or_else(|| Ok(File::default()), read)?;
-        let state_dir = args.state_dir.clone().or(file.state_dir).unwrap_or_else(|| {
-            if args.demo { DEMO_STATE_DIR.into() } else { DEFAULT_STATE_DIR.into() }
-        });
-        let admin_socket = args.admin_socket.clone().or(file.admin_socket).unwrap_or_else(|| {
-            if args.demo { state_dir.join("admin.sock") } else { DEFAULT_ADMIN_SOCKET.into() }
-        });
+        let file = args
+            .config
+            .as_deref()
+            .map_or_else(|| Ok(File::default()), read)?;
+        let state_dir = args
+            .state_dir
+            .clone()
+            .or(file.state_dir)
+            .unwrap_or_else(|| {
+                if args.demo {
+                    DEMO_STATE_DIR.into()
+                } else {
+                    DEFAULT_STATE_DIR.into()
+                }
+            });
+        let admin_socket = args
+            .admin_socket
+            .clone()
+            .or(file.admin_socket)
+            .unwrap_or_else(|| {
+                if args.demo {
+                    state_dir.join("admin.sock")
+                } else {
+                    DEFAULT_ADMIN_SOCKET.into()
+                }
+            });
         let portals = if args.portals.is_empty() {
             file.portals.unwrap_or_else(|| {
-                let any = if args.demo { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+                let any = if args.demo {
+                    Ipv4Addr::LOCALHOST
+                } else {
+                    Ipv4Addr::UNSPECIFIED
+                };
                 vec![SocketAddr::from((any, ISCSI_PORT))]
             })
         } else {
@@ -158,7 +181,11 @@ impl Config {
             portal_fallback: args.demo && args.portals.is_empty(),
             portals,
             admin_socket,
-            log: args.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
+            log: args
+                .log
+                .clone()
+                .or(file.log)
+                .unwrap_or_else(|| "info".into()),
             engine: file.engine,
             reactors: ranged("reactors", file.reactors, cores.min(256), 1, 256, "1..=256")?,
             memory_ceiling: ranged::<usize>(
@@ -169,8 +196,22 @@ impl Config {
                 1 << 20,
                 "64..=1048576",
             )? << 20,
-            max_sessions: ranged("max_sessions", file.max_sessions, 1024, 1, 32_768, "1..=32768")?,
-            max_half_open: ranged("max_half_open", file.max_half_open, 512, 8, 65_536, "8..=65536")?,
+            max_sessions: ranged(
+                "max_sessions",
+                file.max_sessions,
+                1024,
+                1,
+                32_768,
+                "1..=32768",
+            )?,
+            max_half_open: ranged(
+                "max_half_open",
+                file.max_half_open,
+                512,
+                8,
+                65_536,
+                "8..=65536",
+            )?,
             login_timeout: seconds(
                 "login_timeout_seconds",
                 file.login_timeout_seconds,
@@ -199,7 +240,14 @@ impl Config {
                 1,
                 "1..=600",
             )?,
-            command_window: ranged("command_window", file.command_window, 128, 1, 1024, "1..=1024")?,
+            command_window: ranged(
+                "command_window",
+                file.command_window,
+                128,
+                1,
+                1024,
+                "1..=1024",
+            )?,
             max_recv_data_segment_length: ranged(
                 "max_recv_data_segment_length",
                 file.max_recv_data_segment_length,
@@ -230,8 +278,10 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| ConfigError::Invalid {
         path: path.into(),
         reason: error.to_string(),
@@ -272,7 +322,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tidelock.toml");
         std::fs::write(&path, toml).unwrap();
-        Config::load(&Args { config: Some(path), ..Args::default() })
+        Config::load(&Args {
+            config: Some(path),
+            ..Args::default()
+        })
     }
 
     #[test]
@@ -314,7 +367,11 @@ mod tests {
 
     #[test]
     fn the_demo_keeps_everything_in_one_local_folder() {
-        let config = Config::load(&Args { demo: true, ..Args::default() }).unwrap();
+        let config = Config::load(&Args {
+            demo: true,
+            ..Args::default()
+        })
+        .unwrap();
         assert_eq!(config.state_dir, Path::new("tidelock-demo"));
         assert_eq!(config.admin_socket, Path::new("tidelock-demo/admin.sock"));
         assert_eq!(config.portals, ["127.0.0.1:3260".parse().unwrap()]);

@@ -54,11 +54,24 @@ impl SessionCounters {
     /// and no bus lock is paid.
     pub fn count(&self, read: u64, written: u64) {
         let bump = |counter: &AtomicU64, by: u64| {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+            counter.store(
+                counter.load(Ordering::Relaxed).wrapping_add(by),
+                Ordering::Relaxed,
+            );
         };
         bump(&self.commands, 1);
         bump(&self.read_bytes, read);
         bump(&self.written_bytes, written);
+    }
+
+    fn add_to(&self, (commands, read, written): (u64, u64, u64)) -> (u64, u64, u64) {
+        let plus =
+            |sum: u64, counter: &AtomicU64| sum.wrapping_add(counter.load(Ordering::Relaxed));
+        (
+            plus(commands, &self.commands),
+            plus(read, &self.read_bytes),
+            plus(written, &self.written_bytes),
+        )
     }
 }
 
@@ -97,6 +110,8 @@ struct Inner {
     by_key: HashMap<SessionKey, u64>,
     next_id: u64,
     next_tsih: u16,
+    /// What sessions that have ended counted: commands, bytes read, bytes written.
+    ended: (u64, u64, u64),
 }
 
 /// Why a session was not admitted.
@@ -136,6 +151,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut inner = self.directory.inner.lock();
         inner.by_id.remove(&self.info.id);
+        inner.ended = self.info.counters.add_to(inner.ended);
         if inner.by_key.get(&self.info.key) == Some(&self.info.id) {
             inner.by_key.remove(&self.info.key);
         }
@@ -164,7 +180,10 @@ impl Directory {
     /// An empty directory for at most `limit` sessions.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), limit })
+        Arc::new(Self {
+            inner: Mutex::default(),
+            limit,
+        })
     }
 
     /// Registers a session, after ending the one that it replaces (RFC 7143 §6.3.5 session
@@ -182,7 +201,10 @@ impl Directory {
         loop {
             let mut ended = {
                 let mut inner = self.inner.lock();
-                let old = inner.by_key.get(&candidate.key).and_then(|id| inner.by_id.get(id));
+                let old = inner
+                    .by_key
+                    .get(&candidate.key)
+                    .and_then(|id| inner.by_id.get(id));
                 let Some(old) = old else {
                     if candidate.tsih != 0 && !continues {
                         return Err(Refusal::DoesNotExist);
@@ -199,11 +221,16 @@ impl Directory {
                     continues = true;
                 }
                 // A session that has already ended has nobody to tell; its end is awaited all the same.
-                let _ = old.messages.send(SessionMessage::Terminate("replaced by a new login"));
+                let _ = old
+                    .messages
+                    .send(SessionMessage::Terminate("replaced by a new login"));
                 old.ended.clone()
             };
             // `changed` fails when the sender is gone: that is the end we wait for.
-            if tokio::time::timeout_at(deadline, ended.changed()).await.is_err() {
+            if tokio::time::timeout_at(deadline, ended.changed())
+                .await
+                .is_err()
+            {
                 return Err(Refusal::Busy);
             }
         }
@@ -218,7 +245,11 @@ impl Directory {
         if inner.by_id.len() >= self.limit {
             return Err(Refusal::TooMany);
         }
-        let tsih = if continues { candidate.tsih } else { free_tsih(inner) };
+        let tsih = if continues {
+            candidate.tsih
+        } else {
+            free_tsih(inner)
+        };
         inner.next_id += 1;
         let info = SessionInfo {
             id: inner.next_id,
@@ -232,7 +263,12 @@ impl Directory {
         };
         let (sender, messages) = mpsc::unbounded_channel();
         let (ended_sender, ended) = watch::channel(false);
-        let entry = Entry { info: info.clone(), cid: candidate.cid, messages: sender, ended };
+        let entry = Entry {
+            info: info.clone(),
+            cid: candidate.cid,
+            messages: sender,
+            ended,
+        };
         inner.by_key.insert(info.key.clone(), info.id);
         inner.by_id.insert(info.id, entry);
         Ok(Registration {
@@ -255,9 +291,23 @@ impl Directory {
     #[must_use]
     pub fn list(&self) -> Vec<SessionInfo> {
         let inner = self.inner.lock();
-        let mut all: Vec<_> = inner.by_id.values().map(|entry| entry.info.clone()).collect();
+        let mut all: Vec<_> = inner
+            .by_id
+            .values()
+            .map(|entry| entry.info.clone())
+            .collect();
         all.sort_by_key(|info| info.id);
         all
+    }
+
+    /// Commands, bytes read and bytes written of all sessions there are and were.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64, u64) {
+        let inner = self.inner.lock();
+        inner
+            .by_id
+            .values()
+            .fold(inner.ended, |sum, entry| entry.info.counters.add_to(sum))
     }
 
     /// How many sessions there are.
@@ -289,7 +339,9 @@ impl Directory {
     ) -> usize {
         let inner = self.inner.lock();
         let chosen = inner.by_id.values().filter(|entry| which(&entry.info));
-        chosen.filter(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok()).count()
+        chosen
+            .filter(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok())
+            .count()
     }
 
     /// Asks every session to come to an orderly end.
@@ -314,7 +366,10 @@ impl Directory {
         others
             .filter_map(|entry| {
                 let (done, waiter) = oneshot::channel();
-                let message = SessionMessage::AbortTasks { volume: volume.cloned(), done };
+                let message = SessionMessage::AbortTasks {
+                    volume: volume.cloned(),
+                    done,
+                };
                 entry.messages.send(message).is_ok().then_some(waiter)
             })
             .collect()

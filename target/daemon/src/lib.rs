@@ -3,8 +3,34 @@
 //! volume logic does not.
 #![forbid(unsafe_code)]
 
+pub mod admin_server;
+pub mod admin_socket;
 pub mod args;
 pub mod config;
+pub mod connection;
+pub mod control;
+pub mod demo;
 pub mod directory;
+pub mod events;
+pub mod lifecycle;
+pub mod limits;
+pub mod logging;
+pub mod metrics;
+pub mod portal;
 pub mod reactor;
+pub mod registry;
+pub mod shared;
 pub mod state_dir;
+pub mod systemd;
+
+pub use lifecycle::DaemonError;
+
+/// Runs the daemon as its command line says, until it is told to stop.
+///
+/// # Errors
+/// It can't start, or volumes can't be flushed at the end.
+pub fn run(args: &args::Args) -> Result<(), DaemonError> {
+    let config = config::Config::load(args)?;
+    logging::start(&config.log)?;
+    lifecycle::run(config)
+}

@@ -1,3 +1,240 @@
-//! One thread, one tokio runtime, one I/O engine: everything of a session happens on its reactor.
+//! One thread, one tokio runtime, one I/O engine: everything of a session happens on its reactor,
+//! so no command crosses a thread on its way from the socket to the file and back.
 
+pub mod mailbox;
 pub mod receive;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tidelock_block::BufferPool;
+use tidelock_replication::{Engine, EngineKind};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+use crate::connection;
+use crate::reactor::mailbox::Mailboxes;
+use crate::reactor::receive::ReceiveChunks;
+use crate::shared::Shared;
+
+/// Operations that one reactor's ring holds at once; more wait in order inside the engine.
+const RING_DEPTH: u32 = 512;
+
+/// What the rest of the daemon has of a reactor.
+#[derive(Clone, Debug)]
+pub struct ReactorHandle {
+    incoming: mpsc::UnboundedSender<Incoming>,
+    connections: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    counted: Counted,
+}
+
+/// Counts a connection for as long as it lives.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ReactorHandle {
+    /// Connections that this reactor has.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Hands a connection over. It is closed if the reactor has ended.
+    pub fn give(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+        let counted = Counted::new(&self.connections);
+        // A reactor that has ended drops the connection with the message.
+        let _ = self.incoming.send(Incoming {
+            stream,
+            peer,
+            counted,
+        });
+    }
+}
+
+/// What the connections of one reactor share. Never leaves its thread.
+#[derive(Debug)]
+pub struct Local {
+    /// Which reactor this is, from 0.
+    pub index: usize,
+    /// What all reactors share.
+    pub shared: Arc<Shared>,
+    /// File I/O of this reactor.
+    pub engine: RefCell<Engine>,
+    /// Bytes that `chunks` may have.
+    receive_memory: usize,
+    /// Receive memory of this reactor.
+    pub chunks: RefCell<ReceiveChunks>,
+    /// Where finished I/O waits for its connection.
+    pub mailboxes: RefCell<Mailboxes>,
+    /// Connections of this reactor that haven't logged in, oldest first.
+    pub half_open: RefCell<connection::half_open::HalfOpen>,
+    /// Sessions of this reactor.
+    pub sessions: Cell<usize>,
+}
+
+impl Local {
+    /// Bytes of data-out that a new session may have on its way: half-received writes hold receive
+    /// memory, and one session must not hold all of it.
+    #[must_use]
+    pub fn data_credit(&self) -> u64 {
+        const LEAST: usize = 1 << 20;
+        let share = self.receive_memory / 2 / (1 + self.sessions.get());
+        share.max(LEAST) as u64
+    }
+
+    /// Hands queued I/O to the kernel and brings what has finished to its connections.
+    pub fn pump(&self) {
+        let mut engine = self.engine.borrow_mut();
+        engine.submit();
+        let mut mailboxes = self.mailboxes.borrow_mut();
+        while let Some((token, outcome)) = engine.poll() {
+            mailboxes.deliver(token, outcome);
+        }
+    }
+}
+
+/// Starts a reactor's thread.
+///
+/// # Errors
+/// The thread, its runtime or its engine can't be had.
+pub fn start(
+    index: usize,
+    shared: Arc<Shared>,
+    kind: EngineKind,
+    pool: Arc<BufferPool>,
+    receive_memory: usize,
+) -> io::Result<(ReactorHandle, JoinHandle<()>)> {
+    let (incoming, receiver) = mpsc::unbounded_channel();
+    let handle = ReactorHandle {
+        incoming,
+        connections: Arc::default(),
+    };
+    let (started, outcome) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name(format!("reactor-{index}"))
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            // The ring belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER).
+            let ready = runtime.and_then(|runtime| {
+                let engine = Engine::new(kind, RING_DEPTH, pool)?;
+                Ok((runtime, engine))
+            });
+            match ready {
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+                Ok((runtime, engine)) => {
+                    let _ = started.send(Ok(()));
+                    let local = Rc::new(Local {
+                        index,
+                        half_open: RefCell::default(),
+                        engine: RefCell::new(engine),
+                        receive_memory,
+                        chunks: RefCell::new(ReceiveChunks::new(receive_memory)),
+                        mailboxes: RefCell::default(),
+                        sessions: Cell::new(0),
+                        shared,
+                    });
+                    tokio::task::LocalSet::new().block_on(&runtime, run(local, receiver));
+                }
+            }
+        })?;
+    outcome.recv().map_err(io::Error::other)??;
+    Ok((handle, thread))
+}
+
+/// Serves connections until the handle is dropped and the last of them has ended.
+async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Incoming>) {
+    let ring = tokio::task::spawn_local(reap(Rc::clone(&local)));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            next = incoming.recv() => match next {
+                Some(Incoming { stream, peer, counted }) => {
+                    let local = Rc::clone(&local);
+                    connections.spawn_local(async move {
+                        connection::serve(stream, peer, local).await;
+                        drop(counted);
+                    });
+                }
+                None => break,
+            },
+            Some(ended) = connections.join_next(), if !connections.is_empty() => note(ended),
+        }
+    }
+    while let Some(ended) = connections.join_next().await {
+        note(ended);
+    }
+    ring.abort();
+}
+
+/// A panic in one connection's task is a defect, but it ends that connection alone.
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection ended by a defect: please report it");
+    }
+}
+
+#[allow(
+    deprecated,
+    reason = "an OwnedFd stays open and the same, which is all that the unsafe successor of this \
+              constructor asks for, and unsafe code lives in the block crate alone"
+)]
+fn watch(local: &Local) -> io::Result<AsyncFd<OwnedFd>> {
+    let fd = local.engine.borrow().as_fd().try_clone_to_owned()?;
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Wakes up when I/O finishes that wasn't done at once.
+async fn reap(local: Rc<Local>) {
+    let ring = match watch(&local) {
+        Ok(ring) => ring,
+        Err(error) => {
+            tracing::error!(%error, "cannot watch the I/O engine: this reactor can't serve files");
+            return;
+        }
+    };
+    loop {
+        match ring.readable().await {
+            Ok(mut ready) => {
+                // Cleared first: what finishes during the pump makes it readable again.
+                ready.clear_ready();
+                local.pump();
+            }
+            Err(error) => {
+                tracing::error!(%error, "the I/O engine can no longer be watched");
+                return;
+            }
+        }
+    }
+}

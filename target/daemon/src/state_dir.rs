@@ -39,7 +39,9 @@ pub enum StateDirError {
         source: std::io::Error,
     },
     /// A file is longer than any that the daemon writes.
-    #[error("{path} has {len} bytes, which is more than this daemon ever writes: is it the right file?")]
+    #[error(
+        "{path} has {len} bytes, which is more than this daemon ever writes: is it the right file?"
+    )]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -58,7 +60,11 @@ pub enum StateDirError {
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateDirError {
-    move |source| StateDirError::Io { action, path: path.into(), source }
+    move |source| StateDirError::Io {
+        action,
+        path: path.into(),
+        source,
+    }
 }
 
 /// The state folder, locked for as long as this value lives.
@@ -79,7 +85,9 @@ impl StateDir {
             .mode(0o700)
             .create(path)
             .map_err(io("create the state folder", path))?;
-        let path = path.canonicalize().map_err(io("resolve the state folder", path))?;
+        let path = path
+            .canonicalize()
+            .map_err(io("resolve the state folder", path))?;
         let lock_path = path.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -93,8 +101,11 @@ impl StateDir {
             if error == rustix::io::Errno::WOULDBLOCK {
                 let mut pid = String::new();
                 let read = (&lock).take(32).read_to_string(&mut pid).unwrap_or(0);
-                let holder =
-                    if read == 0 { String::new() } else { format!(" (pid {})", pid.trim()) };
+                let holder = if read == 0 {
+                    String::new()
+                } else {
+                    format!(" (pid {})", pid.trim())
+                };
                 return Err(StateDirError::InUse { path, holder });
             }
             return Err(io("lock", &lock_path)(error.into()));
@@ -167,10 +178,15 @@ impl ReplacedFile {
         };
         let len = file.metadata().map_err(io("inspect", &self.path))?.len();
         if len > FILE_LEN_MAX {
-            return Err(StateDirError::TooLong { path: self.path.clone(), len });
+            return Err(StateDirError::TooLong {
+                path: self.path.clone(),
+                len,
+            });
         }
         let mut content = Vec::new();
-        file.take(FILE_LEN_MAX).read_to_end(&mut content).map_err(io("read", &self.path))?;
+        file.take(FILE_LEN_MAX)
+            .read_to_end(&mut content)
+            .map_err(io("read", &self.path))?;
         Ok(Some(content))
     }
 
@@ -183,7 +199,9 @@ impl ReplacedFile {
     pub fn replace(&self, content: &[u8]) -> Result<(), StateDirError> {
         let mut poisoned = self.poisoned.lock();
         if *poisoned {
-            return Err(StateDirError::Poisoned { path: self.path.clone() });
+            return Err(StateDirError::Poisoned {
+                path: self.path.clone(),
+            });
         }
         let mut file = OpenOptions::new()
             .write(true)
@@ -203,7 +221,9 @@ impl ReplacedFile {
 }
 
 fn sync_dir(path: &Path) -> Result<(), StateDirError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(io("sync the folder", path))
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io("sync the folder", path))
 }
 
 #[cfg(test)]
@@ -216,7 +236,10 @@ mod tests {
         let first = StateDir::open(dir.path()).unwrap();
         let error = StateDir::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains("in use by another tidelockd"), "{error}");
-        assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("(pid {})", std::process::id())),
+            "{error}"
+        );
         drop(first);
         StateDir::open(dir.path()).unwrap();
     }
@@ -252,6 +275,9 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("catalog/in-the-way")).unwrap();
         assert!(file.replace(b"one").is_err());
         std::fs::remove_dir_all(dir.path().join("catalog")).unwrap();
-        assert!(matches!(file.replace(b"two"), Err(StateDirError::Poisoned { .. })));
+        assert!(matches!(
+            file.replace(b"two"),
+            Err(StateDirError::Poisoned { .. })
+        ));
     }
 }

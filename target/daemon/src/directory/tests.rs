@@ -29,7 +29,10 @@ async fn the_same_isid_again_ends_the_old_session_first() {
         assert!(matches!(message, Some(SessionMessage::Terminate(_))));
         drop(old);
     });
-    let new = directory.admit(candidate(1, 0), Duration::from_secs(5)).await.unwrap();
+    let new = directory
+        .admit(candidate(1, 0), Duration::from_secs(5))
+        .await
+        .unwrap();
     task.await.unwrap();
     assert_ne!(new.info.id, old_id);
     assert!(!new.continues);
@@ -40,7 +43,10 @@ async fn the_same_isid_again_ends_the_old_session_first() {
 async fn an_old_session_that_does_not_end_refuses_the_new_one() {
     let directory = Directory::new(8);
     let _old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let refusal = directory.admit(candidate(1, 0), PATIENCE).await.unwrap_err();
+    let refusal = directory
+        .admit(candidate(1, 0), PATIENCE)
+        .await
+        .unwrap_err();
     assert_eq!(refusal, Refusal::Busy);
 }
 
@@ -56,11 +62,17 @@ async fn another_isid_is_another_session_with_another_handle() {
 #[tokio::test]
 async fn a_handle_that_is_not_there_is_refused() {
     let directory = Directory::new(8);
-    let refusal = directory.admit(candidate(1, 77), PATIENCE).await.unwrap_err();
+    let refusal = directory
+        .admit(candidate(1, 77), PATIENCE)
+        .await
+        .unwrap_err();
     assert_eq!(refusal, Refusal::DoesNotExist);
     let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
     let wrong = one.info.tsih.wrapping_add(1);
-    let refusal = directory.admit(candidate(1, wrong), PATIENCE).await.unwrap_err();
+    let refusal = directory
+        .admit(candidate(1, wrong), PATIENCE)
+        .await
+        .unwrap_err();
     assert_eq!(refusal, Refusal::DoesNotExist);
 }
 
@@ -73,7 +85,10 @@ async fn a_connection_is_replaced_within_its_session_and_keeps_the_handle() {
         old.messages.recv().await;
         drop(old);
     });
-    let new = directory.admit(candidate(1, tsih), Duration::from_secs(5)).await.unwrap();
+    let new = directory
+        .admit(candidate(1, tsih), Duration::from_secs(5))
+        .await
+        .unwrap();
     assert!(new.continues);
     assert_eq!(new.info.tsih, tsih);
 }
@@ -82,7 +97,10 @@ async fn a_connection_is_replaced_within_its_session_and_keeps_the_handle() {
 async fn the_limit_holds_and_a_free_place_is_given_again() {
     let directory = Directory::new(1);
     let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let refusal = directory.admit(candidate(2, 0), PATIENCE).await.unwrap_err();
+    let refusal = directory
+        .admit(candidate(2, 0), PATIENCE)
+        .await
+        .unwrap_err();
     assert_eq!(refusal, Refusal::TooMany);
     drop(one);
     directory.admit(candidate(2, 0), PATIENCE).await.unwrap();
@@ -92,6 +110,12 @@ async fn the_limit_holds_and_a_free_place_is_given_again() {
 async fn a_second_connection_for_a_session_of_one_is_refused() {
     let directory = Directory::new(8);
     let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let second = Candidate { cid: 1, ..candidate(1, one.info.tsih) };
-    assert_eq!(directory.admit(second, PATIENCE).await.unwrap_err(), Refusal::CannotAdd);
+    let second = Candidate {
+        cid: 1,
+        ..candidate(1, one.info.tsih)
+    };
+    assert_eq!(
+        directory.admit(second, PATIENCE).await.unwrap_err(),
+        Refusal::CannotAdd
+    );
 }

@@ -39,10 +39,16 @@ impl ReceiveChunks {
     ///
     /// The caller reads into the spare capacity and takes what it read with `split`.
     pub fn room(&mut self) -> Option<&mut BytesMut> {
-        if self.current.as_ref().is_none_or(|chunk| chunk.capacity() < ROOM_MIN) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|chunk| chunk.capacity() < ROOM_MIN)
+        {
             self.next_chunk();
         }
-        self.current.as_mut().filter(|chunk| chunk.capacity() >= ROOM_MIN)
+        self.current
+            .as_mut()
+            .filter(|chunk| chunk.capacity() >= ROOM_MIN)
     }
 
     fn next_chunk(&mut self) {
@@ -50,7 +56,9 @@ impl ReceiveChunks {
         // Slices are mostly dropped in the order in which they came, so the oldest is tried first,
         // but one that somebody sits on must not keep the others from being found.
         for _ in 0..self.retired.len() {
-            let Some(mut chunk) = self.retired.pop_front() else { break };
+            let Some(mut chunk) = self.retired.pop_front() else {
+                break;
+            };
             if chunk.try_reclaim(CHUNK_LEN) {
                 self.current = Some(chunk);
                 return;

@@ -1,0 +1,398 @@
+//! The SCSI commands of one session: from the session to the device server, to the I/O engine, and
+//! back. Knows no sockets.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use slab::Slab;
+use smallvec::SmallVec;
+use tidelock_iscsi::pdu::DataSegment;
+use tidelock_iscsi::session::{ScsiCommand, ScsiReply, TaskAttribute as Attribute, TaskId};
+use tidelock_scsi::{
+    Command, Completion, Outcome, PendingData, Plan, Reply, Status, TaskAttribute, no_logical_unit,
+};
+
+use crate::connection::full_feature::FullFeature;
+use crate::connection::luns::AttachmentId;
+use crate::connection::operations::{outcome, volume_op};
+
+/// The largest part of the payload memory that reads of one session may hold, beyond one command.
+const READ_SHARE: usize = 4;
+/// REPORT LUNS (SPC-6 §6.34).
+const REPORT_LUNS: u8 = 0xa0;
+const NO_SLOT: u32 = u32::MAX;
+
+/// The commands of one session.
+#[derive(Debug, Default)]
+pub struct Commands {
+    running: Slab<Running>,
+    /// Slot of each task of the session, by the task's index.
+    by_task: Vec<u32>,
+    /// Commands that wait until reads before them have been sent.
+    waiting: VecDeque<ScsiCommand>,
+    /// Aborted commands whose I/O still runs.
+    aborted: usize,
+    /// Bytes that reads under way will bring.
+    reading: usize,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: TaskId,
+    /// The attachment of the logical unit.
+    lun: AttachmentId,
+    started: Instant,
+    stage: Stage,
+    aborted: bool,
+    read: u32,
+    write: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits for data-out.
+    Data(PendingData),
+    /// Its I/O runs.
+    Io(Completion),
+    /// Taken out to be worked on.
+    Between,
+}
+
+impl Commands {
+    /// Whether no command is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Aborted commands whose I/O hasn't ended.
+    #[must_use]
+    pub fn aborted_running(&self) -> usize {
+        self.aborted
+    }
+
+    fn insert(&mut self, running: Running) -> u32 {
+        let index = running.task.index();
+        let slot = u32::try_from(self.running.insert(running)).unwrap_or(NO_SLOT);
+        if self.by_task.len() <= index {
+            self.by_task.resize(index + 1, NO_SLOT);
+        }
+        if let Some(entry) = self.by_task.get_mut(index) {
+            *entry = slot;
+        }
+        slot
+    }
+
+    fn slot_of(&self, task: TaskId) -> Option<usize> {
+        let slot = *self.by_task.get(task.index())? as usize;
+        self.running
+            .get(slot)
+            .filter(|running| running.task == task)?;
+        Some(slot)
+    }
+
+    fn remove(&mut self, slot: usize) -> Option<Running> {
+        let running = self.running.try_remove(slot)?;
+        if !running.aborted
+            && let Some(entry) = self.by_task.get_mut(running.task.index())
+        {
+            *entry = NO_SLOT;
+        }
+        self.reading = self.reading.saturating_sub(running.read as usize);
+        Some(running)
+    }
+}
+
+impl FullFeature {
+    /// The session delivers a command, in CmdSN order.
+    pub(crate) fn start_command(&mut self, command: ScsiCommand) {
+        if self.commands.waiting.is_empty() && self.has_room_for(&command) {
+            self.begin(&command);
+        } else {
+            self.commands.waiting.push_back(command);
+        }
+    }
+
+    /// Reads hold payload memory until the initiator has taken it: one that doesn't read must not
+    /// hold what others need.
+    fn has_room_for(&mut self, command: &ScsiCommand) -> bool {
+        if !command.read {
+            return true;
+        }
+        let held = self.commands.reading + self.session.tx().len_bytes();
+        let limit = self.local.shared.pool.limit() / READ_SHARE / (1 + self.local.sessions.get());
+        held == 0 || held + command.expected_data_transfer_length as usize <= limit
+    }
+
+    /// Starts commands that waited, as far as there is room now.
+    pub(crate) fn start_waiting(&mut self) {
+        while let Some(command) = self.commands.waiting.pop_front() {
+            if !self.has_room_for(&command) {
+                self.commands.waiting.push_front(command);
+                return;
+            }
+            self.begin(&command);
+        }
+    }
+
+    fn begin(&mut self, command: &ScsiCommand) {
+        self.luns.refresh();
+        let (attached, luns) = self.luns.get(command.lun);
+        let request = Command {
+            cdb: &command.cdb,
+            expected_length: command.expected_data_transfer_length,
+            read: command.read,
+            write: command.write,
+            attribute: attribute(command.attribute),
+            luns,
+        };
+        let Some(attached) = attached else {
+            let reply = no_logical_unit(&request);
+            self.reply(command.task, command.write, reply);
+            return;
+        };
+        let plan = attached.volume.unit().begin(&mut attached.nexus, &request);
+        let running = Running {
+            task: command.task,
+            lun: attached.id,
+            started: self.now,
+            stage: Stage::Between,
+            aborted: false,
+            read: if command.read {
+                command.expected_data_transfer_length
+            } else {
+                0
+            },
+            write: command.write,
+        };
+        if command.cdb.first() == Some(&REPORT_LUNS) {
+            self.luns.reported();
+        }
+        self.follow(running, plan);
+    }
+
+    /// Does what the device server says next.
+    fn follow(&mut self, mut running: Running, mut plan: Plan) {
+        loop {
+            match plan {
+                Plan::Done(reply) => return self.reply(running.task, running.write, reply),
+                Plan::NeedData { length, pending } => {
+                    let task = running.task;
+                    running.stage = Stage::Data(pending);
+                    self.commands.insert(running);
+                    return self.session.request_data(task, length);
+                }
+                Plan::Execute {
+                    operation,
+                    completion,
+                } => {
+                    let Some(attached) = self.luns.by_id(running.lun) else {
+                        return self.reply(running.task, running.write, gone());
+                    };
+                    let refused = match (&attached.store, volume_op(operation)) {
+                        (Some(store), Some(op)) => {
+                            running.stage = Stage::Io(completion);
+                            self.commands.reading += running.read as usize;
+                            let slot = self.commands.insert(running);
+                            let token = self.mailbox.token(slot);
+                            self.local.engine.borrow_mut().start(token, store, op);
+                            return;
+                        }
+                        (None, _) => Outcome::NotReady,
+                        (Some(_), None) => Outcome::HardwareError,
+                    };
+                    let unit = attached.volume.unit();
+                    plan = unit.finish(&mut attached.nexus, completion, refused);
+                }
+            }
+        }
+    }
+
+    /// All the data-out that was asked for is there.
+    pub(crate) fn continue_command(&mut self, task: TaskId, data: DataSegment) {
+        let Some(slot) = self.commands.slot_of(task) else {
+            return;
+        };
+        let Some(mut running) = self.commands.remove(slot) else {
+            return;
+        };
+        let Stage::Data(pending) = std::mem::replace(&mut running.stage, Stage::Between) else {
+            return;
+        };
+        let Some(attached) = self.luns.by_id(running.lun) else {
+            return self.reply(task, running.write, gone());
+        };
+        let unit = attached.volume.unit();
+        let plan = unit.data_out(&mut attached.nexus, pending, data.into_pieces());
+        self.follow(running, plan);
+    }
+
+    /// Answers every command whose I/O has finished.
+    pub(crate) fn finish_completed(&mut self) {
+        loop {
+            let next = self.local.mailboxes.borrow_mut().take(self.mailbox);
+            let Some((slot, result)) = next else { break };
+            let Some(mut running) = self.commands.remove(slot as usize) else {
+                continue;
+            };
+            if running.aborted {
+                self.commands.aborted -= 1;
+                continue;
+            }
+            let Stage::Io(completion) = std::mem::replace(&mut running.stage, Stage::Between)
+            else {
+                continue;
+            };
+            let Some(attached) = self.luns.by_id(running.lun) else {
+                self.reply(running.task, running.write, gone());
+                continue;
+            };
+            let unit = attached.volume.unit();
+            let plan = unit.finish(&mut attached.nexus, completion, outcome(result));
+            self.follow(running, plan);
+        }
+        self.answer_management();
+        if !self.commands.waiting.is_empty() {
+            self.start_waiting();
+        }
+        self.handle_events();
+    }
+
+    fn reply(&mut self, task: TaskId, write: bool, reply: Reply) {
+        let Reply {
+            status,
+            sense,
+            data_in,
+            transfer_length,
+        } = reply;
+        let (read, written) = if write {
+            (0, transfer_length)
+        } else {
+            (transfer_length, 0)
+        };
+        self.registration.info.counters.count(read, written);
+        let mut data = DataSegment::new();
+        for piece in data_in {
+            data.push(piece);
+        }
+        self.session.respond(
+            task,
+            ScsiReply {
+                status: status.0,
+                sense,
+                data_in: data,
+                transfer_length,
+            },
+        );
+    }
+
+    /// The session has given a task up: nobody waits for its answer.
+    pub(crate) fn abort_command(&mut self, task: TaskId) {
+        self.commands.waiting.retain(|command| command.task != task);
+        let Some(slot) = self.commands.slot_of(task) else {
+            return;
+        };
+        let Some(running) = self.commands.running.get_mut(slot) else {
+            return;
+        };
+        if matches!(running.stage, Stage::Io(_)) {
+            // Its I/O can't be called back; the function that ended it waits for it.
+            running.aborted = true;
+            self.commands.aborted += 1;
+            if let Some(entry) = self.commands.by_task.get_mut(task.index()) {
+                *entry = NO_SLOT;
+            }
+        } else {
+            self.commands.remove(slot);
+        }
+    }
+
+    /// Answers commands whose I/O takes too long, so that the initiator doesn't have to give up on
+    /// us: the engine keeps the stuck operation from landing after a newer one.
+    pub(crate) fn sweep_deadlines(&mut self) {
+        // What has just finished isn't late, and its slot must not be given up under it.
+        self.finish_completed();
+        let limit = self.local.shared.config.command_deadline;
+        let now = self.now;
+        let late: SmallVec<[usize; 8]> = self
+            .commands
+            .running
+            .iter()
+            .filter(|(_, running)| {
+                matches!(running.stage, Stage::Io(_))
+                    && now.saturating_duration_since(running.started) >= limit
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in late {
+            let Some(running) = self.commands.remove(slot) else {
+                continue;
+            };
+            self.detach(slot);
+            if running.aborted {
+                self.commands.aborted -= 1;
+                continue;
+            }
+            let volume = self.luns.by_id(running.lun).map(|lun| lun.volume_name());
+            tracing::warn!(
+                session = self.registration.info.id,
+                volume = volume.as_deref().unwrap_or("(unmapped)"),
+                seconds = limit.as_secs(),
+                "a command's I/O is stuck: answered BUSY"
+            );
+            self.reply(
+                running.task,
+                running.write,
+                Reply::with_status(Status::BUSY),
+            );
+        }
+        self.answer_management();
+    }
+
+    fn detach(&self, slot: usize) {
+        let token = self.mailbox.token(u32::try_from(slot).unwrap_or(NO_SLOT));
+        self.local.engine.borrow_mut().detach(token);
+    }
+
+    /// Whether I/O of this session is still running.
+    pub(crate) fn has_io(&self) -> bool {
+        self.commands
+            .running
+            .iter()
+            .any(|(_, running)| matches!(running.stage, Stage::Io(_)))
+    }
+
+    /// Gives all running I/O up: the session ends.
+    pub(crate) fn detach_all(&mut self) {
+        self.commands.waiting.clear();
+        for (slot, running) in self.commands.running.iter() {
+            if matches!(running.stage, Stage::Io(_)) {
+                self.detach(slot);
+            }
+        }
+        self.commands.running.clear();
+    }
+}
+
+/// The logical unit was unmapped while the command ran.
+fn gone() -> Reply {
+    no_logical_unit(&Command {
+        // TEST UNIT READY to a LUN that isn't there: LOGICAL UNIT NOT SUPPORTED.
+        cdb: &[0; 6],
+        expected_length: 0,
+        read: false,
+        write: false,
+        attribute: TaskAttribute::Simple,
+        luns: &[],
+    })
+}
+
+fn attribute(attribute: Attribute) -> TaskAttribute {
+    match attribute {
+        Attribute::Untagged => TaskAttribute::Untagged,
+        Attribute::Simple => TaskAttribute::Simple,
+        Attribute::Ordered => TaskAttribute::Ordered,
+        Attribute::HeadOfQueue => TaskAttribute::HeadOfQueue,
+        Attribute::Aca => TaskAttribute::Aca,
+    }
+}

@@ -1,0 +1,368 @@
+//! The full feature phase of a connection: the loop between socket, session, device server and I/O
+//! engine. The rooms beside it do the steps: `commands` runs SCSI commands, `luns` finds logical
+//! units, `management` waits for aborted tasks.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tidelock_iscsi::framing::{Decoder, FramingLimits};
+use tidelock_iscsi::session::{AsyncEvent, Event, Session, SessionConfig};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::connection::commands::Commands;
+use crate::connection::login_phase::Admitted;
+use crate::connection::luns::Luns;
+use crate::connection::management::Management;
+use crate::connection::write_some;
+use crate::directory::{Registration, SessionMessage};
+use crate::reactor::Local;
+use crate::reactor::mailbox::MailboxId;
+
+/// Bytes taken from the socket before other connections of the reactor get their turn.
+const RECEIVE_BUDGET: usize = 1 << 20;
+/// While this much waits to be sent, nothing more is received: the initiator isn't reading.
+const SEND_BACKLOG: usize = 8 << 20;
+/// How often deadlines are looked at while commands run.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long the timer sleeps when there is nothing to look at.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long to wait for receive memory when all of it is in use.
+const MEMORY_PAUSE: Duration = Duration::from_millis(2);
+/// How long I/O is given to end when its session has ended.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
+/// Additional header segments: an extended CDB of 260 bytes and a bidirectional read length.
+const MAX_AHS: u16 = 260 + 4 + 8;
+/// How long the initiator is given to log out when the daemon stops.
+const LOGOUT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A connection in full feature phase, with its session.
+pub struct FullFeature {
+    stream: TcpStream,
+    pub(crate) local: Rc<Local>,
+    pub(crate) registration: Registration,
+    decoder: Decoder,
+    pub(crate) session: Session,
+    pub(crate) luns: Luns,
+    pub(crate) commands: Commands,
+    pub(crate) management: Management,
+    pub(crate) mailbox: MailboxId,
+    timer: Pin<Box<Sleep>>,
+    pub(crate) now: Instant,
+    /// What the initiator sent right behind its login.
+    rest: BytesMut,
+    /// Receive memory ran out: the timer says when to try again.
+    starved: bool,
+    /// Everything is said: close when it is sent.
+    closing: Option<String>,
+    /// When to stop waiting for a logout that was asked for.
+    stop_at: Option<Instant>,
+}
+
+impl FullFeature {
+    /// A session that has just logged in.
+    #[must_use]
+    pub fn new(stream: TcpStream, admitted: Admitted, local: Rc<Local>) -> Self {
+        let Admitted {
+            login,
+            registration,
+            target,
+            rest,
+        } = admitted;
+        let now = Instant::now();
+        let parameters = &login.parameters;
+        let (header, data) = (parameters.header_digest, parameters.data_digest);
+        local
+            .shared
+            .directory
+            .set_digests(registration.info.id, header, data);
+        let mut decoder = Decoder::new(FramingLimits {
+            max_data_segment: parameters.target_max_recv_data_segment_length,
+            max_ahs: MAX_AHS,
+        });
+        decoder.set_digests(header, data);
+        let config = &local.shared.config;
+        let session_config = SessionConfig {
+            parameters: parameters.clone(),
+            session_type: login.identity.session_type,
+            cmd_sn: login.cmd_sn,
+            stat_sn: login.stat_sn,
+            cid: login.identity.cid,
+            command_window: config.command_window,
+            nop_interval: config.nop_interval,
+            nop_timeout: config.nop_timeout,
+            target_name: target.as_ref().map(|target| target.name().to_owned()),
+        };
+        let mut session = Session::new(session_config, now);
+        session.set_data_credit(local.data_credit());
+        tracing::info!(
+            session = registration.info.id,
+            peer = %registration.info.peer,
+            initiator = %registration.info.key.initiator,
+            target = registration.info.key.target.as_deref().unwrap_or("(discovery)"),
+            header_digest = header,
+            data_digest = data,
+            "logged in"
+        );
+        let mailbox = local.mailboxes.borrow_mut().open();
+        local.sessions.set(local.sessions.get() + 1);
+        Self {
+            stream,
+            luns: Luns::new(target, &registration.info),
+            commands: Commands::default(),
+            management: Management::default(),
+            mailbox,
+            timer: Box::pin(tokio::time::sleep(SWEEP)),
+            now,
+            rest,
+            starved: false,
+            closing: None,
+            stop_at: None,
+            decoder,
+            session,
+            registration,
+            local,
+        }
+    }
+
+    /// Serves the session until it ends; then nothing of it is left on the reactor.
+    pub async fn run(mut self: Box<Self>) {
+        let mut rest = std::mem::take(&mut self.rest);
+        let mut end = self.decode(&mut rest);
+        while end.is_continue() {
+            // The order matters: what was received is started before the ring is entered, once for
+            // all of it, and what finished at once goes out in the same turn.
+            let received = self.receive();
+            self.local.pump();
+            self.finish_completed();
+            let sent = write_some(&self.stream, self.session.tx());
+            end = match (received, sent) {
+                (Err(error), _) | (_, Err(error)) => ControlFlow::Break(error.to_string()),
+                (Ok(Received::Closed), _) => {
+                    ControlFlow::Break("the initiator closed the connection".into())
+                }
+                (Ok(received), Ok(())) => self.rest_or_wait(received).await,
+            };
+        }
+        if let ControlFlow::Break(reason) = end {
+            self.settle().await;
+            self.clean_up(&reason);
+        }
+    }
+
+    /// Gives I/O that is running a moment to end, so that whoever comes next finds a quiet volume.
+    /// What is stuck is left to the engine, which keeps it from landing after a newer write.
+    async fn settle(&mut self) {
+        let patience = tokio::time::sleep(SETTLE_PATIENCE);
+        tokio::pin!(patience);
+        while self.has_io() {
+            self.local.pump();
+            self.finish_completed();
+            let wake = std::future::poll_fn(|cx| {
+                let mail = self
+                    .local
+                    .mailboxes
+                    .borrow_mut()
+                    .watch(self.mailbox, cx.waker());
+                if mail { Poll::Ready(()) } else { Poll::Pending }
+            });
+            tokio::select! {
+                () = wake => {}
+                () = &mut patience => return,
+            }
+        }
+    }
+
+    async fn rest_or_wait(&mut self, received: Received) -> ControlFlow<String> {
+        if let Some(reason) = &self.closing
+            && self.session.tx().is_empty()
+        {
+            return ControlFlow::Break(reason.clone());
+        }
+        if received == Received::More {
+            // Others of this reactor have their turn first.
+            tokio::task::yield_now().await;
+            return ControlFlow::Continue(());
+        }
+        std::future::poll_fn(|cx| self.poll_wake(cx)).await
+    }
+
+    /// Ready when there is something to do.
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<String>> {
+        let mut awake = self
+            .local
+            .mailboxes
+            .borrow_mut()
+            .watch(self.mailbox, cx.waker());
+        while let Poll::Ready(Some(message)) = self.registration.messages.poll_recv(cx) {
+            if let ControlFlow::Break(reason) = self.take_message(message) {
+                return Poll::Ready(ControlFlow::Break(reason));
+            }
+            awake = true;
+        }
+        if self.management.poll_others(cx) {
+            awake = true;
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            if let ControlFlow::Break(reason) = self.handle_timer(cx) {
+                return Poll::Ready(ControlFlow::Break(reason));
+            }
+            awake = true;
+        }
+        if self.may_receive() && self.stream.poll_read_ready(cx).is_ready() {
+            awake = true;
+        }
+        if !self.session.tx().is_empty() && self.stream.poll_write_ready(cx).is_ready() {
+            awake = true;
+        }
+        if awake {
+            self.now = Instant::now();
+            return Poll::Ready(ControlFlow::Continue(()));
+        }
+        Poll::Pending
+    }
+
+    fn may_receive(&mut self) -> bool {
+        !self.starved && self.closing.is_none() && self.session.tx().len_bytes() < SEND_BACKLOG
+    }
+
+    fn receive(&mut self) -> io::Result<Received> {
+        let mut budget = RECEIVE_BUDGET;
+        while self.may_receive() {
+            if budget == 0 {
+                return Ok(Received::More);
+            }
+            let mut batch = {
+                let mut chunks = self.local.chunks.borrow_mut();
+                let Some(room) = chunks.room() else {
+                    self.starved = true;
+                    self.timer
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
+                    return Ok(Received::All);
+                };
+                match self.stream.try_read_buf(room) {
+                    Ok(0) => return Ok(Received::Closed),
+                    Ok(_) => room.split(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            };
+            budget = budget.saturating_sub(batch.len());
+            if let ControlFlow::Break(reason) = self.decode(&mut batch) {
+                self.closing.get_or_insert(reason);
+            }
+        }
+        Ok(Received::All)
+    }
+
+    /// Runs what was received through the session.
+    fn decode(&mut self, batch: &mut BytesMut) -> ControlFlow<String> {
+        loop {
+            match self.decoder.decode(batch) {
+                Ok(Some(pdu)) => self.session.handle_pdu(pdu, self.now),
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.session.handle_framing_error(error, self.now);
+                    self.handle_events();
+                    // What comes after a broken frame can't be told apart any more.
+                    return ControlFlow::Break(reason);
+                }
+            }
+            self.handle_events();
+            if self.closing.is_some() {
+                return ControlFlow::Continue(());
+            }
+        }
+    }
+
+    /// Does what the session says. Called after every call that may make it say something.
+    pub(crate) fn handle_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Command(command) => self.start_command(command),
+                Event::DataOut { task, data } => self.continue_command(task, data),
+                Event::Abort { task } => self.abort_command(task),
+                Event::TaskManagement(request) => self.start_management(request),
+                Event::SendTargets { tag, request } => {
+                    let key = &self.registration.info.key;
+                    let targets = self.local.shared.registry.send_targets(
+                        &key.initiator,
+                        key.target.as_deref(),
+                        &request,
+                        self.stream.local_addr().ok(),
+                    );
+                    self.session.send_targets_reply(tag, targets);
+                }
+                Event::Close { reason } => {
+                    self.closing.get_or_insert_with(|| reason.to_string());
+                }
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: SessionMessage) -> ControlFlow<String> {
+        match message {
+            SessionMessage::Terminate(why) => return ControlFlow::Break(why.into()),
+            SessionMessage::Shutdown => {
+                self.session.async_message(AsyncEvent::RequestLogout);
+                self.stop_at = Some(Instant::now() + LOGOUT_PATIENCE);
+                self.timer
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + LOGOUT_PATIENCE);
+            }
+            SessionMessage::AbortTasks { volume, done } => self.abort_for_others(volume, done),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn handle_timer(&mut self, cx: &mut Context<'_>) -> ControlFlow<String> {
+        self.now = Instant::now();
+        self.starved = false;
+        if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
+            return ControlFlow::Break("the daemon stops".into());
+        }
+        self.session.handle_timeout(self.now);
+        self.sweep_deadlines();
+        self.handle_events();
+        let pause = if self.commands.is_empty() && self.management.is_empty() {
+            let next = self.session.poll_timeout();
+            next.map_or(IDLE, |next| next.saturating_duration_since(self.now))
+                .min(IDLE)
+        } else {
+            SWEEP
+        };
+        self.timer
+            .as_mut()
+            .reset(tokio::time::Instant::now() + pause.max(MEMORY_PAUSE));
+        // Polled once more so that the new time is registered.
+        let _ = self.timer.as_mut().poll(cx);
+        ControlFlow::Continue(())
+    }
+
+    fn clean_up(&mut self, reason: &str) {
+        self.detach_all();
+        self.luns.detach();
+        self.local.mailboxes.borrow_mut().close(self.mailbox);
+        self.local
+            .sessions
+            .set(self.local.sessions.get().saturating_sub(1));
+        tracing::info!(session = self.registration.info.id, reason, "session ended");
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// All there was.
+    All,
+    /// There may be more.
+    More,
+    /// The end of the stream.
+    Closed,
+}

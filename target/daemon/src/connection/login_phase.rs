@@ -1,0 +1,247 @@
+//! The login phase of one connection: bytes between a socket and the login state machine, and the
+//! two questions that the state machine asks (may this initiator, and which session is this).
+//! Knows nothing of SCSI.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tidelock_catalog::IscsiName;
+use tidelock_iscsi::framing::{Decoder, FramingLimits};
+use tidelock_iscsi::login::{
+    Authorization, LoggedIn, Login, LoginEntropy, LoginIdentity, LoginReply, LoginStatus, LoginStep,
+};
+use tidelock_iscsi::transmit::TxQueue;
+use tokio::net::TcpStream;
+
+use crate::connection::write_out;
+use crate::directory::{Candidate, Refusal, Registration, SessionCounters, SessionKey};
+use crate::reactor::Local;
+use crate::registry::Target;
+
+/// Data segments before negotiation are at most this long (RFC 7143 §13.12), and a login has no
+/// additional header segments.
+const LIMITS: FramingLimits = FramingLimits {
+    max_data_segment: 8_192,
+    max_ahs: 0,
+};
+/// Bytes read at a time: a login request rarely has more.
+const READ_LEN: usize = 4_096;
+/// How long a session that is to be replaced is given to end.
+const REPLACE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that has become a session.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What the login settled on.
+    pub login: LoggedIn,
+    /// The session's place in the directory.
+    pub registration: Registration,
+    /// What is served; `None` in a discovery session.
+    pub target: Option<Arc<Target>>,
+    /// What the initiator sent right behind its last login request.
+    pub rest: BytesMut,
+}
+
+/// Runs the login phase to its end. `None`: there is no session, and the connection is to be closed.
+///
+/// # Errors
+/// The connection broke.
+pub async fn run(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    local: &Local,
+) -> io::Result<Option<Admitted>> {
+    let mut phase = Phase {
+        stream,
+        peer,
+        local,
+        login: Login::new(local.shared.local_parameters(), entropy()?),
+        tx: TxQueue::new(),
+        target: None,
+        registration: None,
+    };
+    let mut decoder = Decoder::new(LIMITS);
+    let mut rx = BytesMut::new();
+    loop {
+        match decoder.decode(&mut rx) {
+            Ok(Some(pdu)) => {
+                let step = phase.login.handle(pdu);
+                match phase.follow(step).await? {
+                    Next::Read => {}
+                    Next::Close => return Ok(None),
+                    Next::FullFeature(login) => {
+                        let Some(registration) = phase.registration else {
+                            return Ok(None);
+                        };
+                        let target = phase.target;
+                        return Ok(Some(Admitted {
+                            login,
+                            registration,
+                            target,
+                            rest: rx,
+                        }));
+                    }
+                }
+            }
+            Ok(None) => {
+                if !read_more(stream, &mut rx).await? {
+                    return Ok(None);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%peer, %error, "dropped: this isn't a login");
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// False at the end of the stream.
+async fn read_more(stream: &TcpStream, rx: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        stream.readable().await?;
+        rx.reserve(READ_LEN);
+        match stream.try_read_buf(rx) {
+            Ok(len) => return Ok(len > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Fresh random bytes for the challenge that we may have to send.
+fn entropy() -> io::Result<LoginEntropy> {
+    let mut bytes = [0_u8; 33];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let [identifier, challenge @ ..] = bytes;
+    Ok(LoginEntropy {
+        challenge,
+        identifier,
+    })
+}
+
+/// iSCSI names compare without regard to case (RFC 7143 §4.2.7.1), so one form is kept.
+fn normalised(name: String) -> String {
+    IscsiName::new(&name).map_or(name, |name| name.to_string())
+}
+
+struct Phase<'a> {
+    stream: &'a TcpStream,
+    peer: SocketAddr,
+    local: &'a Local,
+    login: Login,
+    tx: TxQueue,
+    target: Option<Arc<Target>>,
+    registration: Option<Registration>,
+}
+
+enum Next {
+    Read,
+    Close,
+    FullFeature(LoggedIn),
+}
+
+impl Phase<'_> {
+    /// Does what the state machine asks for until it waits for the initiator or has ended.
+    async fn follow(&mut self, mut step: LoginStep) -> io::Result<Next> {
+        loop {
+            step = match step {
+                LoginStep::Respond(reply) => {
+                    self.send(reply).await?;
+                    return Ok(Next::Read);
+                }
+                LoginStep::Authorize(identity) => {
+                    let decision = self.authorize(&identity);
+                    self.login.authorize(decision)
+                }
+                LoginStep::Establish(identity) => match self.establish(identity).await {
+                    Ok(tsih) => self.login.established(tsih),
+                    Err(status) => self.login.refuse(status),
+                },
+                LoginStep::Complete { reply, session } => {
+                    self.send(reply).await?;
+                    return Ok(Next::FullFeature(session));
+                }
+                LoginStep::Fail(reply) => {
+                    if let Some(failure) = self.login.failure() {
+                        tracing::info!(peer = %self.peer, %failure, "login failed");
+                    }
+                    self.send(reply).await?;
+                    return Ok(Next::Close);
+                }
+                LoginStep::Drop(reason) => {
+                    tracing::debug!(peer = %self.peer, ?reason, "dropped during login");
+                    return Ok(Next::Close);
+                }
+            }
+        }
+    }
+
+    fn authorize(&mut self, identity: &LoginIdentity) -> Authorization {
+        let registry = &self.local.shared.registry;
+        let decision = registry.authorize(identity);
+        match decision {
+            Ok((access, target)) => {
+                self.target = target;
+                Authorization::Accept(access)
+            }
+            Err(status) => {
+                tracing::info!(
+                    peer = %self.peer,
+                    initiator = %identity.initiator_name,
+                    target = identity.target_name.as_deref().unwrap_or("(discovery)"),
+                    %status,
+                    "login refused"
+                );
+                Authorization::Refuse(status)
+            }
+        }
+    }
+
+    async fn establish(&mut self, identity: LoginIdentity) -> Result<u16, LoginStatus> {
+        let candidate = Candidate {
+            key: SessionKey {
+                initiator: normalised(identity.initiator_name),
+                isid: identity.isid,
+                target: self.target.as_ref().map(|target| target.name().to_owned()),
+            },
+            tsih: identity.tsih,
+            cid: identity.cid,
+            peer: self.peer,
+            reactor: self.local.index,
+            counters: Arc::new(SessionCounters::default()),
+        };
+        let admitted = self
+            .local
+            .shared
+            .directory
+            .admit(candidate, REPLACE_PATIENCE)
+            .await;
+        match admitted {
+            Ok(registration) => {
+                let tsih = registration.info.tsih;
+                self.registration = Some(registration);
+                Ok(tsih)
+            }
+            Err(refusal) => {
+                tracing::info!(peer = %self.peer, ?refusal, "login refused");
+                Err(match refusal {
+                    Refusal::DoesNotExist => LoginStatus::SESSION_DOES_NOT_EXIST,
+                    Refusal::Busy => LoginStatus::SERVICE_UNAVAILABLE,
+                    Refusal::TooMany => LoginStatus::OUT_OF_RESOURCES,
+                    Refusal::CannotAdd => LoginStatus::TOO_MANY_CONNECTIONS,
+                })
+            }
+        }
+    }
+
+    async fn send(&mut self, reply: LoginReply) -> io::Result<()> {
+        for (bhs, data) in reply.pdus {
+            self.tx.push(bhs, data);
+        }
+        write_out(self.stream, &mut self.tx).await
+    }
+}

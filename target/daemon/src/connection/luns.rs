@@ -1,0 +1,249 @@
+//! The logical units that one session sees: looked up per command, followed live when the operator
+//! maps and unmaps. Knows no I/O.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tidelock_replication::Volume;
+use tidelock_scsi::{
+    LuNexus, NexusId, NexusInfo, TargetPort, UnitAttention, decode_lun, encode_lun,
+};
+
+use crate::directory::SessionInfo;
+use crate::registry::{Lun, ServedVolume, Target};
+
+/// One logical unit of a session for as long as it is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachmentId {
+    number: u16,
+    serial: u64,
+}
+
+/// A logical unit as one session sees it.
+#[derive(Debug)]
+pub struct Attached {
+    number: u16,
+    /// Tells this attachment from a later one under the same number.
+    pub id: AttachmentId,
+    /// The volume behind it.
+    pub volume: Arc<ServedVolume>,
+    /// Its file, if it could be opened.
+    pub store: Option<Arc<Volume>>,
+    /// This session's nexus with the logical unit.
+    pub nexus: LuNexus,
+    read_only: bool,
+}
+
+impl Attached {
+    /// Name of the volume.
+    #[must_use]
+    pub fn volume_name(&self) -> Arc<str> {
+        Arc::clone(self.volume.name())
+    }
+
+    /// A task management function of this session ends the tasks of all: the others are told.
+    pub fn end_tasks_of_others(&self, reset: bool) {
+        let (unit, me) = (self.volume.unit(), self.nexus.id());
+        if reset {
+            unit.logical_unit_reset();
+        } else {
+            unit.raise(UnitAttention::CommandsCleared, Some(me));
+        }
+    }
+}
+
+/// The logical units of one session.
+#[derive(Debug)]
+pub struct Luns {
+    target: Option<Arc<Target>>,
+    generation: u64,
+    /// By number.
+    attached: Vec<Attached>,
+    /// The numbers as REPORT LUNS gives them.
+    reported: Vec<u64>,
+    nexus: NexusInfo,
+    next_serial: u64,
+}
+
+impl Luns {
+    /// Those of `target`; none for a discovery session.
+    #[must_use]
+    pub fn new(target: Option<Arc<Target>>, session: &SessionInfo) -> Self {
+        let isid = session
+            .key
+            .isid
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                use std::fmt::Write as _;
+                // Writing to a string doesn't fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        let target_port = target
+            .as_ref()
+            .map_or_else(TargetPort::default, |target| TargetPort {
+                target_name: target.name().to_owned(),
+                relative_port_identifier: target.relative_port_identifier(),
+                target_port_group: target.portal_group_tag(),
+            });
+        let nexus = NexusInfo {
+            id: NexusId(session.id),
+            initiator_port: format!("{},i,0x{isid}", session.key.initiator),
+            target_port,
+            read_only: false,
+        };
+        let mut luns = Self {
+            target,
+            generation: 0,
+            attached: Vec::new(),
+            reported: Vec::new(),
+            nexus,
+            next_serial: 0,
+        };
+        luns.follow(false);
+        luns
+    }
+
+    /// Brings the table up to date if the target's map has changed since the last call.
+    pub fn refresh(&mut self) {
+        let Some(target) = &self.target else { return };
+        if target.generation().load(Ordering::Acquire) != self.generation {
+            self.follow(true);
+        }
+    }
+
+    fn follow(&mut self, tell: bool) {
+        let Some(target) = self.target.clone() else {
+            return;
+        };
+        // Read before the map: a change in between is then seen at the next command.
+        self.generation = target.generation().load(Ordering::Acquire);
+        let map = target.luns();
+        let before = self.reported.clone();
+        let mut old = std::mem::take(&mut self.attached);
+        for lun in map.values() {
+            let known = old.iter().position(|attached| attached.is(lun));
+            let attached = match known {
+                Some(index) => {
+                    let mut attached = old.swap_remove(index);
+                    attached.store = lun.volume.store();
+                    attached
+                }
+                None => self.attach(lun),
+            };
+            self.attached.push(attached);
+        }
+        for gone in old {
+            gone.volume.unit().detach(&gone.nexus);
+        }
+        self.attached
+            .sort_unstable_by_key(|attached| attached.number);
+        self.reported = self
+            .attached
+            .iter()
+            .filter_map(|attached| encode_lun(attached.number))
+            .map(u64::from_be_bytes)
+            .collect();
+        if tell && before != self.reported {
+            for attached in &self.attached {
+                attached.nexus.raise(UnitAttention::ReportedLunsChanged);
+            }
+        }
+    }
+
+    fn attach(&mut self, lun: &Lun) -> Attached {
+        self.next_serial += 1;
+        let info = NexusInfo {
+            read_only: lun.read_only,
+            ..self.nexus.clone()
+        };
+        Attached {
+            number: lun.number,
+            id: AttachmentId {
+                number: lun.number,
+                serial: self.next_serial,
+            },
+            nexus: lun.volume.unit().attach(info),
+            store: lun.volume.store(),
+            volume: Arc::clone(&lun.volume),
+            read_only: lun.read_only,
+        }
+    }
+
+    /// The logical unit that a command names, and all that the session sees.
+    pub fn get(&mut self, lun: [u8; 8]) -> (Option<&mut Attached>, &[u64]) {
+        let found = decode_lun(lun).and_then(|number| {
+            let index = self
+                .attached
+                .binary_search_by_key(&number, |it| it.number)
+                .ok()?;
+            self.attached.get_mut(index)
+        });
+        (found, &self.reported)
+    }
+
+    /// The logical unit that a task management function names.
+    pub fn find(&mut self, lun: [u8; 8]) -> Option<&mut Attached> {
+        self.refresh();
+        self.get(lun).0
+    }
+
+    /// The logical unit of that attachment, if it is still there.
+    pub fn by_id(&mut self, id: AttachmentId) -> Option<&mut Attached> {
+        let index = self
+            .attached
+            .binary_search_by_key(&id.number, |it| it.number)
+            .ok()?;
+        self.attached
+            .get_mut(index)
+            .filter(|attached| attached.id == id)
+    }
+
+    /// The LUNs on the wire under which the session sees a volume, or all of them.
+    #[must_use]
+    pub fn of_volume(&self, volume: Option<&str>) -> Vec<[u8; 8]> {
+        let of_it =
+            |attached: &&Attached| volume.is_none_or(|name| **attached.volume.name() == *name);
+        let numbers = self
+            .attached
+            .iter()
+            .filter(of_it)
+            .map(|attached| attached.number);
+        numbers.filter_map(encode_lun).collect()
+    }
+
+    /// A target reset resets every logical unit.
+    pub fn reset_all(&mut self) {
+        self.refresh();
+        for attached in &self.attached {
+            attached.volume.unit().logical_unit_reset();
+        }
+    }
+
+    /// All logical units.
+    pub fn iter(&self) -> impl Iterator<Item = &Attached> {
+        self.attached.iter()
+    }
+
+    /// The REPORT LUNS that was just answered tells what changed: nobody needs to be told again.
+    pub fn reported(&self) {
+        for attached in &self.attached {
+            attached.nexus.clear(UnitAttention::ReportedLunsChanged);
+        }
+    }
+
+    /// Leaves all logical units: the session has ended.
+    pub fn detach(&mut self) {
+        for attached in self.attached.drain(..) {
+            attached.volume.unit().detach(&attached.nexus);
+        }
+    }
+}
+
+impl Attached {
+    fn is(&self, lun: &Lun) -> bool {
+        self.number == lun.number
+            && self.read_only == lun.read_only
+            && Arc::ptr_eq(&self.volume, &lun.volume)
+    }
+}

@@ -1,0 +1,305 @@
+//! A daemon's life: start in the right order, serve, drain, flush, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tidelock_block::BufferPool;
+use tidelock_replication::{Engine, EngineKind};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, EngineChoice};
+use crate::control::DaemonControl;
+use crate::directory::Directory;
+use crate::events::Events;
+use crate::portal::{self, PortalError};
+use crate::reactor::{self, ReactorHandle};
+use crate::registry::{Registry, RegistryError};
+use crate::shared::{Backend, Shared};
+use crate::state_dir::{StateDir, StateDirError};
+use crate::{admin_socket, demo, limits, systemd};
+
+/// How long sessions are given to end when the daemon stops.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// The part of the memory ceiling that receive buffers may have: one in four.
+const RECEIVE_SHARE: usize = 4;
+
+/// Why the daemon can't start, or didn't stop cleanly.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The log filter.
+    #[error(transparent)]
+    Log(#[from] crate::logging::LogError),
+    /// The state folder.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The catalog or what it names.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The demonstration.
+    #[error("cannot set up the demonstration: {0}")]
+    Demo(#[from] crate::admin_server::ControlError),
+    /// A portal.
+    #[error(transparent)]
+    Portal(#[from] PortalError),
+    /// The admin socket.
+    #[error(transparent)]
+    AdminSocket(#[from] admin_socket::AdminSocketError),
+    /// `engine = "io-uring"`, but the kernel refuses it.
+    #[error(
+        "io_uring is asked for but can't be had: {reason}; set engine = \"auto\" to do without"
+    )]
+    NoIoUring {
+        /// What the kernel said.
+        reason: String,
+    },
+    /// Threads or runtimes.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Data that was acknowledged could not be flushed at the end.
+    #[error("stopped, but these volumes could not be flushed: {volumes}")]
+    FlushFailed {
+        /// Names and reasons.
+        volumes: String,
+    },
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It can't start, or volumes can't be flushed at the end.
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| DaemonError::Io {
+            action: "start the runtime",
+            source,
+        })?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|source| DaemonError::Io {
+            action: "watch signals",
+            source,
+        })?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|source| DaemonError::Io {
+            action: "watch signals",
+            source,
+        })?;
+        let daemon = Daemon::start(config).await?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            () = systemd::watchdog() => {}
+        }
+        daemon.stop().await
+    })
+}
+
+/// A running daemon.
+struct Daemon {
+    shared: Arc<Shared>,
+    reactors: Vec<ReactorHandle>,
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    admin: admin_socket::AdminSocket,
+    _state: StateDir,
+}
+
+impl Daemon {
+    async fn start(config: Config) -> Result<Self, DaemonError> {
+        let begun = Instant::now();
+        let descriptors = limits::raise_descriptors();
+        if descriptors < config.max_sessions + config.max_half_open {
+            tracing::warn!(
+                descriptors,
+                "the host allows fewer connections than are configured"
+            );
+        }
+        let state = StateDir::open(&config.state_dir)?;
+        let (kind, backend) = choose_engine(config.engine)?;
+        let receive = config.memory_ceiling / RECEIVE_SHARE;
+        let pool = Arc::new(BufferPool::new(config.memory_ceiling - receive));
+        let directory = Directory::new(config.max_sessions);
+        let registry = Registry::open(&state, Arc::clone(&directory))?;
+        let demo = config.demo;
+        let shared = Arc::new(Shared {
+            directory,
+            registry: Arc::clone(&registry),
+            pool: Arc::clone(&pool),
+            backend,
+            events: Events::default(),
+            started: begun,
+            config,
+        });
+        let (reactors, threads) = start_reactors(&shared, kind, &pool, receive)?;
+        let (stop, stopped) = watch::channel(false);
+        // Portals first: while volumes are still being opened a login is told to come back, which
+        // initiators do; a refused connection or an unknown target would make some give up.
+        let portals = open_portals(&shared, &reactors, &stopped)?;
+        let control = DaemonControl::new(Arc::clone(&shared), portals.clone());
+        let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
+        registry.load(portals.clone()).await;
+        if demo {
+            control.prepare_demo().await?;
+            demo::announce(&portals, &shared.config.admin_socket);
+        }
+        let backend = &shared.backend;
+        tracing::info!(
+            engine = backend.name,
+            reason = %backend.reason,
+            reactors = reactors.len(),
+            milliseconds = begun.elapsed().as_millis(),
+            "serving"
+        );
+        systemd::ready(&format!("serving on {}", join(&portals)));
+        Ok(Self {
+            shared,
+            reactors,
+            threads,
+            stop,
+            admin,
+            _state: state,
+        })
+    }
+
+    /// Drains sessions, flushes volumes, ends threads.
+    async fn stop(self) -> Result<(), DaemonError> {
+        systemd::stopping();
+        // Ends accepting, so that nobody comes in any more.
+        self.stop.send_replace(true);
+        self.shared.directory.shutdown();
+        let deadline = Instant::now() + DRAIN_PATIENCE;
+        while !self.shared.directory.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let left = self
+            .shared
+            .directory
+            .terminate_where("the daemon stops", |_| true);
+        if left > 0 {
+            tracing::warn!(sessions = left, "sessions that did not log out are dropped");
+        }
+        let failures = self.shared.registry.flush_all().await;
+        self.admin.close();
+        drop(self.reactors);
+        let patience = Instant::now() + Duration::from_secs(2);
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < patience {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        if failures.is_empty() {
+            tracing::info!("stopped: all volumes are flushed");
+            return Ok(());
+        }
+        Err(DaemonError::FlushFailed {
+            volumes: failures.join("; "),
+        })
+    }
+}
+
+fn choose_engine(choice: EngineChoice) -> Result<(EngineKind, Backend), DaemonError> {
+    if choice == EngineChoice::Threads {
+        let backend = Backend {
+            name: "threads",
+            reason: "asked for in the configuration".into(),
+        };
+        return Ok((EngineKind::ThreadPool, backend));
+    }
+    let probe = Engine::probe();
+    match probe.kind {
+        EngineKind::Uring => Ok((
+            EngineKind::Uring,
+            Backend {
+                name: "io_uring",
+                reason: probe.reason,
+            },
+        )),
+        kind if choice == EngineChoice::Auto => {
+            tracing::warn!(reason = %probe.reason, "io_uring can't be had: threads do the file I/O");
+            Ok((
+                kind,
+                Backend {
+                    name: "threads",
+                    reason: probe.reason,
+                },
+            ))
+        }
+        _ => Err(DaemonError::NoIoUring {
+            reason: probe.reason,
+        }),
+    }
+}
+
+type Reactors = (Vec<ReactorHandle>, Vec<JoinHandle<()>>);
+
+fn start_reactors(
+    shared: &Arc<Shared>,
+    kind: EngineKind,
+    pool: &Arc<BufferPool>,
+    receive: usize,
+) -> Result<Reactors, DaemonError> {
+    let count = shared.config.reactors;
+    let mut handles = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count);
+    for index in 0..count {
+        let (handle, thread) = reactor::start(
+            index,
+            Arc::clone(shared),
+            kind,
+            Arc::clone(pool),
+            receive / count,
+        )
+        .map_err(|source| DaemonError::Io {
+            action: "start a reactor",
+            source,
+        })?;
+        handles.push(handle);
+        threads.push(thread);
+    }
+    Ok((handles, threads))
+}
+
+fn open_portals(
+    shared: &Arc<Shared>,
+    reactors: &[ReactorHandle],
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<SocketAddr>, DaemonError> {
+    let mut addresses = Vec::new();
+    for portal in &shared.config.portals {
+        let listener = portal::bind(*portal, shared.config.portal_fallback)?;
+        let listener =
+            tokio::net::TcpListener::from_std(listener).map_err(|source| DaemonError::Io {
+                action: "listen",
+                source,
+            })?;
+        let address = listener.local_addr().map_err(|source| DaemonError::Io {
+            action: "listen",
+            source,
+        })?;
+        tracing::info!(%address, "listening");
+        addresses.push(address);
+        tokio::spawn(portal::accept(listener, reactors.to_vec(), stopped.clone()));
+    }
+    Ok(addresses)
+}
+
+fn join(portals: &[SocketAddr]) -> String {
+    portals
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,112 @@
+//! The daemon's figures in the text format of Prometheus. Read from live counters when asked for;
+//! nothing is kept here.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::shared::Shared;
+
+/// All figures, as `/metrics` answers.
+#[must_use]
+pub fn text(shared: &Shared) -> String {
+    let mut registry = Registry::with_prefix("tidelock");
+    registry.register_collector(Box::new(Figures::of(shared)));
+    let mut text = String::new();
+    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &registry) {
+        tracing::error!(%error, "the metrics can't be written");
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Figures {
+    gauges: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
+    counters: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
+}
+
+impl Figures {
+    fn of(shared: &Shared) -> Self {
+        let (commands, read, written) = shared.directory.totals();
+        let volumes = shared.registry.counts();
+        Self {
+            gauges: vec![
+                ("uptime", "Since the daemon started", Some(Unit::Seconds), {
+                    shared.started.elapsed().as_secs()
+                }),
+                (
+                    "sessions",
+                    "Sessions logged in",
+                    None,
+                    shared.directory.len() as u64,
+                ),
+                (
+                    "volumes_ready",
+                    "Volumes that can be used",
+                    None,
+                    volumes.ready,
+                ),
+                (
+                    "volumes_fenced",
+                    "Volumes fenced after a failed flush",
+                    None,
+                    volumes.fenced,
+                ),
+                (
+                    "volumes_failed",
+                    "Volumes whose file isn't open",
+                    None,
+                    volumes.failed,
+                ),
+                (
+                    "payload_memory_used",
+                    "Payload memory in use",
+                    Some(Unit::Bytes),
+                    { shared.pool.in_use() as u64 },
+                ),
+                (
+                    "payload_memory_limit",
+                    "Payload memory at most",
+                    Some(Unit::Bytes),
+                    { shared.pool.limit() as u64 },
+                ),
+            ],
+            counters: vec![
+                ("commands", "SCSI commands answered", None, commands),
+                ("read", "Read by initiators", Some(Unit::Bytes), read),
+                (
+                    "written",
+                    "Written by initiators",
+                    Some(Unit::Bytes),
+                    written,
+                ),
+                (
+                    "data_syncs",
+                    "fdatasync calls",
+                    None,
+                    shared.registry.data_syncs(),
+                ),
+            ],
+        }
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, unit, value) in &self.gauges {
+            let gauge = ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX));
+            let metric =
+                encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        for (name, help, unit, value) in &self.counters {
+            let counter = ConstCounter::new(*value);
+            let metric =
+                encoder.encode_descriptor(name, help, unit.as_ref(), counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
+    }
+}

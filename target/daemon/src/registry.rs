@@ -1,0 +1,207 @@
+//! What is served: the catalog on disk and the live objects that stand for it. One writer at a time
+//! changes both, file first; readers (logins, sessions, listings) never wait for it.
+
+pub mod access;
+pub mod changes;
+pub mod facts;
+pub mod served;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use thiserror::Error;
+use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
+use tidelock_replication::Volume;
+use uuid::Uuid;
+
+use crate::directory::Directory;
+use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
+
+pub use served::{Lun, ServedVolume, Target};
+
+/// Why what is to be served can't be found out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The state folder.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The catalog's file is damaged or of another version.
+    #[error("the catalog {path} can't be used: {source}; nothing was changed")]
+    Catalog {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+}
+
+/// The live objects of one catalog generation.
+#[derive(Clone, Debug)]
+struct View {
+    catalog: Arc<Catalog>,
+    volumes: HashMap<VolumeName, Arc<ServedVolume>>,
+    targets: HashMap<IscsiName, Arc<Target>>,
+    portals: Vec<SocketAddr>,
+    /// False until every volume has been tried: logins are told to come back.
+    loaded: bool,
+}
+
+/// What only the one who changes things may touch.
+#[derive(Debug)]
+struct Writer {
+    file: Arc<ReplacedFile>,
+    /// Folder of the volumes that the daemon makes itself.
+    volumes: PathBuf,
+}
+
+/// The registry.
+#[derive(Debug)]
+pub struct Registry {
+    view: RwLock<Arc<View>>,
+    writer: tokio::sync::Mutex<Writer>,
+    directory: Arc<Directory>,
+}
+
+impl Registry {
+    /// Reads the catalog, or makes an empty one at the first start. Blocks. Nothing is served yet.
+    ///
+    /// # Errors
+    /// It can't be read, or is damaged: then nothing is changed, so that an operator can look.
+    pub fn open(state: &StateDir, directory: Arc<Directory>) -> Result<Arc<Self>, RegistryError> {
+        let file = ReplacedFile::new(state, "catalog");
+        let catalog = match file.read()? {
+            Some(bytes) => Catalog::decode(&bytes).map_err(|source| RegistryError::Catalog {
+                path: file.path().to_owned(),
+                source,
+            })?,
+            None => {
+                let catalog = Catalog::new(DaemonIdentity(Uuid::new_v4()));
+                file.replace(&catalog.encode())?;
+                catalog
+            }
+        };
+        let view = View {
+            catalog: Arc::new(catalog),
+            volumes: HashMap::new(),
+            targets: HashMap::new(),
+            portals: Vec::new(),
+            loaded: false,
+        };
+        Ok(Arc::new(Self {
+            view: RwLock::new(Arc::new(view)),
+            writer: tokio::sync::Mutex::new(Writer {
+                file: Arc::new(file),
+                volumes: state.volumes()?,
+            }),
+            directory,
+        }))
+    }
+
+    /// Opens every volume of the catalog and begins to serve. A volume that can't be opened is
+    /// served as not ready, and the log says why.
+    pub async fn load(&self, portals: Vec<SocketAddr>) {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        let mut volumes = HashMap::with_capacity(catalog.volumes().len());
+        for volume in catalog.volumes() {
+            volumes.insert(volume.name.clone(), Arc::new(ServedVolume::new(volume)));
+        }
+        let all: Vec<_> = volumes.values().cloned().collect();
+        // Opening a file may wait for a slow disk, so it isn't done on this thread.
+        let opened = tokio::task::spawn_blocking(move || {
+            for volume in all {
+                volume.open();
+            }
+        });
+        if let Err(error) = opened.await {
+            tracing::error!(%error, "opening volumes ended by a defect: please report it");
+        }
+        let mut targets = HashMap::with_capacity(catalog.targets().len());
+        for target in catalog.targets() {
+            let served = Target::new(target);
+            served.set_luns(served::lun_map(target, &volumes));
+            targets.insert(target.name.clone(), Arc::new(served));
+        }
+        *self.view.write() = Arc::new(View {
+            catalog,
+            volumes,
+            targets,
+            portals,
+            loaded: true,
+        });
+    }
+
+    /// Tries once more to open the volumes that couldn't be opened. Returns how many are still not.
+    pub async fn reopen(&self) -> usize {
+        let view = self.view();
+        let missing: Vec<_> = view
+            .volumes
+            .values()
+            .filter(|volume| volume.store().is_none())
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return 0;
+        }
+        let tried = missing.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            tried.iter().filter(|volume| volume.open()).count()
+        });
+        let opened = opening.await.unwrap_or(0);
+        if opened > 0 {
+            for target in view.targets.values() {
+                target.touch();
+            }
+        }
+        missing.len() - opened
+    }
+
+    /// The catalog as it is now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.view().catalog)
+    }
+
+    /// Whether every volume has been tried.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.view().loaded
+    }
+
+    /// A volume as it is served.
+    #[must_use]
+    pub fn volume(&self, name: &VolumeName) -> Option<Arc<ServedVolume>> {
+        self.view().volumes.get(name).cloned()
+    }
+
+    /// Puts everything that was acknowledged on stable storage; returns what failed, by name.
+    pub async fn flush_all(&self) -> Vec<String> {
+        let stores: Vec<_> = self
+            .view()
+            .volumes
+            .values()
+            .filter_map(|volume| Some((Arc::clone(volume.name()), volume.store()?)))
+            .collect();
+        let flushing = tokio::task::spawn_blocking(move || flush(&stores));
+        flushing
+            .await
+            .unwrap_or_else(|error| vec![error.to_string()])
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read())
+    }
+}
+
+fn flush(stores: &[(Arc<str>, Arc<Volume>)]) -> Vec<String> {
+    let failed = stores.iter().filter_map(|(name, store)| {
+        let error = store.flush_blocking().err()?;
+        tracing::error!(volume = %name, %error, "flushing failed: acknowledged writes may be lost");
+        Some(format!("{name}: {error}"))
+    });
+    failed.collect()
+}

@@ -1,0 +1,147 @@
+//! Who may log in to what, and what a discovery shows. Reads the catalog; changes nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidelock_catalog::{ChapAccess, IscsiName, Verdict};
+use tidelock_iscsi::auth::{ChapPolicy, Secret};
+use tidelock_iscsi::login::{Access, LoginIdentity, LoginStatus, SessionType};
+use tidelock_iscsi::session::{SendTargets, TargetRecord};
+
+use super::{Registry, Target, View};
+
+impl Registry {
+    /// Whether an initiator may go on with its login, and how it must prove who it is.
+    ///
+    /// # Errors
+    /// The login status to refuse it with.
+    pub fn authorize(
+        &self,
+        identity: &LoginIdentity,
+    ) -> Result<(Access, Option<Arc<Target>>), LoginStatus> {
+        let view = self.view();
+        if !view.loaded {
+            // Retryable: initiators come back (RFC 7143 §11.13.5). Target Not Found would make some
+            // of them give up for good.
+            return Err(LoginStatus::SERVICE_UNAVAILABLE);
+        }
+        let initiator =
+            IscsiName::new(&identity.initiator_name).map_err(|_| LoginStatus::INITIATOR_ERROR)?;
+        if identity.session_type == SessionType::Discovery {
+            return match view.catalog.discovery().verdict(&initiator) {
+                Verdict::Allowed { chap } => Ok((access(chap, 0)?, None)),
+                Verdict::NotListed if view.catalog.discovery().is_empty() => {
+                    Ok((access(None, 0)?, None))
+                }
+                Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
+            };
+        }
+        let name = identity
+            .target_name
+            .as_deref()
+            .ok_or(LoginStatus::MISSING_PARAMETER)?;
+        let name = IscsiName::new(name).map_err(|_| LoginStatus::NOT_FOUND)?;
+        let record = view
+            .catalog
+            .target(&name)
+            .map_err(|_| LoginStatus::NOT_FOUND)?;
+        let target = view.targets.get(&name).ok_or(LoginStatus::NOT_FOUND)?;
+        match record.acl.verdict(&initiator) {
+            Verdict::Allowed { chap } => Ok((
+                access(chap, record.portal_group_tag)?,
+                Some(Arc::clone(target)),
+            )),
+            Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
+        }
+    }
+
+    /// What SendTargets shows to an initiator (RFC 7143 Appendix C): only targets that it may log in
+    /// to, at addresses that reach the portal it came through.
+    #[must_use]
+    pub fn send_targets(
+        &self,
+        initiator: &str,
+        current: Option<&str>,
+        request: &SendTargets,
+        local: Option<SocketAddr>,
+    ) -> Vec<TargetRecord> {
+        let view = self.view();
+        let Ok(initiator) = IscsiName::new(initiator) else {
+            return Vec::new();
+        };
+        let wanted = match request {
+            SendTargets::All => None,
+            SendTargets::Named(name) => Some(name.as_str()),
+            SendTargets::Current => match current {
+                Some(name) => Some(name),
+                None => return Vec::new(),
+            },
+        };
+        let wanted = match wanted.map(IscsiName::new) {
+            None => None,
+            Some(Ok(name)) => Some(name),
+            Some(Err(_)) => return Vec::new(),
+        };
+        let shown = view.catalog.targets().filter(|target| {
+            wanted.as_ref().is_none_or(|wanted| *wanted == target.name)
+                && matches!(target.acl.verdict(&initiator), Verdict::Allowed { .. })
+        });
+        shown
+            .map(|target| TargetRecord {
+                name: target.name.to_string(),
+                addresses: addresses(&view, local)
+                    .into_iter()
+                    .map(|address| (address.to_string(), target.portal_group_tag))
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+fn access(chap: Option<&ChapAccess>, tag: u16) -> Result<Access, LoginStatus> {
+    let chap = match chap {
+        None => None,
+        Some(chap) => Some(policy(chap).ok_or(LoginStatus::TARGET_ERROR)?),
+    };
+    Ok(Access {
+        chap,
+        target_portal_group_tag: tag,
+        target_alias: None,
+        local: None,
+    })
+}
+
+fn policy(chap: &ChapAccess) -> Option<ChapPolicy> {
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+    Some(ChapPolicy {
+        user: chap.initiator.user.as_str().to_owned(),
+        secret: secret(chap.initiator.secret.expose()),
+        mutual: chap.mutual.as_ref().map(|mutual| {
+            (
+                mutual.user.as_str().to_owned(),
+                secret(mutual.secret.expose()),
+            )
+        }),
+    })
+}
+
+/// Our addresses as the initiator should use them: a portal on all addresses is shown as the one
+/// that this connection came in by, which the initiator can reach, and all others as they are.
+fn addresses(view: &View, local: Option<SocketAddr>) -> Vec<SocketAddr> {
+    let mut shown: Vec<SocketAddr> = Vec::new();
+    for portal in &view.portals {
+        let address = match local {
+            Some(local) if portal.ip().is_unspecified() => {
+                if local.is_ipv6() != portal.is_ipv6() {
+                    continue;
+                }
+                SocketAddr::new(local.ip(), portal.port())
+            }
+            _ => *portal,
+        };
+        if !shown.contains(&address) {
+            shown.push(address);
+        }
+    }
+    shown
+}

@@ -1,0 +1,310 @@
+//! Changing what is served: the rules first, then the file, then the live objects, in that order, so
+//! that what was answered with success is found again after a crash at any instant.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tidelock_catalog::{
+    AclScope, Catalog, CatalogError, Change, Command, IscsiName, NewVolume, Verdict, VolumeId,
+    VolumeName,
+};
+use tidelock_replication::{CreateOptions, OpenOptions, Volume, VolumeError};
+use uuid::Uuid;
+
+use super::served::{ServedVolume, Target, lun_map};
+use super::{Registry, View, Writer};
+use crate::admin_server::{VolumeRequest, VolumeSource};
+use crate::state_dir::StateDirError;
+
+/// Why a change was not made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// A rule stands against it.
+    #[error(transparent)]
+    Rule(#[from] CatalogError),
+    /// The volume's file.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// The catalog's file.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The volume's file isn't open, so that nothing can be done with it.
+    #[error("volume {volume} isn't ready: {reason}")]
+    NotReady {
+        /// The volume.
+        volume: VolumeName,
+        /// Why.
+        reason: String,
+    },
+    /// The daemon has only just started.
+    #[error("volumes are still being opened: try again in a moment")]
+    Loading,
+    /// A defect.
+    #[error("the change ended by a defect ({0}): please report it")]
+    Defect(String),
+}
+
+impl Registry {
+    /// Makes a volume.
+    ///
+    /// # Errors
+    /// A rule or the file stands against it; then nothing has changed.
+    pub async fn create_volume(
+        self: &Arc<Self>,
+        request: VolumeRequest,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| this.create_volume_now(request).await)
+            .await
+    }
+
+    /// Makes any other change.
+    ///
+    /// # Errors
+    /// A rule or a file stands against it; then nothing has changed.
+    pub async fn apply(self: &Arc<Self>, command: Command) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| this.apply_now(command).await)
+            .await
+    }
+
+    /// Runs a change as a task of its own: a client that hangs up in the middle must not leave the
+    /// file changed and the live objects not.
+    async fn detached<F, W>(self: &Arc<Self>, work: W) -> Result<Vec<Change>, ChangeError>
+    where
+        W: FnOnce(Arc<Self>) -> F,
+        F: Future<Output = Result<Vec<Change>, ChangeError>> + Send + 'static,
+    {
+        let task = tokio::spawn(work(Arc::clone(self)));
+        task.await
+            .unwrap_or_else(|error| Err(ChangeError::Defect(error.to_string())))
+    }
+
+    async fn create_volume_now(
+        self: Arc<Self>,
+        request: VolumeRequest,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let (path, managed) = match &request.source {
+            VolumeSource::New { .. } => {
+                (writer.volumes.join(format!("{}.img", request.name)), true)
+            }
+            VolumeSource::File { path } => (PathBuf::from(path), false),
+        };
+        let mut new = NewVolume {
+            name: request.name.clone(),
+            id: VolumeId(Uuid::new_v4()),
+            path: path.to_string_lossy().into_owned(),
+            size_bytes: 0,
+            block_size: request.block_size,
+            managed,
+            preallocated: managed && request.preallocate,
+            direct: request.direct,
+            write_cache: request.write_cache,
+        };
+        if let VolumeSource::New { size_bytes } = request.source {
+            new.size_bytes = size_bytes;
+            // The rules first: a file isn't made for a name that is taken.
+            (*self.catalog())
+                .clone()
+                .apply(Command::CreateVolume(new.clone()))?;
+        }
+        let store = open_or_create(&request, &path).await?;
+        new.size_bytes = store.size() & !(u64::from(request.block_size.bytes()) - 1);
+        let saved = self.save(&writer, Command::CreateVolume(new)).await;
+        match saved {
+            Ok((catalog, changes)) => {
+                self.install(catalog, &changes, Some(&store));
+                Ok(changes)
+            }
+            Err(error) => {
+                if managed {
+                    drop(store);
+                    remove_file(&path);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn apply_now(self: Arc<Self>, command: Command) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        if let Command::ResizeVolume {
+            volume, size_bytes, ..
+        } = &command
+        {
+            // The rules first, then the file: a catalog must never promise bytes that aren't there.
+            (*self.catalog()).clone().apply(command.clone())?;
+            self.grow_file(volume, *size_bytes).await?;
+        }
+        let (catalog, changes) = self.save(&writer, command).await?;
+        self.install(catalog, &changes, None);
+        for change in &changes {
+            if let Change::VolumeDeleted(volume) = change
+                && volume.managed
+            {
+                let path = PathBuf::from(&volume.path);
+                run_blocking(move || remove_file(&path)).await?;
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn grow_file(&self, name: &VolumeName, size: u64) -> Result<(), ChangeError> {
+        let Some(volume) = self.volume(name) else {
+            return Ok(());
+        };
+        let Some(store) = volume.store() else {
+            let reason = volume.problem().unwrap_or_default();
+            return Err(ChangeError::NotReady {
+                volume: name.clone(),
+                reason,
+            });
+        };
+        run_blocking(move || store.resize(size)).await??;
+        Ok(())
+    }
+
+    /// Applies a command to a copy and makes the copy durable.
+    async fn save(
+        &self,
+        writer: &Writer,
+        command: Command,
+    ) -> Result<(Catalog, Vec<Change>), ChangeError> {
+        let mut next = (*self.catalog()).clone();
+        let changes = next.apply(command)?;
+        if !changes.is_empty() {
+            let bytes = next.encode();
+            let file = writer.file.clone();
+            run_blocking(move || file.replace(&bytes)).await??;
+        }
+        Ok((next, changes))
+    }
+
+    /// Makes the live objects what the catalog says. Nothing here can fail: it is already promised.
+    fn install(&self, catalog: Catalog, changes: &[Change], store: Option<&Arc<Volume>>) {
+        let old = self.view();
+        let mut view = View {
+            catalog: Arc::new(catalog),
+            ..(*old).clone()
+        };
+        for change in changes {
+            match change {
+                Change::VolumeCreated(record) => {
+                    let volume = ServedVolume::new(record);
+                    if let Some(store) = store {
+                        volume.set_store(Arc::clone(store));
+                    }
+                    view.volumes.insert(record.name.clone(), Arc::new(volume));
+                }
+                Change::VolumeDeleted(record) => {
+                    view.volumes.remove(&record.name);
+                }
+                Change::TargetCreated(record) => {
+                    view.targets
+                        .insert(record.name.clone(), Arc::new(Target::new(record)));
+                }
+                Change::TargetDeleted(record) => {
+                    view.targets.remove(&record.name);
+                }
+                _ => {}
+            }
+        }
+        let view = Arc::new(view);
+        *self.view.write() = Arc::clone(&view);
+        // Sessions are told when what they will find is in place.
+        for change in changes {
+            self.tell(&view, change);
+        }
+    }
+
+    fn tell(&self, view: &View, change: &Change) {
+        match change {
+            Change::VolumeResized {
+                volume, to_bytes, ..
+            } => {
+                if let Some(volume) = view.volumes.get(volume) {
+                    let unit = volume.unit();
+                    unit.set_blocks(to_bytes >> unit.config().block_size.shift());
+                }
+            }
+            Change::LunMapped { target, .. } | Change::LunUnmapped { target, .. } => {
+                let served = view.targets.get(target);
+                if let (Some(served), Ok(record)) = (served, view.catalog.target(target)) {
+                    served.set_luns(lun_map(record, &view.volumes));
+                }
+            }
+            Change::TargetDeleted(record) => {
+                let name = record.name.to_string();
+                self.directory
+                    .terminate_where("the target was deleted", |info| {
+                        info.key.target.as_deref() == Some(&name)
+                    });
+            }
+            Change::AccessChanged {
+                scope: AclScope::Target(target),
+                ..
+            } => {
+                self.drop_unwelcome(view, target);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the sessions of initiators that the access list doesn't let in any more.
+    fn drop_unwelcome(&self, view: &View, target: &IscsiName) {
+        let Ok(record) = view.catalog.target(target) else {
+            return;
+        };
+        let name = target.to_string();
+        self.directory.terminate_where("no longer allowed", |info| {
+            let allowed = IscsiName::new(&info.key.initiator).is_ok_and(|initiator| {
+                matches!(record.acl.verdict(&initiator), Verdict::Allowed { .. })
+            });
+            info.key.target.as_deref() == Some(&name) && !allowed
+        });
+    }
+}
+
+async fn open_or_create(request: &VolumeRequest, path: &Path) -> Result<Arc<Volume>, ChangeError> {
+    let open = OpenOptions {
+        block_size: request.block_size.bytes(),
+        direct: request.direct,
+        ..OpenOptions::new(path)
+    };
+    let store = match request.source {
+        VolumeSource::New { size_bytes } => {
+            let preallocate = request.preallocate;
+            let create = CreateOptions {
+                open,
+                size: size_bytes,
+                preallocate,
+            };
+            run_blocking(move || Volume::create(&create)).await??
+        }
+        VolumeSource::File { .. } => run_blocking(move || Volume::open(&open)).await??,
+    };
+    Ok(store)
+}
+
+pub(super) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ChangeError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ChangeError::Defect(error.to_string()))
+}
+
+/// A file of the daemon's own that nothing names any more. If it stays behind nothing is wrong but
+/// the space, so that is only logged.
+fn remove_file(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "the volume's file stays behind");
+    }
+}

@@ -1,0 +1,101 @@
+//! How volumes are, for listings and metrics. Reads live objects; changes nothing but a fence that an
+//! operator lifts.
+
+use std::time::Duration;
+
+use tidelock_admin::v1::{VolumeCounts, VolumeState};
+use tidelock_catalog::VolumeName;
+
+use super::changes::{ChangeError, run_blocking as blocking};
+use super::{Registry, ServedVolume};
+use crate::admin_server::VolumeFacts;
+
+/// How long a listing waits for a file that doesn't answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+impl Registry {
+    /// How a volume is.
+    pub async fn facts(&self, name: &VolumeName) -> VolumeFacts {
+        let loaded = self.is_loaded();
+        let Some(volume) = self.volume(name) else {
+            let state = if loaded {
+                VolumeState::Failed
+            } else {
+                VolumeState::Loading
+            };
+            return VolumeFacts {
+                state,
+                detail: String::new(),
+                allocated_bytes: None,
+            };
+        };
+        let (state, detail) = state(&volume);
+        let allocated_bytes = match volume.store() {
+            None => None,
+            Some(store) => {
+                let asked = tokio::task::spawn_blocking(move || store.allocated_bytes().ok());
+                tokio::time::timeout(PATIENCE, asked)
+                    .await
+                    .ok()
+                    .and_then(Result::ok)
+                    .flatten()
+            }
+        };
+        VolumeFacts {
+            state,
+            detail,
+            allocated_bytes,
+        }
+    }
+
+    /// Lets a fenced volume be used again.
+    ///
+    /// # Errors
+    /// There is no such volume, or its file still fails.
+    pub async fn unfence(&self, name: &VolumeName) -> Result<(), ChangeError> {
+        self.catalog().volume(name)?;
+        if let Some(store) = self.volume(name).and_then(|volume| volume.store()) {
+            blocking(move || store.unfence()).await??;
+        }
+        Ok(())
+    }
+
+    /// How many volumes are in which state.
+    #[must_use]
+    pub fn counts(&self) -> VolumeCounts {
+        let view = self.view();
+        let mut counts = VolumeCounts::default();
+        if !view.loaded {
+            counts.loading = view.catalog.volumes().len() as u64;
+            return counts;
+        }
+        for volume in view.volumes.values() {
+            match state(volume).0 {
+                VolumeState::Ready => counts.ready += 1,
+                VolumeState::Fenced => counts.fenced += 1,
+                _ => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    /// How many fdatasync calls all volumes together have made.
+    #[must_use]
+    pub fn data_syncs(&self) -> u64 {
+        let view = self.view();
+        let stores = view.volumes.values().filter_map(|volume| volume.store());
+        stores
+            .map(|store| store.statistics().data_syncs)
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+fn state(volume: &ServedVolume) -> (VolumeState, String) {
+    let Some(store) = volume.store() else {
+        return (VolumeState::Failed, volume.problem().unwrap_or_default());
+    };
+    match store.is_fenced() {
+        Some(reason) => (VolumeState::Fenced, reason.what),
+        None => (VolumeState::Ready, String::new()),
+    }
+}

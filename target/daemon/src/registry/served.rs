@@ -1,0 +1,210 @@
+//! The live objects: volumes with their logical unit and file, targets with their LUN map. Shared by
+//! all threads; what a session needs per command is behind one atomic counter.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tidelock_catalog as catalog;
+use tidelock_replication::{OpenOptions, Volume};
+use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig};
+
+/// A volume as it is served: one logical unit, however many targets show it.
+#[derive(Debug)]
+pub struct ServedVolume {
+    name: Arc<str>,
+    record: catalog::Volume,
+    unit: LogicalUnit,
+    store: RwLock<Result<Arc<Volume>, String>>,
+}
+
+impl ServedVolume {
+    /// The logical unit of a volume of the catalog; its file isn't opened yet.
+    #[must_use]
+    pub fn new(record: &catalog::Volume) -> Self {
+        let identity = Identity {
+            naa: record.naa,
+            ..Identity::new(0, record.serial.clone())
+        };
+        let block_size = match record.block_size {
+            catalog::BlockSize::B512 => BlockSize::B512,
+            catalog::BlockSize::B4096 => BlockSize::B4096,
+        };
+        let blocks = record.size_bytes >> block_size.shift();
+        let config = LogicalUnitConfig {
+            write_cache: record.write_cache,
+            ..LogicalUnitConfig::new(identity, block_size, blocks)
+        };
+        Self {
+            name: record.name.as_str().into(),
+            record: record.clone(),
+            unit: LogicalUnit::new(config),
+            store: RwLock::new(Err("not opened yet".into())),
+        }
+    }
+
+    /// Name of the volume.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its logical unit.
+    #[must_use]
+    pub fn unit(&self) -> &LogicalUnit {
+        &self.unit
+    }
+
+    /// Its file, if it could be opened.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<Volume>> {
+        self.store.read().as_ref().ok().cloned()
+    }
+
+    /// Why its file couldn't be opened.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.store.read().as_ref().err().cloned()
+    }
+
+    /// Gives it the file that was made or opened for it.
+    pub fn set_store(&self, store: Arc<Volume>) {
+        *self.store.write() = Ok(store);
+    }
+
+    /// Tries to open the file; true if it is open now. Blocks.
+    pub fn open(&self) -> bool {
+        let opened = Volume::open(&open_options(&self.record));
+        let opened = opened.map_err(|error| error.to_string()).and_then(|store| {
+            let blocks = self.unit.blocks();
+            let expected = blocks << self.unit.config().block_size.shift();
+            // A file that shrank behind our back must not be served as if nothing had happened.
+            if store.size() < expected {
+                let path = &self.record.path;
+                let size = store.size();
+                return Err(format!(
+                    "{path} has {size} bytes but the volume has {expected}: part of it is gone; \
+                     restore the file, or delete the volume and create it anew"
+                ));
+            }
+            Ok(store)
+        });
+        if let Err(reason) = &opened {
+            tracing::error!(volume = %self.name, %reason, "not ready");
+        }
+        let open = opened.is_ok();
+        *self.store.write() = opened;
+        open
+    }
+}
+
+/// How the file of a volume of the catalog is opened.
+#[must_use]
+pub fn open_options(record: &catalog::Volume) -> OpenOptions {
+    OpenOptions {
+        block_size: record.block_size.bytes(),
+        direct: record.direct,
+        ..OpenOptions::new(Path::new(&record.path))
+    }
+}
+
+/// A volume under a number.
+#[derive(Debug)]
+pub struct Lun {
+    /// The number.
+    pub number: u16,
+    /// Writes through this mapping are refused.
+    pub read_only: bool,
+    /// What is shown.
+    pub volume: Arc<ServedVolume>,
+}
+
+/// The LUN map of a target.
+pub type LunMap = BTreeMap<u16, Lun>;
+
+/// The map of a target of the catalog.
+pub fn lun_map(
+    target: &catalog::Target,
+    volumes: &std::collections::HashMap<catalog::VolumeName, Arc<ServedVolume>>,
+) -> LunMap {
+    let known = target.luns.values().filter_map(|lun| {
+        let volume = Arc::clone(volumes.get(&lun.volume)?);
+        let number = lun.number.get();
+        Some((
+            number,
+            Lun {
+                number,
+                read_only: lun.read_only,
+                volume,
+            },
+        ))
+    });
+    known.collect()
+}
+
+/// A target as it is served.
+#[derive(Debug)]
+pub struct Target {
+    name: String,
+    relative_port: u16,
+    portal_group_tag: u16,
+    luns: RwLock<Arc<LunMap>>,
+    generation: AtomicU64,
+}
+
+impl Target {
+    /// A target of the catalog, with no LUNs yet.
+    #[must_use]
+    pub fn new(record: &catalog::Target) -> Self {
+        Self {
+            name: record.name.to_string(),
+            relative_port: record.relative_port,
+            portal_group_tag: record.portal_group_tag,
+            luns: RwLock::default(),
+            generation: AtomicU64::new(1),
+        }
+    }
+
+    /// Its iSCSI name, normalised.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Relative target port identifier (SPC-6 §4.3.4).
+    #[must_use]
+    pub fn relative_port_identifier(&self) -> u16 {
+        self.relative_port
+    }
+
+    /// Target portal group tag (RFC 7143 §13.9).
+    #[must_use]
+    pub fn portal_group_tag(&self) -> u16 {
+        self.portal_group_tag
+    }
+
+    /// Changes whenever the map does: a session compares it before each command.
+    #[must_use]
+    pub fn generation(&self) -> &AtomicU64 {
+        &self.generation
+    }
+
+    /// The map as it is now.
+    #[must_use]
+    pub fn luns(&self) -> Arc<LunMap> {
+        Arc::clone(&self.luns.read())
+    }
+
+    /// Another map: sessions follow at their next command.
+    pub fn set_luns(&self, luns: LunMap) {
+        *self.luns.write() = Arc::new(luns);
+        self.touch();
+    }
+
+    /// Makes sessions look again: a volume of the map has got its file.
+    pub fn touch(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}

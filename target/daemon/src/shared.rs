@@ -1,0 +1,54 @@
+//! What all threads of the daemon share. Holds things together; does nothing itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidelock_block::BufferPool;
+use tidelock_iscsi::parameters::LocalParameters;
+
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::events::Events;
+use crate::registry::Registry;
+
+/// Which engine does file I/O, and why that one.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// `io_uring` or `threads`.
+    pub name: &'static str,
+    /// Why: what was asked for, or what the kernel said.
+    pub reason: String,
+}
+
+/// What all threads of the daemon share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The settings.
+    pub config: Config,
+    /// What is served.
+    pub registry: Arc<Registry>,
+    /// Who is logged in.
+    pub directory: Arc<Directory>,
+    /// Payload memory of all I/O.
+    pub pool: Arc<BufferPool>,
+    /// The I/O engine in use.
+    pub backend: Backend,
+    /// What happens, for those who watch.
+    pub events: Events,
+    /// When the daemon started.
+    pub started: Instant,
+}
+
+impl Shared {
+    /// What we declare and offer in a login.
+    #[must_use]
+    pub fn local_parameters(&self) -> LocalParameters {
+        LocalParameters {
+            max_recv_data_segment_length: self.config.max_recv_data_segment_length,
+            max_burst_length: self.config.max_burst_length,
+            first_burst_length: self.config.first_burst_length,
+            command_window: u16::try_from(self.config.command_window).unwrap_or(u16::MAX),
+            ..LocalParameters::default()
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! A daemon of the test's own, in a folder of its own, on a free port.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::wait_until;
+
+/// How long a daemon may take to start or stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The target that [`Daemon::with_lun`] makes.
+pub const TARGET: &str = "iqn.2026-11.test.tidelock:t";
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    folder: Option<TempDir>,
+    state_dir: PathBuf,
+    extra: Vec<String>,
+    config: String,
+    /// Where it listens.
+    pub portal: SocketAddr,
+    /// Its admin socket.
+    pub socket: PathBuf,
+    log: mpsc::Receiver<String>,
+}
+
+impl Daemon {
+    /// Starts a daemon with nothing to serve.
+    pub fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// Starts a daemon with lines for its TOML file and further arguments.
+    pub fn start_with(config: &str, extra: &[&str]) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("tidelock-test-")
+            .tempdir()
+            .unwrap();
+        let state_dir = folder.path().join("state");
+        Self::spawn(Some(folder), state_dir, config.to_owned(), extra)
+    }
+
+    /// Starts a daemon whose state is in a folder of the test's choice.
+    pub fn start_in(state_dir: &Path) -> Self {
+        Self::spawn(None, state_dir.to_owned(), String::new(), &[])
+    }
+
+    /// Starts a daemon that serves one LUN 0 of `size` (as for `volume create --size`) to everybody.
+    pub fn with_lun(size: &str) -> Self {
+        let daemon = Self::start();
+        daemon.add_lun("vol", size);
+        daemon
+    }
+
+    /// Makes a volume and maps it to [`TARGET`], open to everybody.
+    pub fn add_lun(&self, volume: &str, size: &str) {
+        self.run(&["volume", "create", volume, "--size", size]);
+        self.run(&["target", "create", TARGET]);
+        self.run(&["lun", "map", TARGET, volume]);
+        self.run(&["acl", "allow", TARGET, "*"]);
+    }
+
+    fn spawn(folder: Option<TempDir>, state_dir: PathBuf, config: String, extra: &[&str]) -> Self {
+        std::fs::create_dir_all(&state_dir).unwrap();
+        let socket = state_dir.join("admin.sock");
+        let toml = state_dir.join("tidelockd.toml");
+        std::fs::write(&toml, &config).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
+            .args(["--config".as_ref(), toml.as_os_str()])
+            .args(["--state-dir".as_ref(), state_dir.as_os_str()])
+            .args(["--admin-socket".as_ref(), socket.as_os_str()])
+            .args(["--portal", "127.0.0.1:0", "--log", "info"])
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = follow(child.stderr.take().unwrap());
+        let (portal, seen) = wait_for_portal(&mut child, &log);
+        let daemon = Self {
+            child,
+            folder,
+            state_dir,
+            extra: extra.iter().map(ToString::to_string).collect(),
+            config,
+            portal,
+            socket,
+            log,
+        };
+        drop(seen);
+        wait_until("the admin socket answers", PATIENCE, || {
+            daemon.tidelock(&["status"]).status.success()
+        });
+        daemon
+    }
+
+    /// The folder of the test, for files of its own.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// The state folder.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Kills it as a power cut would the process: no chance to write anything.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Kills it and starts it again on the same state, on another free port.
+    pub fn kill_and_restart(mut self) -> Self {
+        self.kill();
+        self.restart()
+    }
+
+    /// Starts it again after its end.
+    pub fn restart(mut self) -> Self {
+        let extra: Vec<_> = self.extra.iter().map(String::as_str).collect();
+        Self::spawn(
+            self.folder.take(),
+            self.state_dir.clone(),
+            self.config.clone(),
+            &extra,
+        )
+    }
+
+    /// Asks it to stop and returns whether it said that all was well.
+    pub fn terminate(&mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            assert!(Instant::now() < deadline, "the daemon didn't stop");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+    }
+
+    /// The log lines since the last call.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.try_iter().collect()
+    }
+
+    /// Runs the command line against this daemon.
+    pub fn tidelock(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tidelock"))
+            .arg("--socket")
+            .arg(&self.socket)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// The same, and it must succeed; returns its output.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.tidelock(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "tidelock {args:?} failed: {stderr}"
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same with `--json`.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.push("--json");
+        serde_json::from_str(&self.run(&all)).unwrap()
+    }
+
+    /// The same, and it must be refused; returns the message.
+    pub fn refused(&self, args: &[&str]) -> String {
+        let output = self.tidelock(args);
+        assert!(
+            !output.status.success(),
+            "tidelock {args:?} was not refused"
+        );
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a daemon that is expected to refuse to start; returns what it said.
+pub fn start_refused(args: &[&str]) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().unwrap();
+            panic!("tidelockd {args:?} started although it should refuse");
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    };
+    assert!(!status.success());
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+fn follow(stderr: std::process::ChildStderr) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if std::env::var_os("TIDELOCK_TEST_LOG").is_some() {
+                eprintln!("tidelockd: {line}");
+            }
+            if sender.send(line).is_err() {
+                // The test has ended; the pipe is still drained so that the daemon never blocks.
+            }
+        }
+    });
+    receiver
+}
+
+fn wait_for_portal(child: &mut Child, log: &mpsc::Receiver<String>) -> (SocketAddr, Vec<String>) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match log.recv_timeout(left) {
+            Ok(line) => {
+                let portal = line
+                    .contains("listening")
+                    .then(|| line.split_once("address=")?.1.split_whitespace().next())
+                    .flatten()
+                    .and_then(|address| address.parse().ok());
+                seen.push(line);
+                if let Some(portal) = portal {
+                    return (portal, seen);
+                }
+            }
+            Err(_) => {
+                let status = child.try_wait().unwrap();
+                panic!(
+                    "the daemon doesn't listen ({status:?}): {}",
+                    seen.join("\n")
+                );
+            }
+        }
+    }
+}

@@ -327,11 +327,14 @@ impl Partial {
             let piece = rx.split_to(length);
             self.missing -= length;
             self.digest.update(&piece);
-            if length >= SLICE_MIN || self.missing == 0 {
+            if length >= SLICE_MIN || self.missing == 0 && self.copied.is_empty() {
                 self.keep_copied();
                 self.pdu.data.push(piece.freeze());
             } else {
                 self.copied.extend_from_slice(&piece);
+                if self.missing == 0 {
+                    self.keep_copied();
+                }
             }
         }
         if self.missing == 0 {

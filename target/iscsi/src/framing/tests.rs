@@ -94,6 +94,7 @@ fn a_trickling_peer_pins_no_receive_chunk() {
     }
     let last = drain(&mut decoder, &stream[stream.len() - 1..]).unwrap();
     assert_eq!(last[0].data.to_contiguous(), vec![9; 3_000]);
+    assert_eq!(last[0].data.pieces().count(), 1);
 }
 
 #[test]

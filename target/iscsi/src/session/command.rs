@@ -12,36 +12,26 @@ use crate::pdu::{RESERVED_TAG, RawPdu};
 /// Immediate commands that may be outstanding beside the window (RFC 7143 §4.2.2.1 asks for one).
 pub(super) const IMMEDIATE_TASKS_MAX: u32 = 16;
 
+/// What a command says beyond its fixed fields.
+struct Checked {
+    attribute: TaskAttribute,
+    cdb: Cdb,
+    bidi_read: u32,
+}
+
 impl Session {
     #[inline]
     pub(super) fn handle_scsi_command(&mut self, pdu: &mut RawPdu) {
         let header = CommandPdu::parse(&pdu.bhs);
-        let Some(attribute) = TaskAttribute::from_wire(header.attribute) else {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+        let checked = match self.check_command(&header, &pdu.ahs) {
+            Ok(checked) => checked,
+            Err(reason) => return self.refuse_command(reason, &header, pdu),
         };
-        let additional = if pdu.ahs.is_empty() {
-            AdditionalHeaders::default()
-        } else {
-            match AdditionalHeaders::parse(&pdu.ahs) {
-                Some(additional) => additional,
-                None => return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu),
-            }
-        };
-        // Without W nothing follows, so that F has to be set (RFC 7143 §11.3.1).
-        if header.initiator_task_tag == RESERVED_TAG || !(header.last || header.write) {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
-        }
-        if self.tasks.find(header.initiator_task_tag).is_some() {
-            return self.reject_pdu(Reason::TASK_IN_PROGRESS, pdu);
-        }
-        if header.immediate && self.immediate_tasks >= IMMEDIATE_TASKS_MAX {
-            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, pdu);
-        }
-        let mut cdb = Cdb::from_buf(header.cdb);
-        if !additional.extended_cdb.is_empty() {
-            cdb.extend_from_slice(additional.extended_cdb);
-        }
-        let bidi_read = additional.bidirectional_read_length.unwrap_or(0);
+        let Checked {
+            attribute,
+            cdb,
+            bidi_read,
+        } = checked;
         let info = TaskInfo {
             lun: header.lun,
             initiator_task_tag: header.initiator_task_tag,
@@ -57,7 +47,7 @@ impl Session {
             immediate: header.immediate,
         };
         let Some(task) = self.begin_task(info) else {
-            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, pdu);
+            return self.refuse_command(Reason::IMMEDIATE_COMMAND_REJECT, &header, pdu);
         };
         if (!header.last || !pdu.data.is_empty())
             && let Err(condition) = self.take_unsolicited(task, &header, pdu)
@@ -79,6 +69,45 @@ impl Session {
             immediate: info.immediate,
             cmd_sn: info.cmd_sn.0,
         }));
+    }
+
+    /// Whether there can be a task for the command, and what it says beyond its fixed fields.
+    #[inline]
+    fn check_command(&self, header: &CommandPdu, ahs: &[u8]) -> Result<Checked, Reason> {
+        // Without W nothing follows, so that F has to be set (RFC 7143 §11.3.1).
+        if header.initiator_task_tag == RESERVED_TAG || !(header.last || header.write) {
+            return Err(Reason::INVALID_PDU_FIELD);
+        }
+        if self.tasks.find(header.initiator_task_tag).is_some() {
+            return Err(Reason::TASK_IN_PROGRESS);
+        }
+        if header.immediate && self.immediate_tasks >= IMMEDIATE_TASKS_MAX {
+            return Err(Reason::IMMEDIATE_COMMAND_REJECT);
+        }
+        let attribute =
+            TaskAttribute::from_wire(header.attribute).ok_or(Reason::INVALID_PDU_FIELD)?;
+        let mut cdb = Cdb::from_buf(header.cdb);
+        let mut bidi_read = 0;
+        if !ahs.is_empty() {
+            let headers = AdditionalHeaders::parse(ahs).ok_or(Reason::INVALID_PDU_FIELD)?;
+            cdb.extend_from_slice(headers.extended_cdb);
+            bidi_read = headers.bidirectional_read_length.unwrap_or(0);
+        }
+        Ok(Checked {
+            attribute,
+            cdb,
+            bidi_read,
+        })
+    }
+
+    /// Rejects a command. Unsolicited data that it announced is swallowed when it comes, unless its
+    /// tag is that of a task.
+    #[cold]
+    fn refuse_command(&mut self, reason: Reason, header: &CommandPdu, pdu: &RawPdu) {
+        self.reject_pdu(reason, pdu);
+        if header.write && !header.last && reason != Reason::TASK_IN_PROGRESS {
+            self.swallow_unsolicited(header.initiator_task_tag);
+        }
     }
 
     #[inline]

@@ -194,10 +194,7 @@ impl Session {
             self.window.end_task();
         }
         if ended.unsolicited_open {
-            if self.ended.len() == ENDED_MAX {
-                self.ended.pop_front();
-            }
-            self.ended.push_back(ended.info.initiator_task_tag);
+            self.swallow_unsolicited(ended.info.initiator_task_tag);
         }
         if !self.credit.waiting.is_empty() {
             self.credit.waiting.retain(|waiting| *waiting != task);
@@ -206,6 +203,14 @@ impl Session {
             self.give_back(ended.credit);
         }
         Some(ended)
+    }
+
+    /// Unsolicited data with that tag will come without a task: it is to be swallowed.
+    pub(super) fn swallow_unsolicited(&mut self, initiator_task_tag: u32) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(initiator_task_tag);
     }
 
     fn give_back(&mut self, credit: u32) {

@@ -369,6 +369,23 @@ fn data_for_a_task_that_was_answered_is_swallowed() {
 }
 
 #[test]
+fn the_unsolicited_data_of_a_rejected_command_is_swallowed() {
+    let mut initiator = Initiator::new();
+    let tag = initiator.command(
+        CommandPdu {
+            attribute: 7,
+            ..write_command(2_000, false)
+        },
+        &[],
+    );
+    assert_eq!(initiator.expect_reject().0, 0x09);
+    initiator.data_out(unsolicited(tag, 0, 0, true), &pattern(2_000));
+    initiator.expect_quiet();
+    initiator.data_out(unsolicited(tag, 0, 0, true), &pattern(2_000));
+    assert_eq!(initiator.expect_reject().0, 0x09);
+}
+
+#[test]
 fn a_tag_that_is_used_again_means_the_new_task() {
     let mut initiator = Initiator::new();
     let (tag, task) = initiator.write(2_048, &[], false);

@@ -150,8 +150,10 @@ pub struct Full(pub Request);
 /// The data plane of one thread.
 ///
 /// Use: [`push`](Self::push) any number of requests, [`submit`](Self::submit) once, then drain
-/// [`next_completion`](Self::next_completion). None of these blocks. The descriptor of `as_fd`
-/// polls readable while there are completions to take: when it does, call `submit` and drain.
+/// [`next_completion`](Self::next_completion) until it gives `None`. None of these blocks. Then
+/// sleep until the descriptor of `as_fd` becomes readable, call `submit` and drain again. Watch it
+/// *edge-triggered* (as tokio's `AsyncFd` does): nobody spends a system call on making it unreadable
+/// again. It may become readable without a reason.
 pub trait BlockIo: AsFd {
     /// Queues an operation.
     ///
@@ -176,11 +178,8 @@ pub trait BlockIo: AsFd {
     /// Operations that were pushed and haven't completed.
     fn in_flight(&self) -> usize;
 
-    /// Makes the next [`Waker::wake`] of the waker it returns show up as readability of `as_fd`.
-    ///
-    /// # Errors
-    /// The host has no descriptors left.
-    fn waker(&mut self) -> io::Result<Waker>;
+    /// A waker that makes `as_fd` readable.
+    fn waker(&self) -> Waker;
 }
 
 /// Any engine: one static dispatch point, so that the hot path has no virtual calls.
@@ -233,7 +232,7 @@ impl BlockIo for EngineIo {
         each!(self, io => io.in_flight())
     }
 
-    fn waker(&mut self) -> io::Result<Waker> {
+    fn waker(&self) -> Waker {
         each!(self, io => io.waker())
     }
 }

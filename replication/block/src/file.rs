@@ -117,6 +117,22 @@ impl BlockFile {
         })
     }
 
+    /// Any descriptor, for tests of engines.
+    #[cfg(test)]
+    pub(crate) fn of_descriptor(fd: OwnedFd) -> Arc<Self> {
+        Arc::new(Self {
+            path: Arc::from(Path::new("(descriptor)")),
+            kind: FileKind::Regular,
+            direct: false,
+            read_only: false,
+            alignment: Alignment::NONE,
+            backing: Backing::Os {
+                control: fd,
+                lanes: Vec::new(),
+            },
+        })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Arc<Path> {

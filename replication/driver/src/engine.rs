@@ -170,10 +170,14 @@ impl Engine {
             if !self.io.needs_submit() {
                 return None;
             }
-            // Next steps of what has just gone one step further. What finishes at once is left for
-            // the next wake-up when the rounds are used up: the descriptor is readable then.
+            // Next steps of what has just gone one step further.
             self.io.submit();
-            self.rounds = self.rounds.checked_sub(1)?;
+            let Some(rounds) = self.rounds.checked_sub(1) else {
+                // Others must have their turn: come back for the rest.
+                self.io.waker().wake();
+                return None;
+            };
+            self.rounds = rounds;
         }
     }
 

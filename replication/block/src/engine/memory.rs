@@ -257,7 +257,6 @@ impl BlockIo for MemoryIo {
     }
 
     fn submit(&mut self) {
-        self.notifier.reset();
         self.handed_over += 1;
         for mut request in std::mem::take(&mut self.queued) {
             let Some(memory) = request.file.memory().cloned() else {
@@ -279,9 +278,6 @@ impl BlockIo for MemoryIo {
                 }
             });
             self.ready.push_back(request.finish(result));
-        }
-        if !self.ready.is_empty() {
-            self.notifier.wake();
         }
     }
 
@@ -309,8 +305,8 @@ impl BlockIo for MemoryIo {
         self.in_flight
     }
 
-    fn waker(&mut self) -> io::Result<Waker> {
-        Ok(self.notifier.clone())
+    fn waker(&self) -> Waker {
+        self.notifier.clone()
     }
 }
 

@@ -39,8 +39,6 @@ pub struct ThreadsIo {
     /// Taken from the pool, not yet handed out.
     ready: VecDeque<Completion>,
     lane: Lane,
-    /// The notifier may be readable without a completion.
-    wakeup_asked: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +93,6 @@ impl ThreadsIo {
             ready,
             handed_over: 0,
             lane: Lane::take(),
-            wakeup_asked: false,
         })
     }
 }
@@ -138,13 +135,8 @@ impl BlockIo for ThreadsIo {
         if self.ready.is_empty() {
             let mut done = self.pool.done.lock();
             if done.is_empty() {
-                if std::mem::take(&mut self.wakeup_asked) {
-                    self.pool.notifier.reset();
-                }
                 return None;
             }
-            // Under the lock: what comes after it finds an empty list and wakes us anew.
-            self.pool.notifier.reset();
             self.ready.extend(done.drain(..));
         }
         let completion = self.ready.pop_front()?;
@@ -164,9 +156,8 @@ impl BlockIo for ThreadsIo {
         self.in_flight
     }
 
-    fn waker(&mut self) -> io::Result<Waker> {
-        self.wakeup_asked = true;
-        Ok(self.pool.notifier.clone())
+    fn waker(&self) -> Waker {
+        self.pool.notifier.clone()
     }
 }
 
@@ -193,6 +184,8 @@ impl Drop for ThreadsIo {
         }
         work.jobs.clear();
         work.closing = true;
+        // Threads may live on for a while; the memory of what nobody will ask for goes back now.
+        self.pool.done.lock().clear();
         self.pool.more.notify_all();
     }
 }

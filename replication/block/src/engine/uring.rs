@@ -10,6 +10,12 @@
 //! direct I/O, buffered writes on file systems that know how (xfs, btrfs). What would wait goes to
 //! the ring's kernel threads (io-wq) by itself: `fdatasync`, `fallocate`, and buffered writes on
 //! ext4 and tmpfs. So nothing here waits for a file.
+//!
+//! # Who tells that something has finished
+//! An eventfd that is registered with the ring. The ring's own descriptor doesn't do: with
+//! `DEFER_TASKRUN` nothing wakes those who poll it. The eventfd is switched off while the thread
+//! looks at the completion queue anyway, so that what finishes inside `io_uring_enter` costs no
+//! wake-up, and on again once the queue has been found empty.
 
 #![allow(unsafe_code, reason = "memory that the kernel reads and writes")]
 
@@ -21,9 +27,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{Ordering, fence};
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use io_uring::{IoUring, cqueue, squeue};
 use slab::Slab;
 
 use super::lane::Lane;
@@ -33,10 +40,8 @@ use entry::Slot;
 
 pub use setup::{RingMode, Unavailable, probe};
 
-/// Reserved `user_data`: the wake-up descriptor is readable.
-const WAKE: u64 = u64::MAX;
 /// Reserved `user_data`: a cancellation has been carried out.
-const CANCEL: u64 = u64::MAX - 1;
+const CANCEL: u64 = u64::MAX;
 /// How often an operation that the kernel could not take just now (`EAGAIN`, `EINTR`) is tried.
 const ATTEMPTS_MAX: u8 = 64;
 
@@ -52,8 +57,9 @@ pub struct UringIo {
     backlog: VecDeque<usize>,
     /// Finished without the kernel.
     ready: VecDeque<Completion>,
-    wakeup: Option<Waker>,
-    wakeup_armed: bool,
+    notifier: Waker,
+    /// The notifier is switched on.
+    announcing: bool,
     lane: Lane,
     handed_over: u64,
     /// Not `Send`: the ring belongs to its thread (`IORING_SETUP_SINGLE_ISSUER`).
@@ -85,7 +91,8 @@ impl UringIo {
     pub fn new(depth: u32) -> Result<Self, Unavailable> {
         let mode = probe()?;
         let depth = depth.clamp(1, setup::DEPTH_MAX);
-        let ring = setup::ring(mode, depth)?;
+        let notifier = Waker::new().map_err(Unavailable::Refused)?;
+        let ring = setup::ring(mode, depth, &notifier)?;
         let depth = usize::try_from(depth).unwrap_or(1);
         Ok(Self {
             ring: ManuallyDrop::new(ring),
@@ -94,8 +101,8 @@ impl UringIo {
             mode,
             backlog: VecDeque::new(),
             ready: VecDeque::new(),
-            wakeup: None,
-            wakeup_armed: false,
+            notifier,
+            announcing: true,
             lane: Lane::take(),
             handed_over: 0,
             _thread: PhantomData,
@@ -156,6 +163,24 @@ impl UringIo {
         }
     }
 
+    /// Switches the notifier on or off.
+    fn announce(&mut self, on: bool) {
+        if self.announcing == on {
+            return;
+        }
+        self.announcing = on;
+        let completion = self.ring.completion();
+        if on {
+            completion.enable_eventfd();
+        } else {
+            completion.disable_eventfd();
+        }
+        drop(completion);
+        // The kernel notes that there is something, then looks at the switch; we turn the switch,
+        // then look whether there is something. One of the two sees the other.
+        fence(Ordering::SeqCst);
+    }
+
     fn flush_backlog(&mut self) {
         for _ in 0..self.backlog.len() {
             let Some(key) = self.backlog.pop_front() else {
@@ -171,13 +196,6 @@ impl UringIo {
 
     fn take_entry(&mut self, cqe: &cqueue::Entry) -> Option<Completion> {
         match cqe.user_data() {
-            WAKE => {
-                self.wakeup_armed = false;
-                if let Some(wakeup) = &self.wakeup {
-                    wakeup.reset();
-                }
-                None
-            }
             CANCEL => None,
             data => {
                 let key = usize::try_from(data).ok()?;
@@ -217,6 +235,8 @@ impl BlockIo for UringIo {
         let due = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
         drop(submission);
         if due {
+            // What finishes at once is looked at at once.
+            self.announce(false);
             self.enter();
         }
     }
@@ -226,9 +246,21 @@ impl BlockIo for UringIo {
             return Some(completion);
         }
         loop {
-            let cqe = self.ring.completion().next()?;
-            if let Some(completion) = self.take_entry(&cqe) {
-                return Some(completion);
+            let next = self.ring.completion().next();
+            match next {
+                Some(cqe) => {
+                    if let Some(completion) = self.take_entry(&cqe) {
+                        return Some(completion);
+                    }
+                }
+                None if self.announcing => return None,
+                // Switch on, then look once more: what came before wasn't announced.
+                None => {
+                    self.announce(true);
+                    if self.ring.submission().taskrun() {
+                        self.enter();
+                    }
+                }
             }
         }
     }
@@ -248,28 +280,14 @@ impl BlockIo for UringIo {
         self.slots.len() + self.ready.len()
     }
 
-    fn waker(&mut self) -> io::Result<Waker> {
-        let waker = match &self.wakeup {
-            Some(waker) => waker.clone(),
-            None => self.wakeup.insert(Waker::new()?).clone(),
-        };
-        if !self.wakeup_armed {
-            let fd = types::Fd(waker.as_fd().as_raw_fd());
-            let readable = u32::try_from(libc::POLLIN).unwrap_or_default();
-            let entry = opcode::PollAdd::new(fd, readable).build().user_data(WAKE);
-            self.wakeup_armed = self.queue_entry(&entry);
-            if !self.wakeup_armed {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-        }
-        Ok(waker)
+    fn waker(&self) -> Waker {
+        self.notifier.clone()
     }
 }
 
 impl AsFd for UringIo {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring is open as long as `self` lives, which the result borrows.
-        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+        self.notifier.as_fd()
     }
 }
 

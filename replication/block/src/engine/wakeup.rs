@@ -28,6 +28,7 @@ impl Waker {
     }
 
     /// Takes all wake-ups so far.
+    #[cfg(test)]
     pub(crate) fn reset(&self) {
         // Fails when there was none.
         let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);

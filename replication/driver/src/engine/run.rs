@@ -87,12 +87,7 @@ impl Engine {
         }
         if !self.serve_memory() {
             // Ask to be woken, then look once more: some may have come back in between.
-            match self.io.waker() {
-                Ok(waker) => self.pool.wake_when_returned(waker),
-                Err(error) => {
-                    tracing::debug!(%error, "no wake-up for memory: the next submit looks");
-                }
-            }
+            self.pool.wake_when_returned(self.io.waker());
             self.serve_memory();
         }
     }

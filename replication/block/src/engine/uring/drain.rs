@@ -9,7 +9,7 @@ use io_uring::{opcode, types};
 use super::{BlockIo, CANCEL, UringIo};
 
 /// How long operations under way may take to finish.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 4000 });
 /// How long they have after they were cancelled.
 const AFTER_CANCEL: Duration = Duration::from_secs(1);
 

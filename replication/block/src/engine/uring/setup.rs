@@ -1,13 +1,15 @@
 //! Getting a ring: the best way that this kernel has, found by trying, and why there is none.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode, types};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use thiserror::Error;
+
+use crate::engine::Waker;
 
 /// Operations that one ring can hold at most.
 pub(super) const DEPTH_MAX: u32 = 16_384;
@@ -51,7 +53,7 @@ pub enum Unavailable {
     #[error("this kernel's io_uring has no {0}")]
     Lacks(&'static str),
     /// The ring was set up but doesn't tell when something has finished.
-    #[error("this kernel's io_uring doesn't announce completions to poll")]
+    #[error("this kernel's io_uring doesn't announce completions")]
     Silent,
 }
 
@@ -78,7 +80,7 @@ pub fn probe() -> Result<RingMode, Unavailable> {
     }
     let mut last = Unavailable::Silent;
     for mode in [RingMode::Deferred, RingMode::Cooperative, RingMode::Plain] {
-        match ring(mode, 8).and_then(|mut ring| announces(&mut ring)) {
+        match announces(mode) {
             Ok(()) => return Ok(*MODE.get_or_init(|| mode)),
             Err(error) => last = error,
         }
@@ -87,7 +89,7 @@ pub fn probe() -> Result<RingMode, Unavailable> {
 }
 
 /// Sets a ring up for `depth` operations.
-pub(super) fn ring(mode: RingMode, depth: u32) -> Result<IoUring, Unavailable> {
+pub(super) fn ring(mode: RingMode, depth: u32, notifier: &Waker) -> Result<IoUring, Unavailable> {
     let submission = depth.next_power_of_two().min(SUBMISSION_MAX);
     let mut builder = IoUring::builder();
     // Twice the operations: a cancellation or wake-up must not push one out.
@@ -108,6 +110,10 @@ pub(super) fn ring(mode: RingMode, depth: u32) -> Result<IoUring, Unavailable> {
     }
     let ring = builder.build(submission).map_err(Unavailable::Refused)?;
     check(&ring)?;
+    let notifier = notifier.as_fd().as_raw_fd();
+    ring.submitter()
+        .register_eventfd(notifier)
+        .map_err(Unavailable::Refused)?;
     // Both only make things better; older kernels go without.
     let _ = ring
         .submitter()
@@ -137,7 +143,6 @@ fn check(ring: &IoUring) -> Result<(), Unavailable> {
         (opcode::Writev::CODE, "IORING_OP_WRITEV"),
         (opcode::Fsync::CODE, "IORING_OP_FSYNC"),
         (opcode::Fallocate::CODE, "IORING_OP_FALLOCATE"),
-        (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
         (opcode::AsyncCancel::CODE, "IORING_OP_ASYNC_CANCEL"),
     ];
     match needed.iter().find(|(code, _)| !known.is_supported(*code)) {
@@ -146,9 +151,10 @@ fn check(ring: &IoUring) -> Result<(), Unavailable> {
     }
 }
 
-/// Whether the ring's descriptor becomes readable when an operation finishes later: the reactors
-/// sleep on it.
-fn announces(ring: &mut IoUring) -> Result<(), Unavailable> {
+/// Whether a ring tells when an operation finishes later: the reactors sleep until it does.
+fn announces(mode: RingMode) -> Result<(), Unavailable> {
+    let notifier = Waker::new().map_err(Unavailable::Refused)?;
+    let mut ring = ring(mode, 8, &notifier)?;
     let soon = types::Timespec::from(Duration::from_millis(1));
     let entry = opcode::Timeout::new(&soon).build();
     // SAFETY: the kernel copies the time while it takes the entry (IORING_FEAT_SUBMIT_STABLE is
@@ -161,10 +167,8 @@ fn announces(ring: &mut IoUring) -> Result<(), Unavailable> {
         tv_sec: 2,
         tv_nsec: 0,
     };
-    // SAFETY: the ring, and with it the descriptor, outlives this use.
-    let fd = unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) };
     let readable = poll(
-        &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
+        &mut [PollFd::new(&notifier, PollFlags::IN)],
         Some(&patience),
     );
     if readable.is_ok_and(|count| count == 1) {

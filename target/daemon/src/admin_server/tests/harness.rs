@@ -26,7 +26,12 @@ pub(super) struct Server {
 }
 
 pub(super) fn server() -> Server {
-    server_with(Administrators::of_this_process(), Limits::default())
+    // Nobody has to be thrown out at the end: whoever behaves goes by himself.
+    let limits = Limits {
+        stop_patience: 2 * DEADLINE,
+        ..Limits::default()
+    };
+    server_with(Administrators::of_this_process(), limits)
 }
 
 pub(super) fn server_with(administrators: Administrators, limits: Limits) -> Server {

@@ -1,5 +1,6 @@
 //! What clients get that are wrong, slow, greedy or somebody else.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,7 +8,8 @@ use tidelock_admin::client::ClientError;
 use tidelock_admin::v1::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{DEADLINE, server, server_with};
+use super::fake::SLOW;
+use super::harness::{DEADLINE, server, server_with, until};
 use crate::admin_server::{Administrators, Limits};
 
 fn error<'a>(answer: &'a Value, part: &str) -> &'a str {
@@ -204,4 +206,27 @@ async fn a_server_that_stops_lets_go_of_everybody() {
         .await
         .unwrap();
     assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_stops_does_not_wait_for_ever_for_a_request_that_is_running() {
+    let limits = Limits {
+        stop_patience: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = server_with(Administrators::of_this_process(), limits);
+    let body = format!(r#"{{"name":"{SLOW}","size_bytes":4096}}"#);
+    let mut stream = server.connect().await;
+    let head = "POST /v1/volumes HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until("the volume is begun", || {
+        server.control.begun.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    server.stop.send_replace(true);
+    tokio::time::timeout(DEADLINE, server.task)
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -116,7 +116,7 @@ fn a_truncated_pdu_hurts_nobody() {
         drop(initiator);
     }
     wait_until("their sessions are gone", Duration::from_secs(10), || {
-        daemon.json(&["session", "list"]).as_array().unwrap().len() == 1
+        daemon.sessions().len() == 1
     });
     assert!(
         other.read(0, 8, 8).data == [0; 4_096],

@@ -122,10 +122,7 @@ fn the_same_session_again_replaces_the_old_one() {
     let mut new = Initiator::log_in(daemon.portal);
     new.settle(0);
     assert!(old.is_dropped());
-    assert_eq!(
-        daemon.json(&["session", "list"]).as_array().unwrap().len(),
-        1
-    );
+    assert_eq!(daemon.sessions().len(), 1);
 }
 
 #[test]
@@ -139,10 +136,7 @@ fn another_isid_is_a_second_session_beside_the_first() {
     let mut two = Initiator::log_in_as(daemon.portal, &two).unwrap();
     one.settle(0);
     two.settle(0);
-    assert_eq!(
-        daemon.json(&["session", "list"]).as_array().unwrap().len(),
-        2
-    );
+    assert_eq!(daemon.sessions().len(), 2);
 }
 
 #[test]
@@ -179,8 +173,7 @@ fn a_connection_is_replaced_within_its_session() {
 fn an_operator_can_drop_a_session_and_the_initiator_may_come_back() {
     let daemon = Daemon::with_lun("8M");
     let mut initiator = Initiator::log_in(daemon.portal);
-    let sessions = daemon.json(&["session", "list"]);
-    let id = sessions[0]["id"].to_string();
+    let id = daemon.sessions()[0]["id"].to_string();
     daemon.run(&["session", "drop", &id, "--yes"]);
     assert!(initiator.is_dropped());
     Initiator::log_in(daemon.portal).settle(0);

@@ -72,9 +72,7 @@ fn kill_9_right_after_each_command_loses_none_of_them() {
         daemon.run(&["volume", "create", &volume, "--size", "8M"]);
         daemon = daemon.kill_and_restart();
         let names: Vec<_> = daemon
-            .json(&["volume", "list"])
-            .as_array()
-            .unwrap()
+            .volumes()
             .iter()
             .map(|volume| volume["name"].as_str().unwrap().to_owned())
             .collect();
@@ -182,10 +180,7 @@ fn files_that_cannot_be_served_are_refused_by_name() {
         let message = daemon.refused(&["volume", "create", "v", "--file", path]);
         assert!(message.contains(path), "{message} doesn't name {path}");
     }
-    assert_eq!(
-        daemon.json(&["volume", "list"]).as_array().unwrap().len(),
-        0
-    );
+    assert_eq!(daemon.volumes().len(), 0);
 }
 
 #[test]
@@ -333,10 +328,7 @@ fn creating_a_volume_on_a_full_disk_is_refused_and_leaves_nothing() {
     let daemon = Daemon::start_in(&state);
     let message = daemon.refused(&["volume", "create", "big", "--size", "64M", "--preallocate"]);
     assert!(message.contains("big.img"), "{message}");
-    assert_eq!(
-        daemon.json(&["volume", "list"]).as_array().unwrap().len(),
-        0
-    );
+    assert_eq!(daemon.volumes().len(), 0);
     assert!(!state.join("volumes/big.img").exists());
     drop(daemon);
 }

@@ -1,7 +1,8 @@
 //! A daemon of the test's own, in a folder of its own, on a free port.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -208,6 +209,38 @@ impl Daemon {
         let mut all = args.to_vec();
         all.push("--json");
         serde_json::from_str(&self.run(&all)).unwrap()
+    }
+
+    /// All sessions as the listing has them.
+    pub fn sessions(&self) -> Vec<Value> {
+        self.json(&["session", "list"])["sessions"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// All volumes as the listing has them.
+    pub fn volumes(&self) -> Vec<Value> {
+        self.json(&["volume", "list"])["volumes"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// A figure of `/metrics`, fetched as any HTTP client would.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: tidelock\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let line = answer
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is missing in {answer}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// The same, and it must be refused; returns the message.

@@ -203,7 +203,7 @@ impl CatalogError {
             Self::SizeNotWholeBlocks { .. } => "give a size in whole KiB, MiB or GiB",
             Self::SizeOutOfRange { .. } => "give a size such as 10G or 512M",
             Self::WouldShrink { .. } => {
-                "say --shrink (shrink: true) if what lies beyond the new size may be lost"
+                "volumes only grow: copy the data to a new, smaller volume instead"
             }
             Self::TargetExists { .. } => "choose another name, or delete that target first",
             Self::NoSuchTarget { .. } => "`tidelock target list` shows the targets there are",

@@ -87,15 +87,9 @@ pub enum VolumeVerb {
         /// The volume's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// New size, such as 20G, 512M or bytes.
+        /// New size, such as 20G, 512M or bytes; volumes only grow.
         #[arg(long, value_parser = parse_size)]
         size: u64,
-        /// Allow a smaller size; what lies beyond it is lost.
-        #[arg(long)]
-        shrink: bool,
-        /// Don't ask.
-        #[arg(long, short)]
-        yes: bool,
     },
     /// Let a volume be used again that was stopped because a write or flush failed.
     Unfence {

@@ -232,14 +232,6 @@ fn nothing_is_asked_with_yes_or_when_nothing_is_destroyed() {
     for (line, answers) in [
         ("volume delete db --yes", vec![volume(), (204, Value::Null)]),
         ("volume resize db --size 2G", vec![volume()]),
-        (
-            "volume resize db --size 2G --shrink",
-            vec![volume(), volume()],
-        ),
-        (
-            "volume resize db --size 1M --shrink -y",
-            vec![volume(), volume()],
-        ),
         ("volume unfence db", vec![volume(), volume()]),
         ("lun unmap t 0", vec![(200, target(0)), (204, Value::Null)]),
         ("session drop 1 -y", vec![(204, Value::Null)]),
@@ -264,11 +256,6 @@ fn everything_that_takes_something_from_a_host_is_asked_for() {
     let mut fenced = volume(true);
     fenced["state"] = "fenced".into();
     for (line, answers, says) in [
-        (
-            "volume resize db --size 1M --shrink",
-            vec![(200, volume(true))],
-            "1 GiB to 1 MiB",
-        ),
         ("volume unfence db", vec![(200, fenced)], "check the data"),
         ("lun unmap t 0", vec![(200, target(2))], "2 session(s)"),
         ("target delete t", vec![(200, target(2))], "2 session(s)"),

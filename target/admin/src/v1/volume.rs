@@ -107,9 +107,6 @@ pub struct CreateVolume {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResizeVolume {
-    /// New size in bytes.
+    /// New size in bytes, not less than now: volumes only grow.
     pub size_bytes: u64,
-    /// A smaller size is meant, and what lies beyond it may be lost.
-    #[serde(default)]
-    pub shrink: bool,
 }

@@ -27,7 +27,6 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock volume list",
         "tidelock volume show db",
         "tidelock volume resize db --size 20G",
-        "tidelock volume resize db --size 1G --shrink --yes",
         "tidelock volume unfence db -y",
         "tidelock volume delete db --yes",
         "tidelock target create iqn.2024-01.com.example:t --portal-group-tag 2",

@@ -30,23 +30,7 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
             let volume = context.client.volume(&name).await?;
             context.print(&volume, show::volume)
         }
-        VolumeVerb::Resize {
-            name,
-            size,
-            shrink,
-            yes,
-        } => {
-            resize(
-                &name,
-                v1::ResizeVolume {
-                    size_bytes: size,
-                    shrink,
-                },
-                yes,
-                context,
-            )
-            .await
-        }
+        VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
         VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
         VolumeVerb::Delete { name, yes } => delete(&name, yes, context).await,
     }
@@ -79,24 +63,8 @@ fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
     })
 }
 
-async fn resize(
-    name: &str,
-    request: v1::ResizeVolume,
-    yes: bool,
-    context: &mut Context<'_>,
-) -> Result<(), CliError> {
-    if request.shrink {
-        let volume = context.client.volume(name).await?;
-        if request.size_bytes < volume.size_bytes {
-            let what = format!(
-                "Volume {name} shrinks from {} to {}: what lies beyond is lost for ever.{}",
-                format_size(volume.size_bytes),
-                format_size(request.size_bytes),
-                shown(&volume)
-            );
-            confirm(&what, yes, context.terminal)?;
-        }
-    }
+async fn resize(name: &str, size_bytes: u64, context: &mut Context<'_>) -> Result<(), CliError> {
+    let request = v1::ResizeVolume { size_bytes };
     let volume = context.client.resize_volume(name, &request).await?;
     context.print(&volume, |volume| {
         format!(

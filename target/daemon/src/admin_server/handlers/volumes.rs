@@ -48,9 +48,10 @@ pub(in crate::admin_server) async fn resize(
     request: Request,
 ) -> Result<Json<v1::Volume>, Failure> {
     let name = parse::volume_name(&name)?;
-    let v1::ResizeVolume { size_bytes, shrink } = body::read(request, &shared.limits).await?;
+    let v1::ResizeVolume { size_bytes } = body::read(request, &shared.limits).await?;
     let (control, volume) = (shared.control.clone(), name.clone());
-    to_end(async move { control.resize_volume(volume, size_bytes, shrink).await }).await?;
+    // Files aren't cut off under hosts, so no caller can ask for it.
+    to_end(async move { control.resize_volume(volume, size_bytes, false).await }).await?;
     one(&shared, &name).await
 }
 

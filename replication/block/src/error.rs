@@ -27,6 +27,8 @@ pub enum BlockErrorKind {
     InUse,
     /// The file system, the quota or the device is full.
     NoSpace,
+    /// The file system can't have files of this size.
+    TooLarge,
     /// The file ends before the range does.
     UnexpectedEnd,
     /// The file system or the device cannot do this operation.
@@ -53,6 +55,7 @@ impl BlockErrorKind {
             Some(Errno::ROFS) => Self::ReadOnly,
             Some(Errno::ISDIR) => Self::IsDirectory,
             Some(Errno::NOSPC | Errno::DQUOT) => Self::NoSpace,
+            Some(Errno::FBIG) => Self::TooLarge,
             Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOTTY) => Self::Unsupported,
             Some(Errno::AGAIN | Errno::NOMEM | Errno::NOBUFS) => Self::Exhausted,
             Some(Errno::IO | Errno::REMOTEIO | Errno::ILSEQ | Errno::BADMSG | Errno::UCLEAN) => {

@@ -47,6 +47,10 @@ pub enum VolumeError {
         needed: u64,
         free: Option<u64>,
     },
+    /// More than the file system can hold in one file.
+    #[error("{}: its file system cannot have a file of this size; choose a smaller one, or another \
+        file system", path.display())]
+    TooLarge { path: PathBuf },
     /// O_DIRECT isn't to be had.
     #[error("{}: its file system has no direct I/O; use the volume without it", path.display())]
     NoDirectIo { path: PathBuf },
@@ -134,6 +138,7 @@ impl VolumeError {
                 path,
                 needed,
             },
+            BlockErrorKind::TooLarge => Self::TooLarge { path },
             BlockErrorKind::Unsupported if what != OpName::Allocate => Self::NoDirectIo { path },
             _ => Self::File(error),
         }

@@ -109,10 +109,18 @@ impl Rig {
 
     /// Waits until the descriptor has become readable; false if it hasn't in time.
     fn sleeps_no_longer_than(&self, limit: Duration) -> bool {
-        let limit = Timespec::try_from(limit).unwrap();
-        let mut events = Vec::with_capacity(4);
-        let buffer = rustix::buffer::spare_capacity(&mut events);
-        epoll::wait(&self.sleeper, buffer, Some(&limit)).unwrap() > 0
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).unwrap();
+            let mut events = Vec::with_capacity(4);
+            let buffer = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.sleeper, buffer, Some(&left)) {
+                // The ring starting a kernel thread looks like a signal.
+                Err(rustix::io::Errno::INTR) => {}
+                result => return result.unwrap() > 0,
+            }
+        }
     }
 
     fn run(&mut self, op: OpKind) -> Completion {

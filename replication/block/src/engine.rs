@@ -8,6 +8,7 @@ pub mod memory;
 pub mod threads;
 pub mod uring;
 
+mod blocking;
 mod lane;
 mod wakeup;
 

@@ -91,6 +91,7 @@ pub struct BlockFile {
     direct: bool,
     read_only: bool,
     alignment: Alignment,
+    lives_in_memory: bool,
     backing: Backing,
 }
 
@@ -113,6 +114,7 @@ impl BlockFile {
             direct: false,
             read_only: false,
             alignment: Alignment::NONE,
+            lives_in_memory: false,
             backing: Backing::Memory(memory),
         })
     }
@@ -126,6 +128,7 @@ impl BlockFile {
             direct: false,
             read_only: false,
             alignment: Alignment::NONE,
+            lives_in_memory: false,
             backing: Backing::Os {
                 control: fd,
                 lanes: Vec::new(),
@@ -161,6 +164,11 @@ impl BlockFile {
     #[must_use]
     pub fn alignment(&self) -> Alignment {
         self.alignment
+    }
+
+    /// Whether its file system has no medium but memory (tmpfs).
+    pub(crate) fn lives_in_memory(&self) -> bool {
+        self.lives_in_memory
     }
 
     /// The memory behind a file of [`Self::in_memory`].

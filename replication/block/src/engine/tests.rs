@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Rig {
     io: EngineIo,
     sleeper: OwnedFd,
+    is_tmpfs: bool,
     file: Arc<BlockFile>,
     pool: BufferPool,
     _folder: TempDir,
@@ -30,9 +31,18 @@ struct Rig {
 #[derive(Clone, Copy, Debug)]
 enum Which {
     Uring,
+    /// A file in a tmpfs.
+    UringTmpfs,
     Threads,
     Memory,
 }
+
+const ALL: [Which; 4] = [
+    Which::Uring,
+    Which::UringTmpfs,
+    Which::Threads,
+    Which::Memory,
+];
 
 impl Rig {
     fn new(which: Which, size: usize, depth: u32) -> Option<Self> {
@@ -40,7 +50,10 @@ impl Rig {
     }
 
     fn with(which: Which, size: usize, depth: u32, direct: bool) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = match which {
+            Which::UringTmpfs => tempfile::tempdir_in("/dev/shm").unwrap(),
+            _ => tempfile::tempdir().unwrap(),
+        };
         let path = folder.path().join("image");
         fs::write(&path, vec![0; size]).unwrap();
         let options = FileOptions {
@@ -48,7 +61,7 @@ impl Rig {
             ..FileOptions::new(path)
         };
         let (io, file) = match which {
-            Which::Uring => {
+            Which::Uring | Which::UringTmpfs => {
                 let io = UringIo::new(depth)
                     .inspect_err(|error| eprintln!("NOT TESTED on this host: {error}"))
                     .ok()?;
@@ -65,6 +78,7 @@ impl Rig {
         };
         Some(Self {
             sleeper: sleeper(&io),
+            is_tmpfs: matches!(which, Which::UringTmpfs),
             io,
             file,
             pool: BufferPool::new(64 << 20),
@@ -123,6 +137,18 @@ impl Rig {
         }
     }
 
+    /// Zeroes a range the way the file system has: tmpfs can only punch.
+    fn zero(&mut self, offset: u64, length: u64) {
+        match self.run(OpKind::ZeroRange { offset, length }).result {
+            Err(error) if error.kind() == BlockErrorKind::Unsupported && self.is_tmpfs => {
+                self.run(OpKind::PunchHole { offset, length })
+                    .result
+                    .unwrap();
+            }
+            result => result.unwrap(),
+        }
+    }
+
     fn run(&mut self, op: OpKind) -> Completion {
         self.push(9, op);
         self.next()
@@ -154,7 +180,7 @@ fn bytes(completion: Completion) -> Vec<u8> {
 
 /// Runs a test on every engine that this host has.
 fn on_each(size: usize, test: impl Fn(&mut Rig)) {
-    for which in [Which::Uring, Which::Threads, Which::Memory] {
+    for which in ALL {
         if let Some(mut rig) = Rig::new(which, size, 64) {
             test(&mut rig);
         }
@@ -209,12 +235,7 @@ fn holes_and_zeroed_ranges_read_as_zeros() {
         })
         .result
         .unwrap();
-        rig.run(OpKind::ZeroRange {
-            offset: 16_384,
-            length: 512,
-        })
-        .result
-        .unwrap();
+        rig.zero(16_384, 512);
         let read = rig.read(0, 65_536);
         let content = bytes(rig.run(read));
         for (index, byte) in content.iter().enumerate() {
@@ -236,7 +257,7 @@ fn empty_transfers_succeed() {
 
 #[test]
 fn a_full_engine_gives_the_request_back_and_takes_it_later() {
-    for which in [Which::Uring, Which::Threads, Which::Memory] {
+    for which in ALL {
         let Some(mut rig) = Rig::new(which, 8192, 2) else {
             continue;
         };
@@ -258,7 +279,7 @@ fn a_full_engine_gives_the_request_back_and_takes_it_later() {
 
 #[test]
 fn many_more_operations_than_the_queue_has_entries_all_complete() {
-    for which in [Which::Uring, Which::Threads, Which::Memory] {
+    for which in ALL {
         let Some(mut rig) = Rig::new(which, 4 << 20, 1000) else {
             continue;
         };
@@ -283,7 +304,7 @@ fn many_more_operations_than_the_queue_has_entries_all_complete() {
 #[test]
 fn a_file_that_belongs_to_another_engine_is_refused() {
     let memory = BlockFile::in_memory(MemoryFile::new(4096));
-    for which in [Which::Uring, Which::Threads] {
+    for which in [Which::Uring, Which::UringTmpfs, Which::Threads] {
         let Some(mut rig) = Rig::new(which, 4096, 4) else {
             continue;
         };
@@ -298,7 +319,7 @@ fn a_file_that_belongs_to_another_engine_is_refused() {
 
 #[test]
 fn dropping_an_engine_lets_its_operations_land_first() {
-    for which in [Which::Uring, Which::Threads] {
+    for which in [Which::Uring, Which::UringTmpfs, Which::Threads] {
         let Some(mut rig) = Rig::new(which, 8 << 20, 128) else {
             continue;
         };
@@ -332,7 +353,7 @@ fn dropping_an_engine_lets_its_operations_land_first() {
 
 #[test]
 fn a_waker_makes_a_sleeping_engine_readable_again_and_again() {
-    for which in [Which::Uring, Which::Threads, Which::Memory] {
+    for which in ALL {
         let Some(mut rig) = Rig::new(which, 4096, 4) else {
             continue;
         };
@@ -358,7 +379,7 @@ fn a_waker_makes_a_sleeping_engine_readable_again_and_again() {
 
 #[test]
 fn edge_triggered_waiting_misses_no_completion() {
-    for which in [Which::Uring, Which::Threads] {
+    for which in [Which::Uring, Which::UringTmpfs, Which::Threads] {
         let Some(mut rig) = Rig::new(which, 1 << 20, 64) else {
             continue;
         };
@@ -394,7 +415,7 @@ fn edge_triggered_waiting_misses_no_completion() {
 
 #[test]
 fn direct_io_moves_aligned_buffers() {
-    for which in [Which::Uring, Which::Threads] {
+    for which in [Which::Uring, Which::UringTmpfs, Which::Threads] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("probe");
         fs::write(&path, [0; 4096]).unwrap();

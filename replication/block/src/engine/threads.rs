@@ -4,8 +4,6 @@
 //! while. No file may have more than a share of them, so that one that hangs (a dead NFS server, a
 //! frozen file system) doesn't take the others with it.
 
-mod blocking;
-
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::lane::Lane;
-use super::{BlockIo, Completion, Full, Request, Waker};
+use super::{BlockIo, Completion, Full, Request, Waker, blocking};
 
 /// Threads of one engine at most.
 const THREADS_MAX: usize = 64;
@@ -44,7 +42,10 @@ pub struct ThreadsIo {
 #[derive(Debug)]
 struct Pool {
     work: Mutex<Work>,
+    /// There is work for an idle thread.
     more: Condvar,
+    /// An operation has ended; for the one who waits for all of them.
+    ended: Condvar,
     done: Mutex<Vec<Completion>>,
     notifier: Waker,
 }
@@ -56,6 +57,9 @@ struct Work {
     running: HashMap<usize, usize>,
     threads: usize,
     idle: usize,
+    /// Somebody waits for all operations to end.
+    draining: bool,
+    /// Idle threads shall end.
     closing: bool,
 }
 
@@ -80,6 +84,7 @@ impl ThreadsIo {
         let pool = Arc::new(Pool {
             work: Mutex::default(),
             more: Condvar::new(),
+            ended: Condvar::new(),
             done: Mutex::default(),
             notifier: Waker::new()?,
         });
@@ -114,21 +119,9 @@ impl BlockIo for ThreadsIo {
         self.handed_over += 1;
         let lane = self.lane.index();
         let mut work = self.pool.work.lock();
-        let new = self.queued.len();
         work.jobs
             .extend(self.queued.drain(..).map(|request| Job { request, lane }));
-        let wanted = new
-            .saturating_sub(work.idle)
-            .min(THREADS_MAX.saturating_sub(work.threads));
-        work.threads += wanted;
-        let awake = new.min(work.idle);
-        drop(work);
-        for _ in 0..awake {
-            self.pool.more.notify_one();
-        }
-        for _ in 0..wanted {
-            self.pool.start_thread();
-        }
+        self.pool.call_another(&mut work);
     }
 
     fn next_completion(&mut self) -> Option<Completion> {
@@ -172,8 +165,9 @@ impl Drop for ThreadsIo {
         self.submit();
         let deadline = Instant::now() + PATIENCE;
         let mut work = self.pool.work.lock();
+        work.draining = true;
         while !(work.jobs.is_empty() && work.running.is_empty()) {
-            if self.pool.more.wait_until(&mut work, deadline).timed_out() {
+            if self.pool.ended.wait_until(&mut work, deadline).timed_out() {
                 // Threads own what they work on, so nothing dangles; they end when they can.
                 tracing::error!(
                     queued = work.jobs.len(),
@@ -191,45 +185,57 @@ impl Drop for ThreadsIo {
 }
 
 impl Pool {
-    fn start_thread(self: &Arc<Self>) {
+    /// Sees to it that one more thread comes, if there is work for it. Each thread that takes a job
+    /// does the same: as many come as the work is slow, and page-cache hits wake few.
+    fn call_another(self: &Arc<Self>, work: &mut Work) {
+        if !work.has_next() {
+            return;
+        }
+        if work.idle > 0 {
+            self.more.notify_one();
+        } else if work.threads < THREADS_MAX {
+            work.threads += 1;
+            self.start_thread(work);
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, work: &mut Work) {
         let pool = Arc::clone(self);
         let started = thread::Builder::new()
             .name("block-io".into())
             .spawn(move || pool.run());
-        if let Err(error) = started {
-            let mut work = self.work.lock();
-            work.threads -= 1;
-            if work.threads == 0 {
-                // Nobody will ever come for these: say so now.
-                let jobs = std::mem::take(&mut work.jobs);
-                drop(work);
-                for Job { request, .. } in jobs {
-                    let error = request.error(0, io::Error::from(error.kind()));
-                    self.finish(request.finish(Err(error)));
-                }
+        let Err(error) = started else { return };
+        work.threads -= 1;
+        if work.threads == 0 {
+            // Nobody will ever come for these: say so now.
+            for Job { request, .. } in std::mem::take(&mut work.jobs) {
+                let error = request.error(0, io::Error::from(error.kind()));
+                self.finish(request.finish(Err(error)));
             }
         }
     }
 
-    fn run(&self) {
+    fn run(self: Arc<Self>) {
         let mut work = self.work.lock();
         loop {
             if let Some(job) = work.next() {
                 let file = job.file();
+                self.call_another(&mut work);
                 drop(work);
                 let completion = blocking::run(job.request, job.lane);
                 self.finish(completion);
                 work = self.work.lock();
                 work.ended(file);
-                // Frees a share of that file, and may be what a drop waits for.
-                self.more.notify_all();
+                if work.draining {
+                    self.ended.notify_all();
+                }
             } else if work.closing {
                 break;
             } else {
                 work.idle += 1;
                 let timed_out = self.more.wait_for(&mut work, IDLE).timed_out();
                 work.idle -= 1;
-                if timed_out && work.jobs.is_empty() {
+                if timed_out && !work.has_next() {
                     break;
                 }
             }
@@ -247,16 +253,23 @@ impl Pool {
 }
 
 impl Work {
-    /// The oldest job whose file has a thread to spare.
-    fn next(&mut self) -> Option<Job> {
+    /// Index of the oldest job whose file has a thread to spare.
+    fn next_index(&self) -> Option<usize> {
         let running = &self.running;
         let spare = |job: &Job| {
             running
                 .get(&job.file())
                 .is_none_or(|n| *n < THREADS_PER_FILE)
         };
-        let index = self.jobs.iter().position(spare)?;
-        let job = self.jobs.remove(index)?;
+        self.jobs.iter().position(spare)
+    }
+
+    fn has_next(&self) -> bool {
+        self.next_index().is_some()
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        let job = self.jobs.remove(self.next_index()?)?;
         *self.running.entry(job.file()).or_default() += 1;
         Some(job)
     }

@@ -11,6 +11,10 @@
 //! the ring's kernel threads (io-wq) by itself: `fdatasync`, `fallocate`, and buffered writes on
 //! ext4 and tmpfs. So nothing here waits for a file.
 //!
+//! A file that lives in memory (tmpfs) is the exception: its reads and writes would go to those
+//! threads too, since tmpfs doesn't promise not to wait, but there is nothing to wait for that any
+//! access to our own memory would not wait for. So they are done in `submit`.
+//!
 //! # Who tells that something has finished
 //! An eventfd that is registered with the ring. The ring's own descriptor doesn't do: with
 //! `DEFER_TASKRUN` nothing wakes those who poll it. The eventfd is switched off while the thread
@@ -34,7 +38,7 @@ use io_uring::{IoUring, cqueue, squeue};
 use slab::Slab;
 
 use super::lane::Lane;
-use super::{BlockIo, Completion, Full, OpKind, Request, Waker};
+use super::{BlockIo, Completion, Full, OpKind, Request, Waker, blocking};
 use crate::error::BlockError;
 use entry::Slot;
 
@@ -44,6 +48,8 @@ pub use setup::{RingMode, Unavailable, probe};
 const CANCEL: u64 = u64::MAX;
 /// How often an operation that the kernel could not take just now (`EAGAIN`, `EINTR`) is tried.
 const ATTEMPTS_MAX: u8 = 64;
+/// Bytes copied from and to files in memory in one `submit`: other work must have its turn.
+const COPIED_MAX: usize = 4 << 20;
 
 /// The io_uring engine of one thread. Must be used and dropped on the thread that made it.
 pub struct UringIo {
@@ -55,7 +61,9 @@ pub struct UringIo {
     mode: RingMode,
     /// Slots whose entry found the submission queue full.
     backlog: VecDeque<usize>,
-    /// Finished without the kernel.
+    /// For files that live in memory; done in `submit`.
+    in_memory: VecDeque<Request>,
+    /// Finished without the ring.
     ready: VecDeque<Completion>,
     notifier: Waker,
     /// The notifier is switched on.
@@ -100,6 +108,7 @@ impl UringIo {
             depth,
             mode,
             backlog: VecDeque::new(),
+            in_memory: VecDeque::new(),
             ready: VecDeque::new(),
             notifier,
             announcing: true,
@@ -181,6 +190,20 @@ impl UringIo {
         fence(Ordering::SeqCst);
     }
 
+    /// Does what needs no ring; what is too much for one go is left for the next `submit`.
+    fn copy_in_memory(&mut self) {
+        let mut copied = 0;
+        while copied < COPIED_MAX {
+            let Some(request) = self.in_memory.pop_front() else {
+                return;
+            };
+            self.handed_over += 1;
+            copied += request.op.transfer_length();
+            self.ready
+                .push_back(blocking::run(request, self.lane.index()));
+        }
+    }
+
     fn flush_backlog(&mut self) {
         for _ in 0..self.backlog.len() {
             let Some(key) = self.backlog.pop_front() else {
@@ -215,12 +238,16 @@ impl UringIo {
 
 impl BlockIo for UringIo {
     fn push(&mut self, request: Request) -> Result<(), Full> {
-        if self.slots.len() + self.ready.len() >= self.depth {
+        if self.in_flight() >= self.depth {
             return Err(Full(request));
         }
         if request.file.lane(self.lane.index()).is_none() {
             let error = request.error(0, io::ErrorKind::Unsupported.into());
             self.ready.push_back(request.finish(Err(error)));
+            return Ok(());
+        }
+        if request.file.lives_in_memory() {
+            self.in_memory.push_back(request);
             return Ok(());
         }
         let key = self.slots.insert(Slot::new(request));
@@ -229,6 +256,7 @@ impl BlockIo for UringIo {
     }
 
     fn submit(&mut self) {
+        self.copy_in_memory();
         self.flush_backlog();
         let submission = self.ring.submission();
         // Deferred completions are posted only by an enter.
@@ -269,7 +297,7 @@ impl BlockIo for UringIo {
         // SAFETY: `self` is borrowed and the type is not `Sync`-shared across threads (it is
         // neither `Send` nor `Sync`), so no other submission queue is alive meanwhile.
         let submission = unsafe { self.ring.submission_shared() };
-        !submission.is_empty() || !self.backlog.is_empty()
+        !submission.is_empty() || !self.backlog.is_empty() || !self.in_memory.is_empty()
     }
 
     fn handed_over(&self) -> u64 {
@@ -277,7 +305,7 @@ impl BlockIo for UringIo {
     }
 
     fn in_flight(&self) -> usize {
-        self.slots.len() + self.ready.len()
+        self.slots.len() + self.in_memory.len() + self.ready.len()
     }
 
     fn waker(&self) -> Waker {

@@ -82,6 +82,7 @@ impl BlockFile {
             direct: options.direct,
             read_only: options.read_only,
             alignment,
+            lives_in_memory: kind == FileKind::Regular && lives_in_memory(control.as_fd()),
             backing: Backing::Os { control, lanes },
         }))
     }
@@ -129,6 +130,12 @@ fn open_lanes(
     (0..count.clamp(1, LANES_MAX))
         .map(|_| rustix::fs::open(&again, flags, Mode::empty()))
         .collect()
+}
+
+fn lives_in_memory(fd: BorrowedFd<'_>) -> bool {
+    /// `TMPFS_MAGIC` of linux/magic.h.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(TMPFS))
 }
 
 fn direct_alignment(fd: BorrowedFd<'_>, kind: FileKind) -> Result<Alignment, rustix::io::Errno> {

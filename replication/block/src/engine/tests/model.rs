@@ -76,18 +76,16 @@ fn check(rig: &mut Rig, actions: &[Action]) {
             }
             Action::Punch { offset, length } | Action::Zero { offset, length } => {
                 let (at, count) = (offset as u64, length as u64);
-                let op = if matches!(action, Action::Punch { .. }) {
-                    OpKind::PunchHole {
+                if matches!(action, Action::Punch { .. }) {
+                    rig.run(OpKind::PunchHole {
                         offset: at,
                         length: count,
-                    }
+                    })
+                    .result
+                    .unwrap();
                 } else {
-                    OpKind::ZeroRange {
-                        offset: at,
-                        length: count,
-                    }
-                };
-                rig.run(op).result.unwrap();
+                    rig.zero(at, count);
+                }
                 model[offset..(offset + length).min(SIZE)].fill(0);
             }
             Action::Sync => rig.run(OpKind::DataSync).result.unwrap(),

@@ -1,4 +1,4 @@
-//! One operation by blocking system calls.
+//! One operation by blocking system calls, on whatever thread this is.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;

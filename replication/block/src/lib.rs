@@ -1,6 +1,6 @@
 //! Block files, the buffers that their I/O uses, and the engines that do the I/O.
 //!
-//! Three rooms: [`buffer`] (aligned, pooled, bounded memory), [`file`] (an open file or block
+//! Three rooms: [`buffer`] (aligned, pooled, bounded memory), [`mod@file`] (an open file or block
 //! device: how it is opened, locked, sized), [`engine`] (who moves bytes between the two: io_uring,
 //! a thread pool, or memory for tests). Knows nothing of volumes, SCSI or sessions.
 //!

@@ -3,8 +3,10 @@
 //! # Use
 //! [`Engine::start`] any number of operations, [`Engine::submit`] once (one system call for all of
 //! them; what the page cache answers is finished when it returns), then drain [`Engine::poll`].
-//! Sleep until the engine's descriptor is readable, then `submit` and drain again. Nothing is lost
-//! if `submit` is called too often; it does nothing then.
+//! Sleep until the engine's descriptor becomes readable, then `submit` and drain again. Nothing is
+//! lost if `submit` is called too often; it does nothing then. Two rules: drain until `None` before
+//! sleeping (what finishes meanwhile isn't announced before that), and watch the descriptor
+//! edge-triggered, as tokio's `AsyncFd` does (nobody makes it unreadable again).
 //!
 //! # What waits where
 //! An operation that finds the memory ceiling reached waits for memory, in order of arrival; the
@@ -26,7 +28,11 @@
 //! right here would save that hand-over, but may wait without limit for the file's lock, the
 //! journal, the dirty-page throttle or a frozen file system, and with it every session of the
 //! reactor; `RWF_NOWAIT`, which would make it safe, is refused by ext4 and tmpfs for buffered
-//! writes. File systems that support it (xfs, btrfs) get it from io_uring by itself.
+//! writes. File systems that support it (xfs, btrfs) get it from io_uring by itself. The price, by
+//! `examples/engine_speed.rs`: about 6 us of processor time per 4 KiB write at depth 1, and 2 us at
+//! depth 32, where one wake-up of the thread serves many. A thread of our own costs the same at
+//! depth 1 and more at depth 32. Reads from the page cache, and everything on tmpfs, are done in
+//! `submit` for 1.1 to 1.8 times what `pread` costs, at one system call per batch.
 
 mod command;
 mod detach;

@@ -86,16 +86,16 @@ pub struct Volume {
 impl Volume {
     fn new(file: Arc<BlockFile>, geometry: Geometry, preallocate: bool) -> Arc<Self> {
         Arc::new(Self {
-            file,
             block_size: geometry.block_size(),
             size: AtomicU64::new(geometry.bytes()),
             preallocate,
             fence: Fence::default(),
             detached_writes: AtomicUsize::new(0),
-            cannot_punch: AtomicBool::new(false),
+            cannot_punch: AtomicBool::new(!file.can_punch()),
             cannot_zero: AtomicBool::new(false),
             data_syncs: AtomicU64::new(0),
             resizing: Mutex::new(()),
+            file,
         })
     }
 
@@ -127,6 +127,12 @@ impl Volume {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.file.is_read_only()
+    }
+
+    /// Whether unmapping gives space back; otherwise zeros are written.
+    #[must_use]
+    pub fn is_thin(&self) -> bool {
+        self.can_punch()
     }
 
     /// Why it is fenced, if it is.

@@ -1,3 +1,4 @@
+mod lost_writes;
 mod model;
 
 use std::fs;
@@ -25,7 +26,7 @@ struct Rig {
     is_tmpfs: bool,
     file: Arc<BlockFile>,
     pool: BufferPool,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,14 +77,23 @@ impl Rig {
                 BlockFile::in_memory(MemoryFile::new(size)),
             ),
         };
+        let is_tmpfs = matches!(which, Which::UringTmpfs);
         Some(Self {
+            is_tmpfs,
+            _folder: Some(folder),
+            ..Self::around(io, file)
+        })
+    }
+
+    fn around(io: EngineIo, file: Arc<BlockFile>) -> Self {
+        Self {
             sleeper: sleeper(&io),
-            is_tmpfs: matches!(which, Which::UringTmpfs),
+            is_tmpfs: false,
             io,
             file,
             pool: BufferPool::new(64 << 20),
-            _folder: folder,
-        })
+            _folder: None,
+        }
     }
 
     fn request(&self, tag: u64, op: OpKind) -> Request {

@@ -144,6 +144,24 @@ impl BlockFile {
         found
     }
 
+    /// Whether [`crate::OpKind::PunchHole`] frees space here. **Blocks.**
+    #[must_use]
+    pub fn can_punch(&self) -> bool {
+        let Backing::Os { control, .. } = &self.backing else {
+            return true;
+        };
+        if self.read_only {
+            return false;
+        }
+        if self.kind == FileKind::BlockDevice {
+            return device_can_punch(control.as_fd());
+        }
+        // Behind the end there is nothing to lose.
+        let Ok(size) = self.size() else { return false };
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(control, flags, size.next_multiple_of(4096), 4096).is_ok()
+    }
+
     /// What is allocated in `length` bytes from `offset`, at most `extents_max` pieces from the
     /// start, merged and in order. **Blocks.**
     ///
@@ -232,6 +250,22 @@ impl BlockFile {
     fn error(&self, op: OpName, source: rustix::io::Errno) -> BlockError {
         BlockError::new(op, &self.path, None, source.into())
     }
+}
+
+/// A hole in a block device is zeros written by the device itself, which frees what it can.
+fn device_can_punch(fd: BorrowedFd<'_>) -> bool {
+    let Ok(stat) = rustix::fs::fstat(fd) else {
+        return false;
+    };
+    let (major, minor) = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
+    // A partition has the queue of its disk.
+    ["queue", "../queue"].iter().any(|queue| {
+        let limit = format!("/sys/dev/block/{major}:{minor}/{queue}/write_zeroes_max_bytes");
+        std::fs::read_to_string(limit).is_ok_and(|bytes| bytes.trim() != "0")
+    })
 }
 
 fn sync_descriptor(fd: BorrowedFd<'_>) -> Result<(), rustix::io::Errno> {

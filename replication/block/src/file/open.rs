@@ -1,11 +1,12 @@
 //! Opening and creating: every way in which a path can turn out not to be a usable block file.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
 
 use super::{Alignment, Backing, BlockFile, FileKind, FileOptions, LANES_MAX, lock};
 use crate::error::{BlockError, BlockErrorKind, OpName};
@@ -42,7 +43,7 @@ impl BlockFile {
         extra: OFlags,
     ) -> Result<Arc<Self>, BlockError> {
         let path: Arc<Path> = Arc::from(options.path.as_path());
-        let fail = |source: rustix::io::Errno| BlockError::new(op, &path, None, source.into());
+        let fail = |source: Errno| BlockError::new(op, &path, None, source.into());
         // A FIFO in its place must not hold us up, hence NONBLOCK; it means nothing for the rest.
         let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | extra;
         flags |= if options.read_only {
@@ -68,8 +69,8 @@ impl BlockFile {
             lane_flags |= OFlags::DIRECT;
             alignment = direct_alignment(control.as_fd(), kind).map_err(fail)?;
         }
-        let lanes = open_lanes(&control, lane_flags, options.lanes).map_err(|source| {
-            if options.direct && source == rustix::io::Errno::INVAL {
+        let lanes = open_lanes(&control, &path, lane_flags, options.lanes).map_err(|source| {
+            if options.direct && source == Errno::INVAL {
                 let why = io::Error::other("its file system has no direct I/O");
                 BlockError::with_kind(BlockErrorKind::Unsupported, op, &path, None, why)
             } else {
@@ -119,17 +120,25 @@ fn kind_of(fd: BorrowedFd<'_>, path: &Arc<Path>, read_only: bool) -> Result<File
     }
 }
 
-/// Opens the same file again, by way of its descriptor: the name may mean another file by now.
+/// Opens the same file again, and makes sure that it is the same.
 fn open_lanes(
     control: &OwnedFd,
+    path: &Path,
     flags: OFlags,
     count: usize,
-) -> Result<Vec<OwnedFd>, rustix::io::Errno> {
-    let again = PathBuf::from(format!("/proc/self/fd/{}", control.as_raw_fd()));
-    let flags = flags | OFlags::CLOEXEC;
-    (0..count.clamp(1, LANES_MAX))
-        .map(|_| rustix::fs::open(&again, flags, Mode::empty()))
-        .collect()
+) -> Result<Vec<OwnedFd>, Errno> {
+    let file = rustix::fs::fstat(control)?;
+    let again = || {
+        let lane = rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?;
+        let same = rustix::fs::fstat(&lane)?;
+        // Somebody replaces it this very moment.
+        if (file.st_dev, file.st_ino) == (same.st_dev, same.st_ino) {
+            Ok(lane)
+        } else {
+            Err(Errno::STALE)
+        }
+    };
+    (0..count.clamp(1, LANES_MAX)).map(|_| again()).collect()
 }
 
 fn lives_in_memory(fd: BorrowedFd<'_>) -> bool {
@@ -138,7 +147,7 @@ fn lives_in_memory(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(fd).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(TMPFS))
 }
 
-fn direct_alignment(fd: BorrowedFd<'_>, kind: FileKind) -> Result<Alignment, rustix::io::Errno> {
+fn direct_alignment(fd: BorrowedFd<'_>, kind: FileKind) -> Result<Alignment, Errno> {
     if kind == FileKind::BlockDevice {
         let sector = rustix::fs::ioctl_blksszget(fd)?;
         let sector = usize::try_from(sector).unwrap_or(CAUTIOUS.offset);
@@ -155,7 +164,7 @@ fn direct_alignment(fd: BorrowedFd<'_>, kind: FileKind) -> Result<Alignment, rus
     }
     if memory == 0 || offset == 0 {
         // The kernel's way to say that this file has no direct I/O.
-        return Err(rustix::io::Errno::INVAL);
+        return Err(Errno::INVAL);
     }
     let size = |value: u32| usize::try_from(value).unwrap_or(CAUTIOUS.offset);
     Ok(Alignment {

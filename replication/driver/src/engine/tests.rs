@@ -1,6 +1,7 @@
 mod detach;
 mod durability;
 mod faults;
+mod frozen;
 mod memory;
 mod model;
 

@@ -136,6 +136,23 @@ fn a_new_volume_is_sparse_or_allocated_as_asked() {
 }
 
 #[test]
+fn a_volume_says_whether_unmapping_frees_space() {
+    let folder = folder();
+    let path = image(&folder, 8192);
+    assert!(Volume::open(&OpenOptions::new(&path)).unwrap().is_thin());
+    let reading = OpenOptions {
+        read_only: true,
+        ..OpenOptions::new(&path)
+    };
+    assert!(!Volume::open(&reading).unwrap().is_thin());
+    assert_eq!(
+        fs::metadata(&path).unwrap().len(),
+        8192,
+        "asking changes nothing"
+    );
+}
+
+#[test]
 fn what_cannot_be_created_is_named_and_leaves_nothing_behind() {
     let folder = folder();
     let path = image(&folder, 4096);

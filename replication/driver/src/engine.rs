@@ -30,8 +30,8 @@
 //! reactor; `RWF_NOWAIT`, which would make it safe, is refused by ext4 and tmpfs for buffered
 //! writes. File systems that support it (xfs, btrfs) get it from io_uring by itself. The price, by
 //! `examples/engine_speed.rs`: about 6 us of processor time per 4 KiB write at depth 1, and 2 us at
-//! depth 32, where one wake-up of the thread serves many. A thread of our own costs the same at
-//! depth 1 and more at depth 32. Reads from the page cache, and everything on tmpfs, are done in
+//! depth 32, where one wake-up of the thread serves many. Threads of our own cost
+//! about the same. Reads from the page cache, and everything on tmpfs, are done in
 //! `submit` for 1.1 to 1.8 times what `pread` costs, at one system call per batch.
 
 mod command;

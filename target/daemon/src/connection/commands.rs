@@ -34,6 +34,8 @@ pub struct Commands {
     aborted: usize,
     /// Bytes that reads under way will bring.
     reading: usize,
+    /// Something was given to the engine since the last look.
+    started: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,11 @@ impl Commands {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.running.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether anything was given to the engine since the last call.
+    pub fn take_started(&mut self) -> bool {
+        std::mem::take(&mut self.started)
     }
 
     /// Aborted commands whose I/O hasn't ended.
@@ -192,6 +199,7 @@ impl FullFeature {
                     let refused = match (&attached.store, volume_op(operation)) {
                         (Some(store), Some(op)) => {
                             running.stage = Stage::Io(completion);
+                            self.commands.started = true;
                             self.commands.reading += running.read as usize;
                             let slot = self.commands.insert(running);
                             let token = self.mailbox.token(slot);

@@ -138,8 +138,7 @@ impl FullFeature {
             // The order matters: what was received is started before the ring is entered, once for
             // all of it, and what finished at once goes out in the same turn.
             let received = self.receive();
-            self.local.pump();
-            self.finish_completed();
+            self.run_io();
             let sent = write_some(&self.stream, self.session.tx());
             end = match (received, sent) {
                 (Err(error), _) | (_, Err(error)) => ControlFlow::Break(error.to_string()),
@@ -161,8 +160,7 @@ impl FullFeature {
         let patience = tokio::time::sleep(SETTLE_PATIENCE);
         tokio::pin!(patience);
         while self.has_io() {
-            self.local.pump();
-            self.finish_completed();
+            self.run_io();
             let wake = std::future::poll_fn(|cx| {
                 let mail = self
                     .local
@@ -174,6 +172,18 @@ impl FullFeature {
             tokio::select! {
                 () = wake => {}
                 () = &mut patience => return,
+            }
+        }
+    }
+
+    /// Runs what was started, and what that leads to: an operation that finishes at once may have a
+    /// successor, which must not wait for the next time that something wakes us.
+    fn run_io(&mut self) {
+        loop {
+            self.local.pump();
+            self.finish_completed();
+            if !self.commands.take_started() {
+                return;
             }
         }
     }

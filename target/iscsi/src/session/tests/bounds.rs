@@ -81,3 +81,32 @@ fn tasks_and_slots_never_outnumber_the_window() {
         }
     }
 }
+
+#[test]
+fn pdus_that_wait_for_their_turn_keep_no_receive_buffer_alive() {
+    let mut initiator = Initiator::new();
+    let chunk = pattern(65_536);
+    let mut command = write_command(1_024, true);
+    command.cmd_sn = SerialNumber(FIRST_CMD_SN.wrapping_add(1));
+    command.initiator_task_tag = 1;
+    let data = DataSegment::from(chunk.slice(..100));
+    let pdu = RawPdu {
+        bhs: command.encode(100),
+        ahs: Bytes::new(),
+        data,
+    };
+    initiator.session.handle_pdu(pdu, initiator.now);
+    assert!(chunk.is_unique());
+}
+
+#[test]
+fn a_slot_forgets_its_last_task() {
+    let mut initiator = Initiator::new();
+    let (_, task) = initiator.read(512);
+    initiator.session.respond(task, good(0));
+    initiator.expect_response();
+    // Ended by its own data before the shell hears of it: there is nothing to abort.
+    let tag = initiator.command(write_command(100_000, true), &pattern(2_049));
+    initiator.expect_aborted_command(tag, [0x0c, 0x0d]);
+    initiator.expect_quiet();
+}

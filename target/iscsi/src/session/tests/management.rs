@@ -238,6 +238,27 @@ fn a_multi_task_function_waits_for_the_commands_before_it() {
 }
 
 #[test]
+fn a_multi_task_function_waits_until_the_last_command_before_it_is_there() {
+    let mut initiator = Initiator::new();
+    let first = initiator.cmd_sn;
+    initiator.cmd_sn = first.wrapping_add(2);
+    initiator.management(function(LOGICAL_UNIT_RESET));
+    initiator.cmd_sn = first;
+    let command = CommandPdu {
+        last: true,
+        ..CommandPdu::default()
+    };
+    initiator.command(command, &[]);
+    initiator.expect_command();
+    initiator.expect_quiet();
+    initiator.command(command, &[]);
+    initiator.expect_command();
+    initiator.expect_abort();
+    initiator.expect_abort();
+    initiator.expect_management();
+}
+
+#[test]
 fn a_function_with_a_number_out_of_the_world_does_not_wait() {
     let mut initiator = Initiator::new();
     let request = ManagementPdu {

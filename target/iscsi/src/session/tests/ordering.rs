@@ -152,6 +152,31 @@ fn a_tag_in_use_is_rejected_and_its_task_goes_on() {
 }
 
 #[test]
+fn unsolicited_data_of_a_command_whose_tag_was_in_use_stays_that_of_the_older_task() {
+    let mut initiator = Initiator::new();
+    let (tag, task) = initiator.write(1_024, &[], false);
+    initiator.next_tag = tag - 1;
+    initiator.command(write_command(1_024, false), &[]);
+    assert_eq!(initiator.expect_reject().0, 0x07);
+    initiator.session.respond(task, good(0));
+    initiator.expect_response();
+    let header = DataOut {
+        last: true,
+        initiator_task_tag: tag,
+        target_transfer_tag: RESERVED_TAG,
+        ..DataOut::default()
+    };
+    initiator.data_out(header, &[]);
+    initiator.expect_quiet();
+    initiator.data_out(header, &[]);
+    assert_eq!(
+        initiator.expect_reject().0,
+        0x09,
+        "one sequence was announced by a task"
+    );
+}
+
+#[test]
 fn rejected_commands_use_their_number_up() {
     let mut initiator = Initiator::new();
     initiator.command(

@@ -450,34 +450,48 @@ proptest! {
         let mut tasks = Vec::new();
         for (bhs, data) in pdus {
             initiator.send(bhs, &data);
-            while let Some(event) = initiator.session.poll_event() {
-                match event {
-                    Event::Command(command) => tasks.push(command.task),
-                    Event::Abort { task } => tasks.retain(|other| *other != task),
-                    Event::TaskManagement(request) => initiator
-                        .session
-                        .task_management_done(request.tag, TaskManagementResponse::FunctionComplete),
-                    Event::SendTargets { tag, .. } => {
-                        initiator.session.send_targets_reply(tag, vec![]);
-                    }
-                    Event::DataOut { task, .. } => prop_assert!(tasks.contains(&task)),
-                    Event::Close { .. } => return Ok(()),
+            for _ in 0..3 {
+                if !take_events(&mut initiator.session, &mut tasks) {
+                    return Ok(());
                 }
-            }
-            for _ in 0..2 {
-                let Some((what, length)) = answers.next() else { break };
-                match (what, tasks.first().copied()) {
-                    (0, Some(task)) => {
+                match (answers.next(), tasks.first().copied()) {
+                    (Some((0, length)), Some(task)) => {
                         initiator.session.respond(task, data_reply(pattern(length as usize)));
                         tasks.remove(0);
                     }
-                    (1 | 2, Some(task)) => initiator.session.request_data(task, length),
+                    (Some((1 | 2, length)), Some(task)) => {
+                        initiator.session.request_data(task, length);
+                    }
                     _ => {}
                 }
+            }
+            if !take_events(&mut initiator.session, &mut tasks) {
+                return Ok(());
             }
             prop_assert!(initiator.session.outstanding() >= tasks.len());
             prop_assert!(initiator.session.outstanding() <= 8 + 16);
             while initiator.receive().is_some() {}
         }
     }
+}
+
+/// Plays the shell: keeps the list of its tasks. False when the session is over.
+fn take_events(session: &mut Session, tasks: &mut Vec<TaskId>) -> bool {
+    while let Some(event) = session.poll_event() {
+        match event {
+            Event::Command(command) => tasks.push(command.task),
+            Event::Abort { task } => {
+                assert!(tasks.contains(&task), "aborted, but never begun");
+                tasks.retain(|other| *other != task);
+            }
+            Event::TaskManagement(request) => {
+                let complete = TaskManagementResponse::FunctionComplete;
+                session.task_management_done(request.tag, complete);
+            }
+            Event::SendTargets { tag, .. } => session.send_targets_reply(tag, vec![]),
+            Event::DataOut { task, .. } => assert!(tasks.contains(&task), "data of no task"),
+            Event::Close { .. } => return false,
+        }
+    }
+    true
 }

@@ -141,13 +141,13 @@ fn an_error_behind_data_comes_in_a_response_of_its_own() {
 fn a_status_other_than_good_is_not_phase_collapsed() {
     let mut initiator = Initiator::new();
     let (_, task) = initiator.read(512);
-    initiator.session.respond(
-        task,
-        ScsiReply {
-            status: 0x08,
-            ..ScsiReply::default()
-        },
-    );
+    let reply = ScsiReply {
+        status: 0x08,
+        ..data_reply(pattern(10))
+    };
+    initiator.session.respond(task, reply);
+    let (header, _) = initiator.expect_data_in();
+    assert!(header.last && !header.has_status);
     let (response, data) = initiator.expect_response();
     assert_eq!((response.status, data.len()), (0x08, 0));
 }

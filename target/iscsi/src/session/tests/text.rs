@@ -175,6 +175,13 @@ fn an_exchange_goes_on_until_the_initiator_has_nothing_more_to_say() {
     let (header, text) = initiator.expect_text();
     assert_eq!(text, "X-b=NotUnderstood\0");
     assert!(header.last);
+    initiator.text(
+        header.target_transfer_tag.wrapping_sub(1),
+        tag,
+        (true, false),
+        b"X-c=1\0",
+    );
+    assert_eq!(initiator.expect_reject().0, 0x09, "the exchange is over");
 }
 
 #[test]

@@ -279,6 +279,16 @@ mod tests {
         assert_eq!(queue.len_bytes(), 48);
     }
 
+    #[test]
+    fn a_burst_of_small_pdus_leaves_no_large_buffer_behind() {
+        let mut queue = TxQueue::new();
+        for _ in 0..4_000 {
+            queue.push([1; 48], Bytes::new());
+        }
+        queue.consume(usize::MAX);
+        assert!(queue.inline.capacity() <= INLINE_KEEP);
+    }
+
     proptest! {
         #[test]
         fn bytes_come_out_in_order_however_they_are_consumed(

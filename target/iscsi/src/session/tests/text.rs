@@ -151,6 +151,28 @@ fn a_request_may_come_in_pieces() {
 }
 
 #[test]
+fn a_transfer_tag_is_good_for_one_request() {
+    let mut initiator = discovery();
+    let tag = initiator.tag();
+    initiator.text(RESERVED_TAG, tag, (false, true), b"SendTar");
+    let (header, _) = initiator.expect_text();
+    initiator.text(
+        header.target_transfer_tag,
+        tag,
+        (true, false),
+        b"gets=All\0",
+    );
+    initiator.expect_send_targets();
+    initiator.text(
+        header.target_transfer_tag,
+        tag,
+        (true, false),
+        b"SendTargets=All\0",
+    );
+    assert_eq!(initiator.expect_reject().0, 0x09);
+}
+
+#[test]
 fn other_keys_are_answered_and_a_new_segment_length_holds_at_once() {
     let mut initiator = Initiator::new();
     initiator.ask(b"MaxRecvDataSegmentLength=600\0X-unknown=1\0HeaderDigest=None\0");

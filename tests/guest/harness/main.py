@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--binaries", type=Path, default=ROOT / "build/release", help="folder with tidelockd, tidelock")
     parser.add_argument("--cache", type=Path, default=ROOT / "build/guest-cache")
     parser.add_argument("--logs", type=Path, default=ROOT / "build/guest-run")
-    parser.add_argument("--time-limit", type=int, default=900, help="seconds for the whole run, without the image")
+    parser.add_argument("--time-limit", type=int, default=780, help="seconds for the whole run, without the image")
     parser.add_argument("--self-test", action="store_true", help="test the harness: do failures count as failures?")
     parser.add_argument("--prepare", action="store_true", help="only build the image")
     parser.add_argument("--inner", help=argparse.SUPPRESS)

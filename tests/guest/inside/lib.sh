@@ -126,6 +126,9 @@ disk_link() {
     echo "/dev/disk/by-path/ip-$(tr -d '[]' <<<"$portal")-iscsi-$IQN-lun-$(lun "$1")"
 }
 
+# identity DISK: by which udev and multipath know it.
+identity() { udevadm info --query=property --property=ID_SERIAL --value "$1" | grep .; }
+
 connect() {
     discover
     login

@@ -1,5 +1,5 @@
 # Login without CHAP, over IPv4 and IPv6: the disk has its size, keeps what is written, leaves at logout.
-# limit: 40
+# limit: 60
 
 export_disk disk 64M
 connect

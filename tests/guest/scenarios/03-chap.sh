@@ -1,5 +1,5 @@
 # One-way CHAP: the right secret gets in, with each algorithm; a wrong one, or none, is refused.
-# limit: 60
+# limit: 120
 
 authenticate() {
     set_node $PORTAL0 node.session.auth.authmethod CHAP

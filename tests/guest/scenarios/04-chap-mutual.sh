@@ -1,5 +1,5 @@
 # Mutual CHAP: the target proves itself too, and the initiator refuses one that can't.
-# limit: 40
+# limit: 60
 
 export_disk disk 64M alice opensesame1234 tidelock iamthetarget99
 discover

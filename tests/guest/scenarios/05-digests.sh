@@ -1,5 +1,5 @@
 # Header and data digests, each alone and both together, under verified I/O.
-# limit: 60
+# limit: 120
 
 export_disk disk 96M
 discover

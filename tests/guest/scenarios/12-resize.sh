@@ -1,5 +1,5 @@
 # The volume grows while a file system on it is mounted: a rescan sees it, and the file system follows.
-# limit: 60
+# limit: 120
 
 needs resize
 export_disk disk 128M

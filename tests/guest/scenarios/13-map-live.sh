@@ -1,5 +1,5 @@
 # A LUN is mapped and unmapped while the session goes on and another LUN is busy.
-# limit: 60
+# limit: 120
 
 session() { ls /sys/class/iscsi_session; }
 unreadable() { ! dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none; }

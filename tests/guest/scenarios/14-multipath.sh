@@ -1,5 +1,5 @@
 # Two paths under dm-multipath: each is cut in turn under verified I/O, which goes on over the other.
-# limit: 120
+# limit: 150
 
 export_disk disk 96M
 discover
@@ -15,8 +15,8 @@ find_disk 0 $PORTAL0
 path0=$DISK
 find_disk 0 $PORTAL1
 path1=$DISK
-serial() { /lib/udev/scsi_id --whitelisted --page=0x83 "$1"; }
-[ "$(serial "$path0")" = "$(serial "$path1")" ] || fail 'the two paths have different identities'
+name=$(identity "$path0")
+[ "$name" = "$(identity "$path1")" ] || fail "the two paths have different identities: $name, $(identity "$path1")"
 
 cat >/etc/multipath.conf <<'CONF'
 defaults {
@@ -32,13 +32,13 @@ defaults {
 }
 CONF
 run multipathd
-map=/dev/mapper/$(serial "$path0")
+map=/dev/mapper/$name
 wait_until 20 "$map appears" test -b "$map"
-active_paths_are() { [ "$(dmsetup status "${map#/dev/mapper/}" | grep -oE '[0-9]+:[0-9]+ A ' | wc -l)" = "$1" ]; }
+active_paths_are() { [ "$(dmsetup status "$name" | grep -oE '[0-9]+:[0-9]+ A ' | wc -l)" = "$1" ]; }
 wait_until 20 'both paths are in the map' active_paths_are 2
 run multipath -ll
 
-start_verified_io "$map" --rate_iops=60,60
+start_verified_io "$map" --rate_iops=35,35
 for cut in 0 1; do
     remaining=path$((1 - cut))
     remaining=${!remaining}

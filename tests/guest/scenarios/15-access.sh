@@ -1,5 +1,5 @@
 # Only initiators on the list see a target and get in, and a target that isn't there is said not to be.
-# limit: 40
+# limit: 60
 
 host volume disk 64M
 host target $IQN

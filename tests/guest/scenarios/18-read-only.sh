@@ -1,5 +1,5 @@
 # A LUN that is mapped read-only can be read and mounted, and refuses writes.
-# limit: 60
+# limit: 120
 
 export_disk disk 64M
 host target $IQN.ro

@@ -383,3 +383,45 @@ fn the_admin_socket_refuses_nonsense_and_goes_on() {
         "a mapped volume says where: {message}"
     );
 }
+
+#[test]
+fn announced_data_that_never_comes_holds_nobody_up() {
+    let config = "memory_ceiling_mib = 64\nreactors = 1\ncommand_deadline_seconds = 3\n\
+                  nop_interval_seconds = 1\nnop_timeout_seconds = 2";
+    let mut daemon = Daemon::start_with(config, &[]);
+    daemon.add_lun("vol", "64M");
+    let mut other = bystander(&daemon);
+    let mut hostile = Vec::new();
+    for isid in 0..24 {
+        let who = LoginAs {
+            isid,
+            ..LoginAs::default()
+        };
+        let mut initiator = Initiator::log_in_as(daemon.portal, &who).unwrap();
+        initiator
+            .stream()
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        // Half of each write comes along, the other half never does.
+        for _ in 0..64 {
+            let pdu = initiator
+                .command(0, &cdb16(0x8a, 4_096, 256, false), 0x20, 131_072)
+                .with_data(&[1; 65_536]);
+            if initiator.send(&pdu).is_err() {
+                break;
+            }
+        }
+        hostile.push(initiator);
+        assert_unharmed(&mut other);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        assert_unharmed(&mut other);
+    }
+    let resident = daemon.resident_kib();
+    assert!(
+        resident < (64 + 48) * 1024,
+        "{resident} KiB resident under a ceiling of 64 MiB"
+    );
+    assert!(daemon.is_running());
+}

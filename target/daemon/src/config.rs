@@ -2,6 +2,8 @@
 //! targets, access lists) is never here: that is the catalog's.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,7 +49,7 @@ pub enum ConfigError {
         /// The value found.
         value: u64,
         /// What it may be.
-        range: &'static str,
+        range: String,
     },
 }
 
@@ -131,150 +133,126 @@ pub struct Config {
     pub demo: bool,
 }
 
+/// A number of the file: its name, its default, and what it may be.
+#[derive(Debug)]
+struct Key {
+    name: &'static str,
+    default: u64,
+    range: RangeInclusive<u64>,
+}
+
+impl Key {
+    const fn new(name: &'static str, default: u64, range: RangeInclusive<u64>) -> Self {
+        Self {
+            name,
+            default,
+            range,
+        }
+    }
+
+    fn check<T: TryFrom<u64>>(&self, value: Option<u64>) -> Result<T, ConfigError> {
+        let value = value.unwrap_or(self.default);
+        let checked = Some(value).filter(|value| self.range.contains(value));
+        let checked = checked.and_then(|value| T::try_from(value).ok());
+        checked.ok_or_else(|| ConfigError::OutOfRange {
+            key: self.name,
+            value,
+            range: format!("{}..={}", self.range.start(), self.range.end()),
+        })
+    }
+
+    fn seconds(&self, value: Option<u64>) -> Result<Duration, ConfigError> {
+        self.check(value).map(Duration::from_secs)
+    }
+}
+
+const MEMORY_CEILING_MIB: Key = Key::new("memory_ceiling_mib", 192, 64..=1 << 20);
+const MAX_SESSIONS: Key = Key::new("max_sessions", 1_024, 1..=32_768);
+const MAX_HALF_OPEN: Key = Key::new("max_half_open", 512, 8..=65_536);
+const COMMAND_WINDOW: Key = Key::new("command_window", 128, 1..=1_024);
+const LOGIN_TIMEOUT: Key = Key::new("login_timeout_seconds", 15, 1..=600);
+const COMMAND_DEADLINE: Key = Key::new("command_deadline_seconds", 20, 1..=600);
+const NOP_INTERVAL: Key = Key::new("nop_interval_seconds", 10, 0..=600);
+const NOP_TIMEOUT: Key = Key::new("nop_timeout_seconds", 10, 1..=600);
+/// RFC 7143 §13.12 to §13.14: 512 to 2^24-1.
+const LENGTHS: RangeInclusive<u64> = 512..=0xff_ffff;
+const MAX_RECV: Key = Key::new("max_recv_data_segment_length", 262_144, LENGTHS);
+const MAX_BURST: Key = Key::new("max_burst_length", 1_048_576, LENGTHS);
+const FIRST_BURST: Key = Key::new("first_burst_length", 65_536, LENGTHS);
+
 impl Config {
     /// Reads the file that `args` names, if any, and lays the command line over it.
     ///
     /// # Errors
     /// The file is unreadable or invalid, or a value is out of range.
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
-        let file = args
-            .config
-            .as_deref()
-            .map_or_else(|| Ok(File::default()), read)?;
-        let state_dir = args
-            .state_dir
-            .clone()
-            .or(file.state_dir)
-            .unwrap_or_else(|| {
-                if args.demo {
-                    DEMO_STATE_DIR.into()
-                } else {
-                    DEFAULT_STATE_DIR.into()
-                }
-            });
-        let admin_socket = args
-            .admin_socket
-            .clone()
-            .or(file.admin_socket)
-            .unwrap_or_else(|| {
-                if args.demo {
-                    state_dir.join("admin.sock")
-                } else {
-                    DEFAULT_ADMIN_SOCKET.into()
-                }
-            });
-        let portals = if args.portals.is_empty() {
-            file.portals.unwrap_or_else(|| {
-                let any = if args.demo {
-                    Ipv4Addr::LOCALHOST
-                } else {
-                    Ipv4Addr::UNSPECIFIED
-                };
-                vec![SocketAddr::from((any, ISCSI_PORT))]
-            })
-        } else {
-            args.portals.clone()
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None => File::default(),
         };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        let (state_dir, admin_socket) = paths(args, &file);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let reactors = Key::new("reactors", cores.min(256), 1..=256);
         Ok(Self {
             state_dir,
-            portal_fallback: args.demo && args.portals.is_empty(),
-            portals,
             admin_socket,
+            portal_fallback: args.demo && args.portals.is_empty(),
+            portals: portals(args, &file),
             log: args
                 .log
                 .clone()
                 .or(file.log)
                 .unwrap_or_else(|| "info".into()),
             engine: file.engine,
-            reactors: ranged("reactors", file.reactors, cores.min(256), 1, 256, "1..=256")?,
-            memory_ceiling: ranged::<usize>(
-                "memory_ceiling_mib",
-                file.memory_ceiling_mib,
-                192,
-                64,
-                1 << 20,
-                "64..=1048576",
-            )? << 20,
-            max_sessions: ranged(
-                "max_sessions",
-                file.max_sessions,
-                1024,
-                1,
-                32_768,
-                "1..=32768",
-            )?,
-            max_half_open: ranged(
-                "max_half_open",
-                file.max_half_open,
-                512,
-                8,
-                65_536,
-                "8..=65536",
-            )?,
-            login_timeout: seconds(
-                "login_timeout_seconds",
-                file.login_timeout_seconds,
-                15,
-                1,
-                "1..=600",
-            )?,
-            command_deadline: seconds(
-                "command_deadline_seconds",
-                file.command_deadline_seconds,
-                20,
-                1,
-                "1..=600",
-            )?,
-            nop_interval: seconds(
-                "nop_interval_seconds",
-                file.nop_interval_seconds,
-                10,
-                0,
-                "0..=600",
-            )?,
-            nop_timeout: seconds(
-                "nop_timeout_seconds",
-                file.nop_timeout_seconds,
-                10,
-                1,
-                "1..=600",
-            )?,
-            command_window: ranged(
-                "command_window",
-                file.command_window,
-                128,
-                1,
-                1024,
-                "1..=1024",
-            )?,
-            max_recv_data_segment_length: ranged(
-                "max_recv_data_segment_length",
-                file.max_recv_data_segment_length,
-                262_144,
-                512,
-                0xff_ffff,
-                "512..=16777215",
-            )?,
-            max_burst_length: ranged(
-                "max_burst_length",
-                file.max_burst_length,
-                1_048_576,
-                512,
-                0xff_ffff,
-                "512..=16777215",
-            )?,
-            first_burst_length: ranged(
-                "first_burst_length",
-                file.first_burst_length,
-                262_144,
-                512,
-                0xff_ffff,
-                "512..=16777215",
-            )?,
+            reactors: reactors.check(file.reactors)?,
+            memory_ceiling: MEMORY_CEILING_MIB.check::<usize>(file.memory_ceiling_mib)? << 20,
+            max_sessions: MAX_SESSIONS.check(file.max_sessions)?,
+            max_half_open: MAX_HALF_OPEN.check(file.max_half_open)?,
+            login_timeout: LOGIN_TIMEOUT.seconds(file.login_timeout_seconds)?,
+            command_deadline: COMMAND_DEADLINE.seconds(file.command_deadline_seconds)?,
+            nop_interval: NOP_INTERVAL.seconds(file.nop_interval_seconds)?,
+            nop_timeout: NOP_TIMEOUT.seconds(file.nop_timeout_seconds)?,
+            command_window: COMMAND_WINDOW.check(file.command_window)?,
+            max_recv_data_segment_length: MAX_RECV.check(file.max_recv_data_segment_length)?,
+            max_burst_length: MAX_BURST.check(file.max_burst_length)?,
+            first_burst_length: FIRST_BURST.check(file.first_burst_length)?,
             demo: args.demo,
         })
     }
+}
+
+/// The state folder and the admin socket.
+fn paths(args: &Args, file: &File) -> (PathBuf, PathBuf) {
+    let state_dir = args.state_dir.as_ref().or(file.state_dir.as_ref()).cloned();
+    let admin_socket = args
+        .admin_socket
+        .as_ref()
+        .or(file.admin_socket.as_ref())
+        .cloned();
+    if args.demo {
+        let state_dir = state_dir.unwrap_or_else(|| DEMO_STATE_DIR.into());
+        let admin_socket = admin_socket.unwrap_or_else(|| state_dir.join("admin.sock"));
+        (state_dir, admin_socket)
+    } else {
+        (
+            state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
+            admin_socket.unwrap_or_else(|| DEFAULT_ADMIN_SOCKET.into()),
+        )
+    }
+}
+
+fn portals(args: &Args, file: &File) -> Vec<SocketAddr> {
+    if !args.portals.is_empty() {
+        return args.portals.clone();
+    }
+    file.portals.clone().unwrap_or_else(|| {
+        let address = if args.demo {
+            Ipv4Addr::LOCALHOST
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
+        vec![SocketAddr::from((address, ISCSI_PORT))]
+    })
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {
@@ -286,32 +264,6 @@ fn read(path: &Path) -> Result<File, ConfigError> {
         path: path.into(),
         reason: error.to_string(),
     })
-}
-
-fn ranged<T: TryFrom<u64>>(
-    key: &'static str,
-    value: Option<u64>,
-    default: u64,
-    min: u64,
-    max: u64,
-    range: &'static str,
-) -> Result<T, ConfigError> {
-    let value = value.unwrap_or(default);
-    let out_of_range = || ConfigError::OutOfRange { key, value, range };
-    if !(min..=max).contains(&value) {
-        return Err(out_of_range());
-    }
-    T::try_from(value).map_err(|_| out_of_range())
-}
-
-fn seconds(
-    key: &'static str,
-    value: Option<u64>,
-    default: u64,
-    min: u64,
-    range: &'static str,
-) -> Result<Duration, ConfigError> {
-    ranged(key, value, default, min, 600, range).map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ use crate::{admin_socket, demo, limits, systemd};
 
 /// How long sessions are given to end when the daemon stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
-/// The part of the memory ceiling that receive buffers may have: one in four.
-const RECEIVE_SHARE: usize = 4;
+/// The part of the memory ceiling that receive buffers may have: half.
+const RECEIVE_SHARE: usize = 2;
 
 /// Why the daemon can't start, or didn't stop cleanly.
 #[derive(Debug, Error)]

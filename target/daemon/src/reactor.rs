@@ -99,13 +99,28 @@ pub struct Local {
 }
 
 impl Local {
-    /// Bytes of data-out that a new session may have on its way: half-received writes hold receive
-    /// memory, and one session must not hold all of it.
+    /// Bytes of data-out that a session may have asked for at a time: half-received writes hold
+    /// receive memory, and one session must not hold all of it.
     #[must_use]
     pub fn data_credit(&self) -> u64 {
-        const LEAST: usize = 1 << 20;
-        let share = self.receive_memory / 2 / (1 + self.sessions.get());
-        share.max(LEAST) as u64
+        const LEAST: usize = 256 << 10;
+        self.share().max(LEAST) as u64
+    }
+
+    /// Commands that a session may have outstanding: each may bring FirstBurstLength of data that
+    /// nobody asked for, and all of it together must fit into the session's share.
+    #[must_use]
+    pub fn command_window(&self) -> u32 {
+        const LEAST: u32 = 8;
+        let config = &self.shared.config;
+        let burst = config.first_burst_length as usize;
+        let fits = u32::try_from(self.share() / burst).unwrap_or(u32::MAX);
+        fits.clamp(LEAST.min(config.command_window), config.command_window)
+    }
+
+    /// A session's share of half the receive memory; the other half is for data that was asked for.
+    fn share(&self) -> usize {
+        self.receive_memory / 2 / (1 + self.sessions.get())
     }
 
     /// Hands queued I/O to the kernel and brings what has finished to its connections.

@@ -40,14 +40,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// What we declare and offer in a login.
+    /// What we declare and offer in a login, with room for `window` commands to begin with.
     #[must_use]
-    pub fn local_parameters(&self) -> LocalParameters {
+    pub fn local_parameters(&self, window: u32) -> LocalParameters {
         LocalParameters {
             max_recv_data_segment_length: self.config.max_recv_data_segment_length,
             max_burst_length: self.config.max_burst_length,
             first_burst_length: self.config.first_burst_length,
-            command_window: u16::try_from(self.config.command_window).unwrap_or(u16::MAX),
+            command_window: u16::try_from(window).unwrap_or(u16::MAX),
             ..LocalParameters::default()
         }
     }

@@ -34,6 +34,8 @@ pub struct Commands {
     aborted: usize,
     /// Bytes that reads under way will bring.
     reading: usize,
+    /// Bytes that writes under way bring or have brought.
+    writing: usize,
     /// Something was given to the engine since the last look.
     started: bool,
 }
@@ -47,6 +49,7 @@ struct Running {
     stage: Stage,
     aborted: bool,
     read: u32,
+    written: u32,
     write: bool,
 }
 
@@ -72,6 +75,12 @@ impl Commands {
         std::mem::take(&mut self.started)
     }
 
+    /// Whether a write is under way, which may hold receive memory.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.writing > 0
+    }
+
     /// Aborted commands whose I/O hasn't ended.
     #[must_use]
     pub fn aborted_running(&self) -> usize {
@@ -80,6 +89,7 @@ impl Commands {
 
     fn insert(&mut self, running: Running) -> u32 {
         let index = running.task.index();
+        self.writing += running.written as usize;
         let slot = u32::try_from(self.running.insert(running)).unwrap_or(NO_SLOT);
         if self.by_task.len() <= index {
             self.by_task.resize(index + 1, NO_SLOT);
@@ -105,7 +115,10 @@ impl Commands {
         {
             *entry = NO_SLOT;
         }
-        self.reading = self.reading.saturating_sub(running.read as usize);
+        if matches!(running.stage, Stage::Io(_)) {
+            self.reading = self.reading.saturating_sub(running.read as usize);
+        }
+        self.writing = self.writing.saturating_sub(running.written as usize);
         Some(running)
     }
 }
@@ -166,6 +179,11 @@ impl FullFeature {
             stage: Stage::Between,
             aborted: false,
             read: if command.read {
+                command.expected_data_transfer_length
+            } else {
+                0
+            },
+            written: if command.write {
                 command.expected_data_transfer_length
             } else {
                 0
@@ -315,8 +333,9 @@ impl FullFeature {
         }
     }
 
-    /// Answers commands whose I/O takes too long, so that the initiator doesn't have to give up on
-    /// us: the engine keeps the stuck operation from landing after a newer one.
+    /// Answers commands that take too long, so that the initiator doesn't have to give up on us. I/O
+    /// that is stuck is left to the engine, which keeps it from landing after a newer write; data
+    /// that the initiator announced and doesn't send is no longer waited for.
     pub(crate) fn sweep_deadlines(&mut self) {
         // What has just finished isn't late, and its slot must not be given up under it.
         self.finish_completed();
@@ -326,17 +345,17 @@ impl FullFeature {
             .commands
             .running
             .iter()
-            .filter(|(_, running)| {
-                matches!(running.stage, Stage::Io(_))
-                    && now.saturating_duration_since(running.started) >= limit
-            })
+            .filter(|(_, running)| now.saturating_duration_since(running.started) >= limit)
             .map(|(slot, _)| slot)
             .collect();
         for slot in late {
             let Some(running) = self.commands.remove(slot) else {
                 continue;
             };
-            self.detach(slot);
+            let in_io = matches!(running.stage, Stage::Io(_));
+            if in_io {
+                self.detach(slot);
+            }
             if running.aborted {
                 self.commands.aborted -= 1;
                 continue;
@@ -346,7 +365,12 @@ impl FullFeature {
                 session = self.registration.info.id,
                 volume = volume.as_deref().unwrap_or("(unmapped)"),
                 seconds = limit.as_secs(),
-                "a command's I/O is stuck: answered BUSY"
+                waits_for = if in_io {
+                    "its file"
+                } else {
+                    "data from the initiator"
+                },
+                "a command is stuck: answered BUSY"
             );
             self.reply(
                 running.task,

@@ -32,6 +32,8 @@ const SEND_BACKLOG: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the timer sleeps when there is nothing to look at.
 const IDLE: Duration = Duration::from_secs(5);
+/// Bytes received at a time when receive memory has run out.
+const SPARE_LEN: usize = 4 << 10;
 /// How long to wait for receive memory when all of it is in use.
 const MEMORY_PAUSE: Duration = Duration::from_millis(2);
 /// How long I/O is given to end when its session has ended.
@@ -56,6 +58,8 @@ pub struct FullFeature {
     pub(crate) now: Instant,
     /// What the initiator sent right behind its login.
     rest: BytesMut,
+    /// What is received into when receive memory has run out.
+    spare: BytesMut,
     /// Receive memory ran out: the timer says when to try again.
     starved: bool,
     /// Everything is said: close when it is sent.
@@ -93,7 +97,7 @@ impl FullFeature {
             cmd_sn: login.cmd_sn,
             stat_sn: login.stat_sn,
             cid: login.identity.cid,
-            command_window: config.command_window,
+            command_window: local.command_window(),
             nop_interval: config.nop_interval,
             nop_timeout: config.nop_timeout,
             target_name: target.as_ref().map(|target| target.name().to_owned()),
@@ -120,6 +124,7 @@ impl FullFeature {
             timer: Box::pin(tokio::time::sleep(SWEEP)),
             now,
             rest,
+            spare: BytesMut::new(),
             starved: false,
             closing: None,
             stop_at: None,
@@ -249,12 +254,21 @@ impl FullFeature {
             }
             let mut batch = {
                 let mut chunks = self.local.chunks.borrow_mut();
-                let Some(room) = chunks.room() else {
-                    self.starved = true;
-                    self.timer
-                        .as_mut()
-                        .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
-                    return Ok(Received::All);
+                let room = match chunks.room() {
+                    Some(room) => room,
+                    // A session that holds no receive memory itself isn't held up by those that do:
+                    // its pings, task management and next command still come through.
+                    None if !self.commands.is_writing() => {
+                        self.spare.reserve(SPARE_LEN);
+                        &mut self.spare
+                    }
+                    None => {
+                        self.starved = true;
+                        self.timer
+                            .as_mut()
+                            .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
+                        return Ok(Received::All);
+                    }
                 };
                 match self.stream.try_read_buf(room) {
                     Ok(0) => return Ok(Received::Closed),
@@ -338,6 +352,8 @@ impl FullFeature {
         if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
             return ControlFlow::Break("the daemon stops".into());
         }
+        self.session.set_command_window(self.local.command_window());
+        self.session.set_data_credit(self.local.data_credit());
         self.session.handle_timeout(self.now);
         self.sweep_deadlines();
         self.handle_events();

@@ -29,6 +29,8 @@ const LIMITS: FramingLimits = FramingLimits {
 };
 /// Bytes read at a time: a login request rarely has more.
 const READ_LEN: usize = 4_096;
+/// Commands that may come right behind the login; the session opens its window as it has room.
+const FIRST_WINDOW: u32 = 8;
 /// How long a session that is to be replaced is given to end.
 const REPLACE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -58,7 +60,12 @@ pub async fn run(
         stream,
         peer,
         local,
-        login: Login::new(local.shared.local_parameters(), entropy()?),
+        login: Login::new(
+            local
+                .shared
+                .local_parameters(FIRST_WINDOW.min(local.shared.config.command_window)),
+            entropy()?,
+        ),
         tx: TxQueue::new(),
         target: None,
         registration: None,

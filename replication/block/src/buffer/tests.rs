@@ -1,3 +1,5 @@
+//! Buffers are aligned, counted, bounded and come back.
+
 use std::thread;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! All engines against one model, and each with its own failures.
+
 mod lost_writes;
 mod model;
 

@@ -1,3 +1,5 @@
+//! Files are opened, locked, sized and refused as they should be.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,3 +1,5 @@
+//! The engine runs operations in steps, waits where it must, and gives up what is given up.
+
 mod detach;
 mod durability;
 mod faults;

@@ -1,3 +1,5 @@
+//! Volumes: every refusal by its text, growth, fences.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

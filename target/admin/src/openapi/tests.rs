@@ -1,3 +1,5 @@
+//! The committed OpenAPI document is the one that the types describe.
+
 use super::*;
 
 const COMMITTED: &str = concat!(

@@ -1,3 +1,5 @@
+//! Encodings: round trips, and a named error for every kind of damage.
+
 use uuid::Uuid;
 
 use super::*;

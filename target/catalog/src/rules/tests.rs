@@ -1,3 +1,5 @@
+//! Each rule, and random histories that keep all of them.
+
 use uuid::Uuid;
 
 use super::*;

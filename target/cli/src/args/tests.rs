@@ -1,3 +1,5 @@
+//! The command line reads what the documentation says.
+
 use clap::{CommandFactory, Parser};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tables as people see them.
+
 use tidelock_admin::v1;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Streams cut anywhere decode the same; lengths are checked from the header.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The table is well formed and complete.
+
 use super::*;
 
 #[test]

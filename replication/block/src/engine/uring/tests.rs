@@ -1,3 +1,5 @@
+//! The ring: set up, announced, full, dropped with operations in flight.
+
 use std::io::Write;
 use std::sync::Arc;
 

@@ -17,10 +17,10 @@ use super::wait_until;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The target that [`Daemon::with_lun`] makes.
-pub const TARGET: &str = "iqn.2026-11.test.tidelock:t";
+pub(crate) const TARGET: &str = "iqn.2026-11.test.tidelock:t";
 
 /// A running daemon; killed when dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     folder: Option<TempDir>,
     state_dir: PathBuf,
@@ -35,12 +35,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts a daemon with nothing to serve.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with("", &[])
     }
 
     /// Starts a daemon with lines for its TOML file and further arguments.
-    pub fn start_with(config: &str, extra: &[&str]) -> Self {
+    pub(crate) fn start_with(config: &str, extra: &[&str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("tidelock-test-")
             .tempdir()
@@ -50,19 +50,19 @@ impl Daemon {
     }
 
     /// Starts a daemon whose state is in a folder of the test's choice.
-    pub fn start_in(state_dir: &Path) -> Self {
+    pub(crate) fn start_in(state_dir: &Path) -> Self {
         Self::spawn(None, state_dir.to_owned(), String::new(), &[])
     }
 
     /// Starts a daemon that serves one LUN 0 of `size` (as for `volume create --size`) to everybody.
-    pub fn with_lun(size: &str) -> Self {
+    pub(crate) fn with_lun(size: &str) -> Self {
         let daemon = Self::start();
         daemon.add_lun("vol", size);
         daemon
     }
 
     /// Makes a volume and maps it to [`TARGET`], open to everybody.
-    pub fn add_lun(&self, volume: &str, size: &str) {
+    pub(crate) fn add_lun(&self, volume: &str, size: &str) {
         self.run(&["volume", "create", volume, "--size", size]);
         self.run(&["target", "create", TARGET]);
         self.run(&["lun", "map", TARGET, volume]);
@@ -105,39 +105,39 @@ impl Daemon {
     }
 
     /// The folder of the test, for files of its own.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.as_ref().unwrap().path()
     }
 
     /// The state folder.
-    pub fn state_dir(&self) -> &Path {
+    pub(crate) fn state_dir(&self) -> &Path {
         &self.state_dir
     }
 
     /// The process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether the process still runs.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Kills it as a power cut would the process: no chance to write anything.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Kills it and starts it again on the same state, on another free port.
-    pub fn kill_and_restart(mut self) -> Self {
+    pub(crate) fn kill_and_restart(mut self) -> Self {
         self.kill();
         self.restart()
     }
 
     /// Starts it again after its end.
-    pub fn restart(mut self) -> Self {
+    pub(crate) fn restart(mut self) -> Self {
         let extra: Vec<_> = self.extra.iter().map(String::as_str).collect();
         Self::spawn(
             self.folder.take(),
@@ -148,7 +148,7 @@ impl Daemon {
     }
 
     /// Asks it to stop and returns whether it said that all was well.
-    pub fn terminate(&mut self) -> bool {
+    pub(crate) fn terminate(&mut self) -> bool {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -168,7 +168,7 @@ impl Daemon {
     }
 
     /// Resident memory in KiB.
-    pub fn resident_kib(&self) -> u64 {
+    pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status
             .lines()
@@ -178,12 +178,12 @@ impl Daemon {
     }
 
     /// The log lines since the last call.
-    pub fn log_lines(&self) -> Vec<String> {
+    pub(crate) fn log_lines(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }
 
     /// Runs the command line against this daemon.
-    pub fn tidelock(&self, args: &[&str]) -> Output {
+    pub(crate) fn tidelock(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_tidelock"))
             .arg("--socket")
             .arg(&self.socket)
@@ -194,7 +194,7 @@ impl Daemon {
     }
 
     /// The same, and it must succeed; returns its output.
-    pub fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.tidelock(args);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -205,14 +205,14 @@ impl Daemon {
     }
 
     /// The same with `--json`.
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let mut all = args.to_vec();
         all.push("--json");
         serde_json::from_str(&self.run(&all)).unwrap()
     }
 
     /// All sessions as the listing has them.
-    pub fn sessions(&self) -> Vec<Value> {
+    pub(crate) fn sessions(&self) -> Vec<Value> {
         self.json(&["session", "list"])["sessions"]
             .as_array()
             .unwrap()
@@ -220,7 +220,7 @@ impl Daemon {
     }
 
     /// All volumes as the listing has them.
-    pub fn volumes(&self) -> Vec<Value> {
+    pub(crate) fn volumes(&self) -> Vec<Value> {
         self.json(&["volume", "list"])["volumes"]
             .as_array()
             .unwrap()
@@ -228,7 +228,7 @@ impl Daemon {
     }
 
     /// A figure of `/metrics`, fetched as any HTTP client would.
-    pub fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         let request = b"GET /metrics HTTP/1.1\r\nHost: tidelock\r\nConnection: close\r\n\r\n";
         stream.write_all(request).unwrap();
@@ -244,7 +244,7 @@ impl Daemon {
     }
 
     /// The same, and it must be refused; returns the message.
-    pub fn refused(&self, args: &[&str]) -> String {
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
         let output = self.tidelock(args);
         assert!(
             !output.status.success(),
@@ -263,7 +263,7 @@ impl Drop for Daemon {
 }
 
 /// Starts a daemon that is expected to refuse to start; returns what it said.
-pub fn start_refused(args: &[&str]) -> String {
+pub(crate) fn start_refused(args: &[&str]) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
         .args(args)
         .stdin(Stdio::null())

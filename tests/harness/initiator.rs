@@ -9,18 +9,18 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Name that tests log in with.
-pub const INITIATOR: &str = "iqn.2026-11.test.tidelock:initiator";
+pub(crate) const INITIATOR: &str = "iqn.2026-11.test.tidelock:initiator";
 
 /// A PDU as it stands on the wire, digests off.
 #[derive(Clone, Debug)]
-pub struct Pdu {
+pub(crate) struct Pdu {
     pub bhs: [u8; 48],
     pub data: Vec<u8>,
 }
 
 impl Pdu {
     /// A PDU of that opcode byte (with the I bit if wanted) and flags.
-    pub fn new(opcode: u8, flags: u8) -> Self {
+    pub(crate) fn new(opcode: u8, flags: u8) -> Self {
         let mut bhs = [0; 48];
         bhs[0] = opcode;
         bhs[1] = flags;
@@ -31,29 +31,29 @@ impl Pdu {
     }
 
     /// Sets a 32-bit field.
-    pub fn set(mut self, offset: usize, value: u32) -> Self {
+    pub(crate) fn set(mut self, offset: usize, value: u32) -> Self {
         self.bhs[offset..offset + 4].copy_from_slice(&value.to_be_bytes());
         self
     }
 
     /// Sets the data segment and its length.
-    pub fn with_data(mut self, data: &[u8]) -> Self {
+    pub(crate) fn with_data(mut self, data: &[u8]) -> Self {
         self.data = data.to_vec();
         let len = u32::try_from(data.len()).unwrap().to_be_bytes();
         self.bhs[5..8].copy_from_slice(&len[1..]);
         self
     }
 
-    pub fn opcode(&self) -> u8 {
+    pub(crate) fn opcode(&self) -> u8 {
         self.bhs[0] & 0x3f
     }
 
-    pub fn get(&self, offset: usize) -> u32 {
+    pub(crate) fn get(&self, offset: usize) -> u32 {
         u32::from_be_bytes(self.bhs[offset..offset + 4].try_into().unwrap())
     }
 
     /// The bytes of the PDU, padded.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.bhs.to_vec();
         bytes.extend_from_slice(&self.data);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
@@ -63,14 +63,14 @@ impl Pdu {
 
 /// How a login ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginFailure {
+pub(crate) struct LoginFailure {
     pub class: u8,
     pub detail: u8,
 }
 
 /// The end of a SCSI command.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u8,
     pub sense: Vec<u8>,
     pub data: Vec<u8>,
@@ -78,19 +78,19 @@ pub struct Answer {
 
 impl Answer {
     /// Sense key, ASC and ASCQ of fixed format sense.
-    pub fn sense_code(&self) -> (u8, u8, u8) {
+    pub(crate) fn sense_code(&self) -> (u8, u8, u8) {
         let at = |index: usize| self.sense.get(index).copied().unwrap_or(0);
         (at(2) & 0xf, at(12), at(13))
     }
 
-    pub fn assert_good(&self) -> &Self {
+    pub(crate) fn assert_good(&self) -> &Self {
         assert_eq!(self.status, 0, "not GOOD: sense {:x?}", self.sense_code());
         self
     }
 }
 
 /// One connection.
-pub struct Initiator {
+pub(crate) struct Initiator {
     stream: TcpStream,
     pub cmd_sn: u32,
     pub exp_stat_sn: u32,
@@ -100,7 +100,7 @@ pub struct Initiator {
 }
 
 /// What a login names.
-pub struct LoginAs<'a> {
+pub(crate) struct LoginAs<'a> {
     pub initiator: &'a str,
     pub target: Option<&'a str>,
     pub isid: u8,
@@ -120,7 +120,7 @@ impl Default for LoginAs<'_> {
 
 impl Initiator {
     /// Connects and says nothing.
-    pub fn connect(portal: SocketAddr) -> Self {
+    pub(crate) fn connect(portal: SocketAddr) -> Self {
         let stream = TcpStream::connect(portal).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         stream.set_write_timeout(Some(ANSWER)).unwrap();
@@ -136,12 +136,12 @@ impl Initiator {
     }
 
     /// Logs in to the harness's target without authentication.
-    pub fn log_in(portal: SocketAddr) -> Self {
+    pub(crate) fn log_in(portal: SocketAddr) -> Self {
         Self::log_in_as(portal, &LoginAs::default()).unwrap()
     }
 
     /// Logs in as somebody.
-    pub fn log_in_as(portal: SocketAddr, who: &LoginAs<'_>) -> Result<Self, LoginFailure> {
+    pub(crate) fn log_in_as(portal: SocketAddr, who: &LoginAs<'_>) -> Result<Self, LoginFailure> {
         let mut this = Self::connect(portal);
         let reply = this
             .login_exchange(who)
@@ -160,7 +160,7 @@ impl Initiator {
     }
 
     /// Sends one Login Request that goes straight to full feature phase, and returns the answer.
-    pub fn login_exchange(&mut self, who: &LoginAs<'_>) -> io::Result<Pdu> {
+    pub(crate) fn login_exchange(&mut self, who: &LoginAs<'_>) -> io::Result<Pdu> {
         let mut text = format!("InitiatorName={}\0", who.initiator);
         match who.target {
             Some(target) => text.push_str(&format!("TargetName={target}\0SessionType=Normal\0")),
@@ -178,7 +178,7 @@ impl Initiator {
     }
 
     /// A Login Request with those flags and that text.
-    pub fn login_request(&self, flags: u8, who: &LoginAs<'_>, text: &[u8]) -> Pdu {
+    pub(crate) fn login_request(&self, flags: u8, who: &LoginAs<'_>, text: &[u8]) -> Pdu {
         let mut pdu = Pdu::new(0x43, flags)
             .with_data(text)
             .set(16, 0)
@@ -189,16 +189,16 @@ impl Initiator {
         pdu.set(28, self.exp_stat_sn)
     }
 
-    pub fn stream(&mut self) -> &mut TcpStream {
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    pub fn send(&mut self, pdu: &Pdu) -> io::Result<()> {
+    pub(crate) fn send(&mut self, pdu: &Pdu) -> io::Result<()> {
         self.stream.write_all(&pdu.bytes())
     }
 
     /// The next PDU; an error at the end of the stream.
-    pub fn receive(&mut self) -> io::Result<Pdu> {
+    pub(crate) fn receive(&mut self) -> io::Result<Pdu> {
         let mut bhs = [0; 48];
         self.stream.read_exact(&mut bhs)?;
         let len = u32::from_be_bytes([0, bhs[5], bhs[6], bhs[7]]) as usize;
@@ -222,7 +222,7 @@ impl Initiator {
     }
 
     /// Whether the target closes the connection (after whatever it still says).
-    pub fn is_dropped(&mut self) -> bool {
+    pub(crate) fn is_dropped(&mut self) -> bool {
         loop {
             match self.receive() {
                 Ok(_) => {}
@@ -238,13 +238,13 @@ impl Initiator {
     }
 
     /// A new initiator task tag.
-    pub fn tag(&mut self) -> u32 {
+    pub(crate) fn tag(&mut self) -> u32 {
         self.next_tag += 1;
         self.next_tag
     }
 
     /// A SCSI Command PDU for `lun` with the next CmdSN.
-    pub fn command(&mut self, lun: u8, cdb: &[u8], flags: u8, expected: u32) -> Pdu {
+    pub(crate) fn command(&mut self, lun: u8, cdb: &[u8], flags: u8, expected: u32) -> Pdu {
         let tag = self.tag();
         let mut pdu = Pdu::new(0x01, 0x81 | flags)
             .set(16, tag)
@@ -258,7 +258,7 @@ impl Initiator {
     }
 
     /// Runs a command that reads up to `expected` bytes.
-    pub fn read_command(&mut self, lun: u8, cdb: &[u8], expected: u32) -> Answer {
+    pub(crate) fn read_command(&mut self, lun: u8, cdb: &[u8], expected: u32) -> Answer {
         let flags = if expected > 0 { 0x40 } else { 0 };
         let pdu = self.command(lun, cdb, flags, expected);
         self.send(&pdu).unwrap();
@@ -266,7 +266,7 @@ impl Initiator {
     }
 
     /// Runs a command that writes `data`, as immediate data as far as it fits, else on request.
-    pub fn write_command(&mut self, lun: u8, cdb: &[u8], data: &[u8]) -> Answer {
+    pub(crate) fn write_command(&mut self, lun: u8, cdb: &[u8], data: &[u8]) -> Answer {
         let expected = u32::try_from(data.len()).unwrap();
         let immediate = &data[..data.len().min(65_536)];
         let pdu = self.command(lun, cdb, 0x20, expected).with_data(immediate);
@@ -275,7 +275,7 @@ impl Initiator {
     }
 
     /// Collects what belongs to a task until its status; answers R2Ts from `data` and NOP-Ins.
-    pub fn finish(&mut self, tag: u32, data: &[u8]) -> io::Result<Answer> {
+    pub(crate) fn finish(&mut self, tag: u32, data: &[u8]) -> io::Result<Answer> {
         let mut read = Vec::new();
         loop {
             let pdu = self.receive()?;
@@ -313,8 +313,7 @@ impl Initiator {
         let (offset, len) = (r2t.get(40) as usize, r2t.get(44) as usize);
         let wanted = &data[offset..offset + len];
         let mut sent = 0;
-        let mut data_sn = 0;
-        for part in wanted.chunks(65_536) {
+        for (data_sn, part) in (0..).zip(wanted.chunks(65_536)) {
             let last = sent + part.len() == len;
             let mut pdu = Pdu::new(0x05, if last { 0x80 } else { 0 })
                 .with_data(part)
@@ -326,13 +325,12 @@ impl Initiator {
             pdu.bhs[8..16].copy_from_slice(&r2t.bhs[8..16]);
             self.send(&pdu)?;
             sent += part.len();
-            data_sn += 1;
         }
         Ok(())
     }
 
     /// Answers a NOP-In that wants an answer.
-    pub fn answer_nop(&mut self, nop: &Pdu) -> io::Result<()> {
+    pub(crate) fn answer_nop(&mut self, nop: &Pdu) -> io::Result<()> {
         if nop.get(20) == u32::MAX {
             return Ok(());
         }
@@ -346,7 +344,7 @@ impl Initiator {
     }
 
     /// TEST UNIT READY until no unit attention is left.
-    pub fn settle(&mut self, lun: u8) {
+    pub(crate) fn settle(&mut self, lun: u8) {
         for _ in 0..8 {
             if self.read_command(lun, &[0; 6], 0).status == 0 {
                 return;
@@ -356,23 +354,23 @@ impl Initiator {
     }
 
     /// READ(16) of whole 512-byte blocks.
-    pub fn read(&mut self, lun: u8, lba: u64, blocks: u32) -> Answer {
+    pub(crate) fn read(&mut self, lun: u8, lba: u64, blocks: u32) -> Answer {
         self.read_command(lun, &cdb16(0x88, lba, blocks, false), blocks * 512)
     }
 
     /// WRITE(16) of whole 512-byte blocks.
-    pub fn write(&mut self, lun: u8, lba: u64, data: &[u8], fua: bool) -> Answer {
+    pub(crate) fn write(&mut self, lun: u8, lba: u64, data: &[u8], fua: bool) -> Answer {
         let blocks = u32::try_from(data.len() / 512).unwrap();
         self.write_command(lun, &cdb16(0x8a, lba, blocks, fua), data)
     }
 
     /// SYNCHRONIZE CACHE(16) of everything.
-    pub fn flush(&mut self, lun: u8) -> Answer {
+    pub(crate) fn flush(&mut self, lun: u8) -> Answer {
         self.read_command(lun, &cdb16(0x91, 0, 0, false), 0)
     }
 
     /// READ CAPACITY(16): the number of blocks.
-    pub fn capacity(&mut self, lun: u8) -> u64 {
+    pub(crate) fn capacity(&mut self, lun: u8) -> u64 {
         let mut cdb = cdb16(0x9e, 0, 32, false);
         cdb[1] = 0x10;
         let answer = self.read_command(lun, &cdb, 32);
@@ -381,7 +379,7 @@ impl Initiator {
     }
 
     /// A NOP-Out ping; returns the echo.
-    pub fn ping(&mut self, data: &[u8]) -> io::Result<Pdu> {
+    pub(crate) fn ping(&mut self, data: &[u8]) -> io::Result<Pdu> {
         let tag = self.tag();
         let pdu = Pdu::new(0x40, 0x80)
             .with_data(data)
@@ -399,7 +397,7 @@ impl Initiator {
     }
 
     /// Logs out; true if the target agreed.
-    pub fn log_out(&mut self) -> bool {
+    pub(crate) fn log_out(&mut self) -> bool {
         let tag = self.tag();
         let pdu = Pdu::new(0x46, 0x80)
             .set(16, tag)
@@ -412,7 +410,7 @@ impl Initiator {
 }
 
 /// A 16-byte CDB with an 8-byte address and a 4-byte length.
-pub fn cdb16(opcode: u8, lba: u64, length: u32, fua: bool) -> [u8; 16] {
+pub(crate) fn cdb16(opcode: u8, lba: u64, length: u32, fua: bool) -> [u8; 16] {
     let mut cdb = [0; 16];
     cdb[0] = opcode;
     cdb[1] = if fua { 0x08 } else { 0 };

@@ -1,13 +1,13 @@
 //! What the tests stand on: a daemon to spawn and kill, its command line, and an initiator of the
 //! tests' own that knows nothing of the target's code.
 
-pub mod daemon;
-pub mod initiator;
+pub(crate) mod daemon;
+pub(crate) mod initiator;
 
 use std::time::{Duration, Instant};
 
 /// Waits until `condition` holds; fails the test after `limit`.
-pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !condition() {
         assert!(

@@ -41,6 +41,14 @@ class Expectations:
         """Why this test may be skipped."""
         return self.skips.get(result.name) or self.skips.get(f"{result.suite}.*")
 
+    def known_quarrels(self, results: list[TestResult]) -> list[str]:
+        """The failures that don't count, with why: to be shown beside the table."""
+        return [
+            f"known quarrel: {result.name} failed: {self.quarrels[result.name]}"
+            for result in results
+            if result.verdict is Verdict.FAILED and result.name in self.quarrels
+        ]
+
     def problems(self, results: list[TestResult]) -> list[str]:
         """Everything that makes the run fail, one line each."""
         found = []

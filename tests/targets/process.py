@@ -41,16 +41,18 @@ class Target:
 
     def __init__(
         self, *, size: int, file: Path | None = None, cores: set[int] | None = None,
-        uncached: bool = False, chap: tuple[str, str] | None = None,
+        uncached: bool = False, chap: tuple[str, str] | None = None, read_only: bool = False,
     ):
         """Starts a daemon that serves `file`, or a fresh sparse file of `size` bytes.
 
-        `cores` pins it; `uncached` asks for O_DIRECT; `chap` (user, secret) closes it to everybody else.
+        `cores` pins it; `uncached` asks for O_DIRECT; `chap` (user, secret) closes it to everybody else;
+        `read_only` protects the LUN against writes.
         """
         self.size = size
         self.cores = cores
         self.uncached = uncached
         self.chap = chap
+        self.read_only = read_only
         self._folder = tempfile.TemporaryDirectory(prefix=f"tidelock-{self.name}-", dir=_scratch())
         self.folder = Path(self._folder.name)
         self.file = file or self._sparse_file()

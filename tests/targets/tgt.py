@@ -44,7 +44,7 @@ class Tgt(Target):
         # Without this tgt announces neither thin provisioning nor UNMAP.
         self._admin(
             "--mode", "logicalunit", "--op", "update", "--tid", "1", "--lun", str(self.lun),
-            "--params", "thin_provisioning=1",
+            "--params", f"thin_provisioning=1,readonly={int(self.read_only)}",
         )
         if self.chap:
             user, secret = self.chap

@@ -40,7 +40,8 @@ class Tidelock(Target):
         cache = ["--direct"] if self.uncached else []
         self._admin("volume", "create", "v", "--file", str(self.file), *cache)
         self._admin("target", "create", self.iqn)
-        self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun))
+        protection = ["--read-only"] if self.read_only else []
+        self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun), *protection)
         self._admin("acl", "allow", self.iqn, "*", *self._chap_words())
 
     def _chap_words(self) -> list[str]:

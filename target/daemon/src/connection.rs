@@ -9,6 +9,8 @@ pub mod luns;
 pub mod management;
 mod operations;
 
+pub(crate) use operations::outcome;
+
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;

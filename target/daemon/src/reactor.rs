@@ -129,7 +129,7 @@ impl Local {
         engine.submit();
         let mut mailboxes = self.mailboxes.borrow_mut();
         while let Some((token, outcome)) = engine.poll() {
-            mailboxes.deliver(token, outcome);
+            mailboxes.deliver(token, connection::outcome(outcome));
         }
     }
 }

@@ -14,7 +14,7 @@ use tidelock_scsi::{
 
 use crate::connection::full_feature::FullFeature;
 use crate::connection::luns::AttachmentId;
-use crate::connection::operations::{outcome, volume_op};
+use crate::connection::operations::volume_op;
 
 /// The largest part of the payload memory that reads of one session may hold, beyond one command.
 const READ_SHARE: usize = 4;
@@ -274,7 +274,7 @@ impl FullFeature {
                 continue;
             };
             let unit = attached.volume.unit();
-            let plan = unit.finish(&mut attached.nexus, completion, outcome(result));
+            let plan = unit.finish(&mut attached.nexus, completion, result);
             self.follow(running, plan);
         }
         self.answer_management();

@@ -51,17 +51,23 @@ pub(crate) fn volume_op(operation: Operation) -> Option<VolumeOp> {
     })
 }
 
-/// How it went, for the device server.
+/// How it went, for the device server; the log gets what an operator should look at.
 pub(crate) fn outcome(result: VolumeOutcome) -> Outcome {
-    match result {
-        VolumeOutcome::Read(data) => Outcome::Read(std::iter::once(data).collect()),
-        VolumeOutcome::Done => Outcome::Done,
-        VolumeOutcome::Miscompare { offset } => Outcome::Miscompare { offset },
-        VolumeOutcome::Failed(fault) => match fault.kind {
-            FaultKind::MediumError { offset } => Outcome::MediumError { offset },
-            FaultKind::NoSpace => Outcome::SpaceExhausted,
-            FaultKind::Busy => Outcome::Busy,
-            _ => Outcome::HardwareError,
-        },
+    let fault = match result {
+        VolumeOutcome::Read(data) => return Outcome::Read(std::iter::once(data).collect()),
+        VolumeOutcome::Done => return Outcome::Done,
+        VolumeOutcome::Miscompare { offset } => return Outcome::Miscompare { offset },
+        VolumeOutcome::Failed(fault) => fault,
+    };
+    match fault.kind {
+        // What a full disk and a stuck write cause again and again until somebody helps.
+        FaultKind::NoSpace | FaultKind::Busy => tracing::debug!(%fault, "a command failed"),
+        _ => tracing::warn!(%fault, "a command failed"),
+    }
+    match fault.kind {
+        FaultKind::MediumError { offset } => Outcome::MediumError { offset },
+        FaultKind::NoSpace => Outcome::SpaceExhausted,
+        FaultKind::Busy => Outcome::Busy,
+        _ => Outcome::HardwareError,
     }
 }

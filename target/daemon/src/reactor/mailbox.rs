@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use slab::Slab;
-use tidelock_replication::VolumeOutcome;
+use tidelock_scsi::Outcome;
 
 /// The mailboxes of one reactor.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Mailboxes {
 
 #[derive(Debug, Default)]
 struct Mailbox {
-    finished: VecDeque<(u32, VolumeOutcome)>,
+    finished: VecDeque<(u32, Outcome)>,
     waker: Option<Waker>,
 }
 
@@ -44,7 +44,7 @@ impl Mailboxes {
     }
 
     /// Puts an outcome into its box and wakes the owner.
-    pub fn deliver(&mut self, token: u64, outcome: VolumeOutcome) {
+    pub fn deliver(&mut self, token: u64, outcome: Outcome) {
         let [b0, b1, b2, b3, c0, c1, c2, c3] = token.to_be_bytes();
         let key = u32::from_be_bytes([b0, b1, b2, b3]) as usize;
         let command = u32::from_be_bytes([c0, c1, c2, c3]);
@@ -58,7 +58,7 @@ impl Mailboxes {
     }
 
     /// Takes the oldest outcome out of a box.
-    pub fn take(&mut self, id: MailboxId) -> Option<(u32, VolumeOutcome)> {
+    pub fn take(&mut self, id: MailboxId) -> Option<(u32, Outcome)> {
         self.boxes.get_mut(id.0 as usize)?.finished.pop_front()
     }
 

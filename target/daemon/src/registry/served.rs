@@ -35,6 +35,8 @@ impl ServedVolume {
         let blocks = record.size_bytes >> block_size.shift();
         let config = LogicalUnitConfig {
             write_cache: record.write_cache,
+            // UNMAP would give back the space that was set aside on purpose.
+            thin: !record.preallocated,
             ..LogicalUnitConfig::new(identity, block_size, blocks)
         };
         Self {

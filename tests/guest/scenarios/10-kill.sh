@@ -33,7 +33,7 @@ step 'I/O on the raw disk, and files on the other, while the target dies twice'
 write_busily &
 files=$!
 # Limited in rate so that it lasts.
-start_verified_io "$raw" --rate_iops=50,50
+start_verified_io "$raw" --rate_iops=60,60
 for outage in 0 6; do
     wait_until 10 'I/O is in flight' io_is_waiting
     still_verifying

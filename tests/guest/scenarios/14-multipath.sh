@@ -38,7 +38,7 @@ active_paths_are() { [ "$(dmsetup status "$name" | grep -oE '[0-9]+:[0-9]+ A ' |
 wait_until 20 'both paths are in the map' active_paths_are 2
 run multipath -ll
 
-start_verified_io "$map" --rate_iops=35,35
+start_verified_io "$map" --rate_iops=45,45
 for cut in 0 1; do
     remaining=path$((1 - cut))
     remaining=${!remaining}

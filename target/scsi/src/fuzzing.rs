@@ -9,7 +9,7 @@ use crate::command::{Command, TaskAttribute};
 use crate::config::{BlockSize, Identity, LogicalUnitConfig};
 use crate::mode::ModeSaving;
 use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
-use crate::plan::{Extent, Operation, Outcome, Plan};
+use crate::plan::{Extent, LbaExtent, Operation, Outcome, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::status::Status;
 use crate::unit::{LogicalUnit, UnitState};
@@ -144,8 +144,27 @@ fn outcome(operation: &Operation, choice: u8) -> Outcome {
             let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
             Outcome::Read(DataPieces::from_iter([Bytes::from(vec![0; length])]))
         }
+        (_, Operation::LbaStatus { extent, most }) => lba_status(*extent, *most, choice),
         _ => Outcome::Done,
     }
+}
+
+/// Pieces of any length, which `choice` varies: empty ones, parts of blocks, too many, too long.
+fn lba_status(extent: Extent, most: u32, choice: u8) -> Outcome {
+    let pieces = (0..=most).map(|at| {
+        let seed = at.wrapping_mul(0x9e37_79b9).rotate_left(u32::from(choice));
+        LbaExtent {
+            length: match seed % 8 {
+                0 => 0,
+                1 => extent.length,
+                2..5 => u64::from(seed % 0x1000),
+                _ => u64::from(seed % 16) << 12,
+            },
+            mapped: seed & 0x100 != 0,
+        }
+    });
+    let count = usize::from(choice / 16) * 20;
+    Outcome::LbaStatus(pieces.take(count).collect())
 }
 
 /// A store executes operations blindly, so they must be whole.
@@ -172,6 +191,11 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             assert_eq!(total(data), extent.length);
         }
         Operation::Flush { extent } => check(extent),
+        Operation::LbaStatus { extent, most } => {
+            check(extent);
+            assert_eq!(extent.end(), unit.blocks() * block);
+            assert!((1..=256).contains(most) && unit.config().thin);
+        }
         Operation::Unmap { extents } => {
             assert!(!extents.is_empty() && unit.config().thin);
             extents.iter().for_each(check);

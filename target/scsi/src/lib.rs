@@ -38,7 +38,7 @@ pub use lun::{decode_lun, encode_lun};
 pub use mode::{ModeParameters, ModeSaving};
 pub use nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 pub use no_lun::no_logical_unit;
-pub use plan::{Completion, Extent, Operation, Outcome, PendingData, Plan};
+pub use plan::{Completion, Extent, LbaExtent, Operation, Outcome, PendingData, Plan};
 pub use reply::{DataPieces, Reply};
 pub use sense::Sense;
 pub use status::Status;

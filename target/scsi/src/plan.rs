@@ -100,6 +100,13 @@ pub enum Operation {
         /// The result must be on stable storage before [`Outcome::Done`].
         fua: bool,
     },
+    /// Say which blocks of `extent` are mapped: answer with [`Outcome::LbaStatus`].
+    LbaStatus {
+        /// What is asked about: whole blocks, to the end of the logical unit.
+        extent: Extent,
+        /// How many pieces the initiator has room for, 1 to 256: more are left out.
+        most: u32,
+    },
     /// Keep `parameters` over restarts, durably before [`Outcome::Done`]. Only planned when the
     /// configuration says that saving is supported.
     SaveModeParameters {
@@ -116,11 +123,23 @@ pub struct PendingData(pub(crate) AwaitingData);
 #[derive(Debug)]
 pub struct Completion(pub(crate) Stage);
 
+/// A piece of an [`Operation::LbaStatus`] extent: all of it is mapped, or none of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LbaExtent {
+    /// In bytes, not necessarily whole blocks. A block that is mapped in part counts as mapped.
+    pub length: u64,
+    /// Whether it takes up space; what nobody knows counts as mapped.
+    pub mapped: bool,
+}
+
 /// How an operation went.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// The bytes of an [`Operation::Read`], exactly as many as it asked for.
     Read(DataPieces),
+    /// The pieces of an [`Operation::LbaStatus`] extent, in order and without gaps from its start.
+    /// They may end before the extent does; neighbours may be alike.
+    LbaStatus(SmallVec<[LbaExtent; 8]>),
     /// Any other operation succeeded.
     Done,
     /// The first byte that differs, counted from the start of the compared extent.
@@ -149,6 +168,6 @@ impl Outcome {
     /// Whether the operation did what it was asked for.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::Done)
+        matches!(self, Self::Read(_) | Self::LbaStatus(_) | Self::Done)
     }
 }

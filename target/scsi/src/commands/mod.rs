@@ -18,6 +18,7 @@ use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
 pub(crate) mod inquiry;
+pub(crate) mod lba_status;
 mod mode_pages;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
@@ -145,6 +146,11 @@ pub(crate) struct Finish {
 pub(crate) enum Effect {
     /// It reads.
     Reads,
+    /// It reports what is mapped, in as many bytes as the CDB has room for.
+    ReportsLbaStatus {
+        /// ALLOCATION LENGTH, not zero.
+        allocation_length: u32,
+    },
     /// It writes, but nothing says yet that the result outlives a power loss.
     WritesToCache,
     /// It writes durably, or makes durable what was written.

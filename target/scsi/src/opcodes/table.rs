@@ -4,9 +4,9 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, inquiry, mode_select, mode_sense, prefetch, read, report_luns, report_opcodes,
-    report_task_management, request_sense, start_stop, synchronize_cache, test_unit_ready, unmap,
-    verify, write, write_same, write_verify,
+    capacity, inquiry, lba_status, mode_select, mode_sense, prefetch, read, report_luns,
+    report_opcodes, report_task_management, request_sense, start_stop, synchronize_cache,
+    test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -293,6 +293,18 @@ pub const TABLE: &[OpCode] = &[
         class: Class::Ready,
         handler: capacity::handle_16,
         ..entry(0x9e, "READ CAPACITY(16)", "SBC-4")
+    },
+    OpCode {
+        service_action: Some(0x12),
+        usage: &[
+            0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: lba_status::handle,
+        notes: "all LBAs (REPORT TYPE 00h), up to 256 descriptors",
+        ..entry(0x9e, "GET LBA STATUS(16)", "SBC-4")
     },
     OpCode {
         usage: &[0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],

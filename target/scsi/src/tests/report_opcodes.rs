@@ -79,8 +79,8 @@ fn what_is_not_supported_is_said_to_be_so() {
     for (option, opcode, action) in [
         (OPCODE, 0xff, 0),
         (SERVICE_ACTION, 0xff, 1),
-        (SERVICE_ACTION, 0x9e, 0x12),
-        (EITHER, 0x9e, 0x12),
+        (SERVICE_ACTION, 0x9e, 0x13),
+        (EITHER, 0x9e, 0x13),
         (EITHER, 0x28, 1),
         (EITHER, 0x89, 0),
     ] {

@@ -6,11 +6,13 @@ use bytes::Bytes;
 
 use crate::sense::AdditionalSense;
 use crate::{
-    BlockSize, Command, Extent, Identity, LogicalUnit, LogicalUnitConfig, LuNexus, NexusId,
-    NexusInfo, Operation, Outcome, Plan, Reply, Status, TargetPort, TaskAttribute,
+    BlockSize, Command, Extent, Identity, LbaExtent, LogicalUnit, LogicalUnitConfig, LuNexus,
+    NexusId, NexusInfo, Operation, Outcome, Plan, Reply, Status, TargetPort, TaskAttribute,
 };
 
 pub(super) const BLOCKS: u64 = 2048;
+/// What the medium allocates at once, in bytes.
+pub(super) const GRAIN: usize = 512;
 pub(super) const LUNS: [u64; 2] = [0, 0x0003_0000_0000_0000];
 
 /// The unit, its nexuses (the first has no unit attention pending) and its medium.
@@ -18,6 +20,8 @@ pub(super) struct Rig {
     pub(super) unit: LogicalUnit,
     pub(super) nexuses: Vec<LuNexus>,
     pub(super) medium: Vec<u8>,
+    /// Of every [`GRAIN`] bytes of the medium, whether they take up space.
+    pub(super) mapped: Vec<bool>,
     /// What a power loss would leave.
     pub(super) durable: Vec<u8>,
     /// Operations in the order in which they were executed.
@@ -58,6 +62,7 @@ impl Rig {
             unit,
             nexuses: vec![nexus],
             medium: vec![0; bytes],
+            mapped: vec![false; bytes / GRAIN],
             durable: vec![0; bytes],
             log: Vec::new(),
             outcomes: VecDeque::new(),
@@ -158,6 +163,7 @@ impl Rig {
             }
             Operation::Write { extent, data, fua } => {
                 self.medium[range(extent)].copy_from_slice(&data.concat());
+                self.map(extent, true);
                 self.settle(extent, fua);
             }
             Operation::Verify { .. } | Operation::SaveModeParameters { .. } => {}
@@ -170,22 +176,45 @@ impl Rig {
                     };
                 }
             }
+            Operation::LbaStatus { extent, most } => {
+                // One piece for every grain: who asks has to put them together.
+                let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
+                return Outcome::LbaStatus(
+                    grains
+                        .take(most as usize)
+                        .flatten()
+                        .map(|mapped| LbaExtent {
+                            length: GRAIN as u64,
+                            mapped: *mapped,
+                        })
+                        .collect(),
+                );
+            }
             Operation::Flush { extent } => self.settle(extent, true),
             Operation::Unmap { extents } => {
                 for extent in extents {
                     self.medium[range(extent)].fill(0);
+                    self.map(extent, false);
                 }
             }
             Operation::WriteSame {
-                extent, block, fua, ..
+                extent,
+                block,
+                fua,
+                unmap,
             } => {
                 for chunk in self.medium[range(extent)].chunks_mut(block.len()) {
                     chunk.copy_from_slice(&block);
                 }
+                self.map(extent, !unmap);
                 self.settle(extent, fua);
             }
         }
         Outcome::Done
+    }
+
+    fn map(&mut self, extent: Extent, mapped: bool) {
+        self.mapped[grains(extent)].fill(mapped);
     }
 
     fn settle(&mut self, extent: Extent, durable: bool) {
@@ -197,6 +226,12 @@ impl Rig {
 
 fn range(extent: Extent) -> std::ops::Range<usize> {
     usize::try_from(extent.offset).unwrap()..usize::try_from(extent.end()).unwrap()
+}
+
+/// What of [`Rig::mapped`] stands for `extent`.
+fn grains(extent: Extent) -> std::ops::Range<usize> {
+    let bytes = range(extent);
+    bytes.start / GRAIN..bytes.end / GRAIN
 }
 
 pub(super) fn bytes_of(reply: &Reply) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! What comes of an operation: the next one, or the reply.
 
-use crate::commands::{Effect, Finish, Refusal, Stage};
+use crate::commands::{Effect, Finish, Refusal, Stage, lba_status};
 use crate::nexus::LuNexus;
 use crate::plan::{Completion, Operation, Outcome, Plan};
 use crate::reply::Reply;
@@ -57,6 +57,13 @@ impl LogicalUnit {
         let lba = |offset: u64| offset >> self.config.block_size.shift();
         let sense = match outcome {
             Outcome::Read(data) => return Reply::data(data).of_transfer(transfer_length),
+            Outcome::LbaStatus(pieces) => match effect {
+                Effect::ReportsLbaStatus { allocation_length } => {
+                    return lba_status::report(self, extent, allocation_length, &pieces);
+                }
+                // An answer to a question that nobody asked.
+                _ => FAILURE,
+            },
             Outcome::Done => return Reply::written(transfer_length),
             Outcome::Busy => return Reply::with_status(Status::BUSY),
             Outcome::Aborted => return Reply::with_status(Status::TASK_ABORTED),
@@ -67,7 +74,9 @@ impl LogicalUnit {
             .with_information(lba(extent.offset.saturating_add(offset))),
             Outcome::MediumError { offset } => {
                 let additional = match effect {
-                    Effect::Reads => AdditionalSense::UNRECOVERED_READ_ERROR,
+                    Effect::Reads | Effect::ReportsLbaStatus { .. } => {
+                        AdditionalSense::UNRECOVERED_READ_ERROR
+                    }
                     Effect::WritesToCache | Effect::Writes | Effect::SavesMode(_) => {
                         AdditionalSense::WRITE_ERROR
                     }

@@ -45,8 +45,9 @@ impl DaemonControl {
 
     fn tell(&self, changes: &[Change]) {
         for change in changes {
-            tracing::info!(?change, "changed");
-            self.shared.events.tell(event_of(change));
+            let event = event_of(change);
+            tracing::info!(event = event.name(), change = %in_words(&event), "changed");
+            self.shared.events.tell(event);
         }
     }
 
@@ -222,6 +223,11 @@ impl Control for DaemonControl {
     fn metrics(&self) -> String {
         metrics::text(&self.shared)
     }
+}
+
+/// An event as a line of the log has it: the same names as in the API, and never a secret.
+fn in_words(event: &v1::EventKind) -> String {
+    serde_json::to_string(event).unwrap_or_default()
 }
 
 fn session(info: &SessionInfo) -> v1::Session {

@@ -299,6 +299,10 @@ pub(super) fn inconsistent(reason: impl ToString) -> DecodeError {
     }
 }
 
+/// The longest text of serde's that is passed on, in characters: a damaged file may have names of any
+/// length in it.
+const TEXT_MAX: usize = 200;
+
 /// What serde says, unless it quotes a value, which might be a secret.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -308,6 +312,10 @@ fn without_values(error: &serde_json::Error) -> String {
     if text.starts_with("invalid type") || text.starts_with("invalid value") {
         "a field has a value of the wrong kind".into()
     } else {
-        text.to_owned()
+        let cut = text.char_indices().nth(TEXT_MAX);
+        cut.map_or_else(
+            || text.to_owned(),
+            |(end, _)| format!("{}...", text.get(..end).unwrap_or_default()),
+        )
     }
 }

@@ -2,19 +2,24 @@
 //! back. Knows no sockets.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use slab::Slab;
 use smallvec::SmallVec;
 use tidelock_iscsi::pdu::DataSegment;
 use tidelock_iscsi::session::{ScsiCommand, ScsiReply, TaskAttribute as Attribute, TaskId};
+use tidelock_replication::Volume;
 use tidelock_scsi::{
     Command, Completion, Outcome, PendingData, Plan, Reply, Status, TaskAttribute, no_logical_unit,
 };
 
+use tidelock_volume::Range;
+
 use crate::connection::full_feature::FullFeature;
 use crate::connection::luns::AttachmentId;
-use crate::connection::operations::volume_op;
+use crate::connection::operations::{Work, allocation_outcome, work_of};
 
 /// The largest part of the payload memory that reads of one session may hold, beyond one command.
 const READ_SHARE: usize = 4;
@@ -51,6 +56,19 @@ struct Running {
     read: u32,
     written: u32,
     write: bool,
+    /// Somebody else's thread looks something up for it.
+    lookup: Option<AbortOnDrop>,
+}
+
+/// A task that must not deliver any more when the command that it worked for is given up: another
+/// command has its slot then.
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[derive(Debug)]
@@ -189,6 +207,7 @@ impl FullFeature {
                 0
             },
             write: command.write,
+            lookup: None,
         };
         if command.cdb.first() == Some(&REPORT_LUNS) {
             self.luns.reported();
@@ -214,8 +233,8 @@ impl FullFeature {
                     let Some(attached) = self.luns.by_id(running.lun) else {
                         return self.reply(running.task, running.write, gone());
                     };
-                    let refused = match (&attached.store, volume_op(operation)) {
-                        (Some(store), Some(op)) => {
+                    let refused = match (&attached.store, work_of(operation)) {
+                        (Some(store), Work::Engine(op)) => {
                             running.stage = Stage::Io(completion);
                             self.commands.started = true;
                             self.commands.reading += running.read as usize;
@@ -224,13 +243,34 @@ impl FullFeature {
                             self.local.engine.borrow_mut().start(token, store, op);
                             return;
                         }
+                        (Some(store), Work::Allocation { range, most }) => {
+                            let store = Arc::clone(store);
+                            running.stage = Stage::Io(completion);
+                            return self.look_up(running, store, range, most);
+                        }
                         (None, _) => Outcome::NotReady,
-                        (Some(_), None) => Outcome::HardwareError,
+                        (Some(_), Work::NotOurs) => Outcome::HardwareError,
                     };
                     let unit = attached.volume.unit();
                     plan = unit.finish(&mut attached.nexus, completion, refused);
                 }
             }
+        }
+    }
+
+    /// Asks the file system what is allocated. That may wait for the disk, so another thread does it.
+    fn look_up(&mut self, running: Running, store: Arc<Volume>, range: Range, most: usize) {
+        self.commands.reading += running.read as usize;
+        let slot = self.commands.insert(running);
+        let token = self.mailbox.token(slot);
+        let local = Rc::clone(&self.local);
+        let lookup = tokio::task::spawn_local(async move {
+            let asked = tokio::task::spawn_blocking(move || store.allocation(range, most));
+            let outcome = allocation_outcome(asked.await.ok());
+            local.mailboxes.borrow_mut().deliver(token, outcome);
+        });
+        if let Some(running) = self.commands.running.get_mut(slot as usize) {
+            running.lookup = Some(AbortOnDrop(lookup.abort_handle()));
         }
     }
 

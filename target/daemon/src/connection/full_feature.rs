@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use tidelock_admin::v1::EventKind;
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::session::{AsyncEvent, Event, Session, SessionConfig};
 use tokio::net::TcpStream;
@@ -113,6 +114,11 @@ impl FullFeature {
             data_digest = data,
             "logged in"
         );
+        local.shared.events.tell(EventKind::SessionOpened {
+            session: registration.info.id,
+            initiator: registration.info.key.initiator.clone(),
+            target: registration.info.key.target.clone(),
+        });
         let mailbox = local.mailboxes.borrow_mut().open();
         local.sessions.set(local.sessions.get() + 1);
         Self {
@@ -379,7 +385,19 @@ impl FullFeature {
         self.local
             .sessions
             .set(self.local.sessions.get().saturating_sub(1));
-        tracing::info!(session = self.registration.info.id, reason, "session ended");
+        let info = &self.registration.info;
+        if info.key.target.is_some() {
+            tracing::info!(session = info.id, reason, "session ended");
+        } else {
+            // Most initiators hang up on a discovery session; there is nothing to learn from it.
+            tracing::debug!(session = info.id, reason, "discovery session ended");
+        }
+        self.local.shared.events.tell(EventKind::SessionClosed {
+            session: info.id,
+            initiator: info.key.initiator.clone(),
+            target: info.key.target.clone(),
+            reason: reason.to_owned(),
+        });
     }
 }
 

@@ -1,13 +1,28 @@
 //! Between the device server's words for what is to be done with the medium and the I/O engine's.
 
-use tidelock_replication::{VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome};
-use tidelock_scsi::{Operation, Outcome};
+use tidelock_block::AllocationExtent;
+use tidelock_replication::{VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome};
+use tidelock_scsi::{LbaExtent, Operation, Outcome};
 use tidelock_volume::Range;
 
-/// What the engine is to do; `None` for what isn't the medium's business: saved mode parameters,
-/// which no logical unit of ours is configured to support.
-pub(crate) fn volume_op(operation: Operation) -> Option<VolumeOp> {
-    Some(match operation {
+/// Who does an operation.
+pub(crate) enum Work {
+    /// The I/O engine.
+    Engine(VolumeOp),
+    /// The file system knows what is allocated.
+    Allocation {
+        /// From where to where.
+        range: Range,
+        /// Pieces that the answer has room for.
+        most: usize,
+    },
+    /// Saved mode parameters, which no logical unit of ours is configured to support.
+    NotOurs,
+}
+
+/// Who does an operation, and how it is said there.
+pub(crate) fn work_of(operation: Operation) -> Work {
+    Work::Engine(match operation {
         Operation::Read { extent, .. } => VolumeOp::Read {
             offset: extent.offset,
             length: extent.length,
@@ -47,8 +62,38 @@ pub(crate) fn volume_op(operation: Operation) -> Option<VolumeOp> {
             unmap,
             fua,
         },
-        Operation::SaveModeParameters { .. } => return None,
+        Operation::LbaStatus { extent, most } => {
+            let range = Range {
+                offset: extent.offset,
+                length: extent.length,
+            };
+            return Work::Allocation {
+                range,
+                most: most as usize,
+            };
+        }
+        Operation::SaveModeParameters { .. } => return Work::NotOurs,
     })
+}
+
+/// What the file system said, for the device server; `None` if it could not be asked.
+pub(crate) fn allocation_outcome(
+    answer: Option<Result<Vec<AllocationExtent>, VolumeError>>,
+) -> Outcome {
+    match answer {
+        Some(Ok(extents)) => {
+            let told = extents.iter().map(|extent| LbaExtent {
+                length: extent.length,
+                mapped: extent.allocated,
+            });
+            Outcome::LbaStatus(told.collect())
+        }
+        Some(Err(error)) => {
+            tracing::warn!(%error, "cannot tell what is allocated");
+            Outcome::HardwareError
+        }
+        None => Outcome::HardwareError,
+    }
 }
 
 /// How it went, for the device server; the log gets what an operator should look at.

@@ -163,7 +163,7 @@ fn lba_status(extent: Extent, most: u32, choice: u8) -> Outcome {
             mapped: seed & 0x100 != 0,
         }
     });
-    let count = usize::from(choice / 16) * 20;
+    let count = usize::from(choice >> 3) * 12;
     Outcome::LbaStatus(pieces.take(count).collect())
 }
 
@@ -248,6 +248,31 @@ fn check_reply(command: &Command<'_>, reply: &Reply) {
             length <= allocation_length,
             "{length} bytes of {allocation_length}"
         );
+    }
+    if reply.status == Status::GOOD && command.cdb.starts_with(&[0x9e, 0x12]) {
+        check_lba_status(command.cdb, &reply.data_in.concat());
+    }
+}
+
+/// The first descriptor starts where the CDB does, and every other where the one before it ends.
+fn check_lba_status(cdb: &[u8], data: &[u8]) {
+    let number = |bytes: Option<&[u8]>| {
+        let bytes = bytes.unwrap_or_default().iter();
+        bytes.fold(0, |all, byte| all << 8 | u64::from(*byte))
+    };
+    let Some((header, descriptors)) = data.split_at_checked(8) else {
+        return;
+    };
+    let length = number(header.get(..4));
+    assert!(length >= 20 && length % 16 == 4, "{data:02x?}");
+    assert!(data.len() as u64 <= length + 4, "{data:02x?}");
+    let mut next = number(cdb.get(2..10));
+    for descriptor in descriptors.chunks_exact(16) {
+        assert_eq!(number(descriptor.get(..8)), next, "{data:02x?}");
+        let blocks = number(descriptor.get(8..12));
+        next += blocks;
+        assert!(blocks > 0 && next <= BLOCKS, "{data:02x?}");
+        assert!(number(descriptor.get(12..)) & !0x0100_0000 == 0);
     }
 }
 

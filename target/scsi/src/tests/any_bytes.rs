@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::rig::block_cdb;
 use crate::fuzz_commands;
 use crate::opcodes::TABLE;
 
@@ -36,6 +37,26 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// GET LBA STATUS with an address around the unit's, and any outcome.
+fn get_lba_status() -> impl Strategy<Value = Vec<u8>> {
+    let allocation_length = prop_oneof![3 => 0_u32..5000, 1 => any::<u32>()];
+    (any::<u8>(), 0_u64..5000, allocation_length).prop_map(|(outcome, lba, allocation_length)| {
+        let mut record = vec![0xe5, outcome];
+        record.extend(allocation_length.to_be_bytes());
+        record.extend(block_cdb(0x9e, 0x12, lba, allocation_length));
+        record
+    })
+}
+
+/// A fuzz input of `records`. The first command of a nexus meets its unit attention: one is spent
+/// on it.
+fn past_unit_attention(setup: u8, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = vec![setup];
+    input.extend([0xe7, 15, 0, 0, 0, 0].into_iter().chain([0; 16]));
+    input.extend(records.concat());
+    input
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -49,10 +70,14 @@ proptest! {
         setup in any::<u8>(),
         records in prop::collection::vec(record(), 1..8),
     ) {
-        let mut input = vec![setup];
-        // The first command of a nexus meets its unit attention: spend one on it.
-        input.extend([0xe7, 15, 0, 0, 0, 0].into_iter().chain([0; 16]));
-        input.extend(records.concat());
-        fuzz_commands(&input);
+        fuzz_commands(&past_unit_attention(setup, &records));
+    }
+
+    #[test]
+    fn whatever_a_store_says_is_mapped_the_descriptors_are_consecutive(
+        setup in any::<u8>(),
+        records in prop::collection::vec(get_lba_status(), 1..8),
+    ) {
+        fuzz_commands(&past_unit_attention(setup, &records));
     }
 }

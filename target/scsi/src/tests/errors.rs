@@ -63,8 +63,8 @@ fn an_unknown_operation_code_and_an_unknown_service_action_are_told_apart() {
         cdb[0] = opcode;
         assert_sense(&rig.none(&cdb), 5, Code::INVALID_COMMAND_OPERATION_CODE);
     }
-    let get_lba_status = [0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, 0];
-    assert_invalid_field(&rig.read(&get_lba_status), 1, Some(4));
+    let report_referrals = [0x9e, 0x13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, 0];
+    assert_invalid_field(&rig.read(&report_referrals), 1, Some(4));
 }
 
 #[test]

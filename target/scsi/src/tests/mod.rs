@@ -6,6 +6,7 @@ mod capacity;
 mod errors;
 mod flush;
 mod inquiry;
+mod lba_status;
 mod luns;
 mod mode;
 mod provisioning;

@@ -28,7 +28,7 @@ fn unmap_cdb(length: usize) -> [u8; 10] {
     [0x42, 0, 0, 0, 0, 0, 0, high, low, 0]
 }
 
-fn unmap(rig: &mut Rig, descriptors: &[(u64, u32)]) -> crate::Reply {
+pub(super) fn unmap(rig: &mut Rig, descriptors: &[(u64, u32)]) -> crate::Reply {
     let list = unmap_list(descriptors);
     rig.write(&unmap_cdb(list.len()), &list)
 }

@@ -157,20 +157,29 @@ verified_io() {
     done
 }
 
-# start_verified_io DEVICE [FIO OPTIONS]: the same in the background, once I/O flows.
+# start_verified_io DEVICE: the same in the background, again and again until `finish_verified_io`,
+# limited in rate to leave room for what the scenario does meanwhile.
 start_verified_io() {
-    verified_io "$@" &
+    rm -f /run/enough
+    until [ -e /run/enough ]; do
+        verified_io "$1" --size=8M --rate_iops=120,120
+    done &
     VERIFIED_IO=$!
     wait_until 30 'I/O flows' advanced_beyond "$1" $(($(completed "$1") + 100))
+    wait_until 30 'I/O is in flight' io_is_waiting "$1"
 }
 
-still_verifying() { kill -0 $VERIFIED_IO || fail 'fio had ended too soon to say anything'; }
+still_verifying() { kill -0 $VERIFIED_IO || fail "fio had ended: $(cat /run/why)"; }
 
-finish_verified_io() { wait $VERIFIED_IO || fail "fio failed: $(cat /run/why)"; }
+finish_verified_io() {
+    touch /run/enough
+    wait $VERIFIED_IO || fail "fio failed: $(cat /run/why)"
+}
 
-# completed DEVICE: how many reads and writes it has done; and a condition for wait_until.
+# completed DEVICE: how many reads and writes it has done; and two conditions for wait_until.
 completed() { awk '{print $1 + $5}' "/sys/class/block/$(basename "$(readlink -f "$1")")/stat"; }
 advanced_beyond() { [ "$(completed "$1")" -gt "$2" ]; }
+io_is_waiting() { [ "$(awk '{print $9}' "/sys/class/block/$(basename "$(readlink -f "$1")")/stat")" -gt 0 ]; }
 
 # session_down: for wait_until; the initiator has noticed that the connection is of no use.
 session_down() { grep -qv LOGGED_IN /sys/class/iscsi_session/session*/state; }

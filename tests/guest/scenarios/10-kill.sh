@@ -1,9 +1,8 @@
 # kill -9 in mid-I/O, and a restart: I/O resumes by itself, nothing is lost, the file system is clean.
 # limit: 150
 
-io_is_waiting() { [ "$(awk '{print $9}' "/sys/class/block/${raw#/dev/}/stat")" -gt 0 ]; }
-
-# Files one by one, each synced and then noted with its checksum, until it is enough.
+# Files one by one, each synced and then noted with its checksum, until it is enough (start_verified_io
+# and finish_verified_io say when).
 write_busily() {
     local number
     for number in $(seq 1 1000); do
@@ -14,7 +13,7 @@ write_busily() {
     done
 }
 
-rm -f /run/enough /run/busy.sums
+rm -f /run/busy.sums
 export_disk disk 256M
 host volume raw 96M
 host map $IQN raw "$(lun 1)"
@@ -30,13 +29,11 @@ make_files /mnt/disk
 sync
 
 step 'I/O on the raw disk, and files on the other, while the target dies twice'
+start_verified_io "$raw"
 write_busily &
 files=$!
-# Limited in rate so that it lasts.
-start_verified_io "$raw" --rate_iops=60,60
 for outage in 0 6; do
-    wait_until 10 'I/O is in flight' io_is_waiting
-    still_verifying
+    wait_until 30 'I/O is in flight' io_is_waiting "$raw"
     host kill
     at=$SECONDS
     wait_until 20 'the initiator notices' session_down
@@ -49,9 +46,8 @@ for outage in 0 6; do
     echo "I/O resumed $((SECONDS - at)) s after the kill"
     wait_until 20 'I/O flows' advanced_beyond "$raw" $((stalled + 150))
 done
-touch /run/enough
-wait $files || fail 'writing files failed while the target was away'
 finish_verified_io
+wait $files || fail 'writing files failed while the target was away'
 
 step 'everything is there'
 after=$(identity "$DISK")

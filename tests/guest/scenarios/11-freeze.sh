@@ -3,7 +3,7 @@
 
 export_disk disk 96M
 connect
-start_verified_io "$DISK" --rate_iops=120,120
+start_verified_io "$DISK"
 host freeze
 wait_until 30 'the initiator notices' session_down
 still_verifying

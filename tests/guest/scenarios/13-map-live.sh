@@ -7,7 +7,7 @@ unreadable() { ! dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none;
 export_disk disk 96M
 connect
 was=$(session)
-start_verified_io "$DISK" --rate_iops=150,150
+start_verified_io "$DISK"
 
 step 'a second LUN appears'
 host volume second 64M

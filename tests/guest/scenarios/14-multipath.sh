@@ -38,11 +38,12 @@ active_paths_are() { [ "$(dmsetup status "$name" | grep -oE '[0-9]+:[0-9]+ A ' |
 wait_until 20 'both paths are in the map' active_paths_are 2
 run multipath -ll
 
-start_verified_io "$map" --rate_iops=45,45
+start_verified_io "$map"
 for cut in 0 1; do
     remaining=path$((1 - cut))
     remaining=${!remaining}
     step "path $cut is cut"
+    wait_until 30 'I/O is in flight' io_is_waiting "$map"
     ip link set vec$cut down
     wait_until 30 'the map has one path left' active_paths_are 1
     wait_until 20 'I/O goes on over the other' advanced_beyond "$remaining" $(($(completed "$remaining") + 50))

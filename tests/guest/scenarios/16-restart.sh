@@ -3,7 +3,7 @@
 
 export_disk disk 96M
 connect
-start_verified_io "$DISK" --rate_iops=120,120
+start_verified_io "$DISK"
 host stop
 wait_until 20 'the initiator notices' session_down
 still_verifying

@@ -4,7 +4,7 @@
 needs session-drop
 export_disk disk 96M
 connect
-start_verified_io "$DISK" --rate_iops=120,120
+start_verified_io "$DISK"
 host drop
 wait_until 20 'the initiator notices' logged 'detected conn error|requests logout'
 stalled=$(completed "$DISK")

@@ -14,6 +14,7 @@
 mod harness;
 
 mod bad_input;
+mod demo;
 mod endurance;
 mod login;
 mod management;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::harness::daemon::{Daemon, TARGET, start_refused};
 use crate::harness::initiator::Initiator;
+use crate::harness::wait_until;
 
 fn pattern(seed: u8, len: usize) -> Vec<u8> {
     (0..len)
@@ -224,6 +226,13 @@ fn a_volume_whose_file_is_gone_is_not_ready_and_the_others_are_served() {
     }
     let shown = daemon.run(&["volume", "show", "lost"]);
     assert!(shown.contains(file.to_str().unwrap()), "{shown}");
+    // A file that comes back is served again by itself.
+    std::fs::write(&file, pattern(5, 1 << 20)).unwrap();
+    wait_until("the volume is ready", Duration::from_secs(20), || {
+        daemon.json(&["volume", "show", "lost"])["state"] == "ready"
+    });
+    initiator.settle(1);
+    assert!(initiator.read(1, 0, 2_048).data == pattern(5, 1 << 20));
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::shared::{Backend, Shared};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::{admin_socket, demo, limits, systemd};
 
+/// How often volumes that aren't ready are tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// How long sessions are given to end when the daemon stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// The part of the memory ceiling that receive buffers may have: half.
@@ -151,6 +153,7 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), portals.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(portals.clone()).await;
+        tokio::spawn(look_again(Arc::clone(&registry)));
         if demo {
             control.prepare_demo().await?;
             demo::announce(&portals, &shared.config.admin_socket);
@@ -207,6 +210,15 @@ impl Daemon {
         Err(DaemonError::FlushFailed {
             volumes: failures.join("; "),
         })
+    }
+}
+
+/// A file that was missing may come back: a disk mounted late, a file restored.
+async fn look_again(registry: Arc<Registry>) {
+    let mut ticks = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        ticks.tick().await;
+        registry.reopen().await;
     }
 }
 

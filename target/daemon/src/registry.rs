@@ -10,17 +10,24 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use thiserror::Error;
 use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
 use tidelock_replication::Volume;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
 pub use served::{Lun, ServedVolume, Target};
+
+/// Threads that open volumes at a time.
+const OPENERS: usize = 32;
+/// How long the start waits for volumes that don't answer.
+const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why what is to be served can't be found out.
 #[derive(Debug, Error)]
@@ -110,15 +117,13 @@ impl Registry {
         for volume in catalog.volumes() {
             volumes.insert(volume.name.clone(), Arc::new(ServedVolume::new(volume)));
         }
-        let all: Vec<_> = volumes.values().cloned().collect();
-        // Opening a file may wait for a slow disk, so it isn't done on this thread.
-        let opened = tokio::task::spawn_blocking(move || {
-            for volume in all {
-                volume.open();
-            }
-        });
-        if let Err(error) = opened.await {
-            tracing::error!(%error, "opening volumes ended by a defect: please report it");
+        let mut opening = open_all(volumes.values().cloned().collect());
+        let all_open = async { while opening.join_next().await.is_some() {} };
+        if tokio::time::timeout(LOAD_PATIENCE, all_open).await.is_err() {
+            // What doesn't answer is not ready; it must not keep the others from being served. Its
+            // thread goes on, and the next look finds what it has opened.
+            tracing::warn!("some volumes take long to open: serving without them for now");
+            opening.detach_all();
         }
         let mut targets = HashMap::with_capacity(catalog.targets().len());
         for target in catalog.targets() {
@@ -135,29 +140,24 @@ impl Registry {
         });
     }
 
-    /// Tries once more to open the volumes that couldn't be opened. Returns how many are still not.
-    pub async fn reopen(&self) -> usize {
+    /// Tries once more to open the volumes that couldn't be opened.
+    pub async fn reopen(&self) {
         let view = self.view();
-        let missing: Vec<_> = view
+        let missing = view
             .volumes
             .values()
-            .filter(|volume| volume.store().is_none())
-            .cloned()
-            .collect();
+            .filter(|volume| volume.store().is_none());
+        let missing: Vec<_> = missing.cloned().collect();
         if missing.is_empty() {
-            return 0;
+            return;
         }
-        let tried = missing.clone();
-        let opening = tokio::task::spawn_blocking(move || {
-            tried.iter().filter(|volume| volume.open()).count()
-        });
-        let opened = opening.await.unwrap_or(0);
-        if opened > 0 {
+        let mut opening = open_all(missing.clone());
+        while opening.join_next().await.is_some() {}
+        if missing.iter().any(|volume| volume.store().is_some()) {
             for target in view.targets.values() {
                 target.touch();
             }
         }
-        missing.len() - opened
     }
 
     /// The catalog as it is now.
@@ -195,6 +195,21 @@ impl Registry {
     fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read())
     }
+}
+
+/// Opens volumes on other threads, since a file may wait for a slow disk: a few at a time, so that one
+/// that doesn't answer holds up few others.
+fn open_all(volumes: Vec<Arc<ServedVolume>>) -> JoinSet<()> {
+    let mut opening = JoinSet::new();
+    let share = volumes.len().div_ceil(OPENERS).max(1);
+    for share in volumes.chunks(share).map(<[_]>::to_vec) {
+        opening.spawn_blocking(move || {
+            for volume in share {
+                volume.open();
+            }
+        });
+    }
+    opening
 }
 
 fn flush(stores: &[(Arc<str>, Arc<Volume>)]) -> Vec<String> {

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_replication::{OpenOptions, Volume};
-use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig};
+use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig, UnitState};
+
+/// What is said of a volume whose file wasn't tried yet.
+const NOT_OPENED: &str = "not opened yet";
 
 /// A volume as it is served: one logical unit, however many targets show it.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct ServedVolume {
     record: catalog::Volume,
     unit: LogicalUnit,
     store: RwLock<Result<Arc<Volume>, String>>,
+    /// Held while the file is being opened: a second try at the same time would find it locked.
+    opening: Mutex<()>,
 }
 
 impl ServedVolume {
@@ -43,7 +48,8 @@ impl ServedVolume {
             name: record.name.as_str().into(),
             record: record.clone(),
             unit: LogicalUnit::new(config),
-            store: RwLock::new(Err("not opened yet".into())),
+            store: RwLock::new(Err(NOT_OPENED.into())),
+            opening: Mutex::new(()),
         }
     }
 
@@ -74,10 +80,17 @@ impl ServedVolume {
     /// Gives it the file that was made or opened for it.
     pub fn set_store(&self, store: Arc<Volume>) {
         *self.store.write() = Ok(store);
+        self.unit.set_state(UnitState::Ready);
     }
 
     /// Tries to open the file; true if it is open now. Blocks.
     pub fn open(&self) -> bool {
+        let Some(_opening) = self.opening.try_lock() else {
+            return false;
+        };
+        if self.store().is_some() {
+            return true;
+        }
         let opened = Volume::open(&open_options(&self.record));
         let opened = opened.map_err(|error| error.to_string()).and_then(|store| {
             let blocks = self.unit.blocks();
@@ -93,11 +106,22 @@ impl ServedVolume {
             }
             Ok(store)
         });
-        if let Err(reason) = &opened {
-            tracing::error!(volume = %self.name, %reason, "not ready");
-        }
+        let state = match &opened {
+            Ok(_) => UnitState::Ready,
+            Err(_) => UnitState::BecomingReady,
+        };
         let open = opened.is_ok();
-        *self.store.write() = opened;
+        let before = std::mem::replace(&mut *self.store.write(), opened);
+        self.unit.set_state(state);
+        match (before.err(), self.problem()) {
+            // Tried every few seconds: the log is told once.
+            (Some(before), Some(reason)) if before == reason => {}
+            (_, Some(reason)) => tracing::error!(volume = %self.name, %reason, "not ready"),
+            (Some(before), None) if before != NOT_OPENED => {
+                tracing::info!(volume = %self.name, "ready again");
+            }
+            (_, None) => {}
+        }
         open
     }
 }

@@ -1,0 +1,91 @@
+//! The first thing that anybody tries: `tidelockd --demo`.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::initiator::{Initiator, LoginAs};
+
+const TARGET: &str = "iqn.2026-11.io.tidelock:demo";
+
+struct Demo {
+    child: Child,
+    portal: SocketAddr,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts the demonstration in `folder` and reads what it prints, up to its last line.
+fn start(folder: &Path) -> (Demo, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
+        .arg("--demo")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        said.push_str(&line);
+        said.push('\n');
+        if line.starts_with("Stop it with Ctrl-C") {
+            break;
+        }
+    }
+    let portal = said
+        .lines()
+        .find_map(|line| line.strip_prefix("  portal  "))
+        .unwrap_or_else(|| panic!("no portal in: {said}"))
+        .parse()
+        .unwrap();
+    (Demo { child, portal }, said)
+}
+
+fn log_in(demo: &Demo) -> Initiator {
+    let who = LoginAs {
+        target: Some(TARGET),
+        ..LoginAs::default()
+    };
+    let mut initiator = Initiator::log_in_as(demo.portal, &who).unwrap();
+    initiator.settle(0);
+    initiator
+}
+
+#[test]
+fn the_demo_serves_a_gibibyte_on_the_next_free_port_and_keeps_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    // Whoever has the port, we or another program: it is taken, and the demo goes on to the next.
+    let _taken = TcpListener::bind("127.0.0.1:3260");
+    let (demo, said) = start(folder.path());
+    assert_ne!(demo.portal.port(), 3260);
+    for line in [
+        format!("iscsiadm -m discovery -t sendtargets -p {}", demo.portal),
+        format!("iscsiadm -m node -T {TARGET} -p {} --login", demo.portal),
+        format!("iscsi-ls -s iscsi://{}/", demo.portal),
+        format!("qemu-img info iscsi://{}/{TARGET}/0", demo.portal),
+        "tidelock-demo/admin.sock".to_owned(),
+    ] {
+        assert!(said.contains(&line), "{line} is missing in: {said}");
+    }
+    let mut initiator = log_in(&demo);
+    assert_eq!(initiator.capacity(0), (1 << 30) / 512);
+    initiator.write(0, 7, &[42; 512], true).assert_good();
+    // The command line finds the demo in the current folder by itself.
+    let status = Command::new(env!("CARGO_BIN_EXE_tidelock"))
+        .arg("status")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(status.status.success() || Path::new("/run/tidelock/admin.sock").exists());
+    drop(demo);
+    let (demo, _) = start(folder.path());
+    assert!(log_in(&demo).read(0, 7, 1).data == [42; 512]);
+}

@@ -15,8 +15,12 @@ pub struct Args {
     /// Folder that holds the catalog and the volumes that the daemon made itself.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Address to listen on for iSCSI, such as 0.0.0.0:3260 or [::]:3260. May be repeated.
-    #[arg(long = "portal", value_name = "ADDRESS:PORT")]
+    /// Address to listen on for iSCSI, such as 0.0.0.0:3260 or \[::\]:3260. May be repeated.
+    #[arg(
+        long = "portal",
+        value_name = "ADDRESS:PORT",
+        help = "Address to listen on for iSCSI, such as 0.0.0.0:3260 or [::]:3260. May be repeated"
+    )]
     pub portals: Vec<SocketAddr>,
     /// Path of the admin socket.
     #[arg(long, value_name = "PATH")]

@@ -1,6 +1,6 @@
 //! The command line over the admin client: nouns and verbs, tables for people, JSON for scripts.
 //!
-//! One definition ([`args`]) gives parsing, help, man pages and shell completion. [`run`] is the
+//! One definition ([`args`]) gives parsing, help, man pages and shell completion. [`run()`] is the
 //! whole program with its surroundings as an argument, so that tests can be its terminal.
 #![forbid(unsafe_code)]
 

@@ -13,14 +13,12 @@ use crate::volume::{NewVolume, Volume, VolumeName};
 pub enum Command {
     /// Add a volume whose file is there.
     CreateVolume(NewVolume),
-    /// Give a volume another size.
+    /// Give a volume a larger size.
     ResizeVolume {
         /// Which one.
         volume: VolumeName,
         /// New size in bytes, a multiple of the block size.
         size_bytes: u64,
-        /// The caller accepts that what lies beyond a smaller size is lost.
-        shrink: bool,
     },
     /// Remember the write cache setting (a host's MODE SELECT, or an operator).
     SetWriteCache {

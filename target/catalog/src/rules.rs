@@ -15,11 +15,9 @@ pub(crate) use volumes::{check_path, check_size};
 pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Change>, CatalogError> {
     match command {
         Command::CreateVolume(new) => volumes::create(catalog, new),
-        Command::ResizeVolume {
-            volume,
-            size_bytes,
-            shrink,
-        } => volumes::resize(catalog, volume, size_bytes, shrink),
+        Command::ResizeVolume { volume, size_bytes } => {
+            volumes::resize(catalog, volume, size_bytes)
+        }
         Command::SetWriteCache { volume, enabled } => {
             volumes::set_write_cache(catalog, volume, enabled)
         }

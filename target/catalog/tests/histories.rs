@@ -95,8 +95,8 @@ fn number() -> impl Strategy<Value = LunNumber> {
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         3 => new_volume().prop_map(Command::CreateVolume),
-        1 => (volume(), size(), any::<bool>()).prop_map(|(volume, size_bytes, shrink)| {
-            Command::ResizeVolume { volume, size_bytes, shrink }
+        1 => (volume(), size()).prop_map(|(volume, size_bytes)| {
+            Command::ResizeVolume { volume, size_bytes }
         }),
         1 => (volume(), any::<bool>())
             .prop_map(|(volume, enabled)| Command::SetWriteCache { volume, enabled }),

@@ -146,12 +146,8 @@ impl Control for DaemonControl {
         .boxed()
     }
 
-    fn resize_volume(&self, volume: VolumeName, size_bytes: u64, shrink: bool) -> Outcome<'_, ()> {
-        let command = Command::ResizeVolume {
-            volume,
-            size_bytes,
-            shrink,
-        };
+    fn resize_volume(&self, volume: VolumeName, size_bytes: u64) -> Outcome<'_, ()> {
+        let command = Command::ResizeVolume { volume, size_bytes };
         async move { self.change(command).await.map(drop) }.boxed()
     }
 

@@ -175,7 +175,6 @@ fn a_volume_keeps_its_identifiers_through_everything_but_deletion() {
         Command::ResizeVolume {
             volume: volume("a"),
             size_bytes: 2 * GIB,
-            shrink: false,
         },
         Command::SetWriteCache {
             volume: volume("a"),
@@ -199,34 +198,31 @@ fn a_volume_keeps_its_identifiers_through_everything_but_deletion() {
 }
 
 #[test]
-fn growing_is_allowed_and_shrinking_only_when_it_is_meant() {
+fn volumes_grow_and_never_shrink() {
     let mut catalog = furnished();
-    let resize = |size_bytes, shrink| Command::ResizeVolume {
+    let resize = |size_bytes| Command::ResizeVolume {
         volume: volume("a"),
         size_bytes,
-        shrink,
     };
     assert_eq!(
-        catalog.apply(resize(2 * GIB, false)).unwrap(),
+        catalog.apply(resize(2 * GIB)).unwrap(),
         [Change::VolumeResized {
             volume: volume("a"),
             from_bytes: GIB,
             to_bytes: 2 * GIB
         }]
     );
-    let error = refused(&catalog, resize(GIB, false));
+    let error = refused(&catalog, resize(GIB));
     assert!(matches!(error, CatalogError::WouldShrink { .. }), "{error}");
     assert!(error.hint().contains("smaller volume"));
     assert!(matches!(
-        refused(&catalog, resize(0, true)),
+        refused(&catalog, resize(0)),
         CatalogError::SizeOutOfRange { .. }
     ));
     assert!(matches!(
-        refused(&catalog, resize(GIB + 1, true)),
+        refused(&catalog, resize(2 * GIB + 1)),
         CatalogError::SizeNotWholeBlocks { .. }
     ));
-    catalog.apply(resize(GIB, true)).unwrap();
-    assert_eq!(catalog.volume(&volume("a")).unwrap().size_bytes, GIB);
 }
 
 #[test]
@@ -245,7 +241,6 @@ fn what_is_so_already_changes_nothing_and_is_no_new_generation() {
         Command::ResizeVolume {
             volume: volume("a"),
             size_bytes: GIB,
-            shrink: false,
         },
         Command::SetWriteCache {
             volume: volume("a"),
@@ -296,7 +291,6 @@ fn what_is_not_there_is_named() {
         Command::ResizeVolume {
             volume: v.clone(),
             size_bytes: GIB,
-            shrink: false,
         },
         Command::SetWriteCache {
             volume: v.clone(),

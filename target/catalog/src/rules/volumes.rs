@@ -41,12 +41,11 @@ pub(super) fn resize(
     catalog: &mut Catalog,
     name: VolumeName,
     size_bytes: u64,
-    shrink: bool,
 ) -> Result<Vec<Change>, CatalogError> {
     let volume = find(catalog, &name)?;
     check_size(size_bytes, volume.block_size)?;
     let from_bytes = volume.size_bytes;
-    if size_bytes < from_bytes && !shrink {
+    if size_bytes < from_bytes {
         return Err(CatalogError::WouldShrink {
             volume: name,
             from_bytes,

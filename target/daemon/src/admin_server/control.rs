@@ -26,8 +26,8 @@ pub trait Control: Send + Sync + 'static {
     /// Makes the file or opens the one that is there, then adds the volume to the catalog.
     fn create_volume(&self, request: VolumeRequest) -> Outcome<'_, ()>;
 
-    /// Resizes the file, the catalog's entry and the logical unit.
-    fn resize_volume(&self, volume: VolumeName, size_bytes: u64, shrink: bool) -> Outcome<'_, ()>;
+    /// Grows the file, the catalog's entry and the logical unit.
+    fn resize_volume(&self, volume: VolumeName, size_bytes: u64) -> Outcome<'_, ()>;
 
     /// Lets a fenced volume be used again. No effect on one that isn't.
     fn unfence_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;

@@ -51,7 +51,7 @@ pub(in crate::admin_server) async fn resize(
     let v1::ResizeVolume { size_bytes } = body::read(request, &shared.limits).await?;
     let (control, volume) = (shared.control.clone(), name.clone());
     // Files aren't cut off under hosts, so no caller can ask for it.
-    to_end(async move { control.resize_volume(volume, size_bytes, false).await }).await?;
+    to_end(async move { control.resize_volume(volume, size_bytes).await }).await?;
     one(&shared, &name).await
 }
 

@@ -123,12 +123,8 @@ impl Control for Fake {
         .boxed()
     }
 
-    fn resize_volume(&self, volume: VolumeName, size_bytes: u64, shrink: bool) -> Outcome<'_, ()> {
-        let changed = self.change(Command::ResizeVolume {
-            volume,
-            size_bytes,
-            shrink,
-        });
+    fn resize_volume(&self, volume: VolumeName, size_bytes: u64) -> Outcome<'_, ()> {
+        let changed = self.change(Command::ResizeVolume { volume, size_bytes });
         ready(changed.map(drop)).boxed()
     }
 

@@ -178,3 +178,25 @@ fn an_operator_can_drop_a_session_and_the_initiator_may_come_back() {
     assert!(initiator.is_dropped());
     Initiator::log_in(daemon.portal).settle(0);
 }
+
+#[test]
+fn a_login_that_began_before_the_access_was_taken_away_is_refused() {
+    let daemon = Daemon::with_lun("8M");
+    let mut slow = Initiator::connect(daemon.portal);
+    let who = LoginAs::default();
+    // Operational negotiation begins; the initiator doesn't ask to go on yet.
+    let text = format!("InitiatorName={}\0TargetName={TARGET}\0", who.initiator);
+    let first = slow.login_request(0x04, &who, text.as_bytes());
+    slow.send(&first).unwrap();
+    assert_eq!(slow.receive().unwrap().bhs[36], 0);
+    daemon.run(&["acl", "deny", TARGET, "*"]);
+    let last = slow.login_request(0x87, &who, b"");
+    slow.send(&last).unwrap();
+    let reply = slow.receive().unwrap();
+    assert_eq!(
+        (reply.bhs[36], reply.bhs[37]),
+        (2, 2),
+        "authorization failure"
+    );
+    assert_eq!(daemon.sessions().len(), 0);
+}

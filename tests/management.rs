@@ -114,6 +114,8 @@ fn a_cold_reset_ends_every_session_of_the_target() {
         .set(24, one.cmd_sn)
         .set(28, one.exp_stat_sn);
     one.send(&pdu).unwrap();
+    let answer = one.receive().unwrap();
+    assert_eq!((answer.opcode(), answer.bhs[2]), (0x22, 0), "complete");
     assert!(one.is_dropped());
     assert!(two.is_dropped());
     Initiator::log_in(daemon.portal).settle(0);
@@ -172,4 +174,111 @@ fn fua_and_flush_reach_the_disk_and_plain_writes_do_not() {
         initiator.flush(0).assert_good();
     }
     assert_eq!(count(), before + 10, "each flush is");
+}
+
+#[test]
+fn a_reset_reaches_sessions_that_see_the_volume_through_another_target() {
+    const OTHER: &str = "iqn.2026-11.test.tidelock:other-target";
+    let daemon = Daemon::with_lun("8M");
+    daemon.run(&["target", "create", OTHER]);
+    daemon.run(&["lun", "map", OTHER, "vol"]);
+    daemon.run(&["acl", "allow", OTHER, "*"]);
+    let mut one = Initiator::log_in(daemon.portal);
+    let who = LoginAs {
+        target: Some(OTHER),
+        ..LoginAs::default()
+    };
+    let mut two = Initiator::log_in_as(daemon.portal, &who).unwrap();
+    one.settle(0);
+    two.settle(0);
+    let write = two.command(0, &cdb16(0x8a, 0, 8, false), 0x20, 4_096);
+    two.send(&write).unwrap();
+    let r2t = two.receive().unwrap();
+    assert_eq!(r2t.opcode(), 0x31);
+    assert_eq!(manage(&mut one, 5, 0, u32::MAX), 0);
+    // The data of the write that was reset comes all the same: it must not be written.
+    let data = Pdu::new(0x05, 0x80)
+        .with_data(&[9; 4_096])
+        .set(16, write.get(16))
+        .set(20, r2t.get(20))
+        .set(28, two.exp_stat_sn);
+    two.send(&data).unwrap();
+    two.settle(0);
+    one.settle(0);
+    assert!(
+        one.read(0, 0, 8).data == [0; 4_096],
+        "a write survived the reset"
+    );
+}
+
+#[test]
+fn a_session_whose_socket_is_never_empty_can_be_dropped() {
+    let daemon = Daemon::with_lun("8M");
+    let mut flood = Initiator::log_in(daemon.portal);
+    let id = daemon.sessions()[0]["id"].to_string();
+    // Pings that want no answer, as fast as the socket takes them.
+    let ping = Pdu::new(0x40, 0x80)
+        .with_data(&[0; 4_096])
+        .set(16, u32::MAX)
+        .set(20, u32::MAX)
+        .set(24, flood.cmd_sn)
+        .set(28, flood.exp_stat_sn);
+    let (started, running) = std::sync::mpsc::channel();
+    let flooding = std::thread::spawn(move || {
+        let begun = Instant::now();
+        let mut sent = 0_u32;
+        while begun.elapsed() < Duration::from_secs(20) {
+            if flood.send(&ping).is_err() {
+                return true;
+            }
+            sent += 1;
+            if sent == 1_000 {
+                started.send(()).unwrap();
+            }
+        }
+        false
+    });
+    running.recv().unwrap();
+    daemon.run(&["session", "drop", &id, "--yes"]);
+    assert!(flooding.join().unwrap(), "the session went on for 20 s");
+}
+
+#[test]
+fn an_initiator_that_stops_reading_is_dropped_even_with_data_unsent() {
+    let daemon = Daemon::start_with("nop_interval_seconds = 1\nnop_timeout_seconds = 1", &[]);
+    daemon.add_lun("vol", "64M");
+    let mut stalled = Initiator::log_in(daemon.portal);
+    stalled.settle(0);
+    for index in 0..8 {
+        let read = stalled.command(0, &cdb16(0x88, index * 8_192, 8_192, false), 0x40, 4 << 20);
+        stalled.send(&read).unwrap();
+    }
+    let wait = Duration::from_secs(10);
+    crate::harness::wait_until("the session is gone", wait, || daemon.sessions().is_empty());
+}
+
+#[test]
+fn many_large_reads_at_once_do_not_wait_for_a_timer() {
+    let daemon = Daemon::start_with("memory_ceiling_mib = 64", &[]);
+    daemon.add_lun("vol", "64M");
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    let begun = Instant::now();
+    let tags: Vec<_> = (0..8)
+        .map(|index| {
+            let cdb = cdb16(0x88, index * 8_192, 8_192, false);
+            let read = initiator.command(0, &cdb, 0x40, 4 << 20);
+            initiator.send(&read).unwrap();
+            read.get(16)
+        })
+        .collect();
+    for tag in tags {
+        let answer = initiator.finish(tag, &[]).unwrap();
+        assert_eq!(answer.assert_good().data.len(), 4 << 20);
+    }
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_secs(2),
+        "8 reads of 4 MiB took {took:?}"
+    );
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::daemon::{Daemon, TARGET, start_refused};
-use crate::harness::initiator::Initiator;
+use crate::harness::initiator::{Initiator, Pdu, cdb16};
 use crate::harness::wait_until;
 
 fn pattern(seed: u8, len: usize) -> Vec<u8> {
@@ -340,4 +340,35 @@ fn creating_a_volume_on_a_full_disk_is_refused_and_leaves_nothing() {
     assert_eq!(daemon.volumes().len(), 0);
     assert!(!state.join("volumes/big.img").exists());
     drop(daemon);
+}
+
+#[test]
+fn data_that_comes_after_the_volume_was_unmapped_is_not_written() {
+    let daemon = Daemon::with_lun("8M");
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    let cdb = cdb16(0x8a, 0, 8, false);
+    let write = initiator.command(0, &cdb, 0x20, 4_096);
+    initiator.send(&write).unwrap();
+    let r2t = initiator.receive().unwrap();
+    assert_eq!(r2t.opcode(), 0x31);
+    daemon.run(&["lun", "unmap", TARGET, "0", "--yes"]);
+    let data = Pdu::new(0x05, 0x80)
+        .with_data(&[9; 4_096])
+        .set(16, write.get(16))
+        .set(20, r2t.get(20))
+        .set(28, initiator.exp_stat_sn);
+    initiator.send(&data).unwrap();
+    let answer = initiator.finish(write.get(16), &[]).unwrap();
+    assert_eq!(
+        answer.sense_code(),
+        (5, 0x25, 0),
+        "LOGICAL UNIT NOT SUPPORTED"
+    );
+    // An idle session lets go of the file as well.
+    daemon.run(&["volume", "delete", "vol", "--yes"]);
+    daemon.run(&["volume", "create", "vol", "--size", "8M"]);
+    daemon.run(&["lun", "map", TARGET, "vol", "--lun", "0"]);
+    initiator.settle(0);
+    assert!(initiator.read(0, 0, 8).data == [0; 4_096]);
 }

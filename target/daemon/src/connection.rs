@@ -83,16 +83,20 @@ async fn write_out(stream: &TcpStream, tx: &mut TxQueue) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes as much as the socket takes now.
-fn write_some(stream: &TcpStream, tx: &mut TxQueue) -> io::Result<()> {
+/// Writes as much as the socket takes now; returns how many bytes that was.
+fn write_some(stream: &TcpStream, tx: &mut TxQueue) -> io::Result<usize> {
+    let mut total = 0;
     while !tx.is_empty() {
         let mut slices = [IoSlice::new(&[]); IO_SLICES];
         let count = tx.io_slices(&mut slices);
         match stream.try_write_vectored(slices.get(..count).unwrap_or_default()) {
-            Ok(written) => tx.consume(written),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Ok(written) => {
+                tx.consume(written);
+                total += written;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(total),
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(total)
 }

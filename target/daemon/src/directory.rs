@@ -29,10 +29,12 @@ pub enum SessionMessage {
     Terminate(&'static str),
     /// The daemon stops: ask the initiator to log out, finish what is running.
     Shutdown,
+    /// The target's LUN map has changed.
+    LunsChanged,
     /// A task management function of another session concerns this one's tasks too.
     AbortTasks {
-        /// Tasks of this logical unit, by volume name, or of all of them.
-        volume: Option<Arc<str>>,
+        /// Tasks of this logical unit, by volume name.
+        volume: Arc<str>,
         /// Answered when no task that was there at the time has I/O running any more.
         done: oneshot::Sender<()>,
     },
@@ -110,6 +112,8 @@ struct Inner {
     by_key: HashMap<SessionKey, u64>,
     next_id: u64,
     next_tsih: u16,
+    /// The daemon stops: nobody comes in any more.
+    closed: bool,
     /// What sessions that have ended counted: commands, bytes read, bytes written.
     ended: (u64, u64, u64),
 }
@@ -242,6 +246,9 @@ impl Directory {
         candidate: Candidate,
         continues: bool,
     ) -> Result<Registration, Refusal> {
+        if inner.closed {
+            return Err(Refusal::Busy);
+        }
         if inner.by_id.len() >= self.limit {
             return Err(Refusal::TooMany);
         }
@@ -344,35 +351,42 @@ impl Directory {
             .count()
     }
 
-    /// Asks every session to come to an orderly end.
+    /// Asks every session to come to an orderly end, and admits no new one.
     pub fn shutdown(&self) {
-        for entry in self.inner.lock().by_id.values() {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        for entry in inner.by_id.values() {
             // A session that is just ending needs no message.
             let _ = entry.messages.send(SessionMessage::Shutdown);
         }
     }
 
-    /// Asks all sessions of `target` but `except` to abort their tasks, and returns what to wait for.
-    pub fn abort_tasks(
-        &self,
-        target: &str,
-        volume: Option<&Arc<str>>,
-        except: u64,
-    ) -> Vec<oneshot::Receiver<()>> {
+    /// Asks all sessions but `except` to abort their tasks on a volume, through whatever target they
+    /// see it, and returns what to wait for.
+    pub fn abort_tasks(&self, volume: &Arc<str>, except: u64) -> Vec<oneshot::Receiver<()>> {
         let inner = self.inner.lock();
-        let others = inner.by_id.values().filter(|entry| {
-            entry.info.id != except && entry.info.key.target.as_deref() == Some(target)
-        });
+        let others = inner.by_id.values().filter(|entry| entry.info.id != except);
         others
             .filter_map(|entry| {
                 let (done, waiter) = oneshot::channel();
                 let message = SessionMessage::AbortTasks {
-                    volume: volume.cloned(),
+                    volume: Arc::clone(volume),
                     done,
                 };
                 entry.messages.send(message).is_ok().then_some(waiter)
             })
             .collect()
+    }
+
+    /// Tells the sessions of a target that its LUN map has changed, so that those that are idle
+    /// follow it too.
+    pub fn luns_changed(&self, target: &str) {
+        let inner = self.inner.lock();
+        let sessions = inner.by_id.values();
+        for entry in sessions.filter(|entry| entry.info.key.target.as_deref() == Some(target)) {
+            // A session that is just ending needs no message.
+            let _ = entry.messages.send(SessionMessage::LunsChanged);
+        }
     }
 }
 

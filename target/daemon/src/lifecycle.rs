@@ -24,6 +24,8 @@ use crate::{admin_socket, demo, limits, systemd};
 
 /// How often volumes that aren't ready are tried again.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// How long sessions are given to end that did not log out.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How long sessions are given to end when the daemon stops.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// The part of the memory ceiling that receive buffers may have: half.
@@ -192,6 +194,11 @@ impl Daemon {
             .directory
             .terminate_where("the daemon stops", |_| true);
         if left > 0 {
+            // They have a moment to end, so that nothing is acknowledged after the last flush.
+            let deadline = Instant::now() + END_PATIENCE;
+            while !self.shared.directory.is_empty() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             tracing::warn!(sessions = left, "sessions that did not log out are dropped");
         }
         let failures = self.shared.registry.flush_all().await;

@@ -93,6 +93,18 @@ impl Commands {
         std::mem::take(&mut self.started)
     }
 
+    /// Whether commands wait for room.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How many commands wait for room.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether a write is under way, which may hold receive memory.
     #[must_use]
     pub fn is_writing(&self) -> bool {
@@ -158,7 +170,11 @@ impl FullFeature {
             return true;
         }
         let held = self.commands.reading + self.session.tx().len_bytes();
-        let limit = self.local.shared.pool.limit() / READ_SHARE / (1 + self.local.sessions.get());
+        let reactors = self.local.shared.config.reactors;
+        let limit = self.local.shared.pool.limit()
+            / READ_SHARE
+            / reactors
+            / (1 + self.local.sessions.get());
         held == 0 || held + command.expected_data_transfer_length as usize <= limit
     }
 
@@ -233,6 +249,10 @@ impl FullFeature {
                     let Some(attached) = self.luns.by_id(running.lun) else {
                         return self.reply(running.task, running.write, gone());
                     };
+                    if attached.store.is_none() {
+                        // It may have been opened since the map was looked at.
+                        attached.store = attached.volume.store();
+                    }
                     let refused = match (&attached.store, work_of(operation)) {
                         (Some(store), Work::Engine(op)) => {
                             running.stage = Stage::Io(completion);
@@ -276,6 +296,8 @@ impl FullFeature {
 
     /// All the data-out that was asked for is there.
     pub(crate) fn continue_command(&mut self, task: TaskId, data: DataSegment) {
+        // What was unmapped while the data was on its way isn't written any more.
+        self.luns.refresh();
         let Some(slot) = self.commands.slot_of(task) else {
             return;
         };
@@ -398,6 +420,7 @@ impl FullFeature {
             }
             if running.aborted {
                 self.commands.aborted -= 1;
+                self.management.leave_behind();
                 continue;
             }
             let volume = self.luns.by_id(running.lun).map(|lun| lun.volume_name());
@@ -432,6 +455,11 @@ impl FullFeature {
             .running
             .iter()
             .any(|(_, running)| matches!(running.stage, Stage::Io(_)))
+    }
+
+    /// Nothing more is begun: the session ends.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.commands.waiting.clear();
     }
 
     /// Gives all running I/O up: the session ends.

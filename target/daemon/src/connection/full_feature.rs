@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tidelock_admin::v1::EventKind;
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
-use tidelock_iscsi::session::{AsyncEvent, Event, Session, SessionConfig};
+use tidelock_iscsi::session::{AsyncEvent, CloseReason, Event, Session, SessionConfig};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -37,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const SPARE_LEN: usize = 4 << 10;
 /// How long to wait for receive memory when all of it is in use.
 const MEMORY_PAUSE: Duration = Duration::from_millis(2);
+/// How long the last words of a session may take to go out.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long I/O is given to end when its session has ended.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
 /// Additional header segments: an extended CDB of 260 bytes and a bidirectional read length.
@@ -65,6 +67,12 @@ pub struct FullFeature {
     starved: bool,
     /// Everything is said: close when it is sent.
     closing: Option<String>,
+    /// When to close whether it is sent or not.
+    close_by: Option<Instant>,
+    /// The socket didn't take everything the last time.
+    backed_up: bool,
+    /// Nothing of it is left on the reactor.
+    cleaned_up: bool,
     /// When to stop waiting for a logout that was asked for.
     stop_at: Option<Instant>,
 }
@@ -133,6 +141,9 @@ impl FullFeature {
             spare: BytesMut::new(),
             starved: false,
             closing: None,
+            close_by: None,
+            backed_up: false,
+            cleaned_up: false,
             stop_at: None,
             decoder,
             session,
@@ -144,30 +155,68 @@ impl FullFeature {
     /// Serves the session until it ends; then nothing of it is left on the reactor.
     pub async fn run(mut self: Box<Self>) {
         let mut rest = std::mem::take(&mut self.rest);
-        let mut end = self.decode(&mut rest);
-        while end.is_continue() {
-            // The order matters: what was received is started before the ring is entered, once for
-            // all of it, and what finished at once goes out in the same turn.
-            let received = self.receive();
-            self.run_io();
-            let sent = write_some(&self.stream, self.session.tx());
-            end = match (received, sent) {
-                (Err(error), _) | (_, Err(error)) => ControlFlow::Break(error.to_string()),
-                (Ok(Received::Closed), _) => {
-                    ControlFlow::Break("the initiator closed the connection".into())
-                }
-                (Ok(received), Ok(())) => self.rest_or_wait(received).await,
-            };
+        if let ControlFlow::Break(reason) = self.decode(&mut rest) {
+            self.close(reason, CLOSE_PATIENCE);
         }
-        if let ControlFlow::Break(reason) = end {
-            self.settle().await;
-            self.clean_up(&reason);
+        let reason = loop {
+            if let ControlFlow::Break(reason) = self.turn().await {
+                break reason;
+            }
+        };
+        self.settle().await;
+        self.clean_up(&reason);
+    }
+
+    /// One turn. The order matters: what was received is started before the ring is entered, once for
+    /// all of it, and what finished at once goes out in the same turn.
+    async fn turn(&mut self) -> ControlFlow<String> {
+        let received = self.receive();
+        self.run_io();
+        let sent = self.send();
+        match (received, sent) {
+            (Err(error), _) | (_, Err(error)) => ControlFlow::Break(error.to_string()),
+            (Ok(Received::Closed), _) => {
+                ControlFlow::Break("the initiator closed the connection".into())
+            }
+            // Something was begun that nothing would wake us for.
+            (Ok(_), Ok(Sent::MadeRoom)) => ControlFlow::Continue(()),
+            (Ok(received), Ok(Sent::Nothing)) => self.rest_or_wait(received).await,
+        }
+    }
+
+    /// Sends what the socket takes. What the initiator takes makes room for reads that waited.
+    fn send(&mut self) -> io::Result<Sent> {
+        let sent = write_some(&self.stream, self.session.tx())?;
+        if sent > 0 && self.backed_up {
+            // It takes what had piled up: a sign of life, though its answers may be far behind.
+            self.session.heard(self.now);
+        }
+        self.backed_up = !self.session.tx().is_empty();
+        if sent > 0 && self.commands.has_waiting() {
+            let before = self.commands.waiting_len();
+            self.start_waiting();
+            self.handle_events();
+            if self.commands.waiting_len() < before {
+                return Ok(Sent::MadeRoom);
+            }
+        }
+        Ok(Sent::Nothing)
+    }
+
+    /// Nothing more is taken in, and what is queued has a limited time to go out.
+    fn close(&mut self, reason: String, patience: Duration) {
+        if self.closing.is_none() {
+            self.closing = Some(reason);
+            self.close_by = Some(self.now + patience);
+            let deadline = tokio::time::Instant::now() + patience;
+            self.timer.as_mut().reset(deadline);
         }
     }
 
     /// Gives I/O that is running a moment to end, so that whoever comes next finds a quiet volume.
     /// What is stuck is left to the engine, which keeps it from landing after a newer write.
     async fn settle(&mut self) {
+        self.forget_waiting();
         let patience = tokio::time::sleep(SETTLE_PATIENCE);
         tokio::pin!(patience);
         while self.has_io() {
@@ -206,9 +255,15 @@ impl FullFeature {
             return ControlFlow::Break(reason.clone());
         }
         if received == Received::More {
-            // Others of this reactor have their turn first.
+            // Others of this reactor have their turn first. Messages and timers are looked at all the
+            // same: a socket that is never empty must not keep them waiting.
             tokio::task::yield_now().await;
-            return ControlFlow::Continue(());
+            self.now = Instant::now();
+            return std::future::poll_fn(|cx| match self.poll_wake(cx) {
+                Poll::Pending => Poll::Ready(ControlFlow::Continue(())),
+                ready @ Poll::Ready(_) => ready,
+            })
+            .await;
         }
         std::future::poll_fn(|cx| self.poll_wake(cx)).await
     }
@@ -285,7 +340,7 @@ impl FullFeature {
             };
             budget = budget.saturating_sub(batch.len());
             if let ControlFlow::Break(reason) = self.decode(&mut batch) {
-                self.closing.get_or_insert(reason);
+                self.close(reason, CLOSE_PATIENCE);
             }
         }
         Ok(Received::All)
@@ -331,7 +386,12 @@ impl FullFeature {
                     self.session.send_targets_reply(tag, targets);
                 }
                 Event::Close { reason } => {
-                    self.closing.get_or_insert_with(|| reason.to_string());
+                    let patience = match reason {
+                        // Nobody is there to take what is queued.
+                        CloseReason::KeepaliveTimeout => Duration::ZERO,
+                        _ => CLOSE_PATIENCE,
+                    };
+                    self.close(reason.to_string(), patience);
                 }
             }
         }
@@ -347,7 +407,8 @@ impl FullFeature {
                     .as_mut()
                     .reset(tokio::time::Instant::now() + LOGOUT_PATIENCE);
             }
-            SessionMessage::AbortTasks { volume, done } => self.abort_for_others(volume, done),
+            SessionMessage::LunsChanged => self.luns.refresh(),
+            SessionMessage::AbortTasks { volume, done } => self.abort_for_others(&volume, done),
         }
         ControlFlow::Continue(())
     }
@@ -357,6 +418,9 @@ impl FullFeature {
         self.starved = false;
         if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
             return ControlFlow::Break("the daemon stops".into());
+        }
+        if self.close_by.is_some_and(|close_by| self.now >= close_by) {
+            return ControlFlow::Break(self.closing.take().unwrap_or_default());
         }
         self.session.set_command_window(self.local.command_window());
         self.session.set_data_credit(self.local.data_credit());
@@ -379,6 +443,7 @@ impl FullFeature {
     }
 
     fn clean_up(&mut self, reason: &str) {
+        self.cleaned_up = true;
         self.detach_all();
         self.luns.detach();
         self.local.mailboxes.borrow_mut().close(self.mailbox);
@@ -399,6 +464,24 @@ impl FullFeature {
             reason: reason.to_owned(),
         });
     }
+}
+
+impl Drop for FullFeature {
+    /// A session that ends by a defect leaves nothing behind either: an abandoned write must be known
+    /// to the engine, or it could land after a newer one.
+    fn drop(&mut self) {
+        if !self.cleaned_up {
+            self.clean_up("a defect");
+        }
+    }
+}
+
+/// What sending has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Nothing,
+    /// Commands that waited for room have been begun.
+    MadeRoom,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

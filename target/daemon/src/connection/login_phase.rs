@@ -211,7 +211,7 @@ impl Phase<'_> {
     async fn establish(&mut self, identity: LoginIdentity) -> Result<u16, LoginStatus> {
         let candidate = Candidate {
             key: SessionKey {
-                initiator: normalised(identity.initiator_name),
+                initiator: normalised(identity.initiator_name.clone()),
                 isid: identity.isid,
                 target: self.target.as_ref().map(|target| target.name().to_owned()),
             },
@@ -229,6 +229,17 @@ impl Phase<'_> {
             .await;
         match admitted {
             Ok(registration) => {
+                // The operator may have changed access or deleted the target since this login began.
+                // A change ends the sessions that are registered; whoever registers later looks again.
+                let (_, target) = self.local.shared.registry.authorize(&identity)?;
+                let same = match (&self.target, &target) {
+                    (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if !same {
+                    return Err(LoginStatus::NOT_FOUND);
+                }
                 let tsih = registration.info.tsih;
                 self.registration = Some(registration);
                 Ok(tsih)

@@ -119,8 +119,8 @@ impl Luns {
         // Read before the map: a change in between is then seen at the next command.
         self.generation = target.generation().load(Ordering::Acquire);
         let map = target.luns();
-        let before = self.reported.clone();
         let mut old = std::mem::take(&mut self.attached);
+        let mut changed = false;
         for lun in map.values() {
             let known = old.iter().position(|attached| attached.is(lun));
             let attached = match known {
@@ -129,10 +129,14 @@ impl Luns {
                     attached.store = lun.volume.store();
                     attached
                 }
-                None => self.attach(lun),
+                None => {
+                    changed = true;
+                    self.attach(lun)
+                }
             };
             self.attached.push(attached);
         }
+        changed |= !old.is_empty();
         for gone in old {
             gone.volume.unit().detach(&gone.nexus);
         }
@@ -144,7 +148,8 @@ impl Luns {
             .filter_map(|attached| encode_lun(attached.number))
             .map(u64::from_be_bytes)
             .collect();
-        if tell && before != self.reported {
+        // Another volume under a known number is a change as well.
+        if tell && changed {
             for attached in &self.attached {
                 attached.nexus.raise(UnitAttention::ReportedLunsChanged);
             }
@@ -199,17 +204,23 @@ impl Luns {
             .filter(|attached| attached.id == id)
     }
 
-    /// The LUNs on the wire under which the session sees a volume, or all of them.
+    /// The LUNs on the wire under which the session sees a volume.
     #[must_use]
-    pub fn of_volume(&self, volume: Option<&str>) -> Vec<[u8; 8]> {
-        let of_it =
-            |attached: &&Attached| volume.is_none_or(|name| **attached.volume.name() == *name);
-        let numbers = self
+    pub fn of_volume(&self, volume: &str) -> Vec<[u8; 8]> {
+        let of_it = self
             .attached
             .iter()
-            .filter(of_it)
-            .map(|attached| attached.number);
-        numbers.filter_map(encode_lun).collect()
+            .filter(|it| **it.volume.name() == *volume);
+        let numbers = of_it.map(|attached| attached.number);
+        // A number below 256 can come in either form (SAM-5 §4.7.7).
+        let flat = |number: u16| (0x4000 | number).to_be_bytes();
+        numbers
+            .flat_map(|number| {
+                let [high, low] = flat(number);
+                [encode_lun(number), Some([high, low, 0, 0, 0, 0, 0, 0])]
+            })
+            .flatten()
+            .collect()
     }
 
     /// A target reset resets every logical unit.

@@ -11,6 +11,7 @@ use tidelock_iscsi::session::{
 use tokio::sync::oneshot;
 
 use crate::connection::full_feature::FullFeature;
+use crate::connection::luns::Attached;
 
 /// How long a function waits for I/O that doesn't end; Linux gives an abort 15 s.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -29,6 +30,8 @@ struct Own {
     response: TaskManagementResponse,
     elsewhere: Vec<oneshot::Receiver<()>>,
     deadline: Instant,
+    /// I/O of a task that it ended was given up while it still ran.
+    left_behind: bool,
 }
 
 impl Management {
@@ -36,6 +39,13 @@ impl Management {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.others.is_empty()
+    }
+
+    /// I/O of an aborted task is given up although it still runs: what waits for it is told so.
+    pub fn leave_behind(&mut self) {
+        for own in &mut self.own {
+            own.left_behind = true;
+        }
     }
 
     /// Looks whether other sessions have ended their tasks; true if one has.
@@ -67,24 +77,24 @@ impl FullFeature {
                         let reset = request.function == TaskManagementFunction::LogicalUnitReset;
                         lun.end_tasks_of_others(reset);
                         let volume = lun.volume_name();
-                        elsewhere = self.abort_elsewhere(Some(&volume));
+                        elsewhere = self.abort_elsewhere([volume]);
                     }
                 }
             }
             TaskManagementFunction::TargetWarmReset => {
-                self.luns.reset_all();
-                elsewhere = self.abort_elsewhere(None);
+                elsewhere = self.reset_target();
             }
             TaskManagementFunction::TargetColdReset => {
-                self.luns.reset_all();
-                elsewhere = self.abort_elsewhere(None);
-                let target = self.registration.info.key.target.clone();
-                // RFC 7143 §11.5.1: a cold reset also ends every session of the target, this one
-                // after its answer.
+                elsewhere = self.reset_target();
+                // RFC 7143 §11.5.1: a cold reset also ends every session of the target. This one ends
+                // itself after the answer.
+                let info = &self.registration.info;
                 self.local
                     .shared
                     .directory
-                    .terminate_where("target cold reset", |info| info.key.target == target);
+                    .terminate_where("target cold reset", |other| {
+                        other.key.target == info.key.target && other.id != info.id
+                    });
             }
             _ => response = TaskManagementResponse::FunctionNotSupported,
         }
@@ -93,24 +103,32 @@ impl FullFeature {
             response,
             elsewhere,
             deadline: self.now + PATIENCE,
+            left_behind: false,
         });
         self.answer_management();
     }
 
-    fn abort_elsewhere(&self, volume: Option<&Arc<str>>) -> Vec<oneshot::Receiver<()>> {
-        let info = &self.registration.info;
-        let Some(target) = info.key.target.as_deref() else {
-            return Vec::new();
-        };
-        self.local
-            .shared
-            .directory
-            .abort_tasks(target, volume, info.id)
+    fn reset_target(&mut self) -> Vec<oneshot::Receiver<()>> {
+        self.luns.reset_all();
+        let volumes: Vec<_> = self.luns.iter().map(Attached::volume_name).collect();
+        self.abort_elsewhere(volumes)
+    }
+
+    fn abort_elsewhere(
+        &self,
+        volumes: impl IntoIterator<Item = Arc<str>>,
+    ) -> Vec<oneshot::Receiver<()>> {
+        let directory = &self.local.shared.directory;
+        let me = self.registration.info.id;
+        let waiters = volumes
+            .into_iter()
+            .map(|volume| directory.abort_tasks(&volume, me));
+        waiters.flatten().collect()
     }
 
     /// A function of another session concerns our tasks: ends them without a response (TAS = 0).
-    pub(crate) fn abort_for_others(&mut self, volume: Option<Arc<str>>, done: oneshot::Sender<()>) {
-        let luns = self.luns.of_volume(volume.as_deref());
+    pub(crate) fn abort_for_others(&mut self, volume: &str, done: oneshot::Sender<()>) {
+        let luns = self.luns.of_volume(volume);
         for lun in luns {
             self.session.abort_lun(lun);
         }
@@ -133,8 +151,8 @@ impl FullFeature {
         }
         let mut index = 0;
         while let Some(own) = self.management.own.get(index) {
-            let finished = settled && own.elsewhere.is_empty();
-            if !finished && self.now < own.deadline {
+            let finished = settled && own.elsewhere.is_empty() && !own.left_behind;
+            if !finished && !own.left_behind && self.now < own.deadline {
                 index += 1;
                 continue;
             }

@@ -12,7 +12,7 @@ use tidelock_catalog::{
 use tidelock_replication::{CreateOptions, OpenOptions, Volume, VolumeError};
 use uuid::Uuid;
 
-use super::served::{ServedVolume, Target, lun_map};
+use super::served::{LunMap, ServedVolume, Target, lun_map};
 use super::{Registry, View, Writer};
 use crate::admin_server::{VolumeRequest, VolumeSource};
 use crate::state_dir::StateDirError;
@@ -218,6 +218,14 @@ impl Registry {
         }
         let view = Arc::new(view);
         *self.view.write() = Arc::clone(&view);
+        for change in changes {
+            // Whoever still has the target sees nothing on it any more.
+            if let Change::TargetDeleted(record) = change
+                && let Some(gone) = old.targets.get(&record.name)
+            {
+                gone.set_luns(LunMap::new());
+            }
+        }
         // Sessions are told when what they will find is in place.
         for change in changes {
             self.tell(&view, change);
@@ -238,6 +246,7 @@ impl Registry {
                 let served = view.targets.get(target);
                 if let (Some(served), Ok(record)) = (served, view.catalog.target(target)) {
                     served.set_luns(lun_map(record, &view.volumes));
+                    self.directory.luns_changed(served.name());
                 }
             }
             Change::TargetDeleted(record) => {

@@ -228,6 +228,12 @@ impl Session {
         }
     }
 
+    /// The initiator takes data that had piled up: that counts as a sign of life, since its answer to
+    /// a ping may be far behind it.
+    pub fn heard(&mut self, now: Instant) {
+        self.connection.keepalive.heard(now);
+    }
+
     fn is_discovery(&self) -> bool {
         self.session_type == SessionType::Discovery
     }

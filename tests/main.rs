@@ -16,6 +16,7 @@ mod harness;
 mod bad_input;
 mod demo;
 mod endurance;
+mod fence;
 mod login;
 mod management;
 mod storage;

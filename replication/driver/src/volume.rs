@@ -170,8 +170,9 @@ impl Volume {
         &self.fence
     }
 
-    /// Raises the fence and says so in the log.
-    pub(crate) fn raise_fence(&self, what: String) {
+    /// Raises the fence and says so in the log: nothing is written until [`Volume::unfence`]. The
+    /// engine does so after a failed flush; a caller that remembers a fence raises it again.
+    pub fn raise_fence(&self, what: String) {
         if self.fence.raise(what.clone()) {
             tracing::error!(
                 file = %self.path().display(),

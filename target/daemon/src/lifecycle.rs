@@ -22,8 +22,8 @@ use crate::shared::{Backend, Shared};
 use crate::state_dir::{StateDir, StateDirError};
 use crate::{admin_socket, demo, limits, systemd};
 
-/// How often volumes that aren't ready are tried again.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// How often volumes that aren't ready are tried again, and fences are made durable.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long sessions are given to end that did not log out.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How long sessions are given to end when the daemon stops.
@@ -202,6 +202,7 @@ impl Daemon {
             tracing::warn!(sessions = left, "sessions that did not log out are dropped");
         }
         let failures = self.shared.registry.flush_all().await;
+        self.shared.registry.note_fences().await;
         self.admin.close();
         drop(self.reactors);
         let patience = Instant::now() + Duration::from_secs(2);
@@ -225,6 +226,7 @@ async fn look_again(registry: Arc<Registry>) {
     let mut ticks = tokio::time::interval(LOOK_AGAIN);
     loop {
         ticks.tick().await;
+        registry.note_fences().await;
         registry.reopen().await;
     }
 }

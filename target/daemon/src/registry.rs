@@ -4,6 +4,7 @@
 pub mod access;
 pub mod changes;
 pub mod facts;
+mod fences;
 pub mod served;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use crate::directory::Directory;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
+use fences::Fences;
 pub use served::{Lun, ServedVolume, Target};
 
 /// Threads that open volumes at a time.
@@ -71,6 +73,7 @@ pub struct Registry {
     view: RwLock<Arc<View>>,
     writer: tokio::sync::Mutex<Writer>,
     directory: Arc<Directory>,
+    fences: Arc<Fences>,
 }
 
 impl Registry {
@@ -105,6 +108,7 @@ impl Registry {
                 volumes: state.volumes()?,
             }),
             directory,
+            fences: Arc::new(Fences::new(state.path().to_owned())),
         }))
     }
 
@@ -117,7 +121,7 @@ impl Registry {
         for volume in catalog.volumes() {
             volumes.insert(volume.name.clone(), Arc::new(ServedVolume::new(volume)));
         }
-        let mut opening = open_all(volumes.values().cloned().collect());
+        let mut opening = open_all(volumes.values().cloned().collect(), &self.fences);
         let all_open = async { while opening.join_next().await.is_some() {} };
         if tokio::time::timeout(LOAD_PATIENCE, all_open).await.is_err() {
             // What doesn't answer is not ready; it must not keep the others from being served. Its
@@ -151,12 +155,24 @@ impl Registry {
         if missing.is_empty() {
             return;
         }
-        let mut opening = open_all(missing.clone());
+        let mut opening = open_all(missing.clone(), &self.fences);
         while opening.join_next().await.is_some() {}
         if missing.iter().any(|volume| volume.store().is_some()) {
             for target in view.targets.values() {
                 target.touch();
             }
+        }
+    }
+
+    /// Makes durable which volumes are fenced.
+    pub async fn note_fences(&self) {
+        let view = self.view();
+        let fences = Arc::clone(&self.fences);
+        let noting = tokio::task::spawn_blocking(move || {
+            fences.note(view.volumes.values().map(Arc::as_ref));
+        });
+        if let Err(error) = noting.await {
+            tracing::error!(%error, "noting fences ended by a defect: please report it");
         }
     }
 
@@ -199,13 +215,14 @@ impl Registry {
 
 /// Opens volumes on other threads, since a file may wait for a slow disk: a few at a time, so that one
 /// that doesn't answer holds up few others.
-fn open_all(volumes: Vec<Arc<ServedVolume>>) -> JoinSet<()> {
+fn open_all(volumes: Vec<Arc<ServedVolume>>, fences: &Arc<Fences>) -> JoinSet<()> {
     let mut opening = JoinSet::new();
     let share = volumes.len().div_ceil(OPENERS).max(1);
     for share in volumes.chunks(share).map(<[_]>::to_vec) {
+        let fences = Arc::clone(fences);
         opening.spawn_blocking(move || {
             for volume in share {
-                volume.open();
+                volume.open(&fences);
             }
         });
     }

@@ -153,9 +153,15 @@ impl ReplacedFile {
     /// Names a file in `dir`; touches nothing.
     #[must_use]
     pub fn new(dir: &StateDir, name: &str) -> Self {
+        Self::in_folder(&dir.path, name)
+    }
+
+    /// Names a file in a folder that is known to be the state folder; touches nothing.
+    #[must_use]
+    pub fn in_folder(folder: &Path, name: &str) -> Self {
         Self {
-            path: dir.path.join(name),
-            aside: dir.path.join(format!("{name}.new")),
+            path: folder.join(name),
+            aside: folder.join(format!("{name}.new")),
             poisoned: Mutex::new(false),
         }
     }
@@ -188,6 +194,18 @@ impl ReplacedFile {
             .read_to_end(&mut content)
             .map_err(io("read", &self.path))?;
         Ok(Some(content))
+    }
+
+    /// Removes the file; when this returns `Ok` it stays removed. No effect if there is none. Blocks.
+    ///
+    /// # Errors
+    /// It can't be removed, or that can't be made durable.
+    pub fn remove(&self) -> Result<(), StateDirError> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io("remove", &self.path)(error)),
+            Ok(()) => self.path.parent().map_or(Ok(()), sync_dir),
+        }
     }
 
     /// Replaces the content; when this returns `Ok` it is on stable storage. Blocks.

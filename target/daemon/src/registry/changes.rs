@@ -146,11 +146,14 @@ impl Registry {
         let (catalog, changes) = self.save(&writer, command).await?;
         self.install(catalog, &changes, None);
         for change in &changes {
-            if let Change::VolumeDeleted(volume) = change
-                && volume.managed
-            {
-                let path = PathBuf::from(&volume.path);
-                run_blocking(move || remove_file(&path)).await?;
+            if let Change::VolumeDeleted(volume) = change {
+                let path = volume.managed.then(|| PathBuf::from(&volume.path));
+                let (fences, id) = (Arc::clone(&self.fences), volume.id);
+                run_blocking(move || {
+                    path.iter().for_each(|path| remove_file(path));
+                    fences.forget(id)
+                })
+                .await??;
             }
         }
         Ok(changes)

@@ -1,6 +1,7 @@
 //! How volumes are, for listings and metrics. Reads live objects; changes nothing but a fence that an
 //! operator lifts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_admin::v1::{VolumeCounts, VolumeState};
@@ -54,8 +55,17 @@ impl Registry {
     /// There is no such volume, or its file still fails.
     pub async fn unfence(&self, name: &VolumeName) -> Result<(), ChangeError> {
         self.catalog().volume(name)?;
-        if let Some(store) = self.volume(name).and_then(|volume| volume.store()) {
-            blocking(move || store.unfence()).await??;
+        let Some(volume) = self.volume(name) else {
+            return Ok(());
+        };
+        if let Some(store) = volume.store() {
+            let fences = Arc::clone(&self.fences);
+            blocking(move || -> Result<(), ChangeError> {
+                store.unfence()?;
+                // If that fails, the fence is up again after a restart, which is the safe side.
+                Ok(fences.forget(volume.id())?)
+            })
+            .await??;
         }
         Ok(())
     }

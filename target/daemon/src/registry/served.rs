@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fences::Fences;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_replication::{OpenOptions, Volume};
@@ -59,6 +60,12 @@ impl ServedVolume {
         &self.name
     }
 
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> catalog::VolumeId {
+        self.record.id
+    }
+
     /// Its logical unit.
     #[must_use]
     pub fn unit(&self) -> &LogicalUnit {
@@ -84,7 +91,7 @@ impl ServedVolume {
     }
 
     /// Tries to open the file; true if it is open now. Blocks.
-    pub fn open(&self) -> bool {
+    pub(super) fn open(&self, fences: &Fences) -> bool {
         let Some(_opening) = self.opening.try_lock() else {
             return false;
         };
@@ -106,6 +113,10 @@ impl ServedVolume {
             }
             Ok(store)
         });
+        if let Ok(store) = &opened {
+            // Before anybody can see it.
+            fences.recall(self.id(), store);
+        }
         let state = match &opened {
             Ok(_) => UnitState::Ready,
             Err(_) => UnitState::BecomingReady,

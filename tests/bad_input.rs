@@ -425,3 +425,31 @@ fn announced_data_that_never_comes_holds_nobody_up() {
     );
     assert!(daemon.is_running());
 }
+
+#[test]
+fn initiators_that_ask_for_much_and_take_nothing_keep_nobody_from_reading() {
+    let daemon = Daemon::start_with("memory_ceiling_mib = 64", &[]);
+    daemon.add_lun("vol", "64M");
+    let mut other = bystander(&daemon);
+    let mut stalled = Vec::new();
+    for isid in 0..24 {
+        let who = LoginAs {
+            isid,
+            ..LoginAs::default()
+        };
+        let mut initiator = Initiator::log_in_as(daemon.portal, &who).unwrap();
+        initiator.settle(0);
+        for index in 0..4 {
+            let cdb = cdb16(0x88, index * 8_192, 8_192, false);
+            let read = initiator.command(0, &cdb, 0x40, 4 << 20);
+            initiator.send(&read).unwrap();
+        }
+        stalled.push(initiator);
+    }
+    for _ in 0..20 {
+        let begun = Instant::now();
+        other.read(0, 0, 128).assert_good();
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(2), "64 KiB took {took:?}");
+    }
+}

@@ -372,3 +372,37 @@ fn data_that_comes_after_the_volume_was_unmapped_is_not_written() {
     initiator.settle(0);
     assert!(initiator.read(0, 0, 8).data == [0; 4_096]);
 }
+
+#[test]
+fn a_copied_state_folder_never_touches_the_files_of_the_original() {
+    let mut daemon = Daemon::with_lun("8M");
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    initiator
+        .write(0, 0, &pattern(3, 4_096), true)
+        .assert_good();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    let copied = Command::new("cp")
+        .args([
+            "-r".as_ref(),
+            daemon.state_dir().as_os_str(),
+            copy.as_os_str(),
+        ])
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    std::fs::remove_file(copy.join("admin.sock")).unwrap();
+    let second = Daemon::start_in(&copy);
+    assert_eq!(
+        second.json(&["volume", "show", "vol"])["state"],
+        "ready",
+        "the copy has files of its own"
+    );
+    second.run(&["lun", "unmap", TARGET, "0", "--yes"]);
+    second.run(&["volume", "delete", "vol", "--yes"]);
+    drop(second);
+    assert!(daemon.state_dir().join("volumes/vol.img").exists());
+    assert!(daemon.is_running());
+    assert!(initiator.read(0, 0, 8).data == pattern(3, 4_096));
+}

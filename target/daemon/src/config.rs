@@ -41,6 +41,9 @@ pub enum ConfigError {
         /// What is wrong and where.
         reason: String,
     },
+    /// Nobody could connect.
+    #[error("portals is empty: name at least one address to listen on, such as 0.0.0.0:3260")]
+    NoPortals,
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
     OutOfRange {
@@ -190,6 +193,10 @@ impl Config {
             Some(path) => read(path)?,
             None => File::default(),
         };
+        let portals = portals(args, &file);
+        if portals.is_empty() {
+            return Err(ConfigError::NoPortals);
+        }
         let (state_dir, admin_socket) = paths(args, &file);
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
         let reactors = Key::new("reactors", cores.min(256), 1..=256);
@@ -197,7 +204,7 @@ impl Config {
             state_dir,
             admin_socket,
             portal_fallback: args.demo && args.portals.is_empty(),
-            portals: portals(args, &file),
+            portals,
             log: args
                 .log
                 .clone()

@@ -63,8 +63,6 @@ struct View {
 #[derive(Debug)]
 struct Writer {
     file: Arc<ReplacedFile>,
-    /// Folder of the volumes that the daemon makes itself.
-    volumes: PathBuf,
 }
 
 /// The registry.
@@ -74,6 +72,8 @@ pub struct Registry {
     writer: tokio::sync::Mutex<Writer>,
     directory: Arc<Directory>,
     fences: Arc<Fences>,
+    /// Folder of the volumes that the daemon makes itself.
+    volumes: PathBuf,
 }
 
 impl Registry {
@@ -101,13 +101,14 @@ impl Registry {
             portals: Vec::new(),
             loaded: false,
         };
+        let volumes = state.volumes()?;
         Ok(Arc::new(Self {
             view: RwLock::new(Arc::new(view)),
             writer: tokio::sync::Mutex::new(Writer {
                 file: Arc::new(file),
-                volumes: state.volumes()?,
             }),
             directory,
+            volumes,
             fences: Arc::new(Fences::new(state.path().to_owned())),
         }))
     }
@@ -119,7 +120,10 @@ impl Registry {
         let catalog = self.catalog();
         let mut volumes = HashMap::with_capacity(catalog.volumes().len());
         for volume in catalog.volumes() {
-            volumes.insert(volume.name.clone(), Arc::new(ServedVolume::new(volume)));
+            volumes.insert(
+                volume.name.clone(),
+                Arc::new(ServedVolume::new(volume, &self.volumes)),
+            );
         }
         let mut opening = open_all(volumes.values().cloned().collect(), &self.fences);
         let all_open = async { while opening.join_next().await.is_some() {} };

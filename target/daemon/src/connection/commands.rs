@@ -23,6 +23,8 @@ use crate::connection::operations::{Work, allocation_outcome, work_of};
 
 /// The largest part of the payload memory that reads of one session may hold, beyond one command.
 const READ_SHARE: usize = 4;
+/// A read of at most this many bytes is small.
+const SMALL_READ: usize = 256 << 10;
 /// REPORT LUNS (SPC-6 §6.34).
 const REPORT_LUNS: u8 = 0xa0;
 const NO_SLOT: u32 = u32::MAX;
@@ -175,7 +177,13 @@ impl FullFeature {
             / READ_SHARE
             / reactors
             / (1 + self.local.sessions.get());
-        held == 0 || held + command.expected_data_transfer_length as usize <= limit
+        let length = command.expected_data_transfer_length as usize;
+        // Large reads leave half of the memory to small ones: initiators that ask for much and take
+        // nothing must not keep others from reading.
+        let pool = &self.local.shared.pool;
+        let crowded = length > SMALL_READ && pool.in_use() + length > pool.limit() / 2;
+        let first = held == 0 && (!crowded || pool.in_use() == 0);
+        first || (!crowded && held + length <= limit)
     }
 
     /// Starts commands that waited, as far as there is room now.

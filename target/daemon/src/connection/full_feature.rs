@@ -434,6 +434,10 @@ impl FullFeature {
         } else {
             SWEEP
         };
+        let close_in = self
+            .close_by
+            .map(|close_by| close_by.saturating_duration_since(self.now));
+        let pause = close_in.map_or(pause, |close_in| pause.min(close_in));
         self.timer
             .as_mut()
             .reset(tokio::time::Instant::now() + pause.max(MEMORY_PAUSE));

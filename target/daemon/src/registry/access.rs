@@ -137,6 +137,8 @@ fn addresses(view: &View, local: Option<SocketAddr>) -> Vec<SocketAddr> {
                 }
                 SocketAddr::new(local.ip(), portal.port())
             }
+            // Nobody on another machine can reach it.
+            Some(local) if portal.ip().is_loopback() && !local.ip().is_loopback() => continue,
             _ => *portal,
         };
         if !shown.contains(&address) {

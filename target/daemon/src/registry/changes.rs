@@ -89,9 +89,7 @@ impl Registry {
             return Err(ChangeError::Loading);
         }
         let (path, managed) = match &request.source {
-            VolumeSource::New { .. } => {
-                (writer.volumes.join(format!("{}.img", request.name)), true)
-            }
+            VolumeSource::New { .. } => (self.volumes.join(format!("{}.img", request.name)), true),
             VolumeSource::File { path } => (PathBuf::from(path), false),
         };
         let mut new = NewVolume {
@@ -143,20 +141,47 @@ impl Registry {
             (*self.catalog()).clone().apply(command.clone())?;
             self.grow_file(volume, *size_bytes).await?;
         }
+        let store = self.deletable(&command).await?;
         let (catalog, changes) = self.save(&writer, command).await?;
         self.install(catalog, &changes, None);
         for change in &changes {
             if let Change::VolumeDeleted(volume) = change {
-                let path = volume.managed.then(|| PathBuf::from(&volume.path));
+                let store = store.clone().filter(|_| volume.managed);
                 let (fences, id) = (Arc::clone(&self.fences), volume.id);
                 run_blocking(move || {
-                    path.iter().for_each(|path| remove_file(path));
+                    if let Some(store) = store
+                        && let Err(error) = store.remove_file()
+                    {
+                        tracing::warn!(%error, "the volume's file stays behind");
+                    }
                     fences.forget(id)
                 })
                 .await??;
             }
         }
         Ok(changes)
+    }
+
+    /// The open file of a volume that is to be deleted. A file of the daemon's own is only ever removed
+    /// through the open, locked volume: another daemon may have it open, after a state folder was
+    /// copied.
+    async fn deletable(&self, command: &Command) -> Result<Option<Arc<Volume>>, ChangeError> {
+        let Command::DeleteVolume { volume: name } = command else {
+            return Ok(None);
+        };
+        let Some(volume) = self.volume(name) else {
+            return Ok(None);
+        };
+        let store = volume.store();
+        if store.is_none() && volume.is_managed() {
+            let path = volume.path().to_owned();
+            if run_blocking(move || path.exists()).await? {
+                let reason = volume.problem().unwrap_or_default();
+                let volume = name.clone();
+                return Err(ChangeError::NotReady { volume, reason });
+            }
+        }
+        Ok(store)
     }
 
     async fn grow_file(&self, name: &VolumeName, size: u64) -> Result<(), ChangeError> {
@@ -200,7 +225,7 @@ impl Registry {
         for change in changes {
             match change {
                 Change::VolumeCreated(record) => {
-                    let volume = ServedVolume::new(record);
+                    let volume = ServedVolume::new(record, &self.volumes);
                     if let Some(store) = store {
                         volume.set_store(Arc::clone(store));
                     }

@@ -2,7 +2,7 @@
 //! all threads; what a session needs per command is behind one atomic counter.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +20,7 @@ const NOT_OPENED: &str = "not opened yet";
 pub struct ServedVolume {
     name: Arc<str>,
     record: catalog::Volume,
+    path: PathBuf,
     unit: LogicalUnit,
     store: RwLock<Result<Arc<Volume>, String>>,
     /// Held while the file is being opened: a second try at the same time would find it locked.
@@ -27,9 +28,16 @@ pub struct ServedVolume {
 }
 
 impl ServedVolume {
-    /// The logical unit of a volume of the catalog; its file isn't opened yet.
+    /// The logical unit of a volume of the catalog; its file isn't opened yet. `volumes` is where the
+    /// daemon keeps the files that it made.
     #[must_use]
-    pub fn new(record: &catalog::Volume) -> Self {
+    pub fn new(record: &catalog::Volume, volumes: &Path) -> Self {
+        // The state folder may have been moved since the volume was made: the daemon's own files are
+        // where it keeps them now.
+        let kept = Path::new(&record.path)
+            .file_name()
+            .filter(|_| record.managed)
+            .map(|name| volumes.join(name));
         let identity = Identity {
             naa: record.naa,
             ..Identity::new(0, record.serial.clone())
@@ -47,6 +55,7 @@ impl ServedVolume {
         };
         Self {
             name: record.name.as_str().into(),
+            path: kept.unwrap_or_else(|| record.path.clone().into()),
             record: record.clone(),
             unit: LogicalUnit::new(config),
             store: RwLock::new(Err(NOT_OPENED.into())),
@@ -64,6 +73,18 @@ impl ServedVolume {
     #[must_use]
     pub fn id(&self) -> catalog::VolumeId {
         self.record.id
+    }
+
+    /// Where its file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the daemon made the file.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.record.managed
     }
 
     /// Its logical unit.
@@ -90,6 +111,14 @@ impl ServedVolume {
         self.unit.set_state(UnitState::Ready);
     }
 
+    fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            block_size: self.record.block_size.bytes(),
+            direct: self.record.direct,
+            ..OpenOptions::new(&self.path)
+        }
+    }
+
     /// Tries to open the file; true if it is open now. Blocks.
     pub(super) fn open(&self, fences: &Fences) -> bool {
         let Some(_opening) = self.opening.try_lock() else {
@@ -98,13 +127,13 @@ impl ServedVolume {
         if self.store().is_some() {
             return true;
         }
-        let opened = Volume::open(&open_options(&self.record));
+        let opened = Volume::open(&self.open_options());
         let opened = opened.map_err(|error| error.to_string()).and_then(|store| {
             let blocks = self.unit.blocks();
             let expected = blocks << self.unit.config().block_size.shift();
             // A file that shrank behind our back must not be served as if nothing had happened.
             if store.size() < expected {
-                let path = &self.record.path;
+                let path = self.path.display();
                 let size = store.size();
                 return Err(format!(
                     "{path} has {size} bytes but the volume has {expected}: part of it is gone; \
@@ -134,16 +163,6 @@ impl ServedVolume {
             (_, None) => {}
         }
         open
-    }
-}
-
-/// How the file of a volume of the catalog is opened.
-#[must_use]
-pub fn open_options(record: &catalog::Volume) -> OpenOptions {
-    OpenOptions {
-        block_size: record.block_size.bytes(),
-        direct: record.direct,
-        ..OpenOptions::new(Path::new(&record.path))
     }
 }
 

@@ -2,6 +2,7 @@
 //! so no command crosses a thread on its way from the socket to the file and back.
 
 pub mod mailbox;
+pub mod performer;
 pub mod receive;
 
 use std::cell::{Cell, RefCell};

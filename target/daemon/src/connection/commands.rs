@@ -3,23 +3,19 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use slab::Slab;
 use smallvec::SmallVec;
 use tidelock_iscsi::pdu::DataSegment;
 use tidelock_iscsi::session::{ScsiCommand, ScsiReply, TaskAttribute as Attribute, TaskId};
-use tidelock_replication::Volume;
 use tidelock_scsi::{
     Command, Completion, Outcome, PendingData, Plan, Reply, Status, TaskAttribute, no_logical_unit,
 };
 
-use tidelock_volume::Range;
-
 use crate::connection::full_feature::FullFeature;
 use crate::connection::luns::AttachmentId;
-use crate::connection::operations::{Work, allocation_outcome, work_of};
+use crate::connection::operations::{Elsewhere, Surroundings, Work, work_of};
 
 /// The largest part of the payload memory that reads of one session may hold, beyond one command.
 const READ_SHARE: usize = 4;
@@ -58,8 +54,10 @@ struct Running {
     read: u32,
     written: u32,
     write: bool,
-    /// Somebody else's thread looks something up for it.
-    lookup: Option<AbortOnDrop>,
+    /// Something other than one operation of the engine does its work.
+    elsewhere: Option<AbortOnDrop>,
+    /// It may take as long as it takes, and is given up at once when it is aborted.
+    patient: bool,
 }
 
 /// A task that must not deliver any more when the command that it worked for is given up: another
@@ -231,7 +229,8 @@ impl FullFeature {
                 0
             },
             write: command.write,
-            lookup: None,
+            elsewhere: None,
+            patient: false,
         };
         if command.cdb.first() == Some(&REPORT_LUNS) {
             self.luns.reported();
@@ -261,8 +260,14 @@ impl FullFeature {
                         // It may have been opened since the map was looked at.
                         attached.store = attached.volume.store();
                     }
-                    let refused = match (&attached.store, work_of(operation)) {
-                        (Some(store), Work::Engine(op)) => {
+                    let Some(store) = attached.store.as_ref() else {
+                        let unit = attached.volume.unit();
+                        plan = unit.finish(&mut attached.nexus, completion, Outcome::NotReady);
+                        continue;
+                    };
+                    let surroundings = Surroundings { store };
+                    let refused = match work_of(operation, &surroundings) {
+                        Work::Engine(op) => {
                             running.stage = Stage::Io(completion);
                             self.commands.started = true;
                             self.commands.reading += running.read as usize;
@@ -271,13 +276,11 @@ impl FullFeature {
                             self.local.engine.borrow_mut().start(token, store, op);
                             return;
                         }
-                        (Some(store), Work::Allocation { range, most }) => {
-                            let store = Arc::clone(store);
+                        Work::Elsewhere(work) => {
                             running.stage = Stage::Io(completion);
-                            return self.look_up(running, store, range, most);
+                            return self.work_elsewhere(running, work);
                         }
-                        (None, _) => Outcome::NotReady,
-                        (Some(_), Work::NotOurs) => Outcome::HardwareError,
+                        Work::NotOurs => Outcome::HardwareError,
                     };
                     let unit = attached.volume.unit();
                     plan = unit.finish(&mut attached.nexus, completion, refused);
@@ -286,19 +289,19 @@ impl FullFeature {
         }
     }
 
-    /// Asks the file system what is allocated. That may wait for the disk, so another thread does it.
-    fn look_up(&mut self, running: Running, store: Arc<Volume>, range: Range, most: usize) {
+    /// Lets a task of this reactor do the work, and hears of the outcome as if the engine had.
+    fn work_elsewhere(&mut self, mut running: Running, work: Elsewhere) {
         self.commands.reading += running.read as usize;
+        running.patient = work.patient;
         let slot = self.commands.insert(running);
         let token = self.mailbox.token(slot);
         let local = Rc::clone(&self.local);
-        let lookup = tokio::task::spawn_local(async move {
-            let asked = tokio::task::spawn_blocking(move || store.allocation(range, most));
-            let outcome = allocation_outcome(asked.await.ok());
+        let task = tokio::task::spawn_local(async move {
+            let outcome = work.outcome.await;
             local.mailboxes.borrow_mut().deliver(token, outcome);
         });
         if let Some(running) = self.commands.running.get_mut(slot as usize) {
-            running.lookup = Some(AbortOnDrop(lookup.abort_handle()));
+            running.elsewhere = Some(AbortOnDrop(task.abort_handle()));
         }
     }
 
@@ -391,7 +394,7 @@ impl FullFeature {
         let Some(running) = self.commands.running.get_mut(slot) else {
             return;
         };
-        if matches!(running.stage, Stage::Io(_)) {
+        if matches!(running.stage, Stage::Io(_)) && !running.patient {
             // Its I/O can't be called back; the function that ended it waits for it.
             running.aborted = true;
             self.commands.aborted += 1;
@@ -415,7 +418,9 @@ impl FullFeature {
             .commands
             .running
             .iter()
-            .filter(|(_, running)| now.saturating_duration_since(running.started) >= limit)
+            .filter(|(_, running)| {
+                !running.patient && now.saturating_duration_since(running.started) >= limit
+            })
             .map(|(slot, _)| slot)
             .collect();
         for slot in late {

@@ -1,27 +1,52 @@
 //! Between the device server's words for what is to be done with the medium and the I/O engine's.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
 use tidelock_block::AllocationExtent;
-use tidelock_replication::{VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome};
+use tidelock_replication::{
+    Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
+};
 use tidelock_scsi::{LbaExtent, Operation, Outcome};
 use tidelock_volume::Range;
 
 /// Who does an operation.
 pub(crate) enum Work {
-    /// The I/O engine.
+    /// The I/O engine, in one operation.
     Engine(VolumeOp),
-    /// The file system knows what is allocated.
-    Allocation {
-        /// From where to where.
-        range: Range,
-        /// Pieces that the answer has room for.
-        most: usize,
-    },
+    /// Something that takes several steps, another thread, or other volumes.
+    Elsewhere(Elsewhere),
     /// Saved mode parameters, which no logical unit of ours is configured to support.
     NotOurs,
 }
 
+/// Work that isn't one operation of the engine.
+pub(crate) struct Elsewhere {
+    /// Runs on the session's reactor; dropped when the command is given up.
+    pub(crate) outcome: Pin<Box<dyn Future<Output = Outcome>>>,
+    /// It may take as long as it takes, instead of being answered BUSY after the deadline of
+    /// commands, and dropping it in the middle does no harm: so an abort doesn't wait for it.
+    pub(crate) patient: bool,
+}
+
+impl Elsewhere {
+    fn quick(outcome: impl Future<Output = Outcome> + 'static) -> Work {
+        Work::Elsewhere(Self {
+            outcome: Box::pin(outcome),
+            patient: false,
+        })
+    }
+}
+
+/// Where a command runs.
+pub(crate) struct Surroundings<'a> {
+    /// The file behind the logical unit that it was sent to.
+    pub(crate) store: &'a Arc<Volume>,
+}
+
 /// Who does an operation, and how it is said there.
-pub(crate) fn work_of(operation: Operation) -> Work {
+pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> Work {
     Work::Engine(match operation {
         Operation::Read { extent, .. } => VolumeOp::Read {
             offset: extent.offset,
@@ -67,19 +92,22 @@ pub(crate) fn work_of(operation: Operation) -> Work {
                 offset: extent.offset,
                 length: extent.length,
             };
-            return Work::Allocation {
-                range,
-                most: most as usize,
-            };
+            return allocation(Arc::clone(surroundings.store), range, most as usize);
         }
         Operation::SaveModeParameters { .. } => return Work::NotOurs,
     })
 }
 
+/// Asks the file system what is allocated. That may wait for the disk, so another thread does it.
+fn allocation(store: Arc<Volume>, range: Range, most: usize) -> Work {
+    Elsewhere::quick(async move {
+        let asked = tokio::task::spawn_blocking(move || store.allocation(range, most));
+        allocation_outcome(asked.await.ok())
+    })
+}
+
 /// What the file system said, for the device server; `None` if it could not be asked.
-pub(crate) fn allocation_outcome(
-    answer: Option<Result<Vec<AllocationExtent>, VolumeError>>,
-) -> Outcome {
+fn allocation_outcome(answer: Option<Result<Vec<AllocationExtent>, VolumeError>>) -> Outcome {
     match answer {
         Some(Ok(extents)) => {
             let told = extents.iter().map(|extent| LbaExtent {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SetupError
-from .packages import Apt, command_in, unpack
+from .packages import Apt, Resolution, command_in, unpack
 
 GUEST_PACKAGES = [
     "libc-bin", "bash", "coreutils", "util-linux", "mount", "grep", "sed", "gawk", "findutils", "diffutils",
@@ -86,9 +86,7 @@ class Cache:
 
     def _built(self) -> Path:
         resolution = self._apt.resolve(GUEST_PACKAGES)
-        digest = hashlib.sha256("\n".join(resolution.files).encode())
-        digest.update(Path(__file__).read_bytes())
-        final = self.folder / f"image-{digest.hexdigest()[:16]}"
+        final = self._folder_for(resolution)
         if final.exists():
             return final
         started = time.monotonic()
@@ -98,11 +96,17 @@ class Cache:
         building = self.folder / "building"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        archives = self._apt.download(resolution)
+        resolution, archives = self._apt.download(resolution)
         _build_image(archives, building)
+        final = self._folder_for(resolution)
         building.rename(final)
         print(f"guest: built {final.name} in {time.monotonic() - started:.0f} s", flush=True)
         return final
+
+    def _folder_for(self, resolution: Resolution) -> Path:
+        digest = hashlib.sha256("\n".join(resolution.files).encode())
+        digest.update(Path(__file__).read_bytes())
+        return self.folder / f"image-{digest.hexdigest()[:16]}"
 
 
 def _build_image(archives: list[Path], folder: Path) -> None:

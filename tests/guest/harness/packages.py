@@ -52,12 +52,17 @@ class Apt:
         files = sorted(line.split()[1] for line in listed.stdout.splitlines() if line.startswith("'"))
         return Resolution(tuple(packages), tuple(files))
 
-    def download(self, resolution: Resolution) -> list[Path]:
-        """Fetches what is missing; apt checks every archive against its signed lists."""
+    def download(self, resolution: Resolution) -> tuple[Resolution, list[Path]]:
+        """Fetches what is missing; apt checks every archive against its signed lists.
+
+        Lists that are older than the archive name files that it no longer has. They are refreshed once
+        then, and the answer is what the packages need by the new ones.
+        """
         packages = list(resolution.packages)
         fetched = self._install(packages, "--download-only", self.archives)
         if fetched.returncode != 0:
             self._update()
+            resolution = self.resolve(packages)
             fetched = self._install(packages, "--download-only", self.archives)
         if fetched.returncode != 0:
             raise SetupError(f"apt can't download the guest's packages: {_last_line(fetched.stderr)}")
@@ -68,7 +73,7 @@ class Apt:
                 f"apt downloaded other versions than it had announced (missing: {missing[0]}): "
                 "its lists changed meanwhile; run this again"
             )
-        return paths
+        return resolution, paths
 
     def _install(self, packages: list[str], mode: str, archives: Path) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -288,9 +288,9 @@ fn allocation_length(cdb: &[u8]) -> Option<u64> {
     match cdb.first()? {
         0x03 | 0x1a => field(4, 1),
         0x12 => field(3, 2),
-        0x5a => field(7, 2),
+        0x37 | 0x5a => field(7, 2),
         0x9e => field(10, 4),
-        0xa0 | 0xa3 => field(6, 4),
+        0xa0 | 0xa3 | 0xb7 => field(6, 4),
         0x25 => Some(8),
         _ => None,
     }

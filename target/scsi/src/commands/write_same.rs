@@ -10,6 +10,7 @@ use crate::commands::{
 use crate::nexus::LuNexus;
 use crate::plan::{Extent, Operation, Plan};
 use crate::reply::DataPieces;
+use crate::sense::Sense;
 use crate::unit::LogicalUnit;
 
 /// Bit of byte 1: unmapped blocks shall be anchored, which thin units here can't do.
@@ -41,12 +42,7 @@ pub(crate) fn handle(
     if unmap && !unit.config().thin {
         return Err(invalid_field(1, 3).into());
     }
-    let range = BlockRange::of(cdb);
-    // WSNZ: zero doesn't mean "to the end".
-    if range.blocks == 0 || range.blocks > unit.config().limits.max_write_same_blocks {
-        return Err(invalid_field(range.length_at, None).into());
-    }
-    let extent = unit.extent(range.lba, u64::from(range.blocks))?;
+    let extent = extent(unit, BlockRange::of(cdb))?;
     let pending = PendingWriteSame { extent, unmap };
     let block = unit.config().block_size.bytes();
     if cdb.flag(1, NDOB) {
@@ -60,6 +56,22 @@ pub(crate) fn handle(
         return Err(data_out_too_short(u64::from(block)));
     }
     Ok(Plan::need_data(block, AwaitingData::WriteSame(pending)))
+}
+
+/// The blocks to write: none means all from the LBA to the last (WSNZ is zero). However many they
+/// are, MAXIMUM WRITE SAME LENGTH holds.
+fn extent(unit: &LogicalUnit, range: BlockRange) -> Result<Extent, Sense> {
+    let most = u64::from(unit.config().limits.max_write_same_blocks);
+    let too_many = || invalid_field(range.length_at, None);
+    if range.blocks == 0 {
+        let extent = unit.extent_to_end(range.lba)?;
+        let fits = extent.length >> unit.config().block_size.shift() <= most;
+        return if fits { Ok(extent) } else { Err(too_many()) };
+    }
+    if u64::from(range.blocks) > most {
+        return Err(too_many());
+    }
+    unit.extent(range.lba, u64::from(range.blocks))
 }
 
 pub(crate) fn data_out(

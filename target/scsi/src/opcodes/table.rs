@@ -4,9 +4,9 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, inquiry, lba_status, mode_select, mode_sense, prefetch, read, report_luns,
-    report_opcodes, report_task_management, request_sense, start_stop, synchronize_cache,
-    test_unit_ready, unmap, verify, write, write_same, write_verify,
+    capacity, inquiry, lba_status, mode_select, mode_sense, prefetch, read, read_defect_data,
+    report_luns, report_opcodes, report_task_management, request_sense, start_stop,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -170,12 +170,19 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x35, "SYNCHRONIZE CACHE(10)", "SBC-4")
     },
     OpCode {
+        usage: &[0x37, 0, 0x1f, 0, 0, 0, 0, 0xff, 0xff, 0],
+        class: Class::Ready,
+        handler: read_defect_data::handle_10,
+        notes: "both lists are empty, in any format",
+        ..entry(0x37, "READ DEFECT DATA(10)", "SBC-4")
+    },
+    OpCode {
         usage: &[0x41, 0xf8, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0],
         tolerated: GROUP_10,
         class: Class::MediumWrite,
         timeouts: LONG,
         handler: write_same::handle,
-        notes: "UNMAP where thin; no anchored blocks; a length of zero is refused (WSNZ)",
+        notes: "UNMAP where thin; no anchored blocks; a length of zero goes to the last block",
         ..entry(0x41, "WRITE SAME(10)", "SBC-4")
     },
     OpCode {
@@ -372,5 +379,14 @@ pub const TABLE: &[OpCode] = &[
         handler: verify::handle,
         notes: DUPLICATE,
         ..entry(0xaf, "VERIFY(12)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0xb7, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        class: Class::Ready,
+        handler: read_defect_data::handle_12,
+        notes: "as the 10-byte command",
+        ..entry(0xb7, "READ DEFECT DATA(12)", "SBC-4")
     },
 ];

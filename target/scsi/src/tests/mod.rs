@@ -3,6 +3,7 @@
 mod any_bytes;
 mod attention;
 mod capacity;
+mod defects;
 mod errors;
 mod flush;
 mod inquiry;

@@ -171,13 +171,28 @@ fn write_same_without_data_out_writes_zeros() {
 }
 
 #[test]
-fn write_same_of_no_blocks_and_of_too_many_is_refused() {
+fn write_same_of_no_blocks_goes_to_the_end() {
+    for (opcode, at) in [(WRITE_SAME_10, 7), (WRITE_SAME_16, 10)] {
+        let mut rig = Rig::with(|config| config.limits.max_write_same_blocks = 100);
+        let reply = rig.write(&block_cdb(opcode, 0, BLOCKS - 101, 0), &[1; 512]);
+        assert_invalid_field(&reply, at, None);
+        assert_good(&rig.write(&block_cdb(opcode, 0, BLOCKS - 100, 0), &[1; 512]));
+        let start = rig.medium.len() - 100 * 512;
+        assert_eq!(rig.medium[start..], [1; 100 * 512]);
+        assert_eq!(rig.medium[start - 1], 0);
+        assert_good(&rig.write(&block_cdb(opcode, 0, BLOCKS - 1, 0), &[1; 512]));
+        for lba in [BLOCKS, BLOCKS + 1, u64::from(u32::MAX)] {
+            assert_out_of_range(&rig.write(&block_cdb(opcode, 0, lba, 0), &[1; 512]));
+        }
+    }
+}
+
+#[test]
+fn write_same_of_too_many_blocks_is_refused() {
     let mut rig = Rig::with(|config| config.limits.max_write_same_blocks = 100);
     for (opcode, at) in [(WRITE_SAME_10, 7), (WRITE_SAME_16, 10)] {
-        for blocks in [0, 101] {
-            let reply = rig.write(&block_cdb(opcode, 0, 0, blocks), &[0; 512]);
-            assert_invalid_field(&reply, at, None);
-        }
+        let reply = rig.write(&block_cdb(opcode, 0, 0, 101), &[0; 512]);
+        assert_invalid_field(&reply, at, None);
         assert_good(&rig.write(&block_cdb(opcode, 0, 0, 100), &[0; 512]));
         assert_out_of_range(&rig.write(&block_cdb(opcode, 0, BLOCKS - 1, 2), &[0; 512]));
     }

@@ -69,7 +69,6 @@ fn extended_inquiry() -> Vec<u8> {
 
 /// Block Limits (SBC-4).
 fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
-    const WSNZ: u8 = 0x01;
     const UGAVALID: u32 = 0x8000_0000;
     let limits = &config.limits;
     let block = config.block_size.bytes();
@@ -87,8 +86,9 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     };
 
     let mut body = Vec::with_capacity(60);
-    // COMPARE AND WRITE is not supported: its maximum is zero.
-    body.extend([WSNZ, 0]);
+    // WSNZ is zero: a WRITE SAME of no blocks goes to the last one. COMPARE AND WRITE is not
+    // supported: its maximum is zero.
+    body.extend([0, 0]);
     body.extend(
         u16::try_from(physical_blocks)
             .unwrap_or(u16::MAX)

@@ -9,7 +9,7 @@ fn failure(class: u8, detail: u8) -> LoginFailure {
     LoginFailure { class, detail }
 }
 
-fn send_targets(initiator: &mut Initiator, value: &str) -> String {
+pub(crate) fn send_targets(initiator: &mut Initiator, value: &str) -> String {
     let text = format!("SendTargets={value}\0");
     let tag = initiator.tag();
     let pdu = Pdu::new(0x04, 0x80)

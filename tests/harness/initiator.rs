@@ -121,7 +121,24 @@ impl Default for LoginAs<'_> {
 impl Initiator {
     /// Connects and says nothing.
     pub(crate) fn connect(portal: SocketAddr) -> Self {
-        let stream = TcpStream::connect(portal).unwrap();
+        Self::over(TcpStream::connect(portal).unwrap())
+    }
+
+    /// Connects from an address of this machine's and says nothing.
+    pub(crate) fn connect_from(from: std::net::IpAddr, portal: SocketAddr) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let family = if from.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let socket = socket(family, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::new(from, 0)).unwrap();
+        connect(&socket, &portal).unwrap();
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         stream.set_write_timeout(Some(ANSWER)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -143,7 +160,13 @@ impl Initiator {
     /// Logs in as somebody.
     pub(crate) fn log_in_as(portal: SocketAddr, who: &LoginAs<'_>) -> Result<Self, LoginFailure> {
         let mut this = Self::connect(portal);
-        let reply = this
+        this.finish_login(who)?;
+        Ok(this)
+    }
+
+    /// Logs in over a connection that is there.
+    pub(crate) fn finish_login(&mut self, who: &LoginAs<'_>) -> Result<(), LoginFailure> {
+        let reply = self
             .login_exchange(who)
             .expect("the connection was dropped during login");
         let (class, detail) = (reply.bhs[36], reply.bhs[37]);
@@ -156,7 +179,7 @@ impl Initiator {
             "not in full feature phase: {:x?}",
             reply.bhs
         );
-        Ok(this)
+        Ok(())
     }
 
     /// Sends one Login Request that goes straight to full feature phase, and returns the answer.

@@ -115,23 +115,29 @@ impl Client {
 
     /// The access list of a target, or of `discovery`.
     pub async fn access_list(&self, scope: &str) -> Answer<v1::AccessList> {
-        self.get(acl_path(scope, None)).await
+        self.get(acl_path(scope)).await
     }
 
-    /// Sets what an access list says about an initiator (or `*`).
+    /// Sets what an access list says about an initiator (or `*`), coming from a network or anywhere.
     pub async fn set_access(
         &self,
         scope: &str,
         initiator: &str,
+        network: Option<&str>,
         request: &v1::SetAccess,
     ) -> Answer<v1::AccessEntry> {
-        self.send("PUT", acl_path(scope, Some(initiator)), request)
+        self.send("PUT", entry_path(scope, initiator, network), request)
             .await
     }
 
-    /// Removes what an access list says about an initiator (or `*`).
-    pub async fn remove_access(&self, scope: &str, initiator: &str) -> Answer<()> {
-        self.delete(acl_path(scope, Some(initiator))).await
+    /// Removes what an access list says about an initiator (or `*`), coming from a network or anywhere.
+    pub async fn remove_access(
+        &self,
+        scope: &str,
+        initiator: &str,
+        network: Option<&str>,
+    ) -> Answer<()> {
+        self.delete(entry_path(scope, initiator, network)).await
     }
 
     /// All sessions.
@@ -172,16 +178,19 @@ impl Client {
     }
 }
 
-fn acl_path(scope: &str, initiator: Option<&str>) -> String {
-    let base = if scope == "discovery" {
+fn acl_path(scope: &str) -> String {
+    if scope == "discovery" {
         path(&["discovery", "acl"])
     } else {
         path(&["targets", scope, "acl"])
-    };
-    initiator.map_or_else(
-        || base.clone(),
-        |initiator| format!("{base}/{}", escape(initiator)),
-    )
+    }
+}
+
+fn entry_path(scope: &str, initiator: &str, network: Option<&str>) -> String {
+    let query = network.map_or_else(String::new, |network| {
+        format!("?network={}", escape(network))
+    });
+    format!("{}/{}{query}", acl_path(scope), escape(initiator))
 }
 
 fn path(segments: &[&str]) -> String {
@@ -213,10 +222,14 @@ mod tests {
             path(&["volumes", "../status?x#y z"]),
             "/v1/volumes/..%2Fstatus%3Fx%23y%20z"
         );
-        assert_eq!(acl_path("discovery", Some("*")), "/v1/discovery/acl/%2A");
+        assert_eq!(entry_path("discovery", "*", None), "/v1/discovery/acl/%2A");
         assert_eq!(
-            acl_path("iqn.2024-01.com.example:a", None),
+            acl_path("iqn.2024-01.com.example:a"),
             "/v1/targets/iqn.2024-01.com.example%3Aa/acl"
+        );
+        assert_eq!(
+            entry_path("discovery", "*", Some("fd00::/8&x")),
+            "/v1/discovery/acl/%2A?network=fd00%3A%3A%2F8%26x"
         );
     }
 }

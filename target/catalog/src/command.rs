@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::acl::{AclEntry, InitiatorPattern};
+use crate::acl::{AclEntry, Subject};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewVolume, Volume, VolumeName};
@@ -64,7 +64,7 @@ pub enum Command {
         /// Which number.
         number: LunNumber,
     },
-    /// Add an entry to an access list, or replace the one about the same initiator.
+    /// Add an entry to an access list, or replace the one about the same initiators.
     SetAccess {
         /// Which list.
         scope: AclScope,
@@ -76,7 +76,7 @@ pub enum Command {
         /// Which list.
         scope: AclScope,
         /// The entry about whom.
-        initiator: InitiatorPattern,
+        subject: Subject,
     },
 }
 
@@ -157,6 +157,6 @@ pub enum Change {
         /// Which list.
         scope: AclScope,
         /// About whom.
-        initiator: InitiatorPattern,
+        subject: Subject,
     },
 }

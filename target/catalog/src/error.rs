@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::acl::InitiatorPattern;
+use crate::acl::Subject;
 use crate::command::AclScope;
 use crate::iscsi_name::IscsiName;
 use crate::target::LunNumber;
@@ -144,12 +144,12 @@ pub enum CatalogError {
         number: LunNumber,
     },
     /// The list says nothing about it.
-    #[error("the access list of {scope} has no entry for {initiator}")]
+    #[error("the access list of {scope} has no entry for {subject}")]
     NoSuchAccess {
         /// Which list.
         scope: AclScope,
         /// About whom.
-        initiator: InitiatorPattern,
+        subject: Subject,
     },
     /// With one secret for both directions, one end's answer could be played back as the other's.
     #[error("the target's secret (mutual CHAP) is one that an initiator proves itself with")]

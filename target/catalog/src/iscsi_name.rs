@@ -70,6 +70,43 @@ impl std::borrow::Borrow<str> for IscsiName {
     }
 }
 
+/// How iSCSI names begin: `iqn.`, `eui.` or `naa.` and any number of the characters that names have, in
+/// lower case. At most one byte shorter than the longest name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamePrefix(Box<str>);
+
+impl NamePrefix {
+    /// Checks and normalises a beginning.
+    ///
+    /// # Errors
+    /// No iSCSI name begins like that.
+    pub fn new(prefix: &str) -> Result<Self, IscsiNameError> {
+        if prefix.len() >= ISCSI_NAME_BYTES_MAX {
+            return Err(IscsiNameError::TooLong { len: prefix.len() });
+        }
+        if let Some(character) = prefix.chars().find(|&c| !is_allowed(c)) {
+            return Err(IscsiNameError::Character { character });
+        }
+        let prefix = prefix.to_ascii_lowercase();
+        match prefix.split_once('.') {
+            Some(("iqn" | "eui" | "naa", _)) => Ok(Self(prefix.into())),
+            _ => Err(IscsiNameError::Prefix),
+        }
+    }
+
+    /// The normal spelling.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NamePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Why something isn't an iSCSI name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -97,6 +134,12 @@ pub enum IscsiNameError {
          iqn.2024-01.com.example:storage.disk1"
     )]
     Form,
+    /// It is no beginning of a name of the three forms.
+    #[error(
+        "before the '*' comes the beginning of an iSCSI name with its iqn., eui. or naa., for example \
+         iqn.1993-08.org.debian:*"
+    )]
+    Prefix,
     /// The date of an `iqn.` name.
     #[error(
         "{found:?} is not a year and month: after iqn. comes the month in which you owned the \

@@ -35,7 +35,7 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         } => targets::map(catalog, target, volume, number, read_only),
         Command::UnmapLun { target, number } => targets::unmap(catalog, target, number),
         Command::SetAccess { scope, entry } => access::set(catalog, scope, entry),
-        Command::RemoveAccess { scope, initiator } => access::remove(catalog, scope, initiator),
+        Command::RemoveAccess { scope, subject } => access::remove(catalog, scope, subject),
     }
 }
 

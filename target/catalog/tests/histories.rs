@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use tidelock_catalog::{
     Access, AclEntry, AclScope, BlockSize, Catalog, ChapAccess, ChapUser, Command, Credentials,
-    DaemonIdentity, InitiatorPattern, IscsiName, LunNumber, NewVolume, Secret, VolumeId,
-    VolumeName,
+    DaemonIdentity, IscsiName, LunNumber, NewVolume, Secret, Subject, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -21,10 +20,20 @@ fn target() -> impl Strategy<Value = IscsiName> {
     (0..3).prop_map(|n| IscsiName::new(&format!("iqn.2024-01.com.example:t{n}")).unwrap())
 }
 
-fn initiator() -> impl Strategy<Value = InitiatorPattern> {
-    (0..3).prop_map(|n| match n {
-        0 => InitiatorPattern::Any,
-        n => format!("iqn.2024-01.com.example:i{n}").parse().unwrap(),
+fn subject() -> impl Strategy<Value = Subject> {
+    (0..4, 0..3).prop_map(|(name, network)| Subject {
+        initiator: match name {
+            0 => "*".to_owned(),
+            1 => "iqn.2024-01.com.example:*".to_owned(),
+            n => format!("iqn.2024-01.com.example:i{n}"),
+        }
+        .parse()
+        .unwrap(),
+        network: match network {
+            0 => None,
+            1 => Some("10.0.0.0/8".parse().unwrap()),
+            _ => Some("fd00::/8".parse().unwrap()),
+        },
     })
 }
 
@@ -112,11 +121,11 @@ fn command() -> impl Strategy<Value = Command> {
             }
         ),
         1 => (target(), number()).prop_map(|(target, number)| Command::UnmapLun { target, number }),
-        4 => (scope(), initiator(), access()).prop_map(|(scope, initiator, access)| {
-            Command::SetAccess { scope, entry: AclEntry { initiator, access } }
+        4 => (scope(), subject(), access()).prop_map(|(scope, subject, access)| {
+            Command::SetAccess { scope, entry: AclEntry { subject, access } }
         }),
-        1 => (scope(), initiator())
-            .prop_map(|(scope, initiator)| Command::RemoveAccess { scope, initiator }),
+        1 => (scope(), subject())
+            .prop_map(|(scope, subject)| Command::RemoveAccess { scope, subject }),
     ]
 }
 

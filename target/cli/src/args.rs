@@ -18,6 +18,15 @@ Exit codes:
   5  not confirmed; nothing was changed
   6  a local file can't be read or written";
 
+const ACL_RULES: &str = "\
+What a list says about an initiator:
+  A deny that is about it keeps it out.
+  Else an allow that is about it lets it in. Of several the most specific one says
+  with which CHAP: a name before 'beginning*', the smaller subnet before the larger.
+  '*' without a subnet is about those whom no other entry is about.
+  Whom nothing is about is kept out. An empty list for discovery lets everybody ask,
+  and shows to each the targets that it may log in to from where it is.";
+
 /// Tells a Tidelock daemon what to serve.
 ///
 /// Whatever is changed is durable and in effect when the command returns.
@@ -207,25 +216,13 @@ pub enum LunVerb {
 #[derive(Clone, Debug, Subcommand)]
 pub enum AclVerb {
     /// Let an initiator in.
+    #[command(after_help = ACL_RULES)]
     Allow(AclAllow),
-    /// Keep an initiator out, even if '*' lets everybody in.
-    Deny {
-        /// The target's iSCSI name, or 'discovery'.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        target: String,
-        /// The initiator's iSCSI name, or '*' for all that aren't named.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        initiator: String,
-    },
-    /// Say nothing about an initiator any more.
-    Remove {
-        /// The target's iSCSI name, or 'discovery'.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        target: String,
-        /// The initiator's iSCSI name, or '*'.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        initiator: String,
-    },
+    /// Keep an initiator out, whatever else lets it in. Its sessions with the target end.
+    #[command(after_help = ACL_RULES)]
+    Deny(AclWhom),
+    /// Say nothing about an initiator any more. Sessions that nothing allows then end.
+    Remove(AclWhom),
     /// List who may log in. Secrets are never shown.
     List {
         /// The target's iSCSI name, or 'discovery'.
@@ -234,15 +231,36 @@ pub enum AclVerb {
     },
 }
 
-/// An initiator that is to be let in.
+/// Whom an entry is about.
 #[derive(Clone, Debug, Args)]
-pub struct AclAllow {
+pub struct AclWhom {
     /// The target's iSCSI name, or 'discovery' for discovery sessions.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub target: String,
-    /// The initiator's iSCSI name, or '*' for all that aren't named.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub initiator: String,
+    /// The initiator's iSCSI name; the beginning of names and '*', such as 'iqn.1993-08.org.debian:*';
+    /// or '*' for every name [default: '*', if --subnet is given].
+    #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "subnet")]
+    pub initiator: Option<String>,
+    /// Only when it comes from this IPv4 or IPv6 network, such as 10.0.0.0/8 or fd00::/8, or from this
+    /// address.
+    #[arg(long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
+    pub subnet: Option<String>,
+}
+
+impl AclWhom {
+    /// The initiator, or the pattern of initiators.
+    #[must_use]
+    pub fn initiator(&self) -> &str {
+        self.initiator.as_deref().unwrap_or("*")
+    }
+}
+
+/// An initiator that is to be let in.
+#[derive(Clone, Debug, Args)]
+pub struct AclAllow {
+    /// Whom.
+    #[command(flatten)]
+    pub whom: AclWhom,
     /// CHAP name with which the initiator must prove itself.
     #[arg(long, value_name = "USER", requires = "chap_secret_file")]
     pub chap_user: Option<String>,

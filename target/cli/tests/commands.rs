@@ -393,6 +393,41 @@ fn secrets_come_from_files_without_their_line_break_and_are_not_printed() {
 }
 
 #[test]
+fn an_entry_is_about_a_subnet_an_initiator_or_both() {
+    let entry = |initiator: &str, access: &str| json!({"initiator": initiator, "network": "10.0.0.0/8", "access": access});
+    let daemon = Daemon::start(vec![
+        (200, entry("*", "allow")),
+        (200, entry("iqn.2024-01.com.example:*", "deny")),
+        (204, Value::Null),
+    ]);
+    let run = |line: &[&str]| command(Some(daemon.socket()), line, None).out;
+    let subnet = ["--subnet", "10.0.0.0/8"];
+    assert_eq!(
+        run(&[&["acl", "allow", TARGET], &subnet[..]].concat()),
+        format!("* from 10.0.0.0/8 may log in to {TARGET} by its name alone\n")
+    );
+    let pattern = "iqn.2024-01.com.example:*";
+    assert_eq!(
+        run(&[&["acl", "deny", "discovery", pattern], &subnet[..]].concat()),
+        format!("{pattern} from 10.0.0.0/8 may not discover targets\n")
+    );
+    assert_eq!(
+        run(&[&["acl", "remove", "discovery", "--json"], &subnet[..]].concat()),
+        "{\n  \"removed\": {\n    \"initiator\": \"*\",\n    \"network\": \"10.0.0.0/8\",\n    \
+         \"scope\": \"discovery\"\n  }\n}\n"
+    );
+    let paths: Vec<_> = daemon.asked().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        paths,
+        [
+            "PUT /v1/targets/iqn.2024-01.com.example%3At/acl/%2A?network=10.0.0.0%2F8",
+            "PUT /v1/discovery/acl/iqn.2024-01.com.example%3A%2A?network=10.0.0.0%2F8",
+            "DELETE /v1/discovery/acl/%2A?network=10.0.0.0%2F8",
+        ]
+    );
+}
+
+#[test]
 fn a_file_that_holds_no_secret_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap().to_owned();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tidelock_admin::v1;
-use tidelock_catalog::{Access, AclEntry, AclScope, InitiatorPattern};
+use tidelock_catalog::{Access, AclEntry, AclScope, Subject};
 use tidelock_catalog::{BlockSize, Catalog, Change, Command, IscsiName, VolumeName};
 use tidelock_replication::VolumeError;
 use tokio::sync::broadcast;
@@ -98,7 +98,7 @@ impl DaemonControl {
             };
             self.change(map).await?;
             let everybody = AclEntry {
-                initiator: InitiatorPattern::Any,
+                subject: Subject::EVERYBODY,
                 access: Access::Allow { chap: None },
             };
             let scope = AclScope::Target(target);

@@ -132,7 +132,10 @@ pub(super) fn list_access() {}
 /// Allow or deny an initiator
 #[utoipa::path(put, path = "/v1/targets/{target}/acl/{initiator}", tag = "access",
     params(("target" = String, Path, description = "The target's iSCSI name"),
-           ("initiator" = String, Path, description = "The initiator's iSCSI name, or *")),
+           ("initiator" = String, Path,
+            description = "The initiator's iSCSI name, the beginning of names and *, or *"),
+           ("network" = Option<String>, Query,
+            description = "Only when it comes from there, such as 10.0.0.0/8 or fd00::/8")),
     request_body = SetAccess,
     responses((status = 200, body = AccessEntry), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
@@ -141,7 +144,10 @@ pub(super) fn set_access() {}
 /// Say nothing about an initiator any more
 #[utoipa::path(delete, path = "/v1/targets/{target}/acl/{initiator}", tag = "access",
     params(("target" = String, Path, description = "The target's iSCSI name"),
-           ("initiator" = String, Path, description = "The initiator's iSCSI name, or *")),
+           ("initiator" = String, Path,
+            description = "The initiator's iSCSI name, the beginning of names and *, or *"),
+           ("network" = Option<String>, Query,
+            description = "Only when it comes from there, such as 10.0.0.0/8 or fd00::/8")),
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn remove_access() {}
@@ -156,7 +162,10 @@ pub(super) fn list_discovery_access() {}
 
 /// Allow or deny discovery to an initiator
 #[utoipa::path(put, path = "/v1/discovery/acl/{initiator}", tag = "access",
-    params(("initiator" = String, Path, description = "The initiator's iSCSI name, or *")),
+    params(("initiator" = String, Path,
+            description = "The initiator's iSCSI name, the beginning of names and *, or *"),
+           ("network" = Option<String>, Query,
+            description = "Only when it comes from there, such as 10.0.0.0/8 or fd00::/8")),
     request_body = SetAccess,
     responses((status = 200, body = AccessEntry), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
@@ -164,7 +173,10 @@ pub(super) fn set_discovery_access() {}
 
 /// Say nothing about an initiator's discovery any more
 #[utoipa::path(delete, path = "/v1/discovery/acl/{initiator}", tag = "access",
-    params(("initiator" = String, Path, description = "The initiator's iSCSI name, or *")),
+    params(("initiator" = String, Path,
+            description = "The initiator's iSCSI name, the beginning of names and *, or *"),
+           ("network" = Option<String>, Query,
+            description = "Only when it comes from there, such as 10.0.0.0/8 or fd00::/8")),
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn remove_discovery_access() {}

@@ -10,16 +10,22 @@ use crate::v1::SecretText;
 pub struct AccessList {
     /// The target's iSCSI name, or `discovery`.
     pub scope: String,
-    /// The entries, `*` first, then by name. An entry with an initiator's name beats the one for
-    /// `*`.
+    /// The entries: `*` first, then beginnings of names, then names. A deny that is about an initiator
+    /// wins over every allow. Of several allows the most specific one says how it proves itself: by
+    /// name first, then by network. The plain `*`, without a network, is about those whom no other
+    /// entry is about.
     pub entries: Vec<AccessEntry>,
 }
 
 /// What a list says about one initiator, or about all that it doesn't name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct AccessEntry {
-    /// The initiator's iSCSI name, or `*`.
+    /// The initiator's iSCSI name, the beginning of names with a `*` after it, or `*`.
     pub initiator: String,
+    /// Where it comes from: an IPv4 or IPv6 network such as `10.0.0.0/8`, or one address; absent for
+    /// anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Let in or kept out.
     pub access: AccessKind,
     /// Whose secrets are asked for, if CHAP is. Secrets themselves are never returned.

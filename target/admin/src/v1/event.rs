@@ -83,8 +83,11 @@ pub enum EventKind {
     AccessChanged {
         /// The target's iSCSI name, or `discovery`.
         scope: String,
-        /// The initiator's iSCSI name, or `*`.
+        /// The initiator's iSCSI name, the beginning of names, or `*`.
         initiator: String,
+        /// The network that it is about; absent for anywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
     },
     /// An initiator has logged in.
     SessionOpened {

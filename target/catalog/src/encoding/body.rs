@@ -10,7 +10,7 @@ use crate::encoding::DecodeError;
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{BlockSize, Volume, VolumeId, VolumeName};
-use crate::{InitiatorPattern, IscsiName};
+use crate::{InitiatorPattern, IscsiName, Network, Subject};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +61,8 @@ struct LunBody {
 #[serde(deny_unknown_fields)]
 struct AccessBody {
     initiator: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     allow: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chap: Option<CredentialsBody>,
@@ -241,13 +243,14 @@ fn from_acl(acl: &Acl) -> Vec<AccessBody> {
         user: credentials.user.to_string(),
         secret: credentials.secret.expose().to_owned(),
     };
-    let entry = |(initiator, access): (&InitiatorPattern, &Access)| {
+    let entry = |(subject, access): (&Subject, &Access)| {
         let chap = match access {
             Access::Allow { chap } => chap.as_ref(),
             Access::Deny => None,
         };
         AccessBody {
-            initiator: initiator.to_string(),
+            initiator: subject.initiator.to_string(),
+            network: subject.network.map(|network| network.to_string()),
             allow: *access != Access::Deny,
             chap: chap.map(|chap| credentials(&chap.initiator)),
             mutual: chap.and_then(|chap| chap.mutual.as_ref()).map(credentials),
@@ -260,9 +263,12 @@ fn into_acl(scope: &str, entries: Vec<AccessBody>) -> Result<Acl, DecodeError> {
     let mut acl = Acl::default();
     for entry in entries {
         let initiator: InitiatorPattern = entry.initiator.parse().map_err(inconsistent)?;
+        let network = entry.network.as_deref().map(str::parse::<Network>);
+        let network = network.transpose().map_err(inconsistent)?;
+        let subject = Subject { initiator, network };
         let about = |reason: &str| {
             inconsistent(format!(
-                "access list of {scope}, entry for {initiator}: {reason}"
+                "access list of {scope}, entry for {subject}: {reason}"
             ))
         };
         let access = match (entry.allow, entry.chap, entry.mutual) {
@@ -277,7 +283,7 @@ fn into_acl(scope: &str, entries: Vec<AccessBody>) -> Result<Acl, DecodeError> {
                 }),
             },
         };
-        if acl.entries.insert(initiator.clone(), access).is_some() {
+        if acl.entries.insert(subject.clone(), access).is_some() {
             return Err(about("it is there twice"));
         }
     }

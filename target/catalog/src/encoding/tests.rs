@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     Access, AclEntry, AclScope, BlockSize, ChapAccess, ChapUser, Command, Credentials,
-    DaemonIdentity, NewVolume, Secret, VolumeId, VolumeName,
+    DaemonIdentity, NewVolume, Secret, Subject, VolumeId, VolumeName,
 };
 
 const TARGET: &str = "iqn.2024-01.com.example:disks";
@@ -43,7 +43,10 @@ fn sample() -> Catalog {
         Command::SetAccess {
             scope: AclScope::Target(target),
             entry: AclEntry {
-                initiator: "iqn.2024-01.com.example:host".parse().unwrap(),
+                subject: Subject {
+                    initiator: "iqn.2024-01.com.example:host".parse().unwrap(),
+                    network: None,
+                },
                 access: Access::Allow {
                     chap: Some(ChapAccess {
                         initiator: credentials("host", "sesame open now"),
@@ -320,4 +323,45 @@ fn deep_nesting_and_absurd_lengths_are_refused() {
         Catalog::decode(endless.as_bytes()),
         Err(DecodeError::Header { .. })
     ));
+}
+
+#[test]
+fn an_access_list_of_the_first_release_is_read_as_it_was_meant() {
+    let discovery = "\"discovery\": [{\"initiator\": \"*\", \"allow\": false}, {\"initiator\": \
+                     \"iqn.2024-01.com.example:a\", \"allow\": true}]";
+    let body = body().replacen("\"discovery\": []", discovery, 1);
+    let catalog = Catalog::decode(&seal(&body)).unwrap();
+    let entries: Vec<_> = catalog
+        .discovery()
+        .entries()
+        .map(|(subject, access)| (subject.to_string(), *access == Access::Deny))
+        .collect();
+    assert_eq!(
+        entries,
+        [
+            ("*".to_owned(), true),
+            ("iqn.2024-01.com.example:a".to_owned(), false)
+        ]
+    );
+}
+
+#[test]
+fn networks_and_beginnings_of_names_survive_encoding_and_bad_ones_are_refused() {
+    let with = |initiator: &str, network: &str| {
+        let entry = format!(
+            "\"discovery\": [{{\"initiator\": \"{initiator}\", \"network\": \"{network}\", \
+             \"allow\": true}}]"
+        );
+        Catalog::decode(&seal(&body().replacen("\"discovery\": []", &entry, 1)))
+    };
+    let catalog = with("iqn.2024-01.com.example:*", "fd00::/8").unwrap();
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+    for (initiator, network, says) in [
+        ("*", "10.0.0.1/8", "write 10.0.0.0/8"),
+        ("*", "everywhere", "is not a network"),
+        ("a*", "10.0.0.0/8", "the beginning of an iSCSI name"),
+    ] {
+        let error = with(initiator, network).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }

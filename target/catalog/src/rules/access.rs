@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::acl::{Access, Acl, AclEntry, InitiatorPattern};
+use crate::acl::{Access, Acl, AclEntry, Subject};
 use crate::command::{AclScope, Change};
 use crate::document::{ACL_ENTRIES_MAX, Catalog};
 use crate::error::CatalogError;
@@ -13,9 +13,9 @@ pub(super) fn set(
     scope: AclScope,
     entry: AclEntry,
 ) -> Result<Vec<Change>, CatalogError> {
-    let AclEntry { initiator, access } = entry;
+    let AclEntry { subject, access } = entry;
     let acl = find(catalog, &scope)?;
-    let before = acl.entries.get(&initiator);
+    let before = acl.entries.get(&subject);
     if before == Some(&access) {
         return Ok(Vec::new());
     }
@@ -29,7 +29,7 @@ pub(super) fn set(
     if let Access::Allow { chap: Some(chap) } = &access {
         // The entry that is about to be replaced no longer counts.
         let others = chaps(catalog)
-            .filter(|(at, whom, _)| *whom != &initiator || *at != scope)
+            .filter(|(at, whom, _)| *whom != &subject || *at != scope)
             .map(|(_, _, chap)| chap);
         if shares_secret(others.chain([chap])) {
             return Err(CatalogError::MutualSecretReused);
@@ -37,18 +37,18 @@ pub(super) fn set(
     }
     find(catalog, &scope)?
         .entries
-        .insert(initiator.clone(), access);
-    Ok(vec![Change::AccessChanged { scope, initiator }])
+        .insert(subject.clone(), access);
+    Ok(vec![Change::AccessChanged { scope, subject }])
 }
 
 pub(super) fn remove(
     catalog: &mut Catalog,
     scope: AclScope,
-    initiator: InitiatorPattern,
+    subject: Subject,
 ) -> Result<Vec<Change>, CatalogError> {
-    match find(catalog, &scope)?.entries.remove(&initiator) {
-        Some(_) => Ok(vec![Change::AccessChanged { scope, initiator }]),
-        None => Err(CatalogError::NoSuchAccess { scope, initiator }),
+    match find(catalog, &scope)?.entries.remove(&subject) {
+        Some(_) => Ok(vec![Change::AccessChanged { scope, subject }]),
+        None => Err(CatalogError::NoSuchAccess { scope, subject }),
     }
 }
 
@@ -68,9 +68,7 @@ pub(crate) fn shares_secret<'a>(chaps: impl Iterator<Item = &'a ChapAccess>) -> 
 }
 
 /// Every CHAP access of every list.
-pub(crate) fn chaps(
-    catalog: &Catalog,
-) -> impl Iterator<Item = (AclScope, &InitiatorPattern, &ChapAccess)> {
+pub(crate) fn chaps(catalog: &Catalog) -> impl Iterator<Item = (AclScope, &Subject, &ChapAccess)> {
     let targets = catalog
         .targets
         .values()
@@ -79,8 +77,8 @@ pub(crate) fn chaps(
         .chain(targets)
         .flat_map(|(scope, acl)| {
             acl.entries()
-                .filter_map(move |(initiator, access)| match access {
-                    Access::Allow { chap: Some(chap) } => Some((scope.clone(), initiator, chap)),
+                .filter_map(move |(subject, access)| match access {
+                    Access::Allow { chap: Some(chap) } => Some((scope.clone(), subject, chap)),
                     Access::Allow { chap: None } | Access::Deny => None,
                 })
         })

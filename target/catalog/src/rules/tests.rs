@@ -7,7 +7,7 @@ use crate::document::ACL_ENTRIES_MAX;
 use crate::error::ErrorKind;
 use crate::{
     Access, AclEntry, AclScope, BlockSize, ChapAccess, ChapUser, Credentials, DaemonIdentity,
-    InitiatorPattern, IscsiName, LunNumber, NewVolume, Secret, VolumeId, VolumeName,
+    InitiatorPattern, IscsiName, LunNumber, NewVolume, Secret, Subject, VolumeId, VolumeName,
 };
 
 const GIB: u64 = 1 << 30;
@@ -231,7 +231,7 @@ fn what_is_so_already_changes_nothing_and_is_no_new_generation() {
     let allow = Command::SetAccess {
         scope: AclScope::Target(target("x")),
         entry: AclEntry {
-            initiator: InitiatorPattern::Any,
+            subject: Subject::EVERYBODY,
             access: Access::Deny,
         },
     };
@@ -284,7 +284,7 @@ fn what_is_not_there_is_named() {
     let catalog = furnished();
     let (v, t) = (volume("none"), target("none"));
     let deny = AclEntry {
-        initiator: InitiatorPattern::Any,
+        subject: Subject::EVERYBODY,
         access: Access::Deny,
     };
     for command in [
@@ -317,11 +317,11 @@ fn what_is_not_there_is_named() {
         },
         Command::RemoveAccess {
             scope: AclScope::Target(t),
-            initiator: InitiatorPattern::Any,
+            subject: Subject::EVERYBODY,
         },
         Command::RemoveAccess {
             scope: AclScope::Discovery,
-            initiator: InitiatorPattern::Any,
+            subject: Subject::EVERYBODY,
         },
     ] {
         let error = refused(&catalog, command);
@@ -429,7 +429,10 @@ fn set(scope: AclScope, initiator: &str, access: Access) -> Command {
     };
     Command::SetAccess {
         scope,
-        entry: AclEntry { initiator, access },
+        entry: AclEntry {
+            subject: initiator.into(),
+            access,
+        },
     }
 }
 
@@ -463,7 +466,7 @@ fn one_secret_never_serves_both_directions() {
     catalog
         .apply(Command::RemoveAccess {
             scope: AclScope::Discovery,
-            initiator: InitiatorPattern::Name(target("i")),
+            subject: InitiatorPattern::Name(target("i")).into(),
         })
         .unwrap();
     catalog.apply(set(x(), "i", allow(two, Some(one)))).unwrap();

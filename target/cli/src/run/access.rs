@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tidelock_admin::v1::{AccessKind, Credentials, SetAccess};
+use tidelock_admin::v1::{AccessEntry, AccessKind, Credentials, SetAccess};
 
-use crate::args::{AclAllow, AclVerb};
+use crate::args::{AclVerb, AclWhom};
 use crate::exit::CliError;
 use crate::run::Context;
 use crate::terminal::Terminal;
@@ -14,9 +14,6 @@ use crate::{secret_file, show};
 pub(super) async fn run(verb: AclVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
         AclVerb::Allow(allow) => {
-            let AclAllow {
-                target, initiator, ..
-            } = &allow;
             let terminal = &mut *context.terminal;
             let chap = credentials(&allow.chap_user, &allow.chap_secret_file, terminal)?;
             let mutual = credentials(&allow.mutual_user, &allow.mutual_secret_file, terminal)?;
@@ -25,48 +22,77 @@ pub(super) async fn run(verb: AclVerb, context: &mut Context<'_>) -> Result<(), 
                 chap,
                 mutual,
             };
-            let entry = context
-                .client
-                .set_access(target, initiator, &request)
-                .await?;
+            let entry = set(&allow.whom, &request, context).await?;
             context.print(&entry, |entry| {
                 let how = match &entry.chap {
                     None => "by its name alone",
                     Some(chap) if chap.mutual_user.is_none() => "with CHAP",
                     Some(_) => "with mutual CHAP",
                 };
-                format!("{} may log in to {target} {how}\n", entry.initiator)
+                format!("{} may {} {how}\n", about(entry), what(&allow.whom.target))
             })
         }
-        AclVerb::Deny { target, initiator } => {
+        AclVerb::Deny(whom) => {
             let request = SetAccess {
                 access: AccessKind::Deny,
                 chap: None,
                 mutual: None,
             };
-            let entry = context
-                .client
-                .set_access(&target, &initiator, &request)
-                .await?;
+            let entry = set(&whom, &request, context).await?;
             context.print(&entry, |entry| {
-                format!(
-                    "{} may not log in to {target} (sessions that it has go on: see `tidelock \
-                     session drop`)\n",
-                    entry.initiator
-                )
+                format!("{} may not {}\n", about(entry), what(&whom.target))
             })
         }
-        AclVerb::Remove { target, initiator } => {
-            context.client.remove_access(&target, &initiator).await?;
-            let done = json!({"removed": {"scope": target, "initiator": initiator}});
-            context.print(&done, |_| {
-                format!("the access list of {target} says nothing about {initiator} any more\n")
+        AclVerb::Remove(whom) => {
+            let (target, initiator) = (&whom.target, whom.initiator());
+            let network = whom.subnet.as_deref();
+            context
+                .client
+                .remove_access(target, initiator, network)
+                .await?;
+            let mut removed = json!({"scope": target, "initiator": initiator});
+            if let (Some(network), Some(removed)) = (network, removed.as_object_mut()) {
+                removed.insert("network".into(), network.into());
+            }
+            context.print(&json!({"removed": removed}), |_| {
+                let from = from(network);
+                format!(
+                    "the access list of {target} says nothing about {initiator}{from} any more\n"
+                )
             })
         }
         AclVerb::List { target } => {
             let list = context.client.access_list(&target).await?;
             context.print(&list, show::access_list)
         }
+    }
+}
+
+async fn set(
+    whom: &AclWhom,
+    request: &SetAccess,
+    context: &Context<'_>,
+) -> Result<AccessEntry, CliError> {
+    let network = whom.subnet.as_deref();
+    let client = &context.client;
+    Ok(client
+        .set_access(&whom.target, whom.initiator(), network, request)
+        .await?)
+}
+
+fn about(entry: &AccessEntry) -> String {
+    format!("{}{}", entry.initiator, from(entry.network.as_deref()))
+}
+
+fn from(network: Option<&str>) -> String {
+    network.map_or_else(String::new, |network| format!(" from {network}"))
+}
+
+fn what(scope: &str) -> String {
+    if scope == "discovery" {
+        "discover targets".into()
+    } else {
+        format!("log in to {scope}")
     }
 }
 

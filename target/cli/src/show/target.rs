@@ -77,10 +77,11 @@ fn entries(scope: &str, entries: &[AccessEntry]) -> String {
             ),
             None => ("-".into(), "-".into()),
         };
-        [entry.initiator.clone(), access.into(), user, mutual]
+        let from = entry.network.clone().unwrap_or_else(|| "anywhere".into());
+        [entry.initiator.clone(), from, access.into(), user, mutual]
     };
     table(
-        ["INITIATOR", "ACCESS", "CHAP USER", "MUTUAL USER"],
+        ["INITIATOR", "FROM", "ACCESS", "CHAP USER", "MUTUAL USER"],
         &[],
         entries.iter().map(row),
     )

@@ -80,8 +80,9 @@ fn sample_target() -> v1::Target {
             mutual_user: mutual.map(Into::into),
         })
     };
-    let entry = |initiator: &str, access, chap| v1::AccessEntry {
+    let entry = |initiator: &str, network: Option<&str>, access, chap| v1::AccessEntry {
         initiator: initiator.into(),
+        network: network.map(Into::into),
         access,
         chap,
     };
@@ -102,14 +103,16 @@ fn sample_target() -> v1::Target {
             },
         ],
         acl: vec![
-            entry("*", v1::AccessKind::Deny, None),
+            entry("*", None, v1::AccessKind::Deny, None),
             entry(
                 "iqn.1994-05.com.redhat:a",
+                Some("10.0.0.0/8"),
                 v1::AccessKind::Allow,
                 chap(None),
             ),
             entry(
                 "iqn.1994-05.com.redhat:b",
+                None,
                 v1::AccessKind::Allow,
                 chap(Some("tidelock")),
             ),
@@ -132,10 +135,10 @@ LUN  VOLUME  READ ONLY
   0  db      no
  10  logs    yes
 
-INITIATOR                 ACCESS  CHAP USER  MUTUAL USER
-*                         deny    -          -
-iqn.1994-05.com.redhat:a  allow   host       -
-iqn.1994-05.com.redhat:b  allow   host       tidelock
+INITIATOR                 FROM        ACCESS  CHAP USER  MUTUAL USER
+*                         anywhere    deny    -          -
+iqn.1994-05.com.redhat:a  10.0.0.0/8  allow   host       -
+iqn.1994-05.com.redhat:b  anywhere    allow   host       tidelock
 "
     );
     assert_eq!(

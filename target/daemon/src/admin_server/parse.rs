@@ -4,7 +4,7 @@
 use tidelock_admin::v1;
 use tidelock_catalog::{
     Access, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName, LunNumber,
-    Secret, VolumeName,
+    Network, Secret, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -18,8 +18,13 @@ pub(super) fn target_name(name: &str) -> Result<IscsiName, Failure> {
     IscsiName::new(name).map_err(Failure::invalid)
 }
 
-pub(super) fn initiator(name: &str) -> Result<InitiatorPattern, Failure> {
-    name.parse().map_err(Failure::invalid)
+pub(super) fn subject(initiator: &str, network: Option<&str>) -> Result<Subject, Failure> {
+    let initiator: InitiatorPattern = initiator.parse().map_err(Failure::invalid)?;
+    let network = network.map(str::parse::<Network>).transpose();
+    Ok(Subject {
+        initiator,
+        network: network.map_err(Failure::invalid)?,
+    })
 }
 
 pub(super) fn lun_number(number: u16) -> Result<LunNumber, Failure> {

@@ -1,9 +1,7 @@
 //! What the catalog says, in the words of the API. No secrets pass here.
 
 use tidelock_admin::v1;
-use tidelock_catalog::{
-    Access, Acl, Catalog, Change, ChapAccess, InitiatorPattern, Lun, Target, Volume,
-};
+use tidelock_catalog::{Access, Acl, Catalog, Change, ChapAccess, Lun, Subject, Target, Volume};
 
 use crate::admin_server::control::VolumeFacts;
 
@@ -59,11 +57,11 @@ pub(super) fn lun(lun: &Lun) -> v1::Lun {
 
 pub(super) fn acl(acl: &Acl) -> Vec<v1::AccessEntry> {
     acl.entries()
-        .map(|(initiator, says)| access(initiator, says))
+        .map(|(subject, says)| access(subject, says))
         .collect()
 }
 
-pub(super) fn access(initiator: &InitiatorPattern, access: &Access) -> v1::AccessEntry {
+pub(super) fn access(subject: &Subject, access: &Access) -> v1::AccessEntry {
     let users = |chap: &ChapAccess| v1::ChapUsers {
         user: chap.initiator.user.to_string(),
         mutual_user: chap.mutual.as_ref().map(|mutual| mutual.user.to_string()),
@@ -73,7 +71,8 @@ pub(super) fn access(initiator: &InitiatorPattern, access: &Access) -> v1::Acces
         Access::Deny => (v1::AccessKind::Deny, None),
     };
     v1::AccessEntry {
-        initiator: initiator.to_string(),
+        initiator: subject.initiator.to_string(),
+        network: subject.network.map(|network| network.to_string()),
         access,
         chap,
     }
@@ -116,9 +115,10 @@ pub fn event_of(change: &Change) -> v1::EventKind {
             lun: lun.number.get(),
             volume: lun.volume.to_string(),
         },
-        Change::AccessChanged { scope, initiator } => Kind::AccessChanged {
+        Change::AccessChanged { scope, subject } => Kind::AccessChanged {
             scope: scope.to_string(),
-            initiator: initiator.to_string(),
+            initiator: subject.initiator.to_string(),
+            network: subject.network.map(|network| network.to_string()),
         },
     }
 }

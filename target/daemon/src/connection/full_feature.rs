@@ -376,9 +376,11 @@ impl FullFeature {
                 Event::Abort { task } => self.abort_command(task),
                 Event::TaskManagement(request) => self.start_management(request),
                 Event::SendTargets { tag, request } => {
-                    let key = &self.registration.info.key;
+                    let info = &self.registration.info;
+                    let key = &info.key;
                     let targets = self.local.shared.registry.send_targets(
                         &key.initiator,
+                        info.peer.ip(),
                         key.target.as_deref(),
                         &request,
                         self.stream.local_addr().ok(),

@@ -189,7 +189,7 @@ impl Phase<'_> {
 
     fn authorize(&mut self, identity: &LoginIdentity) -> Authorization {
         let registry = &self.local.shared.registry;
-        let decision = registry.authorize(identity);
+        let decision = registry.authorize(identity, self.peer.ip());
         match decision {
             Ok((access, target)) => {
                 self.target = target;
@@ -231,7 +231,11 @@ impl Phase<'_> {
             Ok(registration) => {
                 // The operator may have changed access or deleted the target since this login began.
                 // A change ends the sessions that are registered; whoever registers later looks again.
-                let (_, target) = self.local.shared.registry.authorize(&identity)?;
+                let (_, target) = self
+                    .local
+                    .shared
+                    .registry
+                    .authorize(&identity, self.peer.ip())?;
                 let same = match (&self.target, &target) {
                     (Some(before), Some(now)) => Arc::ptr_eq(before, now),
                     (None, None) => true,

@@ -1,6 +1,6 @@
 //! Who may log in to what, and what a discovery shows. Reads the catalog; changes nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tidelock_catalog::{ChapAccess, IscsiName, Verdict};
@@ -11,13 +11,15 @@ use tidelock_iscsi::session::{SendTargets, TargetRecord};
 use super::{Registry, Target, View};
 
 impl Registry {
-    /// Whether an initiator may go on with its login, and how it must prove who it is.
+    /// Whether an initiator that comes from an address may go on with its login, and how it must prove
+    /// who it is.
     ///
     /// # Errors
     /// The login status to refuse it with.
     pub fn authorize(
         &self,
         identity: &LoginIdentity,
+        from: IpAddr,
     ) -> Result<(Access, Option<Arc<Target>>), LoginStatus> {
         let view = self.view();
         if !view.loaded {
@@ -28,7 +30,7 @@ impl Registry {
         let initiator =
             IscsiName::new(&identity.initiator_name).map_err(|_| LoginStatus::INITIATOR_ERROR)?;
         if identity.session_type == SessionType::Discovery {
-            return match view.catalog.discovery().verdict(&initiator) {
+            return match view.catalog.discovery().verdict(&initiator, from) {
                 Verdict::Allowed { chap } => Ok((access(chap, 0)?, None)),
                 Verdict::NotListed if view.catalog.discovery().is_empty() => {
                     Ok((access(None, 0)?, None))
@@ -46,7 +48,7 @@ impl Registry {
             .target(&name)
             .map_err(|_| LoginStatus::NOT_FOUND)?;
         let target = view.targets.get(&name).ok_or(LoginStatus::NOT_FOUND)?;
-        match record.acl.verdict(&initiator) {
+        match record.acl.verdict(&initiator, from) {
             Verdict::Allowed { chap } => Ok((
                 access(chap, record.portal_group_tag)?,
                 Some(Arc::clone(target)),
@@ -56,11 +58,12 @@ impl Registry {
     }
 
     /// What SendTargets shows to an initiator (RFC 7143 Appendix C): only targets that it may log in
-    /// to, at addresses that reach the portal it came through.
+    /// to from where it is, at addresses that reach the portal it came through.
     #[must_use]
     pub fn send_targets(
         &self,
         initiator: &str,
+        from: IpAddr,
         current: Option<&str>,
         request: &SendTargets,
         local: Option<SocketAddr>,
@@ -84,7 +87,10 @@ impl Registry {
         };
         let shown = view.catalog.targets().filter(|target| {
             wanted.as_ref().is_none_or(|wanted| *wanted == target.name)
-                && matches!(target.acl.verdict(&initiator), Verdict::Allowed { .. })
+                && matches!(
+                    target.acl.verdict(&initiator, from),
+                    Verdict::Allowed { .. }
+                )
         });
         shown
             .map(|target| TargetRecord {

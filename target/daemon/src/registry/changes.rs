@@ -301,10 +301,14 @@ impl Registry {
         };
         let name = target.to_string();
         self.directory.terminate_where("no longer allowed", |info| {
+            if info.key.target.as_deref() != Some(&name) {
+                return false;
+            }
             let allowed = IscsiName::new(&info.key.initiator).is_ok_and(|initiator| {
-                matches!(record.acl.verdict(&initiator), Verdict::Allowed { .. })
+                let verdict = record.acl.verdict(&initiator, info.peer.ip());
+                matches!(verdict, Verdict::Allowed { .. })
             });
-            info.key.target.as_deref() == Some(&name) && !allowed
+            !allowed
         });
     }
 }

@@ -3,14 +3,28 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use tidelock_admin::v1;
-use tidelock_catalog::{AclEntry, AclScope, Command};
+use tidelock_catalog::{AclEntry, AclScope, Command, Subject};
 
-use crate::admin_server::body::{self, Segments};
+use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::router::Shared;
 use crate::admin_server::{parse, view};
+
+/// What may follow the path of an entry.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin_server) struct Whence {
+    network: Option<String>,
+}
+
+impl Whence {
+    fn subject(&self, initiator: &str) -> Result<Subject, Failure> {
+        parse::subject(initiator, self.network.as_deref())
+    }
+}
 
 pub(in crate::admin_server) async fn list(
     State(shared): State<Shared>,
@@ -38,60 +52,59 @@ pub(in crate::admin_server) async fn list_discovery(
 pub(in crate::admin_server) async fn set(
     State(shared): State<Shared>,
     Segments((target, initiator)): Segments<(String, String)>,
+    Options(whence): Options<Whence>,
     request: Request,
 ) -> Result<Json<v1::AccessEntry>, Failure> {
     let scope = AclScope::Target(parse::target_name(&target)?);
-    put(&shared, scope, &initiator, request).await
+    put(&shared, scope, whence.subject(&initiator)?, request).await
 }
 
 pub(in crate::admin_server) async fn set_discovery(
     State(shared): State<Shared>,
     Segments(initiator): Segments<String>,
+    Options(whence): Options<Whence>,
     request: Request,
 ) -> Result<Json<v1::AccessEntry>, Failure> {
-    put(&shared, AclScope::Discovery, &initiator, request).await
+    let subject = whence.subject(&initiator)?;
+    put(&shared, AclScope::Discovery, subject, request).await
 }
 
 pub(in crate::admin_server) async fn remove(
     State(shared): State<Shared>,
     Segments((target, initiator)): Segments<(String, String)>,
+    Options(whence): Options<Whence>,
 ) -> Result<StatusCode, Failure> {
-    take(
-        &shared,
-        AclScope::Target(parse::target_name(&target)?),
-        &initiator,
-    )
-    .await
+    let scope = AclScope::Target(parse::target_name(&target)?);
+    take(&shared, scope, whence.subject(&initiator)?).await
 }
 
 pub(in crate::admin_server) async fn remove_discovery(
     State(shared): State<Shared>,
     Segments(initiator): Segments<String>,
+    Options(whence): Options<Whence>,
 ) -> Result<StatusCode, Failure> {
-    take(&shared, AclScope::Discovery, &initiator).await
+    take(&shared, AclScope::Discovery, whence.subject(&initiator)?).await
 }
 
 async fn put(
     shared: &Shared,
     scope: AclScope,
-    initiator: &str,
+    subject: Subject,
     request: Request,
 ) -> Result<Json<v1::AccessEntry>, Failure> {
-    let initiator = parse::initiator(initiator)?;
     let access = parse::access(body::read(request, &shared.limits).await?)?;
-    let answer = view::access(&initiator, &access);
-    let entry = AclEntry { initiator, access };
+    let answer = view::access(&subject, &access);
+    let entry = AclEntry { subject, access };
     let control = shared.control.clone();
     to_end(async move { control.apply(Command::SetAccess { scope, entry }).await }).await?;
     Ok(Json(answer))
 }
 
-async fn take(shared: &Shared, scope: AclScope, initiator: &str) -> Result<StatusCode, Failure> {
-    let initiator = parse::initiator(initiator)?;
+async fn take(shared: &Shared, scope: AclScope, subject: Subject) -> Result<StatusCode, Failure> {
     let control = shared.control.clone();
     to_end(async move {
         control
-            .apply(Command::RemoveAccess { scope, initiator })
+            .apply(Command::RemoveAccess { scope, subject })
             .await
     })
     .await?;

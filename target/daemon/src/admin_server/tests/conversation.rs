@@ -228,7 +228,7 @@ async fn access_is_allowed_denied_and_removed_and_secrets_never_come_back() {
         mutual: Some(credentials("tidelock", mutual)),
     };
     for scope in [TARGET, "discovery"] {
-        let entry = client.set_access(scope, HOST, &allow).await.unwrap();
+        let entry = client.set_access(scope, HOST, None, &allow).await.unwrap();
         let users = v1::ChapUsers {
             user: "host".into(),
             mutual_user: Some("tidelock".into()),
@@ -239,7 +239,7 @@ async fn access_is_allowed_denied_and_removed_and_secrets_never_come_back() {
             chap: None,
             mutual: None,
         };
-        client.set_access(scope, "*", &deny).await.unwrap();
+        client.set_access(scope, "*", None, &deny).await.unwrap();
         let list = client.access_list(scope).await.unwrap();
         assert_eq!(list.scope, scope);
         let names: Vec<_> = list
@@ -254,10 +254,47 @@ async fn access_is_allowed_denied_and_removed_and_secrets_never_come_back() {
         assert_eq!(status, 200);
         assert!(!body.to_string().contains("a secret"), "{path}: {body}");
     }
-    client.remove_access(TARGET, "*").await.unwrap();
-    let error = client.remove_access(TARGET, "*").await.unwrap_err();
+    client.remove_access(TARGET, "*", None).await.unwrap();
+    let error = client.remove_access(TARGET, "*", None).await.unwrap_err();
     assert_eq!(refused(&error).0, ErrorCode::NotFound);
     assert_eq!(server.control.catalog().discovery().entries().len(), 2);
+}
+
+#[tokio::test]
+async fn an_entry_may_be_about_a_network_and_stands_beside_the_one_about_anywhere() {
+    let server = server();
+    let base = "/v1/discovery/acl/*";
+    let allow = r#"{"access": "allow"}"#;
+    let put = |query: &str| format!("{base}{query}");
+    for (query, says) in [
+        ("?network=10.1.0.0/8", "write 10.0.0.0/8"),
+        ("?network=", "is not a network"),
+        ("?subnet=10.0.0.0/8", "subnet"),
+    ] {
+        let (status, answer) = server.ask("PUT", &put(query), allow).await;
+        assert_eq!(status, 400, "{query}: {answer}");
+        assert!(answer.to_string().contains(says), "{query}: {answer}");
+    }
+    let (status, entry) = server
+        .ask("PUT", &put("?network=::ffff:10.0.0.0/104"), allow)
+        .await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        entry,
+        json!({"initiator": "*", "network": "10.0.0.0/8", "access": "allow"})
+    );
+    let (_, plain) = server.ask("PUT", base, r#"{"access": "deny"}"#).await;
+    assert_eq!(plain, json!({"initiator": "*", "access": "deny"}));
+    let (_, list) = server.ask("GET", "/v1/discovery/acl", "").await;
+    assert_eq!(list["entries"], json!([plain, entry]));
+    for (query, expected) in [
+        ("?network=10.0.0.0/16", 404),
+        ("?network=10.0.0.0%2F8", 204),
+    ] {
+        let (status, answer) = server.ask("DELETE", &put(query), "").await;
+        assert_eq!(status, expected, "{query}: {answer}");
+    }
+    assert_eq!(server.control.catalog().discovery().entries().len(), 1);
 }
 
 #[tokio::test]

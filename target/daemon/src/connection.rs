@@ -4,6 +4,7 @@
 pub mod commands;
 pub mod full_feature;
 pub mod half_open;
+mod link;
 pub mod login_phase;
 pub mod luns;
 pub mod management;

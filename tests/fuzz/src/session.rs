@@ -12,8 +12,8 @@ use tidelock_iscsi::pdu::r2t::R2t;
 use tidelock_iscsi::pdu::{BHS_LEN, Bhs, DataSegment, RawPdu, opcode};
 use tidelock_iscsi::serial::SerialNumber;
 use tidelock_iscsi::session::{
-    AsyncEvent, Event, ScsiCommand, ScsiReply, Session, SessionConfig, TargetRecord, TaskId,
-    TaskManagementResponse, TaskManagementTag, TextTag,
+    AsyncEvent, ConnectionId, Event, ScsiCommand, ScsiReply, Session, SessionConfig, TargetRecord,
+    TaskId, TaskManagementResponse, TaskManagementTag, TextTag,
 };
 
 use crate::input::Input;
@@ -108,7 +108,8 @@ impl World {
         match input.byte() % 16 {
             0..=8 => {
                 let pdu = self.pdu(input);
-                self.session.handle_pdu(pdu, self.now);
+                self.session
+                    .handle_pdu(ConnectionId::LEADING, pdu, self.now);
             }
             9 | 10 => self.answer_task(input),
             11 => self.answer_function(input),
@@ -124,17 +125,22 @@ impl World {
 
     fn seldom(&mut self, input: &mut Input<'_>) {
         match input.byte() % 8 {
-            0 => self
-                .session
-                .handle_framing_error(FramingError::HeaderDigest, self.now),
+            0 => self.session.handle_framing_error(
+                ConnectionId::LEADING,
+                FramingError::HeaderDigest,
+                self.now,
+            ),
             1 => {
                 let error = FramingError::DataDigest { bhs: [0; BHS_LEN] };
-                self.session.handle_framing_error(error, self.now);
+                self.session
+                    .handle_framing_error(ConnectionId::LEADING, error, self.now);
             }
             2 => self.session.abort_lun([0; 8]),
             3 => self.session.set_data_credit(u64::from(input.u16())),
             4 => self.session.set_data_credit(u64::MAX),
-            5 => self.session.async_message(AsyncEvent::RequestLogout),
+            5 => self
+                .session
+                .async_message(ConnectionId::LEADING, AsyncEvent::RequestLogout),
             choice => self.answer_stale(choice, TaskId::from_raw(u32::from(input.u16()))),
         }
     }
@@ -264,7 +270,10 @@ impl World {
             self.event(event);
         }
         assert!(self.tasks.len() <= self.session.outstanding());
-        let stream = drain(self.session.tx(), usize::MAX);
+        let stream = drain(
+            self.session.tx(ConnectionId::LEADING).expect("it is there"),
+            usize::MAX,
+        );
         let (pdus, error) = decode(&mut self.decoder, &stream, usize::MAX);
         assert_eq!(error, None);
         pdus.iter().for_each(|pdu| self.received(pdu));
@@ -311,8 +320,8 @@ impl World {
         // MaxRecvDataSegmentLength may be changed by a Text Request on the way.
         let limit = self.parameters.initiator_max_recv_data_segment_length.max(
             self.session
-                .parameters()
-                .initiator_max_recv_data_segment_length,
+                .parameters(ConnectionId::LEADING)
+                .map_or(0, |p| p.initiator_max_recv_data_segment_length),
         );
         assert!(
             pdu.data.len() as u64 <= u64::from(limit),

@@ -169,7 +169,7 @@ impl FullFeature {
         if !command.read {
             return true;
         }
-        let held = self.commands.reading + self.session.tx().len_bytes();
+        let held = self.commands.reading + self.session.unsent_bytes();
         let reactors = self.local.shared.config.reactors;
         let limit = self.local.shared.pool.limit()
             / READ_SHARE

@@ -1,6 +1,6 @@
-//! The full feature phase of a connection: the loop between socket, session, device server and I/O
-//! engine. The rooms beside it do the steps: `commands` runs SCSI commands, `luns` finds logical
-//! units, `management` waits for aborted tasks.
+//! The full feature phase of a session: the loop between its sockets, the session, device server and
+//! I/O engine. The rooms beside it do the steps: `link` moves bytes, `commands` runs SCSI commands,
+//! `luns` finds logical units, `management` waits for aborted tasks.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -11,47 +11,39 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tidelock_admin::v1::EventKind;
-use tidelock_iscsi::framing::{Decoder, FramingLimits};
-use tidelock_iscsi::session::{AsyncEvent, CloseReason, Event, Session, SessionConfig};
+use tidelock_iscsi::session::{
+    AsyncEvent, CloseReason, ConnectionId, Event, Session, SessionConfig,
+};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::connection::commands::Commands;
+use crate::connection::link::{Link, Received, Sent};
 use crate::connection::login_phase::Admitted;
 use crate::connection::luns::Luns;
 use crate::connection::management::Management;
-use crate::connection::write_some;
 use crate::directory::{Registration, SessionMessage};
 use crate::reactor::Local;
 use crate::reactor::mailbox::MailboxId;
 
-/// Bytes taken from the socket before other connections of the reactor get their turn.
-const RECEIVE_BUDGET: usize = 1 << 20;
-/// While this much waits to be sent, nothing more is received: the initiator isn't reading.
-const SEND_BACKLOG: usize = 8 << 20;
 /// How often deadlines are looked at while commands run.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the timer sleeps when there is nothing to look at.
 const IDLE: Duration = Duration::from_secs(5);
-/// Bytes received at a time when receive memory has run out.
-const SPARE_LEN: usize = 4 << 10;
 /// How long to wait for receive memory when all of it is in use.
 const MEMORY_PAUSE: Duration = Duration::from_millis(2);
 /// How long the last words of a session may take to go out.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long I/O is given to end when its session has ended.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
-/// Additional header segments: an extended CDB of 260 bytes and a bidirectional read length.
-const MAX_AHS: u16 = 260 + 4 + 8;
 /// How long the initiator is given to log out when the daemon stops.
 const LOGOUT_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A connection in full feature phase, with its session.
+/// A session in full feature phase, with its connections.
 pub struct FullFeature {
-    stream: TcpStream,
+    pub(super) links: Vec<Link>,
     pub(crate) local: Rc<Local>,
     pub(crate) registration: Registration,
-    decoder: Decoder,
     pub(crate) session: Session,
     pub(crate) luns: Luns,
     pub(crate) commands: Commands,
@@ -59,18 +51,14 @@ pub struct FullFeature {
     pub(crate) mailbox: MailboxId,
     timer: Pin<Box<Sleep>>,
     pub(crate) now: Instant,
-    /// What the initiator sent right behind its login.
-    rest: BytesMut,
     /// What is received into when receive memory has run out.
-    spare: BytesMut,
+    pub(super) spare: BytesMut,
     /// Receive memory ran out: the timer says when to try again.
-    starved: bool,
+    pub(super) starved: bool,
     /// Everything is said: close when it is sent.
     closing: Option<String>,
     /// When to close whether it is sent or not.
     close_by: Option<Instant>,
-    /// The socket didn't take everything the last time.
-    backed_up: bool,
     /// Nothing of it is left on the reactor.
     cleaned_up: bool,
     /// When to stop waiting for a logout that was asked for.
@@ -94,11 +82,6 @@ impl FullFeature {
             .shared
             .directory
             .set_digests(registration.info.id, header, data);
-        let mut decoder = Decoder::new(FramingLimits {
-            max_data_segment: parameters.target_max_recv_data_segment_length,
-            max_ahs: MAX_AHS,
-        });
-        decoder.set_digests(header, data);
         let config = &local.shared.config;
         let session_config = SessionConfig {
             parameters: parameters.clone(),
@@ -129,23 +112,21 @@ impl FullFeature {
         });
         let mailbox = local.mailboxes.borrow_mut().open();
         local.sessions.set(local.sessions.get() + 1);
+        let link = Link::new(ConnectionId::LEADING, stream, &login.parameters, rest);
         Self {
-            stream,
+            links: vec![link],
             luns: Luns::new(target, &registration.info),
             commands: Commands::default(),
             management: Management::default(),
             mailbox,
             timer: Box::pin(tokio::time::sleep(SWEEP)),
             now,
-            rest,
             spare: BytesMut::new(),
             starved: false,
             closing: None,
             close_by: None,
-            backed_up: false,
             cleaned_up: false,
             stop_at: None,
-            decoder,
             session,
             registration,
             local,
@@ -154,10 +135,7 @@ impl FullFeature {
 
     /// Serves the session until it ends; then nothing of it is left on the reactor.
     pub async fn run(mut self: Box<Self>) {
-        let mut rest = std::mem::take(&mut self.rest);
-        if let ControlFlow::Break(reason) = self.decode(&mut rest) {
-            self.close(reason, CLOSE_PATIENCE);
-        }
+        self.decode_rest(0);
         let reason = loop {
             if let ControlFlow::Break(reason) = self.turn().await {
                 break reason;
@@ -174,37 +152,18 @@ impl FullFeature {
         self.run_io();
         let sent = self.send();
         match (received, sent) {
-            (Err(error), _) | (_, Err(error)) => ControlFlow::Break(error.to_string()),
-            (Ok(Received::Closed), _) => {
-                ControlFlow::Break("the initiator closed the connection".into())
-            }
+            (Err(error), _) | (_, Err(error)) => ControlFlow::Break(match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the initiator closed the connection".into(),
+                _ => error.to_string(),
+            }),
             // Something was begun that nothing would wake us for.
             (Ok(_), Ok(Sent::MadeRoom)) => ControlFlow::Continue(()),
             (Ok(received), Ok(Sent::Nothing)) => self.rest_or_wait(received).await,
         }
     }
 
-    /// Sends what the socket takes. What the initiator takes makes room for reads that waited.
-    fn send(&mut self) -> io::Result<Sent> {
-        let sent = write_some(&self.stream, self.session.tx())?;
-        if sent > 0 && self.backed_up {
-            // It takes what had piled up: a sign of life, though its answers may be far behind.
-            self.session.heard(self.now);
-        }
-        self.backed_up = !self.session.tx().is_empty();
-        if sent > 0 && self.commands.has_waiting() {
-            let before = self.commands.waiting_len();
-            self.start_waiting();
-            self.handle_events();
-            if self.commands.waiting_len() < before {
-                return Ok(Sent::MadeRoom);
-            }
-        }
-        Ok(Sent::Nothing)
-    }
-
     /// Nothing more is taken in, and what is queued has a limited time to go out.
-    fn close(&mut self, reason: String, patience: Duration) {
+    pub(super) fn close(&mut self, reason: String, patience: Duration) {
         if self.closing.is_none() {
             self.closing = Some(reason);
             self.close_by = Some(self.now + patience);
@@ -250,7 +209,7 @@ impl FullFeature {
 
     async fn rest_or_wait(&mut self, received: Received) -> ControlFlow<String> {
         if let Some(reason) = &self.closing
-            && self.session.tx().is_empty()
+            && self.is_sent()
         {
             return ControlFlow::Break(reason.clone());
         }
@@ -290,10 +249,7 @@ impl FullFeature {
             }
             awake = true;
         }
-        if self.may_receive() && self.stream.poll_read_ready(cx).is_ready() {
-            awake = true;
-        }
-        if !self.session.tx().is_empty() && self.stream.poll_write_ready(cx).is_ready() {
+        if self.poll_links(cx) {
             awake = true;
         }
         if awake {
@@ -303,68 +259,17 @@ impl FullFeature {
         Poll::Pending
     }
 
-    fn may_receive(&mut self) -> bool {
-        !self.starved && self.closing.is_none() && self.session.tx().len_bytes() < SEND_BACKLOG
+    /// Everything is said, or will be before long.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
     }
 
-    fn receive(&mut self) -> io::Result<Received> {
-        let mut budget = RECEIVE_BUDGET;
-        while self.may_receive() {
-            if budget == 0 {
-                return Ok(Received::More);
-            }
-            let mut batch = {
-                let mut chunks = self.local.chunks.borrow_mut();
-                let room = match chunks.room() {
-                    Some(room) => room,
-                    // A session that holds no receive memory itself isn't held up by those that do:
-                    // its pings, task management and next command still come through.
-                    None if !self.commands.is_writing() => {
-                        self.spare.reserve(SPARE_LEN);
-                        &mut self.spare
-                    }
-                    None => {
-                        self.starved = true;
-                        self.timer
-                            .as_mut()
-                            .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
-                        return Ok(Received::All);
-                    }
-                };
-                match self.stream.try_read_buf(room) {
-                    Ok(0) => return Ok(Received::Closed),
-                    Ok(_) => room.split(),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
-            };
-            budget = budget.saturating_sub(batch.len());
-            if let ControlFlow::Break(reason) = self.decode(&mut batch) {
-                self.close(reason, CLOSE_PATIENCE);
-            }
-        }
-        Ok(Received::All)
-    }
-
-    /// Runs what was received through the session.
-    fn decode(&mut self, batch: &mut BytesMut) -> ControlFlow<String> {
-        loop {
-            match self.decoder.decode(batch) {
-                Ok(Some(pdu)) => self.session.handle_pdu(pdu, self.now),
-                Ok(None) => return ControlFlow::Continue(()),
-                Err(error) => {
-                    let reason = error.to_string();
-                    self.session.handle_framing_error(error, self.now);
-                    self.handle_events();
-                    // What comes after a broken frame can't be told apart any more.
-                    return ControlFlow::Break(reason);
-                }
-            }
-            self.handle_events();
-            if self.closing.is_some() {
-                return ControlFlow::Continue(());
-            }
-        }
+    /// Receive memory has run out: the timer says when to try again.
+    pub(super) fn starve(&mut self) {
+        self.starved = true;
+        self.timer
+            .as_mut()
+            .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
     }
 
     /// Does what the session says. Called after every call that may make it say something.
@@ -383,7 +288,9 @@ impl FullFeature {
                         info.peer.ip(),
                         key.target.as_deref(),
                         &request,
-                        self.stream.local_addr().ok(),
+                        self.links
+                            .first()
+                            .and_then(|link| link.stream.local_addr().ok()),
                     );
                     self.session.send_targets_reply(tag, targets);
                 }
@@ -403,7 +310,10 @@ impl FullFeature {
         match message {
             SessionMessage::Terminate(why) => return ControlFlow::Break(why.into()),
             SessionMessage::Shutdown => {
-                self.session.async_message(AsyncEvent::RequestLogout);
+                for link in &self.links {
+                    self.session
+                        .async_message(link.id, AsyncEvent::RequestLogout);
+                }
                 self.stop_at = Some(Instant::now() + LOGOUT_PATIENCE);
                 self.timer
                     .as_mut()
@@ -480,22 +390,4 @@ impl Drop for FullFeature {
             self.clean_up("a defect");
         }
     }
-}
-
-/// What sending has led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    Nothing,
-    /// Commands that waited for room have been begun.
-    MadeRoom,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Received {
-    /// All there was.
-    All,
-    /// There may be more.
-    More,
-    /// The end of the stream.
-    Closed,
 }

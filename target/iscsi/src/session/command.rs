@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::condition::Condition;
+use super::connection::ConnectionId;
 use super::event::{Cdb, Event, ScsiCommand, TaskAttribute};
 use super::reject::Reason;
 use super::task::{TaskId, TaskInfo};
@@ -21,11 +22,11 @@ struct Checked {
 
 impl Session {
     #[inline]
-    pub(super) fn handle_scsi_command(&mut self, pdu: &mut RawPdu) {
+    pub(super) fn handle_scsi_command(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         let header = CommandPdu::parse(&pdu.bhs);
         let checked = match self.check_command(&header, &pdu.ahs) {
             Ok(checked) => checked,
-            Err(reason) => return self.refuse_command(reason, &header, pdu),
+            Err(reason) => return self.refuse_command(on, reason, &header, pdu),
         };
         let Checked {
             attribute,
@@ -33,6 +34,7 @@ impl Session {
             bidi_read,
         } = checked;
         let info = TaskInfo {
+            connection: on,
             lun: header.lun,
             initiator_task_tag: header.initiator_task_tag,
             cmd_sn: header.cmd_sn,
@@ -47,7 +49,7 @@ impl Session {
             immediate: header.immediate,
         };
         let Some(task) = self.begin_task(info) else {
-            return self.refuse_command(Reason::IMMEDIATE_COMMAND_REJECT, &header, pdu);
+            return self.refuse_command(on, Reason::IMMEDIATE_COMMAND_REJECT, &header, pdu);
         };
         if (!header.last || !pdu.data.is_empty())
             && let Err(condition) = self.take_unsolicited(task, &header, pdu)
@@ -103,8 +105,14 @@ impl Session {
     /// Rejects a command. Unsolicited data that it announced is swallowed when it comes, unless its
     /// tag is that of a task.
     #[cold]
-    fn refuse_command(&mut self, reason: Reason, header: &CommandPdu, pdu: &RawPdu) {
-        self.reject_pdu(reason, pdu);
+    fn refuse_command(
+        &mut self,
+        on: ConnectionId,
+        reason: Reason,
+        header: &CommandPdu,
+        pdu: &RawPdu,
+    ) {
+        self.reject_pdu(on, reason, pdu);
         if header.write && !header.last && reason != Reason::TASK_IN_PROGRESS {
             self.swallow_unsolicited(header.initiator_task_tag);
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::connection::ConnectionId;
 use crate::pdu::RawPdu;
 
 /// The most bytes of data that PDUs may hold while they wait.
@@ -12,9 +13,23 @@ pub(super) const EARLY_BYTES_MAX: usize = 1_024 * 1_024;
 #[derive(Debug)]
 enum Slot {
     Missing,
-    Arrived(Box<RawPdu>),
+    Arrived(Box<Waiting>),
     /// To be taken as received: a task management function has ended it (RFC 7143 §11.6.1).
     Void,
+}
+
+/// A PDU that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The connection that it came on.
+    pub(super) on: ConnectionId,
+    pub(super) pdu: RawPdu,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.pdu.data.len() + self.pdu.ahs.len()
+    }
 }
 
 /// What follows once a CmdSN was dealt with.
@@ -23,7 +38,7 @@ pub(super) enum Next {
     /// The next CmdSN hasn't come.
     Wait,
     /// It is this PDU's turn.
-    Deliver(Box<RawPdu>),
+    Deliver(Box<Waiting>),
     /// The next CmdSN counts as received, and there is nothing to do for it.
     Skip,
 }
@@ -47,8 +62,12 @@ impl EarlyPdus {
 
     /// Keeps a PDU that is `distance` CmdSNs ahead of ExpCmdSN; a second one with the same CmdSN is
     /// ignored. The caller has checked that it is inside the window.
-    pub(super) fn keep(&mut self, distance: u32, pdu: &RawPdu) -> Result<(), Full> {
-        let length = pdu.data.len() + pdu.ahs.len();
+    pub(super) fn keep(
+        &mut self,
+        distance: u32,
+        on: ConnectionId,
+        pdu: &RawPdu,
+    ) -> Result<(), Full> {
         let Some(slot) = self.slot(distance) else {
             return Err(Full);
         };
@@ -58,7 +77,9 @@ impl EarlyPdus {
         let mut pdu = pdu.clone();
         // A copy, so that a small PDU doesn't keep a large receive buffer while it waits.
         pdu.detach();
-        *slot = Slot::Arrived(Box::new(pdu));
+        let waiting = Waiting { on, pdu };
+        let length = waiting.len();
+        *slot = Slot::Arrived(Box::new(waiting));
         self.bytes += length;
         if self.bytes > EARLY_BYTES_MAX {
             Err(Full)
@@ -68,13 +89,13 @@ impl EarlyPdus {
     }
 
     /// Takes the CmdSN at that distance as received; a PDU that waits there is dropped and returned.
-    pub(super) fn void(&mut self, distance: u32) -> Option<Box<RawPdu>> {
+    pub(super) fn void(&mut self, distance: u32) -> Option<Box<Waiting>> {
         let slot = self.slot(distance)?;
-        let Slot::Arrived(pdu) = std::mem::replace(slot, Slot::Void) else {
+        let Slot::Arrived(waiting) = std::mem::replace(slot, Slot::Void) else {
             return None;
         };
-        self.bytes -= pdu.data.len() + pdu.ahs.len();
-        Some(pdu)
+        self.bytes -= waiting.len();
+        Some(waiting)
     }
 
     /// The waiting PDUs with their distance from ExpCmdSN.
@@ -82,7 +103,7 @@ impl EarlyPdus {
         (0..)
             .zip(&self.slots)
             .filter_map(|(distance, slot)| match slot {
-                Slot::Arrived(pdu) => Some((distance, &**pdu)),
+                Slot::Arrived(waiting) => Some((distance, &waiting.pdu)),
                 Slot::Missing | Slot::Void => None,
             })
     }
@@ -100,9 +121,9 @@ impl EarlyPdus {
             Some(slot) => match std::mem::replace(slot, Slot::Missing) {
                 Slot::Missing => Next::Wait,
                 Slot::Void => Next::Skip,
-                Slot::Arrived(pdu) => {
-                    self.bytes -= pdu.data.len() + pdu.ahs.len();
-                    Next::Deliver(pdu)
+                Slot::Arrived(waiting) => {
+                    self.bytes -= waiting.len();
+                    Next::Deliver(waiting)
                 }
             },
         };
@@ -138,7 +159,7 @@ mod tests {
 
     fn delivered(next: Next) -> Option<u8> {
         match next {
-            Next::Deliver(pdu) => Some(pdu.bhs[0]),
+            Next::Deliver(waiting) => Some(waiting.pdu.bhs[0]),
             Next::Wait | Next::Skip => None,
         }
     }
@@ -146,9 +167,9 @@ mod tests {
     #[test]
     fn pdus_come_out_in_order_once_the_gap_is_filled() {
         let mut early = EarlyPdus::default();
-        early.keep(2, &pdu(2, 0)).unwrap();
-        early.keep(1, &pdu(1, 0)).unwrap();
-        early.keep(4, &pdu(4, 0)).unwrap();
+        early.keep(2, ConnectionId::LEADING, &pdu(2, 0)).unwrap();
+        early.keep(1, ConnectionId::LEADING, &pdu(1, 0)).unwrap();
+        early.keep(4, ConnectionId::LEADING, &pdu(4, 0)).unwrap();
         assert_eq!(delivered(early.step()), Some(1));
         assert_eq!(delivered(early.step()), Some(2));
         assert!(matches!(early.step(), Next::Wait));
@@ -160,16 +181,16 @@ mod tests {
     #[test]
     fn the_first_of_two_pdus_with_one_number_counts() {
         let mut early = EarlyPdus::default();
-        early.keep(1, &pdu(1, 10)).unwrap();
-        early.keep(1, &pdu(9, 10)).unwrap();
+        early.keep(1, ConnectionId::LEADING, &pdu(1, 10)).unwrap();
+        early.keep(1, ConnectionId::LEADING, &pdu(9, 10)).unwrap();
         assert_eq!(delivered(early.step()), Some(1));
     }
 
     #[test]
     fn a_void_number_is_skipped_and_its_pdu_dropped() {
         let mut early = EarlyPdus::default();
-        early.keep(1, &pdu(1, 10)).unwrap();
-        assert_eq!(early.void(1).unwrap().bhs[0], 1);
+        early.keep(1, ConnectionId::LEADING, &pdu(1, 10)).unwrap();
+        assert_eq!(early.void(1).unwrap().pdu.bhs[0], 1);
         assert_eq!(early.bytes, 0);
         assert!(early.void(0).is_none());
         assert!(matches!(early.next(), Next::Skip));
@@ -181,7 +202,9 @@ mod tests {
     #[test]
     fn data_that_waits_is_limited() {
         let mut early = EarlyPdus::default();
-        early.keep(1, &pdu(1, EARLY_BYTES_MAX)).unwrap();
-        assert_eq!(early.keep(2, &pdu(2, 1)), Err(Full));
+        early
+            .keep(1, ConnectionId::LEADING, &pdu(1, EARLY_BYTES_MAX))
+            .unwrap();
+        assert_eq!(early.keep(2, ConnectionId::LEADING, &pdu(2, 1)), Err(Full));
     }
 }

@@ -5,6 +5,7 @@
 //! has it: the usual initiators stop sending data once they have asked for an abort, and a tag of an
 //! ended task never comes to mean another one. Such data is swallowed when it comes.
 
+use super::connection::ConnectionId;
 use super::early::Next;
 use super::event::{
     Event, TaskManagementFunction, TaskManagementRequest, TaskManagementResponse, TaskManagementTag,
@@ -30,12 +31,20 @@ pub(super) struct Functions {
     /// Handed to the shell: number, and whose request it is.
     running: Vec<Running>,
     /// Wait for commands that were sent before them.
-    waiting: Vec<RequestPdu>,
+    waiting: Vec<Request>,
     next_tag: u32,
+}
+
+/// A request and the connection that it came on.
+#[derive(Clone, Debug)]
+struct Request {
+    on: ConnectionId,
+    pdu: RequestPdu,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Running {
+    on: ConnectionId,
     tag: TaskManagementTag,
     initiator_task_tag: u32,
     function: TaskManagementFunction,
@@ -67,7 +76,7 @@ impl Session {
         if self.closed {
             return;
         }
-        self.answer_function(running.initiator_task_tag, response);
+        self.answer_function(running.on, running.initiator_task_tag, response);
         if running.function == TaskManagementFunction::TargetColdReset
             && response == TaskManagementResponse::FunctionComplete
         {
@@ -84,14 +93,17 @@ impl Session {
         }
     }
 
-    pub(super) fn handle_task_management(&mut self, pdu: &RawPdu) {
-        let request = RequestPdu::parse(&pdu.bhs);
-        if self.functions.is_full() && request.immediate {
-            return self.reject_pdu(Reason::IMMEDIATE_COMMAND_REJECT, pdu);
+    pub(super) fn handle_task_management(&mut self, on: ConnectionId, pdu: &RawPdu) {
+        let request = Request {
+            on,
+            pdu: RequestPdu::parse(&pdu.bhs),
+        };
+        if self.functions.is_full() && request.pdu.immediate {
+            return self.reject_pdu(on, Reason::IMMEDIATE_COMMAND_REJECT, pdu);
         }
         if self.functions.is_full() {
             let response = TaskManagementResponse::FunctionRejected;
-            return self.answer_function(request.initiator_task_tag, response);
+            return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
         }
         if self.must_wait(&request) {
             self.functions.waiting.push(request);
@@ -115,14 +127,16 @@ impl Session {
 
     /// A function that concerns many tasks, sent for immediate delivery, concerns all commands that
     /// were numbered before it: those that are missing have to come first (RFC 7143 §4.2.3.3).
-    fn must_wait(&self, request: &RequestPdu) -> bool {
+    fn must_wait(&self, request: &Request) -> bool {
         // Inside the window, that is: whatever else its CmdSN may be, it isn't worth waiting for.
-        let last_before = self.window.admit(request.cmd_sn.minus(1));
-        request.immediate && last_before != Admission::Outside && is_multi_task(request.function)
+        let last_before = self.window.admit(request.pdu.cmd_sn.minus(1));
+        request.pdu.immediate
+            && last_before != Admission::Outside
+            && is_multi_task(request.pdu.function)
     }
 
-    fn start_function(&mut self, request: RequestPdu) {
-        let function = match request.function {
+    fn start_function(&mut self, request: Request) {
+        let function = match request.pdu.function {
             1 => return self.abort_task(&request),
             2 => TaskManagementFunction::AbortTaskSet,
             4 => TaskManagementFunction::ClearTaskSet,
@@ -131,29 +145,32 @@ impl Session {
             7 => TaskManagementFunction::TargetColdReset,
             TASK_REASSIGN => {
                 let response = TaskManagementResponse::TaskAllegianceReassignmentNotSupported;
-                return self.answer_function(request.initiator_task_tag, response);
+                return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
             }
             _ => {
                 let response = TaskManagementResponse::FunctionNotSupported;
-                return self.answer_function(request.initiator_task_tag, response);
+                return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
             }
         };
         match function {
             TaskManagementFunction::TargetWarmReset | TaskManagementFunction::TargetColdReset => {
                 self.abort_tasks(|_| true);
             }
-            _ => self.abort_tasks(|info| info.lun == request.lun),
+            _ => self.abort_tasks(|info| info.lun == request.pdu.lun),
         }
         self.hand_over(&request, function, None);
     }
 
     /// ABORT TASK (RFC 7143 §11.5.5, §11.5.6, §11.6.1).
-    fn abort_task(&mut self, request: &RequestPdu) {
-        let named = self.tasks.find(request.referenced_task_tag).filter(|task| {
-            self.tasks
-                .get(*task)
-                .is_some_and(|slot| slot.info.lun == request.lun)
-        });
+    fn abort_task(&mut self, request: &Request) {
+        let named = self
+            .tasks
+            .find(request.pdu.referenced_task_tag)
+            .filter(|task| {
+                self.tasks
+                    .get(*task)
+                    .is_some_and(|slot| slot.info.lun == request.pdu.lun)
+            });
         if let Some(task) = named {
             let known = self.end_task(task).is_some_and(|ended| ended.delivered);
             if known {
@@ -165,9 +182,9 @@ impl Session {
                 known.then_some(task),
             );
         }
-        let response = match self.window.admit(request.ref_cmd_sn) {
+        let response = match self.window.admit(request.pdu.ref_cmd_sn) {
             Admission::Due | Admission::Early(_)
-                if request.ref_cmd_sn.is_before(request.cmd_sn)
+                if request.pdu.ref_cmd_sn.is_before(request.pdu.cmd_sn)
                     && self.is_early_or_missing(request) =>
             {
                 self.take_as_received(request);
@@ -175,25 +192,25 @@ impl Session {
             }
             _ => TaskManagementResponse::TaskDoesNotExist,
         };
-        self.answer_function(request.initiator_task_tag, response);
+        self.answer_function(request.on, request.pdu.initiator_task_tag, response);
     }
 
     /// Whether the command with RefCmdSN is missing, or waits ahead of its turn under that tag.
-    fn is_early_or_missing(&self, request: &RequestPdu) -> bool {
-        let distance = request.ref_cmd_sn.since(self.window.expected());
+    fn is_early_or_missing(&self, request: &Request) -> bool {
+        let distance = request.pdu.ref_cmd_sn.since(self.window.expected());
         self.early
             .iter()
             .find(|(at, _)| *at == distance)
             .is_none_or(|(_, pdu)| {
                 let header = CommandPdu::parse(&pdu.bhs);
                 crate::pdu::opcode(&pdu.bhs) == CommandPdu::OPCODE
-                    && header.initiator_task_tag == request.referenced_task_tag
+                    && header.initiator_task_tag == request.pdu.referenced_task_tag
             })
     }
 
     /// The command that a function ends hasn't had its turn: its CmdSN counts as received.
-    fn take_as_received(&mut self, request: &RequestPdu) {
-        let distance = request.ref_cmd_sn.since(self.window.expected());
+    fn take_as_received(&mut self, request: &Request) {
+        let distance = request.pdu.ref_cmd_sn.since(self.window.expected());
         self.early.void(distance);
         if distance == 0 {
             let next = self.early.next();
@@ -225,14 +242,15 @@ impl Session {
 
     fn hand_over(
         &mut self,
-        request: &RequestPdu,
+        request: &Request,
         function: TaskManagementFunction,
         referenced: Option<TaskId>,
     ) {
         let tag = TaskManagementTag(self.functions.next_tag);
         self.functions.next_tag = self.functions.next_tag.wrapping_add(1);
-        let initiator_task_tag = request.initiator_task_tag;
+        let initiator_task_tag = request.pdu.initiator_task_tag;
         self.functions.running.push(Running {
+            on: request.on,
             tag,
             initiator_task_tag,
             function,
@@ -240,21 +258,29 @@ impl Session {
         let request = TaskManagementRequest {
             tag,
             function,
-            lun: request.lun,
+            lun: request.pdu.lun,
             referenced,
         };
         self.events.push_back(Event::TaskManagement(request));
     }
 
-    fn answer_function(&mut self, initiator_task_tag: u32, response: TaskManagementResponse) {
+    fn answer_function(
+        &mut self,
+        on: ConnectionId,
+        initiator_task_tag: u32,
+        response: TaskManagementResponse,
+    ) {
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
         let response = ResponsePdu {
             response: response as u8,
             initiator_task_tag,
-            stat_sn: self.connection.take_stat_sn(),
+            stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
         };
-        self.connection.tx.push_header(&response.encode(0));
+        connection.tx.push_header(&response.encode(0));
     }
 }
 

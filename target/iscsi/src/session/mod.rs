@@ -18,8 +18,8 @@
 //! ```
 //!
 //! ErrorRecoveryLevel is 0: nothing is kept for a retry, and what breaks the stream ends the session.
-//! There is one connection; what belongs to a connection stands in `connection`, apart from what
-//! belongs to the session.
+//! What belongs to a connection stands in `connection`, apart from what belongs to the session; the
+//! shell names the connection that something came on.
 
 mod assembly;
 mod command;
@@ -52,6 +52,7 @@ use crate::pdu::RawPdu;
 use crate::serial::SerialNumber;
 use crate::transmit::TxQueue;
 
+pub use connection::{ConnectionConfig, ConnectionId};
 pub use event::{
     AsyncEvent, Cdb, CloseReason, Event, ScsiCommand, ScsiReply, SendTargets, TargetRecord,
     TaskAttribute, TaskManagementFunction, TaskManagementRequest, TaskManagementResponse,
@@ -60,12 +61,11 @@ pub use event::{
 pub use notice::LOGOUT_SECONDS;
 pub use task::TaskId;
 
-use connection::Connection;
+use connection::Connections;
 use early::EarlyPdus;
 use management::Functions;
 use reject::Reason;
 use task::TaskTable;
-use text::TextExchange;
 use window::CommandWindow;
 use write::Credit;
 
@@ -92,6 +92,18 @@ pub struct SessionConfig {
     pub target_name: Option<String>,
 }
 
+impl SessionConfig {
+    fn connection(&self) -> ConnectionConfig {
+        ConnectionConfig {
+            cid: self.cid,
+            stat_sn: self.stat_sn,
+            parameters: self.parameters.clone(),
+            nop_interval: self.nop_interval,
+            nop_timeout: self.nop_timeout,
+        }
+    }
+}
+
 /// The full feature phase of one session. See the [module](self).
 #[derive(Debug)]
 pub struct Session {
@@ -108,14 +120,14 @@ pub struct Session {
     immediate_tasks: u32,
     /// Task management functions that wait for the shell or for commands before them.
     functions: Functions,
-    /// The text exchange under way.
-    text: TextExchange,
     /// How much data-out may be solicited at a time.
     credit: Credit,
     /// Tags of ended tasks whose unsolicited data is still coming; oldest first.
     ended: VecDeque<u32>,
     events: VecDeque<Event>,
-    connection: Connection,
+    connections: Connections,
+    /// Number of the next question about targets.
+    next_text: u32,
     /// The last event was told: nothing is accepted any more.
     closed: bool,
 }
@@ -124,7 +136,9 @@ impl Session {
     /// A session whose login has just ended.
     #[must_use]
     pub fn new(config: SessionConfig, now: Instant) -> Self {
-        let connection = Connection::new(&config, now);
+        let mut connections = Connections::default();
+        let leading = connections.add(config.connection(), now);
+        debug_assert_eq!(leading, ConnectionId::LEADING, "names are given in order");
         Self {
             parameters: config.parameters,
             session_type: config.session_type,
@@ -134,40 +148,38 @@ impl Session {
             tasks: TaskTable::default(),
             immediate_tasks: 0,
             functions: Functions::default(),
-            text: TextExchange::default(),
             credit: Credit::default(),
             ended: VecDeque::new(),
             events: VecDeque::new(),
-            connection,
+            connections,
+            next_text: 0,
             closed: false,
         }
     }
 
     /// Takes the next PDU from the initiator.
-    pub fn handle_pdu(&mut self, mut pdu: RawPdu, now: Instant) {
-        if self.closed {
+    pub fn handle_pdu(&mut self, on: ConnectionId, mut pdu: RawPdu, now: Instant) {
+        if self.closed || !self.hear(on, now) {
             return;
         }
-        self.connection.keepalive.heard(now);
         // By reference from here on: a PDU is too large to be moved from room to room.
-        self.order(&mut pdu);
+        self.order(on, &mut pdu);
     }
 
     /// Takes what the decoder reports in place of a PDU: at ErrorRecoveryLevel 0 it ends the session
     /// (RFC 7143 §7.7, §7.8).
-    pub fn handle_framing_error(&mut self, error: FramingError, now: Instant) {
-        if self.closed {
+    pub fn handle_framing_error(&mut self, on: ConnectionId, error: FramingError, now: Instant) {
+        if self.closed || !self.hear(on, now) {
             return;
         }
-        self.connection.keepalive.heard(now);
         match error {
             FramingError::HeaderDigest => self.close(CloseReason::HeaderDigest),
             FramingError::DataDigest { bhs } => {
-                self.reject(Reason::DATA_DIGEST_ERROR, &bhs, &[]);
+                self.reject(on, Reason::DATA_DIGEST_ERROR, &bhs, &[]);
                 self.close(CloseReason::DataDigest);
             }
             FramingError::DataSegmentTooLong { bhs, .. } | FramingError::AhsTooLong { bhs, .. } => {
-                self.reject(Reason::PROTOCOL_ERROR, &bhs, &[]);
+                self.reject(on, Reason::PROTOCOL_ERROR, &bhs, &[]);
                 self.close(CloseReason::FormatError);
             }
         }
@@ -179,7 +191,10 @@ impl Session {
         if self.closed {
             None
         } else {
-            self.connection.keepalive.timeout()
+            let connections = self.connections.iter();
+            connections
+                .filter_map(|connection| connection.keepalive.timeout())
+                .min()
         }
     }
 
@@ -197,10 +212,20 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// What waits to be written to the socket.
+    /// What waits to be written to a connection's socket; `None`: there is no such connection.
     #[inline]
-    pub fn tx(&mut self) -> &mut TxQueue {
-        &mut self.connection.tx
+    pub fn tx(&mut self, on: ConnectionId) -> Option<&mut TxQueue> {
+        Some(&mut self.connections.get_mut(on)?.tx)
+    }
+
+    /// Bytes that wait to be written, on all connections.
+    #[must_use]
+    #[inline]
+    pub fn unsent_bytes(&self) -> usize {
+        let connections = self.connections.iter();
+        connections
+            .map(|connection| connection.tx.len_bytes())
+            .sum()
     }
 
     /// Tasks that have begun and haven't ended.
@@ -209,11 +234,11 @@ impl Session {
         self.tasks.len()
     }
 
-    /// The parameters in force. The initiator may change MaxRecvDataSegmentLength at any time
-    /// (RFC 7143 §13.12).
+    /// The parameters in force on a connection. The initiator may change MaxRecvDataSegmentLength at
+    /// any time (RFC 7143 §13.12).
     #[must_use]
-    pub fn parameters(&self) -> &Parameters {
-        &self.parameters
+    pub fn parameters(&self, on: ConnectionId) -> Option<&Parameters> {
+        Some(&self.connections.get(on)?.parameters)
     }
 
     /// How many commands may be outstanding from now on, 1..=2048. What the initiator was told before
@@ -224,14 +249,26 @@ impl Session {
         self.window.advertise();
         if !self.closed && !was_open && self.window.is_open() {
             // Nothing else may be on its way to tell the initiator that it may go on.
-            self.send_nop_in(false);
+            self.tell_window();
         }
     }
 
     /// The initiator takes data that had piled up: that counts as a sign of life, since its answer to
     /// a ping may be far behind it.
-    pub fn heard(&mut self, now: Instant) {
-        self.connection.keepalive.heard(now);
+    pub fn heard(&mut self, on: ConnectionId, now: Instant) {
+        self.hear(on, now);
+    }
+
+    /// A sign of life; false if there is no such connection.
+    #[inline]
+    fn hear(&mut self, on: ConnectionId, now: Instant) -> bool {
+        match self.connections.get_mut(on) {
+            Some(connection) => {
+                connection.keepalive.heard(now);
+                true
+            }
+            None => false,
+        }
     }
 
     fn is_discovery(&self) -> bool {

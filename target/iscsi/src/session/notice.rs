@@ -1,6 +1,7 @@
 //! Asynchronous messages: what the initiator is told without having asked (RFC 7143 §11.9).
 
 use super::Session;
+use super::connection::ConnectionId;
 use super::event::AsyncEvent;
 use crate::pdu::RESERVED_TAG;
 use crate::pdu::async_message::AsyncMessage;
@@ -9,23 +10,26 @@ use crate::pdu::async_message::AsyncMessage;
 pub const LOGOUT_SECONDS: u16 = 3;
 
 impl Session {
-    /// Tells the initiator. What follows from it is up to the shell: closing the connection, or
+    /// Tells the initiator on that connection, and of that connection if it is about one. What follows from it is up to the shell: closing the connection, or
     /// waiting for the logout.
-    pub fn async_message(&mut self, event: AsyncEvent) {
+    pub fn async_message(&mut self, on: ConnectionId, event: AsyncEvent) {
         if self.closed {
             return;
         }
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
         let wait = self.parameters.default_time2wait;
         let retain = self.parameters.default_time2retain;
         let (async_event, parameter1, parameter2, parameter3) = match event {
             AsyncEvent::RequestLogout => (1, 0, 0, LOGOUT_SECONDS),
-            AsyncEvent::DropConnection => (2, self.connection.cid, wait, retain),
+            AsyncEvent::DropConnection => (2, connection.cid, wait, retain),
             AsyncEvent::DropAllConnections => (3, 0, wait, retain),
         };
         let message = AsyncMessage {
             lun: [0; 8],
             initiator_task_tag: RESERVED_TAG,
-            stat_sn: self.connection.take_stat_sn(),
+            stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
             async_event,
@@ -34,6 +38,6 @@ impl Session {
             parameter2,
             parameter3,
         };
-        self.connection.tx.push_header(&message.encode(0));
+        connection.tx.push_header(&message.encode(0));
     }
 }

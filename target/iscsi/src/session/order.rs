@@ -1,6 +1,7 @@
 //! The order of arrival: commands are dealt with in CmdSN order, immediate ones at once, and PDUs
 //! without a CmdSN as they come (RFC 7143 §4.2.2.1). Then each PDU goes to its room.
 
+use super::connection::ConnectionId;
 use super::early::{Full, Next};
 use super::reject::Reason;
 use super::window::Admission;
@@ -18,33 +19,33 @@ use crate::serial::SerialNumber;
 
 impl Session {
     #[inline]
-    pub(super) fn order(&mut self, pdu: &mut RawPdu) {
+    pub(super) fn order(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         match opcode(&pdu.bhs) {
-            DataOut::OPCODE if !self.is_discovery() => self.handle_data_out(pdu),
+            DataOut::OPCODE if !self.is_discovery() => self.handle_data_out(on, pdu),
             ScsiCommand::OPCODE
             | NopOut::OPCODE
             | TaskManagementRequest::OPCODE
             | TextRequest::OPCODE
             | LogoutRequest::OPCODE => {
                 if is_immediate(&pdu.bhs) {
-                    self.deliver(pdu);
+                    self.deliver(on, pdu);
                 } else {
-                    self.admit(pdu);
+                    self.admit(on, pdu);
                 }
             }
-            _ => self.refuse(pdu),
+            _ => self.refuse(on, pdu),
         }
     }
 
     #[inline]
-    fn admit(&mut self, pdu: &mut RawPdu) {
+    fn admit(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         match self.window.admit(cmd_sn(pdu)) {
             Admission::Due => {
                 self.window.advance();
-                self.deliver(pdu);
+                self.deliver(on, pdu);
                 self.follow_up();
             }
-            Admission::Early(distance) => match self.early.keep(distance, pdu) {
+            Admission::Early(distance) => match self.early.keep(distance, on, pdu) {
                 Ok(()) => {}
                 Err(Full) => self.close(CloseReason::TooFarAhead),
             },
@@ -71,9 +72,9 @@ impl Session {
             match next {
                 Next::Wait => return,
                 Next::Skip => self.window.advance(),
-                Next::Deliver(mut pdu) => {
+                Next::Deliver(mut waiting) => {
                     self.window.advance();
-                    self.deliver(&mut pdu);
+                    self.deliver(waiting.on, &mut waiting.pdu);
                 }
             }
             next = self.early.step();
@@ -82,35 +83,35 @@ impl Session {
 
     /// A PDU whose turn has come.
     #[inline]
-    fn deliver(&mut self, pdu: &mut RawPdu) {
+    fn deliver(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         let opcode = opcode(&pdu.bhs);
         if self.is_discovery()
             && matches!(opcode, ScsiCommand::OPCODE | TaskManagementRequest::OPCODE)
         {
             // RFC 7143 §4.3: a discovery session is for SendTargets and logout.
-            return self.reject_pdu(Reason::COMMAND_NOT_SUPPORTED, pdu);
+            return self.reject_pdu(on, Reason::COMMAND_NOT_SUPPORTED, pdu);
         }
         match opcode {
-            ScsiCommand::OPCODE => self.handle_scsi_command(pdu),
-            NopOut::OPCODE => self.handle_nop_out(pdu),
-            TaskManagementRequest::OPCODE => self.handle_task_management(pdu),
-            TextRequest::OPCODE => self.handle_text(pdu),
-            _ => self.handle_logout(pdu),
+            ScsiCommand::OPCODE => self.handle_scsi_command(on, pdu),
+            NopOut::OPCODE => self.handle_nop_out(on, pdu),
+            TaskManagementRequest::OPCODE => self.handle_task_management(on, pdu),
+            TextRequest::OPCODE => self.handle_text(on, pdu),
+            _ => self.handle_logout(on, pdu),
         }
     }
 
     /// A PDU that has no place in this session.
     #[cold]
-    fn refuse(&mut self, pdu: &RawPdu) {
+    fn refuse(&mut self, on: ConnectionId, pdu: &RawPdu) {
         match opcode(&pdu.bhs) {
             LoginRequest::OPCODE => {
                 // RFC 7143 §6.3: a Login Request in full feature phase is a protocol error.
-                self.reject_pdu(Reason::PROTOCOL_ERROR, pdu);
+                self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu);
                 self.close(CloseReason::UnexpectedLogin);
             }
             // RFC 7143 §11.16: there are no SNACKs at ErrorRecoveryLevel 0.
-            Snack::OPCODE => self.reject_pdu(Reason::PROTOCOL_ERROR, pdu),
-            DataOut::OPCODE => self.reject_pdu(Reason::COMMAND_NOT_SUPPORTED, pdu),
+            Snack::OPCODE => self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu),
+            DataOut::OPCODE => self.reject_pdu(on, Reason::COMMAND_NOT_SUPPORTED, pdu),
             _ => {
                 // Whoever numbered it as the next command will not send another with that number.
                 let due =
@@ -118,7 +119,7 @@ impl Session {
                 if due {
                     self.window.advance();
                 }
-                self.reject_pdu(Reason::COMMAND_NOT_SUPPORTED, pdu);
+                self.reject_pdu(on, Reason::COMMAND_NOT_SUPPORTED, pdu);
                 if due {
                     self.follow_up();
                 }

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Session;
+use super::connection::ConnectionId;
 use crate::pdu::reject::Reject;
 use crate::pdu::{BHS_LEN, Bhs, RESERVED_TAG, RawPdu};
 
@@ -20,15 +21,18 @@ impl Reason {
 }
 
 impl Session {
-    pub(super) fn reject_pdu(&mut self, reason: Reason, pdu: &RawPdu) {
-        self.reject(reason, &pdu.bhs, &pdu.ahs);
+    pub(super) fn reject_pdu(&mut self, on: ConnectionId, reason: Reason, pdu: &RawPdu) {
+        self.reject(on, reason, &pdu.bhs, &pdu.ahs);
     }
 
     /// Sends the header of the PDU in error back, with the additional headers as far as they fit.
     #[cold]
-    pub(super) fn reject(&mut self, reason: Reason, bhs: &Bhs, ahs: &[u8]) {
+    pub(super) fn reject(&mut self, on: ConnectionId, reason: Reason, bhs: &Bhs, ahs: &[u8]) {
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
         // At least 512 bytes (RFC 7143 §13.12).
-        let limit = self.parameters.initiator_max_recv_data_segment_length as usize;
+        let limit = connection.segment_limit();
         let ahs = ahs
             .get(..ahs.len().min(limit.saturating_sub(BHS_LEN)))
             .unwrap_or_default();
@@ -39,11 +43,11 @@ impl Session {
         let reject = Reject {
             reason: reason.0,
             initiator_task_tag: RESERVED_TAG,
-            stat_sn: self.connection.take_stat_sn(),
+            stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
             data_sn: 0,
         };
-        self.connection.tx.push(reject.encode(header.len()), header);
+        connection.tx.push(reject.encode(header.len()), header);
     }
 }

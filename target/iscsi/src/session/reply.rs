@@ -65,11 +65,11 @@ impl Session {
         mut data: DataSegment,
         collapsed: Option<Residual>,
     ) -> u32 {
+        let Some(connection) = self.connections.get_mut(info.connection) else {
+            return 0;
+        };
         let max_burst = self.parameters.max_burst_length.max(1) as usize;
-        let max_segment = self
-            .parameters
-            .initiator_max_recv_data_segment_length
-            .max(1) as usize;
+        let max_segment = connection.segment_limit();
         let mut burst_left = max_burst;
         let mut buffer_offset = 0;
         let mut data_sn = 0;
@@ -101,7 +101,7 @@ impl Session {
                 initiator_task_tag: info.initiator_task_tag,
                 target_transfer_tag: RESERVED_TAG,
                 stat_sn: if has_status {
-                    self.connection.take_stat_sn()
+                    connection.take_stat_sn()
                 } else {
                     Default::default()
                 },
@@ -112,7 +112,7 @@ impl Session {
                 residual_count: residual.count,
             };
             let bhs = header.encode(length);
-            self.connection.tx.push_pieces(&bhs, segment.into_pieces());
+            connection.tx.push_pieces(&bhs, segment.into_pieces());
             data_sn += 1;
             if is_end {
                 return data_sn;
@@ -137,7 +137,10 @@ impl Session {
         } else {
             Residual::default()
         };
-        let data = self.sense_segment(sense);
+        let Some(connection) = self.connections.get_mut(info.connection) else {
+            return;
+        };
+        let data = sense_segment(sense, connection.segment_limit());
         let response = ScsiResponse {
             bidirectional_read_overflow: read.overflow,
             bidirectional_read_underflow: read.underflow,
@@ -146,7 +149,7 @@ impl Session {
             response: 0,
             status,
             initiator_task_tag: info.initiator_task_tag,
-            stat_sn: self.connection.take_stat_sn(),
+            stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
             exp_data_sn: data_in_count + ended.r2t_count,
@@ -155,24 +158,23 @@ impl Session {
         };
         let bhs = response.encode(data.len());
         if data.is_empty() {
-            self.connection.tx.push_header(&bhs);
+            connection.tx.push_header(&bhs);
         } else {
-            self.connection.tx.push(bhs, data);
+            connection.tx.push(bhs, data);
         }
     }
+}
 
-    /// SenseLength and sense data, as much as the initiator takes.
-    fn sense_segment(&self, sense: &Bytes) -> Bytes {
-        if sense.is_empty() {
-            return Bytes::new();
-        }
-        let limit = self.parameters.initiator_max_recv_data_segment_length as usize;
-        let length = sense.len().min(limit.saturating_sub(SENSE_LENGTH_LEN));
-        let length = u16::try_from(length).unwrap_or(u16::MAX);
-        let sense = sense.get(..usize::from(length)).unwrap_or_default();
-        let mut data = BytesMut::with_capacity(SENSE_LENGTH_LEN + sense.len());
-        data.put_u16(length);
-        data.put_slice(sense);
-        data.freeze()
+/// SenseLength and sense data, as much as the initiator takes.
+fn sense_segment(sense: &Bytes, limit: usize) -> Bytes {
+    if sense.is_empty() {
+        return Bytes::new();
     }
+    let length = sense.len().min(limit.saturating_sub(SENSE_LENGTH_LEN));
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    let sense = sense.get(..usize::from(length)).unwrap_or_default();
+    let mut data = BytesMut::with_capacity(SENSE_LENGTH_LEN + sense.len());
+    data.put_u16(length);
+    data.put_slice(sense);
+    data.freeze()
 }

@@ -1,6 +1,7 @@
 //! The tasks of a session in slots that are used again and again, so that a command costs neither an
 //! allocation nor a hash. Knows which tasks there are, not what becomes of them.
 
+use super::connection::ConnectionId;
 use super::transfer::Transfer;
 use crate::pdu::RESERVED_TAG;
 use crate::serial::SerialNumber;
@@ -78,6 +79,8 @@ impl TransferTag {
 /// What the command said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TaskInfo {
+    /// The connection that it is allegiant to (RFC 7143 §4.2.2.2 and §7.2.2).
+    pub(super) connection: ConnectionId,
     pub(super) lun: [u8; 8],
     pub(super) initiator_task_tag: u32,
     pub(super) cmd_sn: SerialNumber,

@@ -1,7 +1,9 @@
 //! Text requests in full feature phase: SendTargets and what else may still be said (RFC 7143 §6.4,
-//! §11.10, §11.11, appendix C). One exchange at a time.
+//! §11.10, §11.11, appendix C). One exchange at a time and
+//! connection.
 
 use super::Session;
+use super::connection::ConnectionId;
 use super::event::{Event, SendTargets, TargetRecord, TextTag};
 use super::reject::Reason;
 use crate::negotiation::answer_text_request;
@@ -19,7 +21,6 @@ pub(super) struct TextExchange {
     /// begin.
     expected_tag: Option<u32>,
     initiator_task_tag: u32,
-    next_tag: u32,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,6 @@ impl Default for TextExchange {
             state: State::Idle,
             expected_tag: None,
             initiator_task_tag: RESERVED_TAG,
-            next_tag: 0,
         }
     }
 }
@@ -63,83 +63,94 @@ impl Session {
         if self.closed {
             return;
         }
-        match std::mem::replace(&mut self.text.state, State::Idle) {
-            State::Asked {
-                tag,
-                mut answers,
-                last,
-            } if tag == request => {
-                for target in targets {
-                    answers.push(Key::TargetName.name(), target.name);
-                    for (address, group) in target.addresses {
-                        answers.push(Key::TargetAddress.name(), format!("{address},{group}"));
-                    }
+        let asked = self.connections.iter_mut().find(|connection| {
+            matches!(connection.text.state, State::Asked { tag, .. } if tag == request)
+        });
+        // The initiator may have begun another exchange meanwhile, or the connection is gone.
+        let Some(connection) = asked else { return };
+        let on = connection.id;
+        if let State::Asked {
+            mut answers, last, ..
+        } = std::mem::replace(&mut connection.text.state, State::Idle)
+        {
+            for target in targets {
+                answers.push(Key::TargetName.name(), target.name);
+                for (address, group) in target.addresses {
+                    answers.push(Key::TargetAddress.name(), format!("{address},{group}"));
                 }
-                self.send_text(OutgoingText::new(&answers), last);
             }
-            // The initiator has begun another exchange meanwhile.
-            state => self.text.state = state,
+            self.send_text(on, OutgoingText::new(&answers), last);
         }
     }
 
-    pub(super) fn handle_text(&mut self, pdu: &RawPdu) {
+    pub(super) fn handle_text(&mut self, on: ConnectionId, pdu: &RawPdu) {
         let header = TextRequest::parse(&pdu.bhs);
         if header.initiator_task_tag == RESERVED_TAG || header.last && header.text_continues {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+            return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
         }
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
+        let text = &mut connection.text;
         if header.target_transfer_tag == RESERVED_TAG {
             // A new exchange; what was left of an old one is forgotten (RFC 7143 §11.10.4).
-            self.text.reset();
-            self.text.initiator_task_tag = header.initiator_task_tag;
-        } else if self.text.expected_tag != Some(header.target_transfer_tag)
-            || self.text.initiator_task_tag != header.initiator_task_tag
+            text.reset();
+            text.initiator_task_tag = header.initiator_task_tag;
+        } else if text.expected_tag != Some(header.target_transfer_tag)
+            || text.initiator_task_tag != header.initiator_task_tag
         {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+            return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
         }
-        self.text.expected_tag = None;
-        match std::mem::replace(&mut self.text.state, State::Idle) {
-            State::Sending { text, last } => {
+        text.expected_tag = None;
+        match std::mem::replace(&mut text.state, State::Idle) {
+            State::Sending {
+                text: outgoing,
+                last,
+            } => {
                 if pdu.data.is_empty() {
-                    self.send_text(text, last);
+                    self.send_text(on, outgoing, last);
                 } else {
-                    self.text.reset();
-                    self.reject_pdu(Reason::PROTOCOL_ERROR, pdu);
+                    text.reset();
+                    self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu);
                 }
             }
-            State::Idle | State::Asked { .. } => self.take_text(&header, pdu),
+            State::Idle | State::Asked { .. } => self.take_text(on, &header, pdu),
         }
     }
 
-    fn take_text(&mut self, header: &TextRequest, pdu: &RawPdu) {
-        match self.text.assembler.push(&pdu.data, header.text_continues) {
-            Ok(Some(pairs)) => self.answer_text(&pairs, header.last),
+    fn take_text(&mut self, on: ConnectionId, header: &TextRequest, pdu: &RawPdu) {
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
+        let assembler = &mut connection.text.assembler;
+        match assembler.push(&pdu.data, header.text_continues) {
+            Ok(Some(pairs)) => self.answer_text(on, &pairs, header.last),
             // More is coming: an empty response asks for it (RFC 7143 §6.2).
-            Ok(None) => self.send_text(OutgoingText::default(), false),
+            Ok(None) => self.send_text(on, OutgoingText::default(), false),
             Err(_) => {
-                self.text.reset();
-                self.reject_pdu(Reason::PROTOCOL_ERROR, pdu);
+                connection.text.reset();
+                self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu);
             }
         }
     }
 
-    fn answer_text(&mut self, pairs: &TextPairs, last: bool) {
-        let mut answers = answer_text_request(pairs, &mut self.parameters);
-        let request = match pairs.get(Key::SendTargets.name()) {
-            None => None,
-            Some(value) => {
-                let request = self.send_targets(value);
-                if request.is_none() {
-                    answers.push(Key::SendTargets.name(), REJECT);
-                }
-                request
-            }
+    fn answer_text(&mut self, on: ConnectionId, pairs: &TextPairs, last: bool) {
+        let request = pairs
+            .get(Key::SendTargets.name())
+            .map(|value| self.send_targets(value));
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
         };
-        let Some(request) = request else {
-            return self.send_text(OutgoingText::new(&answers), last);
+        let mut answers = answer_text_request(pairs, &mut connection.parameters);
+        if request == Some(None) {
+            answers.push(Key::SendTargets.name(), REJECT);
+        }
+        let Some(request) = request.flatten() else {
+            return self.send_text(on, OutgoingText::new(&answers), last);
         };
-        let tag = TextTag(self.text.next_tag);
-        self.text.next_tag = self.text.next_tag.wrapping_add(1);
-        self.text.state = State::Asked { tag, answers, last };
+        let tag = TextTag(self.next_text);
+        self.next_text = self.next_text.wrapping_add(1);
+        connection.text.state = State::Asked { tag, answers, last };
         self.events.push_back(Event::SendTargets { tag, request });
     }
 
@@ -157,30 +168,30 @@ impl Session {
 
     /// Sends as much of the text as the initiator takes at a time. `last`: the initiator has nothing
     /// more to say, so that our last segment ends the exchange.
-    fn send_text(&mut self, mut text: OutgoingText, last: bool) {
-        let limit = self.parameters.initiator_max_recv_data_segment_length as usize;
-        let (segment, more) = text.next_segment(limit);
+    fn send_text(&mut self, on: ConnectionId, mut text: OutgoingText, last: bool) {
+        let Some(connection) = self.connections.get_mut(on) else {
+            return;
+        };
+        let (segment, more) = text.next_segment(connection.segment_limit());
         let ends = last && !more;
         let target_transfer_tag = if ends {
             RESERVED_TAG
         } else {
-            self.connection.take_tag()
+            connection.take_tag()
         };
         let response = TextResponse {
             last: ends,
             text_continues: more,
             lun: [0; 8],
-            initiator_task_tag: self.text.initiator_task_tag,
+            initiator_task_tag: connection.text.initiator_task_tag,
             target_transfer_tag,
-            stat_sn: self.connection.take_stat_sn(),
+            stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
         };
-        self.connection
-            .tx
-            .push(response.encode(segment.len()), segment);
-        self.text.expected_tag = (!ends).then_some(target_transfer_tag);
-        self.text.state = if more {
+        connection.tx.push(response.encode(segment.len()), segment);
+        connection.text.expected_tag = (!ends).then_some(target_transfer_tag);
+        connection.text.state = if more {
             State::Sending { text, last }
         } else {
             State::Idle

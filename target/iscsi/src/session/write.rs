@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::Session;
 use super::condition::{CHECK_CONDITION, Condition};
+use super::connection::ConnectionId;
 use super::event::{Event, ScsiReply};
 use super::reject::Reason;
 use super::task::{Ended, TaskId, TaskInfo, TransferTag, UnknownTag};
@@ -81,7 +82,7 @@ impl Session {
     }
 
     #[inline]
-    pub(super) fn handle_data_out(&mut self, pdu: &mut RawPdu) {
+    pub(super) fn handle_data_out(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         let header = DataOut::parse(&pdu.bhs);
         let (task, r2t) = if header.target_transfer_tag == RESERVED_TAG {
             (self.tasks.find(header.initiator_task_tag), None)
@@ -91,16 +92,17 @@ impl Session {
                 Ok(Some(task)) => (Some(task), Some(tag.r2t)),
                 // It answers an R2T of a task that has ended meanwhile.
                 Ok(None) => return,
-                Err(UnknownTag) => return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu),
+                Err(UnknownTag) => return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu),
             }
         };
         let limits = self.limits();
         let Some(slot) = task.and_then(|task| self.tasks.get_mut(task)) else {
-            return self.handle_late_data(&header, pdu);
+            return self.handle_late_data(on, &header, pdu);
         };
         let Some(task) = task else { return };
-        if slot.info.initiator_task_tag != header.initiator_task_tag {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+        // Data comes on the connection of its command (RFC 7143 §4.2.2.2).
+        if slot.info.initiator_task_tag != header.initiator_task_tag || slot.info.connection != on {
+            return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
         }
         let data = std::mem::take(&mut pdu.data);
         match slot.transfer.accept(&header, data, r2t, limits) {
@@ -111,7 +113,7 @@ impl Session {
                     Violation::DataSn => Condition::ProtocolServiceCrcError,
                     Violation::Short => Condition::IncorrectAmountOfData,
                     Violation::NoSequence | Violation::WrongPlace => {
-                        self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+                        self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
                         Condition::IncorrectAmountOfData
                     }
                 };
@@ -122,10 +124,10 @@ impl Session {
 
     /// Unsolicited data without a task: swallowed if its task has ended before its data.
     #[cold]
-    fn handle_late_data(&mut self, header: &DataOut, pdu: &RawPdu) {
+    fn handle_late_data(&mut self, on: ConnectionId, header: &DataOut, pdu: &RawPdu) {
         let tag = header.initiator_task_tag;
         let Some(at) = self.ended.iter().position(|ended| *ended == tag) else {
-            return self.reject_pdu(Reason::INVALID_PDU_FIELD, pdu);
+            return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
         };
         if header.last {
             self.ended.remove(at);
@@ -253,18 +255,21 @@ impl Session {
     }
 
     fn send_r2t(&mut self, task: TaskId, info: TaskInfo, solicitation: Solicitation) {
+        let Some(connection) = self.connections.get_mut(info.connection) else {
+            return;
+        };
         let r2t = R2t {
             lun: info.lun,
             initiator_task_tag: info.initiator_task_tag,
             target_transfer_tag: TransferTag::new(task, solicitation.r2t_sn).to_wire(),
-            stat_sn: self.connection.stat_sn(),
+            stat_sn: connection.stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
             r2t_sn: solicitation.r2t_sn,
             buffer_offset: solicitation.offset,
             desired_data_transfer_length: solicitation.length,
         };
-        self.connection.tx.push_header(&r2t.encode(0));
+        connection.tx.push_header(&r2t.encode(0));
     }
 
     #[inline]

@@ -55,7 +55,9 @@ fn small_pieces_of_large_writes_keep_no_receive_buffer_alive() {
             ahs: Bytes::new(),
             data,
         };
-        initiator.session.handle_pdu(pdu, initiator.now);
+        initiator
+            .session
+            .handle_pdu(ConnectionId::LEADING, pdu, initiator.now);
     }
     assert!(chunk.is_unique());
 }
@@ -95,7 +97,9 @@ fn pdus_that_wait_for_their_turn_keep_no_receive_buffer_alive() {
         ahs: Bytes::new(),
         data,
     };
-    initiator.session.handle_pdu(pdu, initiator.now);
+    initiator
+        .session
+        .handle_pdu(ConnectionId::LEADING, pdu, initiator.now);
     assert!(chunk.is_unique());
 }
 

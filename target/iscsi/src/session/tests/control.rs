@@ -138,14 +138,18 @@ fn logout_ends_all_tasks_and_the_session() {
             },
             &[],
         );
-        initiator.session.async_message(AsyncEvent::DropConnection);
+        initiator
+            .session
+            .async_message(ConnectionId::LEADING, AsyncEvent::DropConnection);
         initiator.session.abort_lun(LUN);
         initiator
             .session
             .handle_timeout(initiator.now + 100 * SECOND);
-        initiator
-            .session
-            .handle_framing_error(FramingError::HeaderDigest, initiator.now);
+        initiator.session.handle_framing_error(
+            ConnectionId::LEADING,
+            FramingError::HeaderDigest,
+            initiator.now,
+        );
         initiator.expect_quiet();
     }
 }
@@ -190,7 +194,9 @@ fn asynchronous_messages_say_what_is_to_happen() {
         (AsyncEvent::DropConnection, (2, CID, 2, 20)),
         (AsyncEvent::DropAllConnections, (3, 0, 2, 20)),
     ] {
-        initiator.session.async_message(event);
+        initiator
+            .session
+            .async_message(ConnectionId::LEADING, event);
         match initiator.receive() {
             Some(Seen::Async(message)) => {
                 assert_eq!(message.initiator_task_tag, RESERVED_TAG);
@@ -287,7 +293,9 @@ fn framing_errors_end_the_session() {
         ),
     ] {
         let mut initiator = Initiator::new();
-        initiator.session.handle_framing_error(error, initiator.now);
+        initiator
+            .session
+            .handle_framing_error(ConnectionId::LEADING, error, initiator.now);
         if let Some(reject) = reject {
             assert_eq!(
                 initiator.expect_reject(),

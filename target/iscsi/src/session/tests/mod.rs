@@ -142,6 +142,7 @@ impl Initiator {
     fn send(&mut self, bhs: Bhs, data: &[u8]) {
         let data = DataSegment::from(Bytes::copy_from_slice(data));
         self.session.handle_pdu(
+            ConnectionId::LEADING,
             RawPdu {
                 bhs,
                 ahs: Bytes::new(),
@@ -319,9 +320,9 @@ impl Initiator {
 
     /// Takes everything off the session's queue and reads it.
     fn pump(&mut self) {
-        while !self.session.tx().is_empty() {
+        while !self.session.tx(ConnectionId::LEADING).unwrap().is_empty() {
             let mut rx = BytesMut::new();
-            let tx = self.session.tx();
+            let tx = self.session.tx(ConnectionId::LEADING).unwrap();
             let mut slices = [IoSlice::new(&[]); 4];
             let count = tx.io_slices(&mut slices);
             let all = slices[..count]

@@ -212,7 +212,9 @@ fn malformed_additional_headers_are_rejected_with_the_whole_header() {
         ahs: ahs.clone(),
         data: DataSegment::new(),
     };
-    initiator.session.handle_pdu(pdu, initiator.now);
+    initiator
+        .session
+        .handle_pdu(ConnectionId::LEADING, pdu, initiator.now);
     assert_eq!(
         initiator.expect_reject(),
         (0x09, [&bhs[..], &ahs].concat().into())

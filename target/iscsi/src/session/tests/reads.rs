@@ -187,9 +187,11 @@ fn both_residuals_of_a_bidirectional_command_are_told() {
     bhs[4] = 2;
     let ahs = Bytes::from_static(&[0, 5, 2, 0, 0, 0, 4, 0]);
     let data = DataSegment::from(pattern(512));
-    initiator
-        .session
-        .handle_pdu(RawPdu { bhs, ahs, data }, initiator.now);
+    initiator.session.handle_pdu(
+        ConnectionId::LEADING,
+        RawPdu { bhs, ahs, data },
+        initiator.now,
+    );
     let event = initiator.expect_command();
     assert_eq!(event.expected_bidi_read_length, 1_024);
     initiator.session.request_data(event.task, 512);
@@ -226,7 +228,9 @@ fn an_extended_cdb_reaches_the_shell_whole() {
         ahs: ahs.into(),
         data: DataSegment::new(),
     };
-    initiator.session.handle_pdu(pdu, initiator.now);
+    initiator
+        .session
+        .handle_pdu(ConnectionId::LEADING, pdu, initiator.now);
     let event = initiator.expect_command();
     assert_eq!(event.cdb.len(), 32);
     assert_eq!(event.cdb[15..18], [0x7f, 1, 2]);

@@ -9,6 +9,7 @@ fn failure(class: u8, detail: u8) -> LoginFailure {
     LoginFailure { class, detail }
 }
 
+/// What a SendTargets is answered with, a line each.
 pub(crate) fn send_targets(initiator: &mut Initiator, value: &str) -> String {
     let text = format!("SendTargets={value}\0");
     let tag = initiator.tag();

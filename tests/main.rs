@@ -20,5 +20,6 @@ mod endurance;
 mod fence;
 mod login;
 mod management;
+mod portal_groups;
 mod storage;
 mod tidy;

@@ -95,6 +95,11 @@ impl Client {
         self.send("POST", "/v1/targets".into(), request).await
     }
 
+    /// Says through which portal groups a target can be reached.
+    pub async fn set_target(&self, name: &str, request: &v1::SetTarget) -> Answer<v1::Target> {
+        self.send("PATCH", path(&["targets", name]), request).await
+    }
+
     /// Removes a target; with `force` even if it has LUNs or sessions.
     pub async fn delete_target(&self, name: &str, force: bool) -> Answer<()> {
         let force = if force { "?force=true" } else { "" };

@@ -31,6 +31,7 @@ use utoipa::OpenApi;
         paths::list_targets,
         paths::create_target,
         paths::show_target,
+        paths::set_target,
         paths::delete_target,
         paths::map_lun,
         paths::unmap_lun,

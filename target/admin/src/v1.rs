@@ -18,6 +18,6 @@ pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
 pub use secret::SecretText;
 pub use session::{Session, SessionList};
-pub use status::{Backend, Memory, Status, VolumeCounts};
-pub use target::{CreateTarget, Lun, MapLun, Target, TargetList};
+pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
+pub use target::{CreateTarget, Lun, MapLun, SetTarget, Target, TargetList};
 pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

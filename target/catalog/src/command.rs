@@ -1,10 +1,13 @@
 //! What can be asked of a catalog, and what has changed when it was done. Only values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::acl::{AclEntry, Subject};
+use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
+use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewVolume, Volume, VolumeName};
 
@@ -27,6 +30,15 @@ pub enum Command {
         /// WCE.
         enabled: bool,
     },
+    /// Set how a volume is accessed through some target port groups.
+    SetAsymmetricAccess {
+        /// Which volume.
+        volume: VolumeName,
+        /// What is to be different; all of it at once.
+        changes: Vec<AccessChange>,
+        /// On whose behalf.
+        by: AlteredBy,
+    },
     /// Remove a volume that isn't mapped.
     DeleteVolume {
         /// Which one.
@@ -36,8 +48,15 @@ pub enum Command {
     CreateTarget {
         /// Its name.
         target: IscsiName,
-        /// Its portal group tag; `None` for the default.
-        portal_group_tag: Option<u16>,
+        /// Through which portal groups it can be reached.
+        portal_groups: PortalGroups,
+    },
+    /// Let a target be reached through these portal groups alone.
+    SetPortalGroups {
+        /// Which target.
+        target: IscsiName,
+        /// Through which.
+        portal_groups: PortalGroups,
     },
     /// Remove a target.
     DeleteTarget {
@@ -132,10 +151,24 @@ pub enum Change {
         /// WCE.
         enabled: bool,
     },
+    /// A volume is accessed in another way through some target port groups.
+    AsymmetricAccessChanged {
+        /// Which volume.
+        volume: VolumeName,
+        /// All its target port groups that aren't as they were at the beginning.
+        access: BTreeMap<PortalGroupTag, GroupAccess>,
+    },
     /// A volume is gone; here is what it was.
     VolumeDeleted(Volume),
     /// There is a new target.
     TargetCreated(Target),
+    /// A target can be reached through other portal groups than before.
+    PortalGroupsChanged {
+        /// Which target.
+        target: IscsiName,
+        /// Through which, now.
+        portal_groups: PortalGroups,
+    },
     /// A target is gone; here is what it was, without the LUNs that were unmapped with it.
     TargetDeleted(Target),
     /// A target shows a volume.

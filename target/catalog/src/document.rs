@@ -15,8 +15,8 @@ use crate::volume::{Volume, VolumeName};
 
 /// Most volumes of one catalog.
 pub const VOLUMES_MAX: usize = 65_536;
-/// Most targets of one catalog.
-pub const TARGETS_MAX: usize = 16_384;
+/// Most targets of one catalog: as many as there are relative ports for.
+pub const TARGETS_MAX: usize = 4_095;
 /// Most entries of one access list.
 pub const ACL_ENTRIES_MAX: usize = 4_096;
 

@@ -10,24 +10,28 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+pub mod asymmetric_access;
 pub mod command;
 pub mod document;
 pub mod encoding;
 pub mod error;
 pub mod iscsi_name;
 pub mod network;
+pub mod portal_group;
 mod rules;
 pub mod secret;
 pub mod target;
 pub mod volume;
 
 pub use acl::{Access, Acl, AclEntry, InitiatorPattern, Subject, Verdict};
+pub use asymmetric_access::{AccessChange, AccessState, AlteredBy, GroupAccess};
 pub use command::{AclScope, Change, Command};
 pub use document::{Catalog, DaemonIdentity};
 pub use encoding::DecodeError;
 pub use error::{CatalogError, ErrorKind};
 pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 pub use network::{Network, NetworkError};
+pub use portal_group::{PortalGroupTag, PortalGroupTagError, PortalGroups};
 pub use secret::{ChapAccess, ChapUser, ChapUserError, Credentials, Secret, SecretError};
-pub use target::{Lun, LunNumber, Target};
+pub use target::{Lun, LunNumber, Target, relative_port_identifier};
 pub use volume::{BlockSize, NewVolume, Volume, VolumeId, VolumeName, VolumeNameError};

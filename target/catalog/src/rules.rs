@@ -21,11 +21,20 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::SetWriteCache { volume, enabled } => {
             volumes::set_write_cache(catalog, volume, enabled)
         }
+        Command::SetAsymmetricAccess {
+            volume,
+            changes,
+            by,
+        } => volumes::set_access(catalog, volume, &changes, by),
         Command::DeleteVolume { volume } => volumes::delete(catalog, &volume),
         Command::CreateTarget {
             target,
-            portal_group_tag,
-        } => targets::create(catalog, target, portal_group_tag),
+            portal_groups,
+        } => targets::create(catalog, target, portal_groups),
+        Command::SetPortalGroups {
+            target,
+            portal_groups,
+        } => targets::set_portal_groups(catalog, target, portal_groups),
         Command::DeleteTarget { target, force } => targets::delete(catalog, &target, force),
         Command::MapLun {
             target,

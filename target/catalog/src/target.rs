@@ -5,10 +5,13 @@ use std::fmt;
 
 use crate::acl::Acl;
 use crate::iscsi_name::IscsiName;
+use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::volume::VolumeName;
 
-/// The portal group tag of a target that nobody gave another (RFC 7143 §13.9).
-pub const DEFAULT_PORTAL_GROUP_TAG: u16 = 1;
+/// The highest relative port that a target is given: with the portal group above it, it is the
+/// relative target port identifier.
+pub const RELATIVE_PORT_MAX: u16 = (1 << RELATIVE_PORT_BITS) - 1;
+const RELATIVE_PORT_BITS: u16 = 12;
 
 /// The number of a logical unit as its initiators see it: 0..=16383, what flat space addressing can
 /// express (SAM).
@@ -54,15 +57,30 @@ pub struct Lun {
 pub struct Target {
     /// Its iSCSI name.
     pub name: IscsiName,
-    /// Relative target port identifier (SPC-4), 1.., unique over all targets, since they
-    /// can show the same volume.
+    /// What tells its ports from those of other targets, which can show the same volume: 1..=4095,
+    /// unique over all targets. It is the relative target port identifier (SPC-5) of its port in
+    /// portal group 1.
     pub relative_port: u16,
-    /// Target portal group tag (RFC 7143 §13.9).
-    pub portal_group_tag: u16,
+    /// Through which portal groups it can be reached.
+    pub portal_groups: PortalGroups,
     /// What it shows.
     pub luns: BTreeMap<LunNumber, Lun>,
     /// Who may see it. Nobody, if nobody is listed.
     pub acl: Acl,
+}
+
+/// The relative target port identifier (SPC-5) of a target's port in a portal group: unique over all
+/// targets and groups, and the same for ever.
+///
+/// A target that was given a relative port above [`RELATIVE_PORT_MAX`], when there was one portal
+/// group only, keeps it and has no port in the others.
+#[must_use]
+pub fn relative_port_identifier(relative_port: u16, group: PortalGroupTag) -> Option<u16> {
+    if group == PortalGroupTag::DEFAULT {
+        return Some(relative_port);
+    }
+    let high = (group.get() - 1) << RELATIVE_PORT_BITS;
+    (relative_port <= RELATIVE_PORT_MAX).then_some(high | relative_port)
 }
 
 impl Target {
@@ -70,6 +88,14 @@ impl Target {
     #[must_use]
     pub fn lun_of(&self, volume: &VolumeName) -> Option<&Lun> {
         self.luns.values().find(|lun| lun.volume == *volume)
+    }
+
+    /// The relative target port identifier (SPC-5) of its port in a portal group; `None` if it can't
+    /// be reached through it.
+    #[must_use]
+    pub fn relative_port_identifier(&self, group: PortalGroupTag) -> Option<u16> {
+        let identifier = relative_port_identifier(self.relative_port, group);
+        identifier.filter(|_| self.portal_groups.contains(group))
     }
 
     /// The lowest number that isn't used.

@@ -1,11 +1,15 @@
 //! Volumes as the catalog knows them: name, file, size, and the identifiers that hosts remember.
 //! Knows nothing of what is in the file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 use uuid::Uuid;
+
+use crate::asymmetric_access::GroupAccess;
+use crate::portal_group::PortalGroupTag;
 
 /// The longest volume name, in bytes.
 pub const VOLUME_NAME_BYTES_MAX: usize = 64;
@@ -204,6 +208,9 @@ pub struct Volume {
     pub direct: bool,
     /// Writes are acknowledged from the cache (WCE of the caching mode page).
     pub write_cache: bool,
+    /// How it is accessed through the target port groups that aren't as they were at the beginning:
+    /// active/optimized and not preferred.
+    pub access: BTreeMap<PortalGroupTag, GroupAccess>,
 }
 
 impl Volume {
@@ -220,6 +227,7 @@ impl Volume {
             preallocated: new.preallocated,
             direct: new.direct,
             write_cache: new.write_cache,
+            access: BTreeMap::new(),
         }
     }
 

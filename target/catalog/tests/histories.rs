@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use tidelock_catalog::{
-    Access, AclEntry, AclScope, BlockSize, Catalog, ChapAccess, ChapUser, Command, Credentials,
-    DaemonIdentity, IscsiName, LunNumber, NewVolume, Secret, Subject, VolumeId, VolumeName,
+    Access, AccessChange, AccessState, AclEntry, AclScope, AlteredBy, BlockSize, Catalog,
+    ChapAccess, ChapUser, Command, Credentials, DaemonIdentity, IscsiName, LunNumber, NewVolume,
+    PortalGroupTag, PortalGroups, Secret, Subject, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -101,6 +102,27 @@ fn number() -> impl Strategy<Value = LunNumber> {
     (0..4_u16).prop_map(|n| LunNumber::new(n).unwrap())
 }
 
+fn group() -> impl Strategy<Value = PortalGroupTag> {
+    (1..=16_u16).prop_map(|tag| PortalGroupTag::new(tag).unwrap())
+}
+
+fn portal_groups() -> impl Strategy<Value = PortalGroups> {
+    proptest::collection::vec(group(), 0..4)
+        .prop_map(|tags| PortalGroups::only(tags).unwrap_or(PortalGroups::ALL))
+}
+
+fn access_change() -> impl Strategy<Value = AccessChange> {
+    let state = proptest::sample::select(&AccessState::ALL[..]);
+    let state = proptest::option::of(state);
+    (group(), state, proptest::option::of(any::<bool>())).prop_map(|(group, state, preferred)| {
+        AccessChange {
+            group,
+            state,
+            preferred,
+        }
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         3 => new_volume().prop_map(Command::CreateVolume),
@@ -110,9 +132,18 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (volume(), any::<bool>())
             .prop_map(|(volume, enabled)| Command::SetWriteCache { volume, enabled }),
         1 => volume().prop_map(|volume| Command::DeleteVolume { volume }),
-        2 => (target(), proptest::option::of(any::<u16>())).prop_map(|(target, portal_group_tag)| {
-            Command::CreateTarget { target, portal_group_tag }
+        2 => (target(), portal_groups()).prop_map(|(target, portal_groups)| {
+            Command::CreateTarget { target, portal_groups }
         }),
+        1 => (target(), portal_groups()).prop_map(|(target, portal_groups)| {
+            Command::SetPortalGroups { target, portal_groups }
+        }),
+        2 => (volume(), proptest::collection::vec(access_change(), 0..4), any::<bool>()).prop_map(
+            |(volume, changes, explicit)| {
+                let by = if explicit { AlteredBy::Explicit } else { AlteredBy::Implicit };
+                Command::SetAsymmetricAccess { volume, changes, by }
+            }
+        ),
         1 => (target(), any::<bool>())
             .prop_map(|(target, force)| Command::DeleteTarget { target, force }),
         4 => (target(), volume(), proptest::option::of(number()), any::<bool>()).prop_map(

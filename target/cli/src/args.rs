@@ -1,6 +1,7 @@
 //! The one definition of the command line. Knows what can be said, not what is done about it.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -146,6 +147,25 @@ pub struct VolumeCreate {
     pub block_size: String,
 }
 
+/// Portal groups as they are written: tags with commas between them, or `all`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalGroups(pub Option<Vec<u16>>);
+
+impl FromStr for PortalGroups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" {
+            return Ok(Self(None));
+        }
+        let tags = text.split(',').map(|tag| {
+            let number = tag.parse().ok().filter(|tag| (1..=16).contains(tag));
+            number.ok_or_else(|| format!("{tag:?} isn't a tag from 1 to 16"))
+        });
+        tags.collect::<Result<_, _>>().map(|tags| Self(Some(tags)))
+    }
+}
+
 /// What can be done with targets.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TargetVerb {
@@ -154,9 +174,21 @@ pub enum TargetVerb {
         /// iSCSI name, such as iqn.2024-01.com.example:disks.
         #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// Target portal group tag.
-        #[arg(long, value_name = "TAG")]
-        portal_group_tag: Option<u16>,
+        /// Let it be reached through these portal groups alone, such as 1,2 [default: all].
+        #[arg(long, value_name = "TAGS", alias = "portal-group-tag")]
+        portal_groups: Option<PortalGroups>,
+    },
+    /// Say through which portal groups a target can be reached; sessions through others end.
+    Set {
+        /// iSCSI name.
+        #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Tags such as 1,2, or 'all'.
+        #[arg(long, value_name = "TAGS")]
+        portal_groups: PortalGroups,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// List all targets.
     List,

@@ -1,9 +1,10 @@
 //! The daemon's command line. Knows the configuration's shape, not what is done with it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+
+use crate::portal::Portal;
 
 /// Tidelock: an iSCSI target daemon that serves block files as LUNs.
 #[derive(Debug, Default, Parser)]
@@ -15,13 +16,16 @@ pub struct Args {
     /// Folder that holds the catalog and the volumes that the daemon made itself.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Address to listen on for iSCSI, such as 0.0.0.0:3260 or \[::\]:3260. May be repeated.
+    /// Address to listen on for iSCSI, such as 0.0.0.0:3260 or \[::\]:3260, and the portal group
+    /// that it is in, 1 if none is given. May be repeated.
     #[arg(
         long = "portal",
-        value_name = "ADDRESS:PORT",
-        help = "Address to listen on for iSCSI, such as 0.0.0.0:3260 or [::]:3260. May be repeated"
+        value_name = "[TAG=]ADDRESS:PORT",
+        help = "Address to listen on for iSCSI, such as 0.0.0.0:3260 or [::]:3260; with a TAG in \
+                front in that portal group (1 to 16), else in group 1. May be repeated; overrides \
+                the file's portals of the same group"
     )]
-    pub portals: Vec<SocketAddr>,
+    pub portals: Vec<Portal>,
     /// Path of the admin socket.
     #[arg(long, value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,

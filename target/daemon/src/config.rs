@@ -1,6 +1,7 @@
 //! The daemon's own settings: portals, reactors, paths, limits. What an operator creates (volumes,
 //! targets, access lists) is never here: that is the catalog's.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -9,8 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
+use tidelock_catalog::PortalGroupTag;
 
 use crate::args::Args;
+use crate::portal::Portal;
 
 /// Where the state is kept when nobody says otherwise.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/tidelock";
@@ -44,6 +47,20 @@ pub enum ConfigError {
     /// Nobody could connect.
     #[error("portals is empty: name at least one address to listen on, such as 0.0.0.0:3260")]
     NoPortals,
+    /// A portal group that can't be.
+    #[error("portal_group with tag = {tag}: {reason}")]
+    PortalGroup {
+        /// Its tag.
+        tag: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A connection to it must belong to one group.
+    #[error("{address} is a portal twice: name each address once, in one portal group")]
+    PortalTwice {
+        /// The address.
+        address: SocketAddr,
+    },
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
     OutOfRange {
@@ -75,6 +92,7 @@ pub enum EngineChoice {
 struct File {
     state_dir: Option<PathBuf>,
     portals: Option<Vec<SocketAddr>>,
+    portal_group: Vec<PortalGroup>,
     admin_socket: Option<PathBuf>,
     log: Option<String>,
     engine: EngineChoice,
@@ -92,13 +110,21 @@ struct File {
     first_burst_length: Option<u64>,
 }
 
+/// A portal group of the TOML file. `portals` at the top is group 1.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortalGroup {
+    tag: u64,
+    portals: Vec<SocketAddr>,
+}
+
 /// Settings with every default filled in and every range checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Folder of the catalog and of the volumes that the daemon made itself.
     pub state_dir: PathBuf,
-    /// Addresses to listen on.
-    pub portals: Vec<SocketAddr>,
+    /// Where to listen, each address once, by group.
+    pub portals: Vec<Portal>,
     /// When a portal's port is taken, try the ones after it (only `--demo` does).
     pub portal_fallback: bool,
     /// The admin socket.
@@ -193,10 +219,7 @@ impl Config {
             Some(path) => read(path)?,
             None => File::default(),
         };
-        let portals = portals(args, &file);
-        if portals.is_empty() {
-            return Err(ConfigError::NoPortals);
-        }
+        let portals = portals(args, &file)?;
         let (state_dir, admin_socket) = paths(args, &file);
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
         let reactors = Key::new("reactors", cores.min(256), 1..=256);
@@ -248,18 +271,67 @@ fn paths(args: &Args, file: &File) -> (PathBuf, PathBuf) {
     }
 }
 
-fn portals(args: &Args, file: &File) -> Vec<SocketAddr> {
-    if !args.portals.is_empty() {
-        return args.portals.clone();
+/// The portals of the command line, and those of the file in groups that the command line doesn't
+/// name.
+fn portals(args: &Args, file: &File) -> Result<Vec<Portal>, ConfigError> {
+    let mut portals = portals_of_file(args, file)?;
+    let overridden: BTreeSet<_> = args.portals.iter().map(|portal| portal.group).collect();
+    portals.retain(|portal| !overridden.contains(&portal.group));
+    portals.extend(&args.portals);
+    portals.sort_by_key(|portal| portal.group);
+    if portals.is_empty() {
+        return Err(ConfigError::NoPortals);
     }
-    file.portals.clone().unwrap_or_else(|| {
+    let mut seen = BTreeSet::new();
+    // Port 0 is any that is free, and another one each time.
+    let fixed = portals.iter().filter(|portal| portal.address.port() != 0);
+    for Portal { address, .. } in fixed {
+        if !seen.insert(*address) {
+            return Err(ConfigError::PortalTwice { address: *address });
+        }
+    }
+    Ok(portals)
+}
+
+fn portals_of_file(args: &Args, file: &File) -> Result<Vec<Portal>, ConfigError> {
+    let mut groups = BTreeSet::new();
+    let mut portals = Vec::new();
+    if let Some(first) = &file.portals {
+        groups.insert(PortalGroupTag::DEFAULT);
+        portals.extend(in_group(PortalGroupTag::DEFAULT, first));
+    }
+    for PortalGroup {
+        tag,
+        portals: of_it,
+    } in &file.portal_group
+    {
+        let wrong = |reason| ConfigError::PortalGroup { tag: *tag, reason };
+        let group = u16::try_from(*tag).ok().and_then(PortalGroupTag::new);
+        let group = group.ok_or_else(|| wrong("tags go from 1 to 16"))?;
+        if !groups.insert(group) {
+            return Err(wrong("it is there already (`portals` is group 1)"));
+        }
+        if of_it.is_empty() {
+            return Err(wrong("it has no portals"));
+        }
+        portals.extend(in_group(group, of_it));
+    }
+    if !groups.contains(&PortalGroupTag::DEFAULT) {
         let address = if args.demo {
             Ipv4Addr::LOCALHOST
         } else {
             Ipv4Addr::UNSPECIFIED
         };
-        vec![SocketAddr::from((address, ISCSI_PORT))]
-    })
+        let address = SocketAddr::from((address, ISCSI_PORT));
+        portals.extend(in_group(PortalGroupTag::DEFAULT, &[address]));
+    }
+    Ok(portals)
+}
+
+fn in_group(group: PortalGroupTag, addresses: &[SocketAddr]) -> impl Iterator<Item = Portal> {
+    addresses
+        .iter()
+        .map(move |&address| Portal { group, address })
 }
 
 fn read(path: &Path) -> Result<File, ConfigError> {
@@ -287,10 +359,83 @@ mod tests {
         })
     }
 
+    fn texts(config: &Config) -> Vec<String> {
+        let portals = config.portals.iter();
+        portals
+            .map(|portal| format!("{}={}", portal.group, portal.address))
+            .collect()
+    }
+
+    const TWO_GROUPS: &str = "portals = [\"10.0.0.1:3260\"]\n\
+                              [[portal_group]]\ntag = 2\n\
+                              portals = [\"10.0.1.1:3260\", \"[fd00::1]:3260\"]\n";
+
+    #[test]
+    fn portal_groups_are_added_to_the_first_one() {
+        let config = load(TWO_GROUPS).unwrap();
+        let all = ["1=10.0.0.1:3260", "2=10.0.1.1:3260", "2=[fd00::1]:3260"];
+        assert_eq!(texts(&config), all);
+        // Without one of its own, group 1 is what it always was.
+        let config = load("[[portal_group]]\ntag = 16\nportals = [\"10.0.0.1:1\"]").unwrap();
+        assert_eq!(texts(&config), ["1=0.0.0.0:3260", "16=10.0.0.1:1"]);
+        let config = load("[[portal_group]]\ntag = 1\nportals = [\"10.0.0.1:1\"]").unwrap();
+        assert_eq!(texts(&config), ["1=10.0.0.1:1"]);
+    }
+
+    #[test]
+    fn a_portal_group_that_cannot_be_is_named() {
+        let group = |tag, portals| format!("[[portal_group]]\ntag = {tag}\nportals = {portals}\n");
+        let one = "[\"10.0.0.1:1\"]";
+        for (toml, says) in [
+            (group(0, one), "tag = 0: tags go from 1 to 16"),
+            (group(17, one), "tag = 17: tags go from 1 to 16"),
+            (group(70_000, one), "tag = 70000: tags go from 1 to 16"),
+            (group(2, "[]"), "tag = 2: it has no portals"),
+            (
+                group(2, one) + &group(2, "[\"10.0.0.2:1\"]"),
+                "tag = 2: it is there already",
+            ),
+            (
+                format!("portals = {one}\n{}", group(1, one)),
+                "`portals` is group 1",
+            ),
+            (
+                format!("portals = {one}\n{}", group(2, one)),
+                "10.0.0.1:1 is a portal twice",
+            ),
+            (group(-1, one), "invalid value"),
+            ("portals = []".into(), "portals is empty"),
+        ] {
+            let error = load(&toml).unwrap_err().to_string();
+            assert!(error.contains(says), "{toml}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_overrides_the_groups_that_it_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tidelock.toml");
+        std::fs::write(&path, TWO_GROUPS).unwrap();
+        let with = |portals: &[&str]| {
+            let portals = portals.iter().map(|text| text.parse().unwrap()).collect();
+            let config = Some(path.clone());
+            let args = Args {
+                config,
+                portals,
+                ..Args::default()
+            };
+            texts(&Config::load(&args).unwrap())
+        };
+        let (two, both) = (["2=[::1]:1"], ["3=[::1]:1", "2=[::1]:2", "2=[::1]:0"]);
+        assert_eq!(with(&two), ["1=10.0.0.1:3260", "2=[::1]:1"]);
+        let expected = ["1=10.0.0.1:3260", "2=[::1]:2", "2=[::1]:0", "3=[::1]:1"];
+        assert_eq!(with(&both), expected);
+    }
+
     #[test]
     fn an_empty_file_gives_the_documented_defaults() {
         let config = load("").unwrap();
-        assert_eq!(config.portals, ["0.0.0.0:3260".parse().unwrap()]);
+        assert_eq!(texts(&config), ["1=0.0.0.0:3260"]);
         assert_eq!(config.state_dir, Path::new(DEFAULT_STATE_DIR));
         assert_eq!(config.command_window, 128);
         assert!(!config.portal_fallback);
@@ -320,7 +465,7 @@ mod tests {
             ..Args::default()
         })
         .unwrap();
-        assert_eq!(config.portals, ["[::1]:3260".parse().unwrap()]);
+        assert_eq!(texts(&config), ["1=[::1]:3260"]);
         assert_eq!(config.state_dir, Path::new("/b"));
     }
 
@@ -333,7 +478,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.state_dir, Path::new("tidelock-demo"));
         assert_eq!(config.admin_socket, Path::new("tidelock-demo/admin.sock"));
-        assert_eq!(config.portals, ["127.0.0.1:3260".parse().unwrap()]);
+        assert_eq!(texts(&config), ["1=127.0.0.1:3260"]);
         assert!(config.portal_fallback);
     }
 }

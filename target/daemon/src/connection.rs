@@ -16,6 +16,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use tidelock_catalog::PortalGroupTag;
 use tidelock_iscsi::transmit::TxQueue;
 use tokio::net::TcpStream;
 
@@ -27,7 +28,12 @@ use crate::reactor::Local;
 const IO_SLICES: usize = 64;
 
 /// Serves a connection until it ends, for whatever reason.
-pub async fn serve(stream: std::net::TcpStream, peer: SocketAddr, local: Rc<Local>) {
+pub async fn serve(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    group: PortalGroupTag,
+    local: Rc<Local>,
+) {
     let stream = match adopt(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -35,7 +41,7 @@ pub async fn serve(stream: std::net::TcpStream, peer: SocketAddr, local: Rc<Loca
             return;
         }
     };
-    let Some(admitted) = log_in(&stream, peer, &local).await else {
+    let Some(admitted) = log_in(&stream, peer, group, &local).await else {
         return;
     };
     // Boxed, so that a connection that only ever logs in stays small.
@@ -50,12 +56,17 @@ fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
-async fn log_in(stream: &TcpStream, peer: SocketAddr, local: &Local) -> Option<Admitted> {
+async fn log_in(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    group: PortalGroupTag,
+    local: &Local,
+) -> Option<Admitted> {
     let config = &local.shared.config;
     let share = config.max_half_open.div_ceil(config.reactors);
     let (number, sent_away) = local.half_open.borrow_mut().add(share);
     let outcome = tokio::select! {
-        outcome = login_phase::run(stream, peer, local) => outcome,
+        outcome = login_phase::run(stream, peer, group, local) => outcome,
         () = sent_away.notified() => {
             tracing::debug!(%peer, "dropped: too many connections that haven't logged in");
             Ok(None)

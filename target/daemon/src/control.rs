@@ -1,14 +1,15 @@
 //! The daemon as the admin server sees it: requests to the registry and the directory, and what both
 //! say in the words of the API.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tidelock_admin::v1;
 use tidelock_catalog::{Access, AclEntry, AclScope, Subject};
-use tidelock_catalog::{BlockSize, Catalog, Change, Command, IscsiName, VolumeName};
+use tidelock_catalog::{
+    BlockSize, Catalog, Change, Command, IscsiName, PortalGroupTag, PortalGroups, VolumeName,
+};
 use tidelock_replication::VolumeError;
 use tokio::sync::broadcast;
 
@@ -17,6 +18,7 @@ use crate::admin_server::{
 };
 use crate::directory::SessionInfo;
 use crate::events::unix_ms;
+use crate::portal::Portal;
 use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
 use crate::{demo, metrics};
@@ -27,13 +29,13 @@ type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 #[derive(Debug)]
 pub struct DaemonControl {
     shared: Arc<Shared>,
-    portals: Vec<SocketAddr>,
+    portals: Vec<Portal>,
 }
 
 impl DaemonControl {
     /// Control of what `shared` holds.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, portals: Vec<SocketAddr>) -> Arc<Self> {
+    pub fn new(shared: Arc<Shared>, portals: Vec<Portal>) -> Arc<Self> {
         Arc::new(Self { shared, portals })
     }
 
@@ -87,7 +89,7 @@ impl DaemonControl {
         if catalog.target(&target).is_err() {
             let create = Command::CreateTarget {
                 target: target.clone(),
-                portal_group_tag: None,
+                portal_groups: PortalGroups::ALL,
             };
             self.change(create).await?;
             let map = Command::MapLun {
@@ -186,7 +188,12 @@ impl Control for DaemonControl {
                 reason: shared.backend.reason.clone(),
             },
             reactors: u32::try_from(shared.config.reactors).unwrap_or(u32::MAX),
-            portals: self.portals.iter().map(ToString::to_string).collect(),
+            portals: (self.portals.iter())
+                .map(|portal| portal.address.to_string())
+                .collect(),
+            portal_groups: PortalGroupTag::all()
+                .filter_map(|tag| portal_group(&self.portals, tag))
+                .collect(),
             state_dir: shared.config.state_dir.display().to_string(),
             catalog_generation: catalog.generation(),
             memory: v1::Memory {
@@ -226,6 +233,13 @@ fn in_words(event: &v1::EventKind) -> String {
     serde_json::to_string(event).unwrap_or_default()
 }
 
+fn portal_group(portals: &[Portal], tag: PortalGroupTag) -> Option<v1::PortalGroup> {
+    let of_it = portals.iter().filter(|portal| portal.group == tag);
+    let portals: Vec<_> = of_it.map(|portal| portal.address.to_string()).collect();
+    let tag = tag.get();
+    (!portals.is_empty()).then_some(v1::PortalGroup { tag, portals })
+}
+
 fn session(info: &SessionInfo) -> v1::Session {
     use std::sync::atomic::Ordering::Relaxed;
     v1::Session {
@@ -238,6 +252,7 @@ fn session(info: &SessionInfo) -> v1::Session {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
+        portal_group: info.key.target.is_some().then(|| info.key.group.get()),
         tsih: info.tsih,
         peer: info.peer.to_string(),
         since_unix_ms: unix_ms(info.since),

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use tidelock_catalog::PortalGroupTag;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// What tells two sessions apart (RFC 7143 §4.4.2: the I_T nexus plus the target).
+/// What tells two sessions apart: the I_T nexus, whose ends are the initiator's name with the ISID and
+/// the target's name with the tag of its portal group (RFC 7143 §4.4.2). So all connections of a
+/// session are in one portal group, and the same ISID through another group is another session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     /// Normalised iSCSI name of the initiator.
@@ -19,6 +22,8 @@ pub struct SessionKey {
     pub isid: [u8; 6],
     /// Normalised name of the target; `None` for a discovery session.
     pub target: Option<String>,
+    /// The portal group through which the session's connections come.
+    pub group: PortalGroupTag,
 }
 
 /// What other threads may ask of a session.

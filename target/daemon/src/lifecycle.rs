@@ -15,7 +15,7 @@ use crate::config::{Config, EngineChoice};
 use crate::control::DaemonControl;
 use crate::directory::Directory;
 use crate::events::Events;
-use crate::portal::{self, PortalError};
+use crate::portal::{self, Portal, PortalError};
 use crate::reactor::{self, ReactorHandle};
 use crate::registry::{Registry, RegistryError};
 use crate::shared::{Backend, Shared};
@@ -151,10 +151,11 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         // Portals first: while volumes are still being opened a login is told to come back, which
         // initiators do; a refused connection or an unknown target would make some give up.
-        let portals = open_portals(&shared, &reactors, &stopped)?;
-        let control = DaemonControl::new(Arc::clone(&shared), portals.clone());
+        let opened = open_portals(&shared, &reactors, &stopped)?;
+        let portals: Vec<_> = opened.iter().map(|portal| portal.address).collect();
+        let control = DaemonControl::new(Arc::clone(&shared), opened.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
-        registry.load(portals.clone()).await;
+        registry.load(opened).await;
         tokio::spawn(look_again(Arc::clone(&registry)));
         if demo {
             control.prepare_demo().await?;
@@ -297,10 +298,10 @@ fn open_portals(
     shared: &Arc<Shared>,
     reactors: &[ReactorHandle],
     stopped: &watch::Receiver<bool>,
-) -> Result<Vec<SocketAddr>, DaemonError> {
-    let mut addresses = Vec::new();
+) -> Result<Vec<Portal>, DaemonError> {
+    let mut opened = Vec::new();
     for portal in &shared.config.portals {
-        let listener = portal::bind(*portal, shared.config.portal_fallback)?;
+        let listener = portal::bind(portal.address, shared.config.portal_fallback)?;
         let listener =
             tokio::net::TcpListener::from_std(listener).map_err(|source| DaemonError::Io {
                 action: "listen",
@@ -310,11 +311,13 @@ fn open_portals(
             action: "listen",
             source,
         })?;
-        tracing::info!(%address, "listening");
-        addresses.push(address);
-        tokio::spawn(portal::accept(listener, reactors.to_vec(), stopped.clone()));
+        let group = portal.group;
+        tracing::info!(%address, %group, "listening");
+        opened.push(Portal { group, address });
+        let reactors = reactors.to_vec();
+        tokio::spawn(portal::accept(listener, group, reactors, stopped.clone()));
     }
-    Ok(addresses)
+    Ok(opened)
 }
 
 fn join(portals: &[SocketAddr]) -> String {

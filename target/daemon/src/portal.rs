@@ -2,10 +2,12 @@
 //! of what is said on a connection.
 
 use std::net::{SocketAddr, TcpListener};
+use std::str::FromStr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tidelock_catalog::{PortalGroupTag, PortalGroupTagError};
 use tokio::sync::watch;
 
 use crate::reactor::ReactorHandle;
@@ -16,6 +18,42 @@ const BACKLOG: i32 = 1024;
 const FALLBACK_PORTS: u16 = 100;
 /// How long to wait when the process is out of descriptors before it tries to accept again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A portal (RFC 7143 §4.1): an address, and the group that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Portal {
+    /// The group.
+    pub group: PortalGroupTag,
+    /// Address and TCP port.
+    pub address: SocketAddr,
+}
+
+/// Why a text is no portal.
+#[derive(Debug, Error)]
+pub enum ParsePortalError {
+    /// What comes before the `=`.
+    #[error(transparent)]
+    Group(#[from] PortalGroupTagError),
+    /// The rest.
+    #[error("{0:?} isn't an address with a port, such as 10.0.0.1:3260 or [fd00::1]:3260")]
+    Address(String),
+}
+
+impl FromStr for Portal {
+    type Err = ParsePortalError;
+
+    /// `ADDRESS:PORT` is in group 1, `TAG=ADDRESS:PORT` in that one.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (group, address) = match text.split_once('=') {
+            Some((tag, address)) => (tag.parse()?, address),
+            None => (PortalGroupTag::DEFAULT, text),
+        };
+        let address = address
+            .parse()
+            .map_err(|_| ParsePortalError::Address(address.chars().take(100).collect()))?;
+        Ok(Self { group, address })
+    }
+}
 
 /// Why a portal can't be listened on.
 #[derive(Debug, Error)]
@@ -84,10 +122,11 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections and deals them out, each to the reactor with the fewest, until `stop` turns
+/// Accepts connections to a portal of `group` and deals them out, each to the reactor with the fewest, until `stop` turns
 /// true.
 pub async fn accept(
     listener: tokio::net::TcpListener,
+    group: PortalGroupTag,
     reactors: Vec<ReactorHandle>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -97,7 +136,7 @@ pub async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => deal(stream, peer, &reactors),
+            Ok((stream, peer)) => deal(stream, peer, group, &reactors),
             Err(error) => {
                 // Out of descriptors or memory, or the peer has gone already: neither ends us.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -107,12 +146,17 @@ pub async fn accept(
     }
 }
 
-fn deal(stream: tokio::net::TcpStream, peer: SocketAddr, reactors: &[ReactorHandle]) {
+fn deal(
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    group: PortalGroupTag,
+    reactors: &[ReactorHandle],
+) {
     let Some(reactor) = reactors.iter().min_by_key(|reactor| reactor.connections()) else {
         return;
     };
     match stream.into_std() {
-        Ok(stream) => reactor.give(stream, peer),
+        Ok(stream) => reactor.give(stream, peer, group),
         Err(error) => tracing::warn!(%error, %peer, "cannot hand over a connection"),
     }
 }
@@ -120,6 +164,26 @@ fn deal(stream: tokio::net::TcpStream, peer: SocketAddr, reactors: &[ReactorHand
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_portal_is_an_address_with_or_without_a_group() {
+        let portal: Portal = "10.0.0.1:3260".parse().unwrap();
+        assert_eq!(portal.group, PortalGroupTag::DEFAULT);
+        let portal: Portal = "16=[fd00::1]:3260".parse().unwrap();
+        assert_eq!(portal.group.get(), 16);
+        assert_eq!(portal.address, "[fd00::1]:3260".parse().unwrap());
+        for (text, says) in [
+            ("17=10.0.0.1:3260", "from 1 to 16"),
+            ("=10.0.0.1:3260", "from 1 to 16"),
+            ("2=10.0.0.1", "with a port"),
+            ("10.0.0.1", "with a port"),
+            ("2=3=10.0.0.1:3260", "with a port"),
+            ("", "with a port"),
+        ] {
+            let error = text.parse::<Portal>().unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn a_taken_port_is_an_error_that_names_it_and_says_what_to_do() {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tidelock_block::BufferPool;
+use tidelock_catalog::PortalGroupTag;
 use tidelock_replication::{Engine, EngineKind};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -39,6 +40,7 @@ pub struct ReactorHandle {
 struct Incoming {
     stream: std::net::TcpStream,
     peer: SocketAddr,
+    group: PortalGroupTag,
     counted: Counted,
 }
 
@@ -66,13 +68,14 @@ impl ReactorHandle {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Hands a connection over. It is closed if the reactor has ended.
-    pub fn give(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+    /// Hands a connection over that came in through a portal of `group`. It is closed if the reactor has ended.
+    pub fn give(&self, stream: std::net::TcpStream, peer: SocketAddr, group: PortalGroupTag) {
         let counted = Counted::new(&self.connections);
         // A reactor that has ended drops the connection with the message.
         let _ = self.incoming.send(Incoming {
             stream,
             peer,
+            group,
             counted,
         });
     }
@@ -194,10 +197,10 @@ async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Incoming>) 
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
-                Some(Incoming { stream, peer, counted }) => {
+                Some(Incoming { stream, peer, group, counted }) => {
                     let local = Rc::clone(&local);
                     connections.spawn_local(async move {
-                        connection::serve(stream, peer, local).await;
+                        connection::serve(stream, peer, group, local).await;
                         drop(counted);
                     });
                 }

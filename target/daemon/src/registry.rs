@@ -8,7 +8,6 @@ mod fences;
 pub mod served;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::directory::Directory;
+use crate::portal::Portal;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
 use fences::Fences;
@@ -54,7 +54,7 @@ struct View {
     catalog: Arc<Catalog>,
     volumes: HashMap<VolumeName, Arc<ServedVolume>>,
     targets: HashMap<IscsiName, Arc<Target>>,
-    portals: Vec<SocketAddr>,
+    portals: Vec<Portal>,
     /// False until every volume has been tried: logins are told to come back.
     loaded: bool,
 }
@@ -115,7 +115,7 @@ impl Registry {
 
     /// Opens every volume of the catalog and begins to serve. A volume that can't be opened is
     /// served as not ready, and the log says why.
-    pub async fn load(&self, portals: Vec<SocketAddr>) {
+    pub async fn load(&self, portals: Vec<Portal>) {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let mut volumes = HashMap::with_capacity(catalog.volumes().len());

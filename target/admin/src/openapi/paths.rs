@@ -3,7 +3,7 @@
 
 use crate::v1::{
     AccessEntry, AccessList, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun, ResizeVolume,
-    SessionList, SetAccess, Status, Target, TargetList, Volume, VolumeList,
+    SessionList, SetAccess, SetTarget, Status, Target, TargetList, Volume, VolumeList,
 };
 
 /// How the daemon is
@@ -96,6 +96,16 @@ pub(super) fn create_target() {}
     params(("target" = String, Path, description = "The target's iSCSI name")),
     responses((status = 200, body = Target), (status = "4XX", body = ErrorBody)))]
 pub(super) fn show_target() {}
+
+/// Say through which portal groups a target can be reached
+///
+/// Sessions through other groups end.
+#[utoipa::path(patch, path = "/v1/targets/{target}", tag = "targets",
+    params(("target" = String, Path, description = "The target's iSCSI name")),
+    request_body = SetTarget,
+    responses((status = 200, body = Target), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_target() {}
 
 /// Remove a target
 ///

@@ -37,6 +37,11 @@ pub enum EventKind {
         /// On.
         enabled: bool,
     },
+    /// A volume is accessed in another way through some target port groups.
+    AsymmetricAccessChanged {
+        /// Its name.
+        volume: String,
+    },
     /// A volume is gone.
     VolumeDeleted {
         /// Its name.
@@ -55,6 +60,13 @@ pub enum EventKind {
     TargetCreated {
         /// Its iSCSI name.
         target: String,
+    },
+    /// A target can be reached through other portal groups than before.
+    PortalGroupsChanged {
+        /// Its iSCSI name.
+        target: String,
+        /// Tags of the groups; absent if all.
+        portal_groups: Option<Vec<u16>>,
     },
     /// A target is gone.
     TargetDeleted {
@@ -127,9 +139,11 @@ impl EventKind {
             Self::VolumeCreated { .. } => "volume_created",
             Self::VolumeResized { .. } => "volume_resized",
             Self::WriteCacheSet { .. } => "write_cache_set",
+            Self::AsymmetricAccessChanged { .. } => "asymmetric_access_changed",
             Self::VolumeDeleted { .. } => "volume_deleted",
             Self::VolumeStateChanged { .. } => "volume_state_changed",
             Self::TargetCreated { .. } => "target_created",
+            Self::PortalGroupsChanged { .. } => "portal_groups_changed",
             Self::TargetDeleted { .. } => "target_deleted",
             Self::LunMapped { .. } => "lun_mapped",
             Self::LunUnmapped { .. } => "lun_unmapped",

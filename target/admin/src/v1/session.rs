@@ -20,6 +20,9 @@ pub struct Session {
     /// The target's iSCSI name; absent for a discovery session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Tag of the portal group through which it came; absent for a discovery session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portal_group: Option<u16>,
     /// The initiator's part of the session identifier, 12 hexadecimal digits (RFC 7143 §11.12.5).
     pub isid: String,
     /// Target session identifying handle (RFC 7143 §11.12.6).

@@ -20,6 +20,9 @@ pub struct Status {
     pub reactors: u32,
     /// Where initiators reach it, as address and port.
     pub portals: Vec<String>,
+    /// The same by portal group.
+    #[serde(default)]
+    pub portal_groups: Vec<PortalGroup>,
     /// Folder of the catalog and of the volumes that the daemon made itself.
     pub state_dir: String,
     /// How many changes the catalog has seen.
@@ -63,4 +66,13 @@ pub struct VolumeCounts {
     pub fenced: u64,
     /// Their file can't be opened.
     pub failed: u64,
+}
+
+/// A portal group: portals through which one session can have connections.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct PortalGroup {
+    /// Its tag, 1 to 16.
+    pub tag: u16,
+    /// Addresses and ports.
+    pub portals: Vec<String>,
 }

@@ -17,10 +17,14 @@ pub struct TargetList {
 pub struct Target {
     /// Its iSCSI name.
     pub name: String,
-    /// Relative target port identifier, the same for ever.
+    /// Relative target port identifier of its port in portal group 1, the same for ever. In group N
+    /// it is higher by (N-1) * 4096.
     pub relative_port: u16,
-    /// Target portal group tag.
+    /// The lowest tag of the portal groups through which it can be reached.
     pub portal_group_tag: u16,
+    /// Tags of the portal groups through which alone it can be reached; absent if through all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portal_groups: Option<Vec<u16>>,
     /// What it shows, by number.
     pub luns: Vec<Lun>,
     /// Who may see it. Nobody, if it is empty.
@@ -46,9 +50,21 @@ pub struct Lun {
 pub struct CreateTarget {
     /// Its iSCSI name: `iqn.`, `eui.` or `naa.` (RFC 7143 §4.2.7).
     pub name: String,
-    /// Target portal group tag; 1 if absent.
+    /// The same as `portal_groups` with this tag alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal_group_tag: Option<u16>,
+    /// Tags (1 to 16) of the portal groups through which it can be reached; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portal_groups: Option<Vec<u16>>,
+}
+
+/// What is to be different about a target.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetTarget {
+    /// Tags (1 to 16) of the portal groups through which it can be reached; all if null. Sessions
+    /// through other groups end.
+    pub portal_groups: Option<Vec<u16>>,
 }
 
 /// A volume that a target is to show.

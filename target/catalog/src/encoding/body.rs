@@ -1,12 +1,16 @@
 //! The JSON of a catalog: plain shapes for serde, and the way between them and the checked types.
 //! Only here do secrets meet a serialiser.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::acl::{Access, Acl};
+use crate::asymmetric_access::{AccessState, AlteredBy, GroupAccess};
 use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
+use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{BlockSize, Volume, VolumeId, VolumeName};
@@ -37,6 +41,25 @@ struct VolumeBody {
     preallocated: bool,
     direct: bool,
     write_cache: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    access: Vec<GroupAccessBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct GroupAccessBody {
+    group: u16,
+    state: String,
+    preferred: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    altered: Option<AlteredBody>,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AlteredBody {
+    Explicit,
+    Implicit,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -44,7 +67,12 @@ struct VolumeBody {
 struct TargetBody {
     name: String,
     relative_port: u16,
-    portal_group_tag: u16,
+    /// Written when there was one portal group only, and every target could give it a tag of its own.
+    /// It is read, and means nothing any more: such a target can be reached through all groups.
+    #[serde(default, rename = "portal_group_tag", skip_serializing)]
+    _former_tag: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    portal_groups: Option<Vec<u16>>,
     luns: Vec<LunBody>,
     acl: Vec<AccessBody>,
 }
@@ -149,7 +177,44 @@ impl From<&Volume> for VolumeBody {
             preallocated: volume.preallocated,
             direct: volume.direct,
             write_cache: volume.write_cache,
+            access: volume.access.iter().map(GroupAccessBody::from).collect(),
         }
+    }
+}
+
+impl From<(&PortalGroupTag, &GroupAccess)> for GroupAccessBody {
+    fn from((group, access): (&PortalGroupTag, &GroupAccess)) -> Self {
+        Self {
+            group: group.get(),
+            state: access.state.name().to_owned(),
+            preferred: access.preferred,
+            altered: match access.altered_by {
+                AlteredBy::Nobody => None,
+                AlteredBy::Explicit => Some(AlteredBody::Explicit),
+                AlteredBy::Implicit => Some(AlteredBody::Implicit),
+            },
+        }
+    }
+}
+
+impl GroupAccessBody {
+    fn into_access(self) -> Result<(PortalGroupTag, GroupAccess), DecodeError> {
+        let group = PortalGroupTag::try_from(self.group).map_err(inconsistent)?;
+        let state = AccessState::from_name(&self.state)
+            .ok_or_else(|| inconsistent(format!("group {group} has an unknown access state")))?;
+        let altered_by = match self.altered {
+            None => AlteredBy::Nobody,
+            Some(AlteredBody::Explicit) => AlteredBy::Explicit,
+            Some(AlteredBody::Implicit) => AlteredBy::Implicit,
+        };
+        Ok((
+            group,
+            GroupAccess {
+                state,
+                preferred: self.preferred,
+                altered_by,
+            },
+        ))
     }
 }
 
@@ -163,6 +228,15 @@ impl VolumeBody {
             .ok_or_else(|| in_volume("its NAA designator isn't 16 hexadecimal digits"))?;
         let block_size = BlockSize::from_bytes(self.block_bytes)
             .ok_or_else(|| in_volume("its block size is neither 512 nor 4096"))?;
+        let mut access = BTreeMap::new();
+        for group in self.access {
+            let (group, how) = group
+                .into_access()
+                .map_err(|error| in_volume(&error.to_string()))?;
+            if access.insert(group, how).is_some() {
+                return Err(in_volume("a target port group is there twice"));
+            }
+        }
         Ok(Volume {
             name,
             id: VolumeId(self.id),
@@ -175,6 +249,7 @@ impl VolumeBody {
             preallocated: self.preallocated,
             direct: self.direct,
             write_cache: self.write_cache,
+            access,
         })
     }
 }
@@ -189,7 +264,11 @@ impl From<&Target> for TargetBody {
         Self {
             name: target.name.to_string(),
             relative_port: target.relative_port,
-            portal_group_tag: target.portal_group_tag,
+            _former_tag: None,
+            portal_groups: target
+                .portal_groups
+                .restriction()
+                .map(|tags| tags.into_iter().map(PortalGroupTag::get).collect()),
             luns: target.luns.values().map(lun).collect(),
             acl: from_acl(&target.acl),
         }
@@ -201,8 +280,8 @@ impl TargetBody {
         let mut target = Target {
             name: IscsiName::new(&self.name).map_err(inconsistent)?,
             relative_port: self.relative_port,
-            portal_group_tag: self.portal_group_tag,
-            luns: std::collections::BTreeMap::new(),
+            portal_groups: into_portal_groups(&self.name, self.portal_groups)?,
+            luns: BTreeMap::new(),
             acl: into_acl(&self.name, self.acl)?,
         };
         for LunBody {
@@ -236,6 +315,16 @@ impl TargetBody {
         }
         Ok(target)
     }
+}
+
+fn into_portal_groups(target: &str, tags: Option<Vec<u16>>) -> Result<PortalGroups, DecodeError> {
+    let Some(tags) = tags else {
+        return Ok(PortalGroups::ALL);
+    };
+    let tags = tags.into_iter().map(PortalGroupTag::try_from);
+    let tags = tags.collect::<Result<Vec<_>, _>>().map_err(inconsistent)?;
+    PortalGroups::only(tags)
+        .ok_or_else(|| inconsistent(format!("target {target}: it has no portal group")))
 }
 
 fn from_acl(acl: &Acl) -> Vec<AccessBody> {

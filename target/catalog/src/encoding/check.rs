@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::acl::Acl;
-use crate::document::{ACL_ENTRIES_MAX, Catalog, TARGETS_MAX, VOLUMES_MAX};
+use crate::document::{ACL_ENTRIES_MAX, Catalog, VOLUMES_MAX};
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
 use crate::rules;
 use crate::target::Target;
 
+/// Most targets of a catalog that is read: there could be more of them before portal groups.
+const TARGETS_MAX: usize = 16_384;
 /// The NAA format of the designators that the daemon gives.
 const NAA_LOCALLY_ASSIGNED: u8 = 0x3;
 

@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Access, AclEntry, AclScope, BlockSize, ChapAccess, ChapUser, Command, Credentials,
-    DaemonIdentity, NewVolume, Secret, Subject, VolumeId, VolumeName,
+    Access, AccessChange, AccessState, AclEntry, AclScope, AlteredBy, BlockSize, ChapAccess,
+    ChapUser, Command, Credentials, DaemonIdentity, NewVolume, PortalGroupTag, PortalGroups,
+    Secret, Subject, VolumeId, VolumeName,
 };
 
 const TARGET: &str = "iqn.2024-01.com.example:disks";
@@ -30,9 +31,18 @@ fn sample() -> Catalog {
             direct: false,
             write_cache: true,
         }),
+        Command::SetAsymmetricAccess {
+            volume: volume.clone(),
+            changes: vec![AccessChange {
+                group: PortalGroupTag::new(2).unwrap(),
+                state: Some(AccessState::Standby),
+                preferred: Some(true),
+            }],
+            by: AlteredBy::Implicit,
+        },
         Command::CreateTarget {
             target: target.clone(),
-            portal_group_tag: None,
+            portal_groups: PortalGroups::only([PortalGroupTag::new(2).unwrap()]).unwrap(),
         },
         Command::MapLun {
             target: target.clone(),
@@ -160,6 +170,7 @@ fn a_field_that_this_version_does_not_know_is_refused_by_its_name() {
         ("\"generation\"", "quorum"),
         ("\"naa\"", "encrypted"),
         ("\"relative_port\"", "alua_state"),
+        ("\"group\"", "weight"),
         ("\"read_only\"", "priority"),
         ("\"allow\"", "from_network"),
         ("\"secret\"", "expires"),
@@ -173,7 +184,7 @@ fn a_field_that_this_version_does_not_know_is_refused_by_its_name() {
 
 #[test]
 fn a_field_that_is_missing_is_named() {
-    let body = body().replacen("\"generation\": 4,", "", 1);
+    let body = body().replacen("\"generation\": 5,", "", 1);
     let error = Catalog::decode(&seal(&body)).unwrap_err().to_string();
     assert!(error.contains("missing field `generation`"), "{error}");
 }
@@ -182,7 +193,7 @@ fn a_field_that_is_missing_is_named() {
 fn no_error_contains_a_secret() {
     for (from, to) in [
         ("\"sesame open now\"", "[\"sesame open now\"]"),
-        ("\"generation\": 4", "\"generation\": \"sesame open now\""),
+        ("\"generation\": 5", "\"generation\": \"sesame open now\""),
         ("\"sesame open now\"", "\"sesame\\nopen now\""),
         ("sesame open now", "sesame"),
         ("it is me indeed", "sesame open now"),
@@ -267,9 +278,62 @@ fn what_no_history_leads_to_is_refused_with_its_place() {
 }
 
 #[test]
+fn groups_and_states_that_cannot_be_are_refused() {
+    for (from, to, says) in [
+        (
+            "\"group\": 2",
+            "\"group\": 17",
+            "17 can't be a portal group",
+        ),
+        (
+            "\"state\": \"standby\"",
+            "\"state\": \"asleep\"",
+            "unknown access state",
+        ),
+        (
+            "\"portal_groups\": [\n        2\n      ]",
+            "\"portal_groups\": []",
+            "it has no portal group",
+        ),
+    ] {
+        let changed = body().replacen(from, to, 1);
+        assert_ne!(changed, body(), "{from}");
+        let error = Catalog::decode(&seal(&changed)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}: {says}");
+    }
+}
+
+/// The tag of a target of former catalogs had no portals of its own: it is read, and forgotten.
+#[test]
+fn a_catalog_from_before_portal_groups_is_read() {
+    let old = body()
+        .replacen(
+            "\"portal_groups\": [\n        2\n      ]",
+            "\"portal_group_tag\": 4000",
+            1,
+        )
+        .replacen("\"access\": [", "\"former\": [", 1);
+    let mut document: serde_json::Value = serde_json::from_str(&old).unwrap();
+    let volume = document["volumes"][0].as_object_mut().unwrap();
+    assert!(volume.remove("former").is_some());
+    let catalog = Catalog::decode(&seal(&document.to_string())).unwrap();
+    let target = catalog.targets().next().unwrap();
+    assert_eq!(target.portal_groups, PortalGroups::ALL);
+    assert!(catalog.volumes().next().unwrap().access.is_empty());
+    let again = String::from_utf8(catalog.encode()).unwrap();
+    assert!(!again.contains("portal_group") && !again.contains("access"));
+}
+
+#[test]
 fn what_is_there_twice_is_refused() {
     let document: serde_json::Value = serde_json::from_str(&body()).unwrap();
-    for list in ["/volumes", "/targets", "/targets/0/luns", "/targets/0/acl"] {
+    for list in [
+        "/volumes",
+        "/targets",
+        "/targets/0/luns",
+        "/targets/0/acl",
+        "/volumes/0/access",
+    ] {
         let mut document = document.clone();
         let items = document.pointer_mut(list).unwrap().as_array_mut().unwrap();
         items.push(items[0].clone());

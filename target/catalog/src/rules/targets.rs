@@ -7,18 +7,18 @@ use crate::command::Change;
 use crate::document::{Catalog, TARGETS_MAX};
 use crate::error::CatalogError;
 use crate::iscsi_name::IscsiName;
-use crate::target::{DEFAULT_PORTAL_GROUP_TAG, Lun, LunNumber, Target};
+use crate::portal_group::PortalGroups;
+use crate::target::{Lun, LunNumber, RELATIVE_PORT_MAX, Target};
 use crate::volume::VolumeName;
 
 pub(super) fn create(
     catalog: &mut Catalog,
     name: IscsiName,
-    portal_group_tag: Option<u16>,
+    portal_groups: PortalGroups,
 ) -> Result<Vec<Change>, CatalogError> {
     if catalog.targets.contains_key(&name) {
         return Err(CatalogError::TargetExists { target: name });
     }
-    let portal_group_tag = portal_group_tag.unwrap_or(DEFAULT_PORTAL_GROUP_TAG);
     let full = CatalogError::TooMany {
         what: "targets",
         limit: TARGETS_MAX,
@@ -30,7 +30,7 @@ pub(super) fn create(
     let target = Target {
         name: name.clone(),
         relative_port,
-        portal_group_tag,
+        portal_groups,
         luns: BTreeMap::new(),
         acl: Acl::default(),
     };
@@ -40,18 +40,36 @@ pub(super) fn create(
 }
 
 /// Counts on from the one given last, so that a host which remembers a deleted target's port
-/// doesn't meet it again as another target's until all 65535 were used.
+/// doesn't meet it again as another target's until all 4095 were used.
 fn next_relative_port(catalog: &Catalog) -> Option<u16> {
     let used: BTreeSet<u16> = catalog
         .targets
         .values()
         .map(|target| target.relative_port)
         .collect();
-    (1..=u16::MAX)
+    (1..=RELATIVE_PORT_MAX)
         .cycle()
-        .skip(usize::from(catalog.last_relative_port))
-        .take(usize::from(u16::MAX))
+        .skip(usize::from(
+            catalog.last_relative_port.min(RELATIVE_PORT_MAX),
+        ))
+        .take(usize::from(RELATIVE_PORT_MAX))
         .find(|port| !used.contains(port))
+}
+
+pub(super) fn set_portal_groups(
+    catalog: &mut Catalog,
+    name: IscsiName,
+    portal_groups: PortalGroups,
+) -> Result<Vec<Change>, CatalogError> {
+    let target = find(catalog, &name)?;
+    if target.portal_groups == portal_groups {
+        return Ok(Vec::new());
+    }
+    target.portal_groups = portal_groups;
+    Ok(vec![Change::PortalGroupsChanged {
+        target: name,
+        portal_groups,
+    }])
 }
 
 pub(super) fn delete(

@@ -6,8 +6,9 @@ use super::*;
 use crate::document::ACL_ENTRIES_MAX;
 use crate::error::ErrorKind;
 use crate::{
-    Access, AclEntry, AclScope, BlockSize, ChapAccess, ChapUser, Credentials, DaemonIdentity,
-    InitiatorPattern, IscsiName, LunNumber, NewVolume, Secret, Subject, VolumeId, VolumeName,
+    Access, AccessChange, AccessState, AclEntry, AclScope, AlteredBy, BlockSize, ChapAccess,
+    ChapUser, Credentials, DaemonIdentity, GroupAccess, InitiatorPattern, IscsiName, LunNumber,
+    NewVolume, PortalGroupTag, PortalGroups, Secret, Subject, VolumeId, VolumeName,
 };
 
 const GIB: u64 = 1 << 30;
@@ -64,7 +65,7 @@ fn furnished() -> Catalog {
     for name in ["x", "y"] {
         let create = Command::CreateTarget {
             target: target(name),
-            portal_group_tag: None,
+            portal_groups: PortalGroups::ALL,
         };
         catalog.apply(create).unwrap();
     }
@@ -373,13 +374,12 @@ fn relative_ports_differ_and_are_not_soon_given_again() {
         .unwrap();
     let create = |name| Command::CreateTarget {
         target: target(name),
-        portal_group_tag: Some(9),
+        portal_groups: PortalGroups::ALL,
     };
     catalog.apply(create("y")).unwrap();
     assert_eq!(port(&catalog, "y"), 3);
-    assert_eq!(catalog.target(&target("y")).unwrap().portal_group_tag, 9);
     // After the last one come those that are free, from the lowest on.
-    catalog.last_relative_port = u16::MAX;
+    catalog.last_relative_port = 4_095;
     catalog.apply(create("z")).unwrap();
     assert_eq!(port(&catalog, "z"), 2);
     let error = refused(&catalog, create("z"));
@@ -387,6 +387,107 @@ fn relative_ports_differ_and_are_not_soon_given_again() {
         matches!(error, CatalogError::TargetExists { .. }),
         "{error}"
     );
+}
+
+#[test]
+fn every_port_of_every_target_has_an_identifier_of_its_own() {
+    let mut catalog = furnished();
+    for (name, port) in [("x", 1), ("y", 4_095)] {
+        catalog
+            .targets
+            .get_mut(&target(name))
+            .unwrap()
+            .relative_port = port;
+    }
+    let identifiers = |catalog: &Catalog, name| {
+        let target = catalog.target(&target(name)).unwrap().clone();
+        PortalGroupTag::all()
+            .filter_map(|tag| target.relative_port_identifier(tag))
+            .collect::<Vec<_>>()
+    };
+    let x = identifiers(&catalog, "x");
+    assert_eq!((x.len(), x[0], x[1], x[15]), (16, 1, 0x1001, 0xf001));
+    let y = identifiers(&catalog, "y");
+    assert_eq!((y[0], y[1], y[15]), (0x0fff, 0x1fff, 0xffff));
+    // One of a former time is kept, and has no port but the one that it had then.
+    catalog.targets.get_mut(&target("y")).unwrap().relative_port = 4_096;
+    assert_eq!(identifiers(&catalog, "y"), [4_096]);
+}
+
+#[test]
+fn a_target_is_reached_through_all_portal_groups_until_it_is_restricted() {
+    let mut catalog = furnished();
+    let two = PortalGroupTag::new(2).unwrap();
+    let restrict = |portal_groups| Command::SetPortalGroups {
+        target: target("x"),
+        portal_groups,
+    };
+    assert_eq!(catalog.apply(restrict(PortalGroups::ALL)).unwrap(), []);
+    let only = PortalGroups::only([two]).unwrap();
+    assert_eq!(
+        catalog.apply(restrict(only)).unwrap(),
+        [Change::PortalGroupsChanged {
+            target: target("x"),
+            portal_groups: only
+        }]
+    );
+    let x = catalog.target(&target("x")).unwrap();
+    assert_eq!(x.relative_port_identifier(PortalGroupTag::DEFAULT), None);
+    assert_eq!(x.relative_port_identifier(two), Some(0x1001));
+    let missing = Command::SetPortalGroups {
+        target: target("none"),
+        portal_groups: only,
+    };
+    assert_eq!(refused(&catalog, missing).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn access_states_are_kept_while_they_are_not_the_first_ones() {
+    let mut catalog = furnished();
+    let two = PortalGroupTag::new(2).unwrap();
+    let set = |state, preferred, by| Command::SetAsymmetricAccess {
+        volume: volume("a"),
+        changes: vec![AccessChange {
+            group: two,
+            state,
+            preferred,
+        }],
+        by,
+    };
+    let first = Some(AccessState::ActiveOptimized);
+    let explicit = AlteredBy::Explicit;
+    assert_eq!(
+        catalog.apply(set(first, Some(false), explicit)).unwrap(),
+        []
+    );
+    assert_eq!(catalog.apply(set(None, None, explicit)).unwrap(), []);
+    let standby = GroupAccess {
+        state: AccessState::Standby,
+        preferred: false,
+        altered_by: explicit,
+    };
+    let changes = catalog
+        .apply(set(Some(AccessState::Standby), None, explicit))
+        .unwrap();
+    let access = [(two, standby)].into();
+    let volume_a = volume("a");
+    let volume = volume_a.clone();
+    assert_eq!(
+        changes,
+        [Change::AsymmetricAccessChanged { volume, access }]
+    );
+    // Being preferred is not a state: who altered the state stays.
+    catalog
+        .apply(set(None, Some(true), AlteredBy::Implicit))
+        .unwrap();
+    let kept = catalog.volume(&volume_a).unwrap().access[&two];
+    assert_eq!((kept.preferred, kept.altered_by), (true, explicit));
+    let missing = Command::SetAsymmetricAccess {
+        volume: VolumeName::new("none").unwrap(),
+        changes: Vec::new(),
+        by: explicit,
+    };
+    assert_eq!(refused(&catalog, missing).kind(), ErrorKind::NotFound);
 }
 
 #[test]

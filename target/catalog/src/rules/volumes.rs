@@ -1,5 +1,6 @@
 //! Rules about volumes.
 
+use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
 use crate::command::Change;
 use crate::document::{Catalog, VOLUMES_MAX};
 use crate::error::CatalogError;
@@ -76,6 +77,29 @@ pub(super) fn set_write_cache(
     Ok(vec![Change::WriteCacheSet {
         volume: name,
         enabled,
+    }])
+}
+
+pub(super) fn set_access(
+    catalog: &mut Catalog,
+    name: VolumeName,
+    changes: &[AccessChange],
+    by: AlteredBy,
+) -> Result<Vec<Change>, CatalogError> {
+    let volume = find(catalog, &name)?;
+    let mut access = volume.access.clone();
+    for change in changes {
+        change.apply(access.entry(change.group).or_default(), by);
+    }
+    // What is as it was at the beginning needs no entry.
+    access.retain(|_, access| *access != GroupAccess::default());
+    if access == volume.access {
+        return Ok(Vec::new());
+    }
+    volume.access.clone_from(&access);
+    Ok(vec![Change::AsymmetricAccessChanged {
+        volume: name,
+        access,
     }])
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidelock_admin::v1;
 
-use crate::args::{LunVerb, TargetVerb};
+use crate::args::{LunVerb, PortalGroups, TargetVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::Context;
@@ -16,11 +16,12 @@ pub(super) async fn run_target(
     match verb {
         TargetVerb::Create {
             name,
-            portal_group_tag,
+            portal_groups,
         } => {
             let request = v1::CreateTarget {
                 name,
-                portal_group_tag,
+                portal_group_tag: None,
+                portal_groups: portal_groups.and_then(|groups| groups.0),
             };
             let target = context.client.create_target(&request).await?;
             context.print(&target, |target| {
@@ -31,6 +32,11 @@ pub(super) async fn run_target(
                 )
             })
         }
+        TargetVerb::Set {
+            name,
+            portal_groups,
+            yes,
+        } => set(&name, portal_groups, yes, context).await,
         TargetVerb::List => {
             let list = context.client.targets().await?;
             context.print(&list, |list| show::targets(&list.targets))
@@ -41,6 +47,32 @@ pub(super) async fn run_target(
         }
         TargetVerb::Delete { name, force, yes } => delete(&name, force, yes, context).await,
     }
+}
+
+async fn set(
+    name: &str,
+    portal_groups: PortalGroups,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let sessions = context.client.target(name).await?.sessions;
+    if sessions > 0 && portal_groups.0.is_some() {
+        let what = format!(
+            "{name} has {sessions} session(s): those that came through other portal groups end."
+        );
+        confirm(&what, yes, context.terminal)?;
+    }
+    let request = v1::SetTarget {
+        portal_groups: portal_groups.0,
+    };
+    let target = context.client.set_target(name, &request).await?;
+    context.print(&target, |target| {
+        let groups = show::portal_groups(target);
+        format!(
+            "{} can be reached through portal groups: {groups}\n",
+            target.name
+        )
+    })
 }
 
 async fn delete(

@@ -1,24 +1,19 @@
 //! The daemon's status as text.
 
-use tidelock_admin::v1::{Status, VolumeCounts};
+use tidelock_admin::v1::{PortalGroup, Status, VolumeCounts};
 
 use crate::render::{duration, properties};
 use crate::size::format_size;
 
 pub(crate) fn status(status: &Status) -> String {
     let memory = status.memory;
-    let portals = if status.portals.is_empty() {
-        "none".into()
-    } else {
-        status.portals.join(", ")
-    };
     properties([
         (
             "daemon",
             format!("tidelockd {}, process {}", status.version, status.pid),
         ),
         ("up for", duration(status.uptime_seconds)),
-        ("portals", portals),
+        ("portals", portals(status)),
         (
             "back end",
             format!("{} ({})", status.backend.name, status.backend.reason),
@@ -44,6 +39,19 @@ pub(crate) fn status(status: &Status) -> String {
         ),
         ("identity", status.daemon_id.clone()),
     ])
+}
+
+/// The portals, by group where there are several.
+fn portals(status: &Status) -> String {
+    match status.portal_groups.as_slice() {
+        [] | [_] if status.portals.is_empty() => "none".into(),
+        [] | [_] => status.portals.join(", "),
+        groups => {
+            let of_it =
+                |group: &PortalGroup| format!("group {}: {}", group.tag, group.portals.join(", "));
+            groups.iter().map(of_it).collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 fn volumes(counts: VolumeCounts) -> String {

@@ -23,10 +23,23 @@ pub(crate) fn targets(targets: &[Target]) -> String {
     )
 }
 
+/// Tags with commas between them, or `all`.
+pub(crate) fn portal_groups(target: &Target) -> String {
+    target
+        .portal_groups
+        .as_ref()
+        .map_or_else(|| "all".to_owned(), |tags| join(tags))
+}
+
+fn join(tags: &[u16]) -> String {
+    let tags: Vec<_> = tags.iter().map(u16::to_string).collect();
+    tags.join(",")
+}
+
 pub(crate) fn target(target: &Target) -> String {
     let head = properties([
         ("name", target.name.clone()),
-        ("portal group tag", target.portal_group_tag.to_string()),
+        ("portal groups", portal_groups(target)),
         ("relative port", target.relative_port.to_string()),
         ("sessions", target.sessions.to_string()),
     ]);

@@ -90,6 +90,7 @@ fn sample_target() -> v1::Target {
         name: TARGET.into(),
         relative_port: 1,
         portal_group_tag: 1,
+        portal_groups: Some(vec![1, 3]),
         luns: vec![
             v1::Lun {
                 lun: 0,
@@ -126,10 +127,10 @@ fn a_target_shows_its_luns_and_who_may_log_in() {
     assert_eq!(
         target(&sample_target()),
         "\
-name              iqn.2024-01.com.example:disks
-portal group tag  1
-relative port     1
-sessions          2
+name           iqn.2024-01.com.example:disks
+portal groups  1,3
+relative port  1
+sessions       2
 
 LUN  VOLUME  READ ONLY
   0  db      no
@@ -177,6 +178,7 @@ fn sessions_are_a_table() {
         id: 12,
         initiator: "iqn.1994-05.com.redhat:a".into(),
         target: Some(TARGET.into()),
+        portal_group: Some(1),
         isid: "00023d000001".into(),
         tsih: 1,
         peer: "192.0.2.7:41234".into(),
@@ -217,6 +219,7 @@ fn the_status_is_a_list_of_properties() {
         },
         reactors: 2,
         portals: vec!["0.0.0.0:3260".into(), "[::]:3260".into()],
+        portal_groups: Vec::new(),
         state_dir: "/var/lib/tidelock".into(),
         catalog_generation: 42,
         memory: v1::Memory {

@@ -4,7 +4,7 @@
 use tidelock_admin::v1;
 use tidelock_catalog::{
     Access, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName, LunNumber,
-    Network, Secret, Subject, VolumeName,
+    Network, PortalGroupTag, PortalGroups, Secret, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -33,6 +33,17 @@ pub(super) fn lun_number(number: u16) -> Result<LunNumber, Failure> {
             "{number} can't be a LUN: they go from 0 to {}",
             LunNumber::MAX
         ))
+    })
+}
+
+pub(super) fn portal_groups(tags: Option<Vec<u16>>) -> Result<PortalGroups, Failure> {
+    let Some(tags) = tags else {
+        return Ok(PortalGroups::ALL);
+    };
+    let tags = tags.into_iter().map(PortalGroupTag::try_from);
+    let tags = tags.collect::<Result<Vec<_>, _>>();
+    PortalGroups::only(tags.map_err(Failure::invalid)?).ok_or_else(|| {
+        Failure::invalid("name at least one portal group, or none at all (null) for all of them")
     })
 }
 

@@ -54,7 +54,9 @@ pub(super) fn full(
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(
             "/v1/targets/{target}",
-            get(targets::show).delete(targets::delete),
+            get(targets::show)
+                .patch(targets::set)
+                .delete(targets::delete),
         )
         .route("/v1/targets/{target}/luns", post(targets::map))
         .route("/v1/targets/{target}/luns/{lun}", delete(targets::unmap))

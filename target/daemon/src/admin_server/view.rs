@@ -1,7 +1,10 @@
 //! What the catalog says, in the words of the API. No secrets pass here.
 
 use tidelock_admin::v1;
-use tidelock_catalog::{Access, Acl, Catalog, Change, ChapAccess, Lun, Subject, Target, Volume};
+use tidelock_catalog::{
+    Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Subject, Target,
+    Volume,
+};
 
 use crate::admin_server::control::VolumeFacts;
 
@@ -40,11 +43,21 @@ pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
     v1::Target {
         name: name.to_owned(),
         relative_port: target.relative_port,
-        portal_group_tag: target.portal_group_tag,
+        portal_group_tag: PortalGroupTag::all()
+            .find(|tag| target.portal_groups.contains(*tag))
+            .unwrap_or_default()
+            .get(),
+        portal_groups: portal_groups(target.portal_groups),
         luns: target.luns.values().map(lun).collect(),
         acl: acl(&target.acl),
         sessions: sessions.count() as u64,
     }
+}
+
+/// Tags, if there is a restriction to some.
+fn portal_groups(groups: PortalGroups) -> Option<Vec<u16>> {
+    let tags = groups.restriction()?;
+    Some(tags.into_iter().map(PortalGroupTag::get).collect())
 }
 
 pub(super) fn lun(lun: &Lun) -> v1::Lun {
@@ -96,11 +109,21 @@ pub fn event_of(change: &Change) -> v1::EventKind {
             volume: volume.to_string(),
             enabled: *enabled,
         },
+        Change::AsymmetricAccessChanged { volume, .. } => Kind::AsymmetricAccessChanged {
+            volume: volume.to_string(),
+        },
         Change::VolumeDeleted(volume) => Kind::VolumeDeleted {
             volume: volume.name.to_string(),
         },
         Change::TargetCreated(target) => Kind::TargetCreated {
             target: target.name.to_string(),
+        },
+        Change::PortalGroupsChanged {
+            target,
+            portal_groups: now,
+        } => Kind::PortalGroupsChanged {
+            target: target.to_string(),
+            portal_groups: portal_groups(*now),
         },
         Change::TargetDeleted(target) => Kind::TargetDeleted {
             target: target.name.to_string(),

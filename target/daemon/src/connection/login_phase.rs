@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tidelock_catalog::IscsiName;
+use tidelock_catalog::{IscsiName, PortalGroupTag};
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::login::{
     Authorization, LoggedIn, Login, LoginEntropy, LoginIdentity, LoginReply, LoginStatus, LoginStep,
@@ -54,11 +54,13 @@ pub struct Admitted {
 pub async fn run(
     stream: &TcpStream,
     peer: SocketAddr,
+    group: PortalGroupTag,
     local: &Local,
 ) -> io::Result<Option<Admitted>> {
     let mut phase = Phase {
         stream,
         peer,
+        group,
         local,
         login: Login::new(
             local
@@ -138,6 +140,8 @@ fn normalised(name: String) -> String {
 struct Phase<'a> {
     stream: &'a TcpStream,
     peer: SocketAddr,
+    /// The portal group through which the connection came.
+    group: PortalGroupTag,
     local: &'a Local,
     login: Login,
     tx: TxQueue,
@@ -189,7 +193,7 @@ impl Phase<'_> {
 
     fn authorize(&mut self, identity: &LoginIdentity) -> Authorization {
         let registry = &self.local.shared.registry;
-        let decision = registry.authorize(identity, self.peer.ip());
+        let decision = registry.authorize(identity, self.peer.ip(), self.group);
         match decision {
             Ok((access, target)) => {
                 self.target = target;
@@ -214,6 +218,7 @@ impl Phase<'_> {
                 initiator: normalised(identity.initiator_name.clone()),
                 isid: identity.isid,
                 target: self.target.as_ref().map(|target| target.name().to_owned()),
+                group: self.group,
             },
             tsih: identity.tsih,
             cid: identity.cid,
@@ -231,11 +236,11 @@ impl Phase<'_> {
             Ok(registration) => {
                 // The operator may have changed access or deleted the target since this login began.
                 // A change ends the sessions that are registered; whoever registers later looks again.
-                let (_, target) = self
-                    .local
-                    .shared
-                    .registry
-                    .authorize(&identity, self.peer.ip())?;
+                let (_, target) =
+                    self.local
+                        .shared
+                        .registry
+                        .authorize(&identity, self.peer.ip(), self.group)?;
                 let same = match (&self.target, &target) {
                     (Some(before), Some(now)) => Arc::ptr_eq(before, now),
                     (None, None) => true,

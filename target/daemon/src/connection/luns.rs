@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidelock_replication::Volume;
-use tidelock_scsi::{
-    LuNexus, NexusId, NexusInfo, TargetPort, UnitAttention, decode_lun, encode_lun,
-};
+use tidelock_scsi::{LuNexus, NexusId, NexusInfo, UnitAttention, decode_lun, encode_lun};
 
 use crate::directory::SessionInfo;
 use crate::registry::{Lun, ServedVolume, Target};
@@ -81,11 +79,8 @@ impl Luns {
             });
         let target_port = target
             .as_ref()
-            .map_or_else(TargetPort::default, |target| TargetPort {
-                target_name: target.name().to_owned(),
-                relative_port_identifier: target.relative_port_identifier(),
-                target_port_group: target.portal_group_tag(),
-            });
+            .and_then(|target| target.port(session.key.group))
+            .unwrap_or_default();
         let nexus = NexusInfo {
             id: NexusId(session.id),
             initiator_port: format!("{},i,0x{isid}", session.key.initiator),

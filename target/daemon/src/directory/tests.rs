@@ -7,6 +7,7 @@ fn candidate(isid: u8, tsih: u16) -> Candidate {
         key: SessionKey {
             initiator: "iqn.2026-11.test:i".into(),
             isid: [isid; 6],
+            group: PortalGroupTag::DEFAULT,
             target: Some("iqn.2026-11.test:t".into()),
         },
         tsih,
@@ -48,6 +49,28 @@ async fn an_old_session_that_does_not_end_refuses_the_new_one() {
         .await
         .unwrap_err();
     assert_eq!(refusal, Refusal::Busy);
+}
+
+/// The target's end of the nexus is its name with the tag (RFC 7143 §4.4.2).
+#[tokio::test]
+async fn the_same_isid_through_another_portal_group_is_another_session() {
+    let directory = Directory::new(8);
+    let first = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let elsewhere = |tsih| {
+        let mut candidate = candidate(1, tsih);
+        candidate.key.group = PortalGroupTag::new(2).unwrap();
+        candidate
+    };
+    // Nor can a connection be added to it from there.
+    let tsih = first.info.tsih;
+    let refused = directory
+        .admit(elsewhere(tsih), PATIENCE)
+        .await
+        .unwrap_err();
+    assert_eq!(refused, Refusal::DoesNotExist);
+    let second = directory.admit(elsewhere(0), PATIENCE).await.unwrap();
+    assert_ne!(second.info.tsih, tsih);
+    assert_eq!(directory.len(), 2);
 }
 
 #[tokio::test]

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tidelock_catalog::{ChapAccess, IscsiName, Verdict};
+use tidelock_catalog::{ChapAccess, IscsiName, PortalGroupTag, Verdict};
 use tidelock_iscsi::auth::{ChapPolicy, Secret};
 use tidelock_iscsi::login::{Access, LoginIdentity, LoginStatus, SessionType};
 use tidelock_iscsi::session::{SendTargets, TargetRecord};
 
 use super::{Registry, Target, View};
+use crate::portal::Portal;
 
 impl Registry {
-    /// Whether an initiator that comes from an address may go on with its login, and how it must prove
-    /// who it is.
+    /// Whether an initiator that comes from an address, through a portal of `group`, may go on with its
+    /// login, and how it must prove who it is.
     ///
     /// # Errors
     /// The login status to refuse it with.
@@ -20,6 +21,7 @@ impl Registry {
         &self,
         identity: &LoginIdentity,
         from: IpAddr,
+        group: PortalGroupTag,
     ) -> Result<(Access, Option<Arc<Target>>), LoginStatus> {
         let view = self.view();
         if !view.loaded {
@@ -47,12 +49,12 @@ impl Registry {
             .catalog
             .target(&name)
             .map_err(|_| LoginStatus::NOT_FOUND)?;
+        if record.relative_port_identifier(group).is_none() {
+            return Err(LoginStatus::NOT_FOUND);
+        }
         let target = view.targets.get(&name).ok_or(LoginStatus::NOT_FOUND)?;
         match record.acl.verdict(&initiator, from) {
-            Verdict::Allowed { chap } => Ok((
-                access(chap, record.portal_group_tag)?,
-                Some(Arc::clone(target)),
-            )),
+            Verdict::Allowed { chap } => Ok((access(chap, group.get())?, Some(Arc::clone(target)))),
             Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
         }
     }
@@ -85,6 +87,7 @@ impl Registry {
             Some(Ok(name)) => Some(name),
             Some(Err(_)) => return Vec::new(),
         };
+        let portals = portals(&view, local);
         let shown = view.catalog.targets().filter(|target| {
             wanted.as_ref().is_none_or(|wanted| *wanted == target.name)
                 && matches!(
@@ -95,9 +98,10 @@ impl Registry {
         shown
             .map(|target| TargetRecord {
                 name: target.name.to_string(),
-                addresses: addresses(&view, local)
-                    .into_iter()
-                    .map(|address| (address.to_string(), target.portal_group_tag))
+                addresses: portals
+                    .iter()
+                    .filter(|portal| target.relative_port_identifier(portal.group).is_some())
+                    .map(|portal| (portal.address.to_string(), portal.group.get()))
                     .collect(),
             })
             .collect()
@@ -133,22 +137,26 @@ fn policy(chap: &ChapAccess) -> Option<ChapPolicy> {
 
 /// Our addresses as the initiator should use them: a portal on all addresses is shown as the one
 /// that this connection came in by, which the initiator can reach, and all others as they are.
-fn addresses(view: &View, local: Option<SocketAddr>) -> Vec<SocketAddr> {
-    let mut shown: Vec<SocketAddr> = Vec::new();
-    for portal in &view.portals {
+fn portals(view: &View, local: Option<SocketAddr>) -> Vec<Portal> {
+    let mut shown: Vec<Portal> = Vec::new();
+    for Portal { group, address } in &view.portals {
         let address = match local {
-            Some(local) if portal.ip().is_unspecified() => {
-                if local.is_ipv6() != portal.is_ipv6() {
+            Some(local) if address.ip().is_unspecified() => {
+                if local.is_ipv6() != address.is_ipv6() {
                     continue;
                 }
-                SocketAddr::new(local.ip(), portal.port())
+                SocketAddr::new(local.ip(), address.port())
             }
             // Nobody on another machine can reach it.
-            Some(local) if portal.ip().is_loopback() && !local.ip().is_loopback() => continue,
-            _ => *portal,
+            Some(local) if address.ip().is_loopback() && !local.ip().is_loopback() => continue,
+            _ => *address,
         };
-        if !shown.contains(&address) {
-            shown.push(address);
+        // A connection to an address that two portals stand for reaches the more particular one.
+        if shown.iter().all(|portal| portal.address != address) {
+            shown.push(Portal {
+                group: *group,
+                address,
+            });
         }
     }
     shown

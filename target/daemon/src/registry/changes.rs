@@ -284,6 +284,7 @@ impl Registry {
                         info.key.target.as_deref() == Some(&name)
                     });
             }
+            Change::PortalGroupsChanged { target, .. } => self.drop_misplaced(view, target),
             Change::AccessChanged {
                 scope: AclScope::Target(target),
                 ..
@@ -292,6 +293,20 @@ impl Registry {
             }
             _ => {}
         }
+    }
+
+    /// Ends the sessions that came through a portal group through which the target can't be reached any
+    /// more.
+    fn drop_misplaced(&self, view: &View, target: &IscsiName) {
+        let Ok(record) = view.catalog.target(target) else {
+            return;
+        };
+        let name = target.to_string();
+        self.directory
+            .terminate_where("the target isn't in this portal group any more", |info| {
+                let port = record.relative_port_identifier(info.key.group);
+                info.key.target.as_deref() == Some(&name) && port.is_none()
+            });
     }
 
     /// Ends the sessions of initiators that the access list doesn't let in any more.

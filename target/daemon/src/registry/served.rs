@@ -10,7 +10,7 @@ use super::fences::Fences;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_replication::{OpenOptions, Volume};
-use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig, UnitState};
+use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig, TargetPort, UnitState};
 
 /// What is said of a volume whose file wasn't tried yet.
 const NOT_OPENED: &str = "not opened yet";
@@ -205,7 +205,6 @@ pub fn lun_map(
 pub struct Target {
     name: String,
     relative_port: u16,
-    portal_group_tag: u16,
     luns: RwLock<Arc<LunMap>>,
     generation: AtomicU64,
 }
@@ -217,7 +216,6 @@ impl Target {
         Self {
             name: record.name.to_string(),
             relative_port: record.relative_port,
-            portal_group_tag: record.portal_group_tag,
             luns: RwLock::default(),
             generation: AtomicU64::new(1),
         }
@@ -229,16 +227,15 @@ impl Target {
         &self.name
     }
 
-    /// Relative target port identifier (SPC-6 §4.3.4).
+    /// Its port in a portal group; `None` where it can't have one.
     #[must_use]
-    pub fn relative_port_identifier(&self) -> u16 {
-        self.relative_port
-    }
-
-    /// Target portal group tag (RFC 7143 §13.9).
-    #[must_use]
-    pub fn portal_group_tag(&self) -> u16 {
-        self.portal_group_tag
+    pub fn port(&self, group: catalog::PortalGroupTag) -> Option<TargetPort> {
+        let identifier = catalog::relative_port_identifier(self.relative_port, group)?;
+        Some(TargetPort {
+            target_name: self.name.clone(),
+            relative_port_identifier: identifier,
+            target_port_group: group.get(),
+        })
     }
 
     /// Changes whenever the map does: a session compares it before each command.

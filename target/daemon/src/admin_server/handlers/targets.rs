@@ -40,9 +40,17 @@ pub(in crate::admin_server) async fn create(
     request: Request,
 ) -> Result<(StatusCode, Json<v1::Target>), Failure> {
     let request: v1::CreateTarget = body::read(request, &shared.limits).await?;
+    let portal_groups = match (request.portal_group_tag, request.portal_groups) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::invalid(
+                "give either portal_group_tag or portal_groups",
+            ));
+        }
+        (tag, groups) => groups.or_else(|| tag.map(|tag| vec![tag])),
+    };
     let command = Command::CreateTarget {
         target: parse::target_name(&request.name)?,
-        portal_group_tag: request.portal_group_tag,
+        portal_groups: parse::portal_groups(portal_groups)?,
     };
     let changes = apply(&shared, command).await?;
     changes
@@ -53,6 +61,21 @@ pub(in crate::admin_server) async fn create(
         })
         .map(|target| (StatusCode::CREATED, Json(target)))
         .ok_or_else(|| ControlError::Defect.into())
+}
+
+pub(in crate::admin_server) async fn set(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::Target>, Failure> {
+    let target = parse::target_name(&name)?;
+    let request: v1::SetTarget = body::read(request, &shared.limits).await?;
+    let command = Command::SetPortalGroups {
+        target: target.clone(),
+        portal_groups: parse::portal_groups(request.portal_groups)?,
+    };
+    apply(&shared, command).await?;
+    show(State(shared), Segments(name)).await
 }
 
 /// What may follow `DELETE /v1/targets/{target}`.

@@ -119,6 +119,7 @@ async fn furnish(client: &Client) {
     let request = v1::CreateTarget {
         name: TARGET.to_uppercase(),
         portal_group_tag: None,
+        portal_groups: None,
     };
     let target = client.create_target(&request).await.unwrap();
     assert_eq!(target.name, TARGET);
@@ -218,6 +219,7 @@ async fn access_is_allowed_denied_and_removed_and_secrets_never_come_back() {
         .create_target(&v1::CreateTarget {
             name: TARGET.into(),
             portal_group_tag: None,
+            portal_groups: None,
         })
         .await
         .unwrap();
@@ -409,6 +411,7 @@ async fn events_are_told_as_they_happen_and_the_stream_ends_when_the_server_stop
     let request = v1::CreateTarget {
         name: TARGET.into(),
         portal_group_tag: None,
+        portal_groups: None,
     };
     server.client().create_target(&request).await.unwrap();
     let mut seen = Vec::new();

@@ -158,6 +158,7 @@ impl Control for Fake {
             },
             reactors: 1,
             portals: vec!["127.0.0.1:3260".into()],
+            portal_groups: Vec::new(),
             state_dir: "/state".into(),
             catalog_generation: self.catalog().generation(),
             memory: v1::Memory {
@@ -196,6 +197,7 @@ pub(super) fn session(id: u64, target: &str) -> v1::Session {
         id,
         initiator: "iqn.2024-01.com.example:host".into(),
         target: Some(target.into()),
+        portal_group: Some(1),
         isid: "00023d000001".into(),
         tsih: 1,
         peer: "127.0.0.1:50000".into(),

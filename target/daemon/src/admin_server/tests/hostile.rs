@@ -42,6 +42,12 @@ GET | /v1/volumes/a%2Fb |  | 400 | invalid | '/' can't be
 GET | /v1/volumes/%ff |  | 400 | invalid | UTF-8
 POST | /v1/targets | {"name":"disk1"} | 400 | invalid | iqn., eui. or naa.
 POST | /v1/targets | {"name":"iqn.2024-01.x","portal_group_tag":65536} | 400 | invalid | wrong kind
+POST | /v1/targets | {"name":"iqn.2024-01.x","portal_group_tag":0} | 400 | invalid | from 1 to 16
+POST | /v1/targets | {"name":"iqn.2024-01.x","portal_groups":[2,17]} | 400 | invalid | 17 can't be a portal group
+POST | /v1/targets | {"name":"iqn.2024-01.x","portal_groups":[]} | 400 | invalid | at least one
+POST | /v1/targets | {"name":"iqn.2024-01.x","portal_groups":[1],"portal_group_tag":1} | 400 | invalid | either
+PATCH | /v1/targets/iqn.2024-01.com.example:none | {"portal_groups":[1]} | 404 | not_found | no target
+PATCH | /v1/targets/iqn.2024-01.com.example:none | {"portal_group":[1]} | 400 | invalid | `portal_group`
 GET | /v1/targets/iqn.2024-01.com.example:none |  | 404 | not_found | no target
 DELETE | /v1/targets/iqn.2024-01.com.example:none?force=maybe |  | 400 | invalid | force
 DELETE | /v1/targets/iqn.2024-01.com.example:none?forse=true |  | 400 | invalid | forse

@@ -21,5 +21,6 @@ mod fence;
 mod login;
 mod management;
 mod portal_groups;
+mod sanitize;
 mod storage;
 mod tidy;

@@ -108,6 +108,7 @@ struct File {
     max_recv_data_segment_length: Option<u64>,
     max_burst_length: Option<u64>,
     first_burst_length: Option<u64>,
+    sanitize_mib_per_second: Option<u64>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -158,6 +159,9 @@ pub struct Config {
     pub max_burst_length: u32,
     /// Our FirstBurstLength in bytes.
     pub first_burst_length: u32,
+    /// How fast a SANITIZE overwrites one volume at most, in bytes per second, so that the others keep
+    /// their share of the disk.
+    pub sanitize_bytes_per_second: u64,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -207,6 +211,7 @@ const NOP_TIMEOUT: Key = Key::new("nop_timeout_seconds", 10, 1..=600);
 const LENGTHS: RangeInclusive<u64> = 512..=0xff_ffff;
 const MAX_RECV: Key = Key::new("max_recv_data_segment_length", 262_144, LENGTHS);
 const MAX_BURST: Key = Key::new("max_burst_length", 1_048_576, LENGTHS);
+const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 192, 1..=1 << 20);
 const FIRST_BURST: Key = Key::new("first_burst_length", 65_536, LENGTHS);
 
 impl Config {
@@ -246,6 +251,8 @@ impl Config {
             max_recv_data_segment_length: MAX_RECV.check(file.max_recv_data_segment_length)?,
             max_burst_length: MAX_BURST.check(file.max_burst_length)?,
             first_burst_length: FIRST_BURST.check(file.first_burst_length)?,
+            sanitize_bytes_per_second: SANITIZE_MIB.check::<u64>(file.sanitize_mib_per_second)?
+                << 20,
             demo: args.demo,
         })
     }

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod portal;
 pub mod reactor;
 pub mod registry;
+mod renewal;
 pub mod shared;
 pub mod state_dir;
 pub mod systemd;

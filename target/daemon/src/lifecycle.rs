@@ -10,6 +10,7 @@ use tidelock_block::BufferPool;
 use tidelock_replication::{Engine, EngineKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle as JoinTask;
 
 use crate::config::{Config, EngineChoice};
 use crate::control::DaemonControl;
@@ -118,6 +119,7 @@ struct Daemon {
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     admin: admin_socket::AdminSocket,
+    looking: JoinTask<()>,
     _state: StateDir,
 }
 
@@ -156,7 +158,8 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), opened.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
-        tokio::spawn(look_again(Arc::clone(&registry)));
+        go_on_with_renewals(&registry, &reactors);
+        let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
             control.prepare_demo().await?;
             demo::announce(&portals, &shared.config.admin_socket);
@@ -176,6 +179,7 @@ impl Daemon {
             threads,
             stop,
             admin,
+            looking,
             _state: state,
         })
     }
@@ -205,6 +209,9 @@ impl Daemon {
         let failures = self.shared.registry.flush_all().await;
         self.shared.registry.note_fences().await;
         self.admin.close();
+        // It holds on to the reactors.
+        self.looking.abort();
+        let _ = self.looking.await;
         drop(self.reactors);
         let patience = Instant::now() + Duration::from_secs(2);
         for thread in self.threads {
@@ -223,12 +230,21 @@ impl Daemon {
 }
 
 /// A file that was missing may come back: a disk mounted late, a file restored.
-async fn look_again(registry: Arc<Registry>) {
+async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
     let mut ticks = tokio::time::interval(LOOK_AGAIN);
     loop {
         ticks.tick().await;
         registry.note_fences().await;
         registry.reopen().await;
+        go_on_with_renewals(&registry, &reactors);
+    }
+}
+
+/// What an earlier daemon was sanitizing or formatting is gone on with, once its file is open.
+fn go_on_with_renewals(registry: &Registry, reactors: &[ReactorHandle]) {
+    let unfinished = registry.take_unfinished_renewals();
+    for ((subject, renewal), reactor) in unfinished.into_iter().zip(reactors.iter().cycle()) {
+        reactor.go_on(subject, renewal);
     }
 }
 

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use tidelock_block::BufferPool;
 use tidelock_catalog::PortalGroupTag;
 use tidelock_replication::{Engine, EngineKind};
+use tidelock_scsi::Renewal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 use crate::connection;
 use crate::reactor::mailbox::Mailboxes;
 use crate::reactor::receive::ReceiveChunks;
+use crate::renewal::{self, Subject};
 use crate::shared::Shared;
 
 /// Operations that one reactor's ring holds at once; more wait in order inside the engine.
@@ -32,8 +34,15 @@ const RING_DEPTH: u32 = 512;
 /// What the rest of the daemon has of a reactor.
 #[derive(Clone, Debug)]
 pub struct ReactorHandle {
-    incoming: mpsc::UnboundedSender<Incoming>,
+    incoming: mpsc::UnboundedSender<Message>,
     connections: Arc<AtomicUsize>,
+}
+
+/// What a reactor is told.
+#[derive(Debug)]
+enum Message {
+    Connection(Incoming),
+    Renewal(Subject, Renewal),
 }
 
 #[derive(Debug)]
@@ -72,12 +81,18 @@ impl ReactorHandle {
     pub fn give(&self, stream: std::net::TcpStream, peer: SocketAddr, group: PortalGroupTag) {
         let counted = Counted::new(&self.connections);
         // A reactor that has ended drops the connection with the message.
-        let _ = self.incoming.send(Incoming {
+        let _ = self.incoming.send(Message::Connection(Incoming {
             stream,
             peer,
             group,
             counted,
-        });
+        }));
+    }
+
+    /// Hands a renewal over that an earlier daemon left under way.
+    pub(crate) fn go_on(&self, subject: Subject, renewal: Renewal) {
+        // A reactor that has ended leaves it to the next daemon.
+        let _ = self.incoming.send(Message::Renewal(subject, renewal));
     }
 }
 
@@ -191,13 +206,16 @@ pub fn start(
 }
 
 /// Serves connections until the handle is dropped and the last of them has ended.
-async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Incoming>) {
+async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Message>) {
     let ring = tokio::task::spawn_local(reap(Rc::clone(&local)));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
-                Some(Incoming { stream, peer, group, counted }) => {
+                Some(Message::Renewal(subject, renewal)) => {
+                    tokio::task::spawn_local(renewal::go_on(Rc::clone(&local), subject, renewal));
+                }
+                Some(Message::Connection(Incoming { stream, peer, group, counted })) => {
                     let local = Rc::clone(&local);
                     connections.spawn_local(async move {
                         connection::serve(stream, peer, group, local).await;

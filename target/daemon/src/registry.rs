@@ -5,6 +5,7 @@ pub mod access;
 pub mod changes;
 pub mod facts;
 mod fences;
+mod renewals;
 pub mod served;
 
 use std::collections::HashMap;
@@ -16,14 +17,17 @@ use parking_lot::RwLock;
 use thiserror::Error;
 use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
 use tidelock_replication::Volume;
+use tidelock_scsi::Renewal;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::portal::Portal;
+use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
 use fences::Fences;
+use renewals::Renewals;
 pub use served::{Lun, ServedVolume, Target};
 
 /// Threads that open volumes at a time.
@@ -72,6 +76,7 @@ pub struct Registry {
     writer: tokio::sync::Mutex<Writer>,
     directory: Arc<Directory>,
     fences: Arc<Fences>,
+    renewals: Arc<Renewals>,
     /// Folder of the volumes that the daemon makes itself.
     volumes: PathBuf,
 }
@@ -110,6 +115,7 @@ impl Registry {
             directory,
             volumes,
             fences: Arc::new(Fences::new(state.path().to_owned())),
+            renewals: Arc::new(Renewals::new(state.path().to_owned())),
         }))
     }
 
@@ -125,7 +131,7 @@ impl Registry {
                 Arc::new(ServedVolume::new(volume, &self.volumes)),
             );
         }
-        let mut opening = open_all(volumes.values().cloned().collect(), &self.fences);
+        let mut opening = open_all(volumes.values().cloned().collect(), self);
         let all_open = async { while opening.join_next().await.is_some() {} };
         if tokio::time::timeout(LOAD_PATIENCE, all_open).await.is_err() {
             // What doesn't answer is not ready; it must not keep the others from being served. Its
@@ -159,7 +165,7 @@ impl Registry {
         if missing.is_empty() {
             return;
         }
-        let mut opening = open_all(missing.clone(), &self.fences);
+        let mut opening = open_all(missing.clone(), self);
         while opening.join_next().await.is_some() {}
         if missing.iter().any(|volume| volume.store().is_some()) {
             for target in view.targets.values() {
@@ -178,6 +184,22 @@ impl Registry {
         if let Err(error) = noting.await {
             tracing::error!(%error, "noting fences ended by a defect: please report it");
         }
+    }
+
+    /// What is known about media that are made anew.
+    pub(crate) fn renewals(&self) -> &Arc<Renewals> {
+        &self.renewals
+    }
+
+    /// Renewals that an earlier daemon left under way, of volumes that are open now; each is told once.
+    pub(crate) fn take_unfinished_renewals(&self) -> Vec<(Subject, Renewal)> {
+        let view = self.view();
+        self.renewals.take_unfinished(|id| {
+            let volume = view.volumes.values().find(|volume| volume.id() == id)?;
+            let store = volume.store()?;
+            let volume = Arc::clone(volume);
+            Some(Subject { volume, store })
+        })
     }
 
     /// The catalog as it is now.
@@ -219,14 +241,15 @@ impl Registry {
 
 /// Opens volumes on other threads, since a file may wait for a slow disk: a few at a time, so that one
 /// that doesn't answer holds up few others.
-fn open_all(volumes: Vec<Arc<ServedVolume>>, fences: &Arc<Fences>) -> JoinSet<()> {
+fn open_all(volumes: Vec<Arc<ServedVolume>>, registry: &Registry) -> JoinSet<()> {
     let mut opening = JoinSet::new();
     let share = volumes.len().div_ceil(OPENERS).max(1);
     for share in volumes.chunks(share).map(<[_]>::to_vec) {
-        let fences = Arc::clone(fences);
+        let fences = Arc::clone(&registry.fences);
+        let renewals = Arc::clone(&registry.renewals);
         opening.spawn_blocking(move || {
             for volume in share {
-                volume.open(&fences);
+                volume.open(&fences, &renewals);
             }
         });
     }

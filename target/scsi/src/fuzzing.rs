@@ -10,6 +10,7 @@ use crate::config::{BlockSize, Identity, LogicalUnitConfig};
 use crate::mode::ModeSaving;
 use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 use crate::plan::{Extent, LbaExtent, Operation, Outcome, Plan};
+use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
 use crate::status::Status;
 use crate::unit::{LogicalUnit, UnitState};
@@ -109,6 +110,7 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
                 completion,
             } => {
                 check_operation(unit, &operation);
+                renew(unit, &operation, *outcome);
                 unit.finish(nexus, completion, self::outcome(&operation, *outcome))
             }
         };
@@ -140,12 +142,27 @@ fn outcome(operation: &Operation, choice: u8) -> Outcome {
         (4, _) => Outcome::Busy,
         (5, _) => Outcome::NotReady,
         (6, _) => Outcome::Aborted,
+        (7, Operation::Renew { .. }) => Outcome::RenewalFailed,
         (_, Operation::Read { extent, .. }) => {
             let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
             Outcome::Read(DataPieces::from_iter([Bytes::from(vec![0; length])]))
         }
         (_, Operation::LbaStatus { extent, most }) => lba_status(*extent, *most, choice),
         _ => Outcome::Done,
+    }
+}
+
+/// A renewal ends at once, fails, or stays under way, as `choice` says.
+fn renew(unit: &LogicalUnit, operation: &Operation, choice: u8) {
+    match operation {
+        Operation::Renew { renewal, .. } if choice & 0x20 != 0 => {
+            unit.set_medium_condition(renewal.failed());
+        }
+        Operation::Renew { .. } if choice & 0x40 != 0 => unit.set_renewal_progress(0x8000),
+        Operation::Renew { .. } | Operation::AcceptFailedRenewal => {
+            unit.set_medium_condition(MediumCondition::Sound);
+        }
+        _ => {}
     }
 }
 
@@ -215,6 +232,23 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             assert_eq!(data.len() as u64, block);
             assert!(extent.length / block <= u64::from(unit.config().limits.max_write_same_blocks));
             assert!(!unmap || (unit.config().thin && data.iter().all(|byte| *byte == 0)));
+        }
+        Operation::Renew {
+            renewal, before, ..
+        } => {
+            assert!(!before.is_under_way());
+            assert!(unit.medium_condition() == renewal.under_way());
+            if let Renewal::Overwrite {
+                pattern, passes, ..
+            } = renewal
+            {
+                assert!((1..=block).contains(&(pattern.len() as u64)));
+                assert!((1..=31).contains(passes));
+            }
+        }
+        Operation::AcceptFailedRenewal => {
+            let failed = MediumCondition::SanitizeFailed { unrestricted: true };
+            assert_eq!(unit.medium_condition(), failed);
         }
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);

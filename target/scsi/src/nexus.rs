@@ -2,6 +2,7 @@
 //! told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attention::{AttentionQueue, UnitAttention};
 
@@ -38,6 +39,25 @@ pub struct NexusInfo {
 pub(crate) struct NexusState {
     pub(crate) id: NexusId,
     pub(crate) attention: AttentionQueue,
+    /// Commands that are being served. Written by the nexus's own thread alone.
+    under_way: AtomicU32,
+}
+
+impl NexusState {
+    pub(crate) fn has_commands_under_way(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) != 0
+    }
+}
+
+/// Held for a command from before [`crate::LogicalUnit::begin`] until nothing that was planned for it
+/// touches the medium any more: what needs the medium for itself waits for that.
+#[derive(Debug)]
+pub struct Underway(Arc<NexusState>);
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// One I_T nexus on one logical unit; owned by the thread that serves the session.
@@ -52,6 +72,7 @@ impl LuNexus {
         let state = Arc::new(NexusState {
             id: info.id,
             attention: AttentionQueue::default(),
+            under_way: AtomicU32::new(0),
         });
         Self { info, state }
     }
@@ -66,6 +87,14 @@ impl LuNexus {
     #[must_use]
     pub fn info(&self) -> &NexusInfo {
         &self.info
+    }
+
+    /// Announces a command. The count is sequentially consistent with the condition of the medium:
+    /// either the command finds a renewal that has begun, or the renewal finds the command.
+    #[must_use]
+    pub fn underway(&self) -> Underway {
+        self.state.under_way.fetch_add(1, Ordering::SeqCst);
+        Underway(Arc::clone(&self.state))
     }
 
     /// Raises a unit attention for this nexus only.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::commands::{AwaitingData, Stage};
 use crate::mode::ModeParameters;
+use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
 
 /// A range of the logical unit in bytes, checked to lie inside it.
@@ -107,6 +108,22 @@ pub enum Operation {
         /// How many pieces the initiator has room for, 1 to 256: more are left out.
         most: u32,
     },
+    /// Make the whole medium anew. The unit refuses everything else already; what it let pass before
+    /// must have ended first ([`crate::LogicalUnit::has_commands_under_way`]). Whoever executes it
+    /// makes it durable that it has begun, before the first block is touched, and goes on with it
+    /// whatever becomes of the command, over restarts too. When it ends, that is made durable, and
+    /// [`crate::LogicalUnit::set_medium_condition`] says how.
+    Renew {
+        /// What to do.
+        renewal: Renewal,
+        /// [`Outcome::Done`] when it is durable that it has begun, instead of when it has ended.
+        immediate: bool,
+        /// What the medium was before: when it can't even be begun, the unit is told so.
+        before: MediumCondition,
+    },
+    /// A renewal failed, and the medium is to be used as it is: durably before [`Outcome::Done`], and
+    /// [`crate::LogicalUnit::set_medium_condition`] before that, too.
+    AcceptFailedRenewal,
     /// Keep `parameters` over restarts, durably before [`Outcome::Done`]. Only planned when the
     /// configuration says that saving is supported.
     SaveModeParameters {
@@ -160,6 +177,8 @@ pub enum Outcome {
     Busy,
     /// The operation took too long, or the store is on its way up: the initiator should try again.
     NotReady,
+    /// An [`Operation::Renew`] has begun and failed: the medium is unusable now.
+    RenewalFailed,
     /// The operation was given up because the command was aborted.
     Aborted,
 }

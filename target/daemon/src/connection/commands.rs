@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use tidelock_iscsi::pdu::DataSegment;
 use tidelock_iscsi::session::{ScsiCommand, ScsiReply, TaskAttribute as Attribute, TaskId};
 use tidelock_scsi::{
-    Command, Completion, Outcome, PendingData, Plan, Reply, Status, TaskAttribute, no_logical_unit,
+    Command, Completion, Operation, Outcome, PendingData, Plan, Reply, Status, TaskAttribute,
+    Underway, no_logical_unit,
 };
 
 use crate::connection::full_feature::FullFeature;
@@ -58,6 +59,8 @@ struct Running {
     elsewhere: Option<AbortOnDrop>,
     /// It may take as long as it takes, and is given up at once when it is aborted.
     patient: bool,
+    /// Held while it may touch the medium.
+    underway: Option<Underway>,
 }
 
 /// A task that must not deliver any more when the command that it worked for is given up: another
@@ -211,6 +214,7 @@ impl FullFeature {
             self.reply(command.task, command.write, reply);
             return;
         };
+        let underway = Some(attached.nexus.underway());
         let plan = attached.volume.unit().begin(&mut attached.nexus, &request);
         let running = Running {
             task: command.task,
@@ -231,6 +235,7 @@ impl FullFeature {
             write: command.write,
             elsewhere: None,
             patient: false,
+            underway,
         };
         if command.cdb.first() == Some(&REPORT_LUNS) {
             self.luns.reported();
@@ -246,6 +251,7 @@ impl FullFeature {
                 Plan::NeedData { length, pending } => {
                     let task = running.task;
                     running.stage = Stage::Data(pending);
+                    running.underway = None;
                     self.commands.insert(running);
                     return self.session.request_data(task, length);
                 }
@@ -265,7 +271,15 @@ impl FullFeature {
                         plan = unit.finish(&mut attached.nexus, completion, Outcome::NotReady);
                         continue;
                     };
-                    let surroundings = Surroundings { store };
+                    if matches!(operation, Operation::Renew { .. }) {
+                        // It waits for all others, so it must not count as one of them.
+                        running.underway = None;
+                    }
+                    let surroundings = Surroundings {
+                        local: &self.local,
+                        volume: &attached.volume,
+                        store,
+                    };
                     let refused = match work_of(operation, &surroundings) {
                         Work::Engine(op) => {
                             running.stage = Stage::Io(completion);
@@ -322,6 +336,7 @@ impl FullFeature {
             return self.reply(task, running.write, gone());
         };
         let unit = attached.volume.unit();
+        running.underway = Some(attached.nexus.underway());
         let plan = unit.data_out(&mut attached.nexus, pending, data.into_pieces());
         self.follow(running, plan);
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidelock_block::AllocationExtent;
@@ -10,6 +11,10 @@ use tidelock_replication::{
 };
 use tidelock_scsi::{LbaExtent, Operation, Outcome};
 use tidelock_volume::Range;
+
+use crate::reactor::Local;
+use crate::registry::ServedVolume;
+use crate::renewal::{self, Subject};
 
 /// Who does an operation.
 pub(crate) enum Work {
@@ -37,10 +42,21 @@ impl Elsewhere {
             patient: false,
         })
     }
+
+    fn patient(outcome: impl Future<Output = Outcome> + 'static) -> Work {
+        Work::Elsewhere(Self {
+            outcome: Box::pin(outcome),
+            patient: true,
+        })
+    }
 }
 
 /// Where a command runs.
 pub(crate) struct Surroundings<'a> {
+    /// The reactor.
+    pub(crate) local: &'a Rc<Local>,
+    /// The volume whose logical unit it was sent to.
+    pub(crate) volume: &'a Arc<ServedVolume>,
     /// The file behind the logical unit that it was sent to.
     pub(crate) store: &'a Arc<Volume>,
 }
@@ -93,6 +109,23 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
                 length: extent.length,
             };
             return allocation(Arc::clone(surroundings.store), range, most as usize);
+        }
+        Operation::Renew {
+            renewal,
+            immediate,
+            before,
+        } => {
+            let subject = Subject {
+                volume: Arc::clone(surroundings.volume),
+                store: Arc::clone(surroundings.store),
+            };
+            let outcome = renewal::begin(surroundings.local, subject, renewal, immediate, before);
+            return Elsewhere::patient(outcome);
+        }
+        Operation::AcceptFailedRenewal => {
+            let local = Rc::clone(surroundings.local);
+            let accepting = renewal::accept_failure(local, Arc::clone(surroundings.volume));
+            return Elsewhere::quick(accepting);
         }
         Operation::SaveModeParameters { .. } => return Work::NotOurs,
     })

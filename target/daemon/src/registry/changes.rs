@@ -148,12 +148,14 @@ impl Registry {
             if let Change::VolumeDeleted(volume) = change {
                 let store = store.clone().filter(|_| volume.managed);
                 let (fences, id) = (Arc::clone(&self.fences), volume.id);
+                let renewals = Arc::clone(&self.renewals);
                 run_blocking(move || {
                     if let Some(store) = store
                         && let Err(error) = store.remove_file()
                     {
                         tracing::warn!(%error, "the volume's file stays behind");
                     }
+                    renewals.forget(id)?;
                     fences.forget(id)
                 })
                 .await??;

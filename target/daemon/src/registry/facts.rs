@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidelock_admin::v1::{VolumeCounts, VolumeState};
 use tidelock_catalog::VolumeName;
+use tidelock_scsi::MediumCondition;
 
 use super::changes::{ChangeError, run_blocking as blocking};
 use super::{Registry, ServedVolume};
@@ -106,6 +107,24 @@ fn state(volume: &ServedVolume) -> (VolumeState, String) {
     };
     match store.is_fenced() {
         Some(reason) => (VolumeState::Fenced, reason.what),
-        None => (VolumeState::Ready, String::new()),
+        None => medium(volume.unit().medium_condition()),
     }
+}
+
+/// What the medium as a whole is worth, in words for an operator.
+fn medium(condition: MediumCondition) -> (VolumeState, String) {
+    let (state, detail) = match condition {
+        MediumCondition::Sound => (VolumeState::Ready, ""),
+        MediumCondition::Sanitizing { .. } => (VolumeState::Ready, "is being sanitized"),
+        MediumCondition::Formatting => (VolumeState::Ready, "is being formatted"),
+        MediumCondition::SanitizeFailed { .. } => (
+            VolumeState::Failed,
+            "a sanitize operation failed: an initiator has to sanitize it again",
+        ),
+        MediumCondition::FormatCorrupt => (
+            VolumeState::Failed,
+            "a format operation failed: an initiator has to format it again",
+        ),
+    };
+    (state, detail.to_owned())
 }

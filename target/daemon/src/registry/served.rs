@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fences::Fences;
+use super::renewals::Renewals;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_replication::{OpenOptions, Volume};
@@ -120,7 +121,7 @@ impl ServedVolume {
     }
 
     /// Tries to open the file; true if it is open now. Blocks.
-    pub(super) fn open(&self, fences: &Fences) -> bool {
+    pub(super) fn open(&self, fences: &Fences, renewals: &Renewals) -> bool {
         let Some(_opening) = self.opening.try_lock() else {
             return false;
         };
@@ -145,6 +146,7 @@ impl ServedVolume {
         if let Ok(store) = &opened {
             // Before anybody can see it.
             fences.recall(self.id(), store);
+            renewals.recall(self.id(), &self.unit);
         }
         let state = match &opened {
             Ok(_) => UnitState::Ready,

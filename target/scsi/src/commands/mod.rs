@@ -10,16 +10,17 @@ use crate::cdb::Cdb;
 use crate::command::Command;
 use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
-use crate::opcodes::Class;
+use crate::opcodes::{self, Class};
 use crate::plan::{Completion, Extent, Operation, PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense};
 use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
+pub(crate) mod format_unit;
 pub(crate) mod inquiry;
 pub(crate) mod lba_status;
-mod mode_pages;
+pub(crate) mod mode_pages;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
 pub(crate) mod prefetch;
@@ -29,6 +30,7 @@ pub(crate) mod report_luns;
 pub(crate) mod report_opcodes;
 pub(crate) mod report_task_management;
 pub(crate) mod request_sense;
+pub(crate) mod sanitize;
 pub(crate) mod start_stop;
 pub(crate) mod synchronize_cache;
 pub(crate) mod test_unit_ready;
@@ -68,8 +70,12 @@ impl From<Sense> for Refusal {
 /// A command that waits for its data-out.
 #[derive(Debug)]
 pub(crate) enum AwaitingData {
+    /// FORMAT UNIT with a parameter list.
+    Format(format_unit::PendingFormat),
     /// MODE SELECT.
     ModeSelect(mode_select::PendingModeSelect),
+    /// SANITIZE with the OVERWRITE service action.
+    Overwrite(sanitize::PendingOverwrite),
     /// UNMAP.
     Unmap,
     /// VERIFY with something to compare.
@@ -88,9 +94,22 @@ impl AwaitingData {
         match self {
             Self::ModeSelect(_) => Class::Control,
             Self::Verify(_) => Class::MediumRead,
-            Self::Unmap | Self::Write(_) | Self::WriteSame(_) | Self::WriteVerify(_) => {
-                Class::MediumWrite
-            }
+            Self::Format(_)
+            | Self::Overwrite(_)
+            | Self::Unmap
+            | Self::Write(_)
+            | Self::WriteSame(_)
+            | Self::WriteVerify(_) => Class::MediumWrite,
+        }
+    }
+
+    /// The operation code of a command that makes the whole medium anew, so that it may find it
+    /// unusable; zero for all others.
+    pub(crate) fn renewing_operation_code(&self) -> u8 {
+        match self {
+            Self::Format(_) => opcodes::FORMAT_UNIT,
+            Self::Overwrite(_) => opcodes::SANITIZE,
+            _ => 0,
         }
     }
 
@@ -102,6 +121,8 @@ impl AwaitingData {
         data: DataPieces,
     ) -> Result<Plan, Refusal> {
         match self {
+            Self::Format(pending) => format_unit::data_out(unit, pending, &data),
+            Self::Overwrite(pending) => sanitize::overwrite_data_out(unit, pending, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
@@ -156,6 +177,11 @@ pub(crate) enum Effect {
     WritesToCache,
     /// It writes durably, or makes durable what was written.
     Writes,
+    /// It makes the whole medium anew.
+    Renews {
+        /// By a sanitize operation, not by a format operation.
+        sanitize: bool,
+    },
     /// It keeps these mode parameters for the next reset.
     SavesMode(ModeParameters),
 }

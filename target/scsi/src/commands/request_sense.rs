@@ -3,7 +3,6 @@
 
 use crate::commands::{Refusal, Request};
 use crate::nexus::LuNexus;
-use crate::opcodes::Class;
 use crate::plan::Plan;
 use crate::reply::Reply;
 use crate::sense::{Sense, SenseFormat};
@@ -20,10 +19,7 @@ pub(crate) fn handle(
     let cdb = request.cdb;
     let sense = match nexus.state.attention.take() {
         Some(attention) => attention.sense(),
-        None => unit
-            .state()
-            .refusal(Class::Ready)
-            .unwrap_or(Sense::NO_SENSE),
+        None => unit.not_ready().unwrap_or(Sense::NO_SENSE),
     };
     let format = format(cdb.flag(1, DESC));
     Plan::reply(Reply::parameter_data(

@@ -14,6 +14,28 @@ mod table;
 pub use markdown::markdown_table;
 pub use table::TABLE;
 
+/// TEST UNIT READY.
+pub(crate) const TEST_UNIT_READY: u8 = 0x00;
+/// FORMAT UNIT.
+pub(crate) const FORMAT_UNIT: u8 = 0x04;
+/// MODE SENSE (6).
+pub(crate) const MODE_SENSE_6: u8 = 0x1a;
+/// READ CAPACITY (10).
+pub(crate) const READ_CAPACITY_10: u8 = 0x25;
+/// SANITIZE.
+pub(crate) const SANITIZE: u8 = 0x48;
+/// MODE SENSE (10).
+pub(crate) const MODE_SENSE_10: u8 = 0x5a;
+/// SERVICE ACTION IN (16).
+pub(crate) const SERVICE_ACTION_IN_16: u8 = 0x9e;
+/// The service action of READ CAPACITY (16).
+pub(crate) const READ_CAPACITY_16: u8 = 0x10;
+/// MAINTENANCE IN.
+pub(crate) const MAINTENANCE_IN: u8 = 0xa3;
+/// The service action of REPORT SUPPORTED OPERATION CODES.
+pub(crate) const REPORT_SUPPORTED_OPERATION_CODES: u8 = 0x0c;
+/// The service action of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS.
+pub(crate) const REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS: u8 = 0x0d;
 /// INQUIRY.
 pub(crate) const INQUIRY: u8 = 0x12;
 /// REPORT LUNS.

@@ -4,9 +4,9 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, inquiry, lba_status, mode_select, mode_sense, prefetch, read, read_defect_data,
-    report_luns, report_opcodes, report_task_management, request_sense, start_stop,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
+    capacity, format_unit, inquiry, lba_status, mode_select, mode_sense, prefetch, read,
+    read_defect_data, report_luns, report_opcodes, report_task_management, request_sense, sanitize,
+    start_stop, synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -24,6 +24,12 @@ const TRANSFER: Timeouts = Timeouts {
 const LONG: Timeouts = Timeouts {
     nominal: 15,
     recommended: 60,
+};
+
+/// Works on the whole medium.
+const HOURS: Timeouts = Timeouts {
+    nominal: 60 * 60,
+    recommended: 24 * 60 * 60,
 };
 
 /// FUA_NV in byte 1, obsolete since SBC-4.
@@ -68,6 +74,14 @@ pub const TABLE: &[OpCode] = &[
         handler: request_sense::handle,
         notes: "fixed and descriptor format; reports and clears a unit attention",
         ..entry(0x03, "REQUEST SENSE", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x04, 0xff, 0, 0, 0, 0],
+        class: Class::MediumWrite,
+        timeouts: HOURS,
+        handler: format_unit::handle,
+        notes: "in the background; all blocks become zeros; no defect lists, patterns or protection information",
+        ..entry(0x04, "FORMAT UNIT", "SBC-4")
     },
     OpCode {
         usage: &[0x08, 0x1f, 0xff, 0xff, 0xff, 0],
@@ -194,6 +208,33 @@ pub const TABLE: &[OpCode] = &[
         handler: unmap::handle,
         notes: "where thin; no anchored blocks",
         ..entry(0x42, "UNMAP", "SBC-4")
+    },
+    OpCode {
+        service_action: Some(0x01),
+        usage: &[0x48, 0xa1, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        class: Class::MediumWrite,
+        timeouts: HOURS,
+        handler: sanitize::overwrite,
+        notes: "in the background; resumed after a restart",
+        ..entry(0x48, "SANITIZE OVERWRITE", "SBC-4")
+    },
+    OpCode {
+        service_action: Some(0x02),
+        usage: &[0x48, 0xa2, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        class: Class::MediumWrite,
+        requires: Requires::Thin,
+        timeouts: HOURS,
+        handler: sanitize::block_erase,
+        notes: "where thin: gives all space back; in the background, resumed after a restart",
+        ..entry(0x48, "SANITIZE BLOCK ERASE", "SBC-4")
+    },
+    OpCode {
+        service_action: Some(0x1f),
+        usage: &[0x48, 0xbf, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        class: Class::MediumWrite,
+        handler: sanitize::exit_failure_mode,
+        notes: "after a failure in the unrestricted completion mode (AUSE)",
+        ..entry(0x48, "SANITIZE EXIT FAILURE MODE", "SBC-4")
     },
     OpCode {
         usage: &[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0],

@@ -12,6 +12,7 @@ mod luns;
 mod mode;
 mod provisioning;
 mod read_write;
+mod renewal;
 mod report_opcodes;
 mod residuals;
 mod rig;

@@ -166,6 +166,8 @@ impl Rig {
                 self.map(extent, true);
                 self.settle(extent, fua);
             }
+            // Whoever tests these says how they go on.
+            Operation::Renew { .. } | Operation::AcceptFailedRenewal => {}
             Operation::Verify { .. } | Operation::SaveModeParameters { .. } => {}
             Operation::Compare { extent, data } => {
                 let there = &self.medium[range(extent)];

@@ -4,7 +4,7 @@
 //! the list of nexuses, which changes when sessions come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -21,6 +21,7 @@ use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
 
 mod addresses;
+mod medium;
 mod outcome;
 mod state;
 
@@ -33,6 +34,8 @@ pub struct LogicalUnit {
     config: LogicalUnitConfig,
     blocks: AtomicU64,
     state: CurrentState,
+    /// In 65536ths.
+    renewal_progress: AtomicU16,
     mode: CurrentMode,
     saved_mode: CurrentMode,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
@@ -45,6 +48,7 @@ impl LogicalUnit {
         Self {
             blocks: AtomicU64::new(addressable(&config, config.blocks)),
             state: CurrentState::default(),
+            renewal_progress: AtomicU16::new(0),
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
             nexuses: Mutex::new(Vec::new()),
@@ -173,15 +177,25 @@ impl LogicalUnit {
         {
             return Err(attention.sense().into());
         }
-        self.check_access(opcode.class, nexus)?;
+        self.check_access(opcode.class, opcode.operation_code, Some(cdb), nexus)?;
         found.check_fields(cdb)?;
         (opcode.handler)(self, nexus, &Request { cdb, command })
     }
 
-    /// Readiness and write protection.
-    fn check_access(&self, class: Class, nexus: &LuNexus) -> Result<(), Sense> {
-        if let Some(sense) = self.state().refusal(class) {
-            return Err(sense);
+    /// Readiness, the condition of the medium and write protection.
+    fn check_access(
+        &self,
+        class: Class,
+        operation_code: u8,
+        cdb: Option<Cdb>,
+        nexus: &LuNexus,
+    ) -> Result<(), Sense> {
+        if !self.state.is_fine() {
+            let condition = self.state.medium();
+            let refusal = self.medium_refusal(condition, operation_code, cdb, class);
+            if let Some(sense) = refusal.or_else(|| self.state().refusal(class)) {
+                return Err(sense);
+            }
         }
         match class {
             Class::MediumWrite => self.write_protection(nexus).map_or(Ok(()), Err),
@@ -207,7 +221,12 @@ impl LogicalUnit {
     /// refuses it.
     pub fn data_out(&self, nexus: &mut LuNexus, pending: PendingData, data: DataPieces) -> Plan {
         let plan = self
-            .check_access(pending.0.class(), nexus)
+            .check_access(
+                pending.0.class(),
+                pending.0.renewing_operation_code(),
+                None,
+                nexus,
+            )
             .map_err(Refusal::from)
             .and_then(|()| pending.0.data_out(self, nexus, data));
         plan.unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))

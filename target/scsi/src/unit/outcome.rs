@@ -77,13 +77,23 @@ impl LogicalUnit {
                     Effect::Reads | Effect::ReportsLbaStatus { .. } => {
                         AdditionalSense::UNRECOVERED_READ_ERROR
                     }
-                    Effect::WritesToCache | Effect::Writes | Effect::SavesMode(_) => {
-                        AdditionalSense::WRITE_ERROR
-                    }
+                    Effect::WritesToCache
+                    | Effect::Writes
+                    | Effect::Renews { .. }
+                    | Effect::SavesMode(_) => AdditionalSense::WRITE_ERROR,
                 };
                 Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
             }
             Outcome::HardwareError => FAILURE,
+            Outcome::RenewalFailed => {
+                let sanitize = effect == Effect::Renews { sanitize: true };
+                let additional = if sanitize {
+                    AdditionalSense::SANITIZE_COMMAND_FAILED
+                } else {
+                    AdditionalSense::FORMAT_COMMAND_FAILED
+                };
+                Sense::new(SenseKey::MEDIUM_ERROR, additional)
+            }
             Outcome::SpaceExhausted => Sense::new(
                 SenseKey::DATA_PROTECT,
                 AdditionalSense::SPACE_ALLOCATION_FAILED_WRITE_PROTECT,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::opcodes::Class;
+use crate::renewal::MediumCondition;
 use crate::sense::{AdditionalSense, Sense, SenseKey};
 
 /// Whether the unit can serve its medium.
@@ -55,18 +56,29 @@ impl UnitState {
     }
 }
 
-/// The state in one atomic byte, with [`STOPPED`] beside what the store says.
+/// The state in one atomic byte: what the store says, [`MEDIUM`] and [`STOPPED`]. Zero is a unit that
+/// serves everything.
 #[derive(Debug, Default)]
 pub(super) struct CurrentState(AtomicU8);
 
 /// An initiator stopped the unit.
 const STOPPED: u8 = 0x80;
+/// The condition of the medium.
+const MEDIUM: u8 = 0x70;
+const MEDIUM_SHIFT: u32 = 4;
+/// What the store says.
+const STORE: u8 = 0x0f;
 
 impl CurrentState {
+    /// Whether nothing at all is the matter.
+    pub(super) fn is_fine(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+
     /// A unit that is stopped says so only when nothing worse is the matter.
     pub(super) fn get(&self) -> UnitState {
-        let bits = self.0.load(Ordering::Acquire);
-        match UnitState::from_bits(bits & !STOPPED) {
+        let bits = self.0.load(Ordering::SeqCst);
+        match UnitState::from_bits(bits & STORE) {
             UnitState::Ready if bits & STOPPED != 0 => UnitState::Stopped,
             state => state,
         }
@@ -77,18 +89,57 @@ impl CurrentState {
             self.set_stopped(true);
             return;
         }
-        let change = |bits: u8| Some((bits & STOPPED) | state as u8);
-        // The closure never gives up, so neither does the update.
-        let _ = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        self.replace(STORE, state as u8);
     }
 
     pub(super) fn set_stopped(&self, stopped: bool) {
-        if stopped {
-            self.0.fetch_or(STOPPED, Ordering::AcqRel);
-        } else {
-            self.0.fetch_and(!STOPPED, Ordering::AcqRel);
-        }
+        self.replace(STOPPED, if stopped { STOPPED } else { 0 });
+    }
+
+    pub(super) fn medium(&self) -> MediumCondition {
+        MediumCondition::from_bits((self.0.load(Ordering::SeqCst) & MEDIUM) >> MEDIUM_SHIFT)
+    }
+
+    pub(super) fn set_medium(&self, condition: MediumCondition) {
+        self.replace(MEDIUM, condition.to_bits() << MEDIUM_SHIFT);
+    }
+
+    /// Changes the condition of the medium to `renewing`, and returns the one before.
+    ///
+    /// # Errors
+    ///
+    /// A renewal is under way already: which one.
+    pub(super) fn begin_renewal(
+        &self,
+        renewing: MediumCondition,
+    ) -> Result<MediumCondition, MediumCondition> {
+        let condition = |bits: u8| MediumCondition::from_bits((bits & MEDIUM) >> MEDIUM_SHIFT);
+        let change = |bits: u8| {
+            let idle = !condition(bits).is_under_way();
+            idle.then_some((bits & !MEDIUM) | renewing.to_bits() << MEDIUM_SHIFT)
+        };
+        self.0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change)
+            .map(condition)
+            .map_err(condition)
+    }
+
+    /// Makes a medium sound on which a sanitize operation failed; false in any other condition.
+    pub(super) fn leave_failure(&self) -> bool {
+        let change = |bits: u8| {
+            let condition = MediumCondition::from_bits((bits & MEDIUM) >> MEDIUM_SHIFT);
+            matches!(condition, MediumCondition::SanitizeFailed { .. }).then_some(bits & !MEDIUM)
+        };
+        self.0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change)
+            .is_ok()
+    }
+
+    fn replace(&self, mask: u8, bits: u8) {
+        let change = |old: u8| Some((old & !mask) | bits);
+        // The closure never gives up, so neither does the update.
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change);
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Ve
         DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
         BLOCK_LIMITS => block_limits(config),
-        BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(),
+        BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(config),
         LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(config),
         _ => return None,
     };
@@ -107,9 +107,17 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
 }
 
 /// Block Device Characteristics (SBC-4): a medium that doesn't rotate, of no form factor.
-fn block_device_characteristics() -> Vec<u8> {
+fn block_device_characteristics(config: &LogicalUnitConfig) -> Vec<u8> {
     const NON_ROTATING: u16 = 0x0001;
+    /// After a sanitize block erase, blocks that haven't been written can be read (WABEREQ 01b).
+    const READABLE_AFTER_BLOCK_ERASE: u8 = 0x40;
     let mut body = NON_ROTATING.to_be_bytes().to_vec();
+    let erase = if config.thin {
+        READABLE_AFTER_BLOCK_ERASE
+    } else {
+        0
+    };
+    body.extend([0, erase]);
     body.resize(60, 0);
     body
 }

@@ -21,6 +21,7 @@ mod fence;
 mod login;
 mod management;
 mod portal_groups;
+mod redirect;
 mod sanitize;
 mod storage;
 mod tidy;

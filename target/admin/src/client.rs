@@ -118,6 +118,17 @@ impl Client {
             .await
     }
 
+    /// Sends whoever logs in to a target elsewhere.
+    pub async fn set_redirect(&self, target: &str, request: &v1::Redirect) -> Answer<v1::Redirect> {
+        self.send("PUT", path(&["targets", target, "redirect"]), request)
+            .await
+    }
+
+    /// Serves it here again.
+    pub async fn remove_redirect(&self, target: &str) -> Answer<()> {
+        self.delete(path(&["targets", target, "redirect"])).await
+    }
+
     /// The access list of a target, or of `discovery`.
     pub async fn access_list(&self, scope: &str) -> Answer<v1::AccessList> {
         self.get(acl_path(scope)).await

@@ -35,6 +35,8 @@ use utoipa::OpenApi;
         paths::delete_target,
         paths::map_lun,
         paths::unmap_lun,
+        paths::set_redirect,
+        paths::remove_redirect,
         paths::list_access,
         paths::set_access,
         paths::remove_access,

@@ -19,5 +19,5 @@ pub use event::{Event, EventKind};
 pub use secret::SecretText;
 pub use session::{Session, SessionList};
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
-pub use target::{CreateTarget, Lun, MapLun, SetTarget, Target, TargetList};
+pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
 pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

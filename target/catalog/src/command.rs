@@ -8,6 +8,7 @@ use crate::acl::{AclEntry, Subject};
 use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
+use crate::redirect::Redirect;
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewVolume, Volume, VolumeName};
 
@@ -82,6 +83,13 @@ pub enum Command {
         target: IscsiName,
         /// Which number.
         number: LunNumber,
+    },
+    /// Send whoever logs in to a target elsewhere, or no longer. Sessions stay.
+    SetRedirect {
+        /// Which target.
+        target: IscsiName,
+        /// Where to; `None`: nowhere.
+        redirect: Option<Redirect>,
     },
     /// Add an entry to an access list, or replace the one about the same initiators.
     SetAccess {
@@ -184,6 +192,13 @@ pub enum Change {
         target: IscsiName,
         /// What was there.
         lun: Lun,
+    },
+    /// Whoever logs in to a target is sent elsewhere, or no longer.
+    RedirectSet {
+        /// Which target.
+        target: IscsiName,
+        /// Where to; `None`: nowhere.
+        redirect: Option<Redirect>,
     },
     /// An access list says something else about somebody.
     AccessChanged {

@@ -43,6 +43,9 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
             read_only,
         } => targets::map(catalog, target, volume, number, read_only),
         Command::UnmapLun { target, number } => targets::unmap(catalog, target, number),
+        Command::SetRedirect { target, redirect } => {
+            targets::set_redirect(catalog, target, redirect)
+        }
         Command::SetAccess { scope, entry } => access::set(catalog, scope, entry),
         Command::RemoveAccess { scope, subject } => access::remove(catalog, scope, subject),
     }

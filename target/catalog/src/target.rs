@@ -6,6 +6,7 @@ use std::fmt;
 use crate::acl::Acl;
 use crate::iscsi_name::IscsiName;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
+use crate::redirect::Redirect;
 use crate::volume::VolumeName;
 
 /// The highest relative port that a target is given: with the portal group above it, it is the
@@ -67,6 +68,8 @@ pub struct Target {
     pub luns: BTreeMap<LunNumber, Lun>,
     /// Who may see it. Nobody, if nobody is listed.
     pub acl: Acl,
+    /// Where whoever logs in is sent instead; `None`: nowhere.
+    pub redirect: Option<Redirect>,
 }
 
 /// The relative target port identifier (SPC-5) of a target's port in a portal group: unique over all

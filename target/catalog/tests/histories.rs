@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tidelock_catalog::{
     Access, AccessChange, AccessState, AclEntry, AclScope, AlteredBy, BlockSize, Catalog,
     ChapAccess, ChapUser, Command, Credentials, DaemonIdentity, IscsiName, LunNumber, NewVolume,
-    PortalGroupTag, PortalGroups, Secret, Subject, VolumeId, VolumeName,
+    PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -59,6 +59,18 @@ fn access() -> impl Strategy<Value = Access> {
         Just(Access::Deny),
         proptest::option::of(chap).prop_map(|chap| Access::Allow { chap }),
     ]
+}
+
+fn redirect() -> impl Strategy<Value = Redirect> {
+    let to = prop_oneof![
+        Just("192.0.2.1"),
+        Just("[fd00::1]:3261"),
+        Just("storage.example.com")
+    ];
+    (to, any::<bool>()).prop_map(|(to, permanent)| Redirect {
+        to: to.parse().unwrap(),
+        permanent,
+    })
 }
 
 fn size() -> impl Strategy<Value = u64> {
@@ -152,6 +164,8 @@ fn command() -> impl Strategy<Value = Command> {
             }
         ),
         1 => (target(), number()).prop_map(|(target, number)| Command::UnmapLun { target, number }),
+        1 => (target(), proptest::option::of(redirect()))
+            .prop_map(|(target, redirect)| Command::SetRedirect { target, redirect }),
         4 => (scope(), subject(), access()).prop_map(|(scope, subject, access)| {
             Command::SetAccess { scope, entry: AclEntry { subject, access } }
         }),

@@ -198,6 +198,26 @@ pub enum TargetVerb {
         #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
+    /// Send whoever logs in to a target to another portal; sessions that are there stay.
+    ///
+    /// Only initiators that the access list lets in are sent, after CHAP if it asks for that. A login
+    /// that comes in by the very address that it would be sent to is served, so a portal of this
+    /// daemon can be named as well.
+    Redirect {
+        /// iSCSI name.
+        #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Where to: an IPv4 address, an IPv6 address in brackets or a domain name [port: 3260].
+        #[arg(value_name = "ADDRESS[:PORT]", required_unless_present = "off",
+            value_parser = NonEmptyStringValueParser::new())]
+        address: Option<String>,
+        /// Say that the target has moved for good: initiators may remember it.
+        #[arg(long, conflicts_with = "off")]
+        permanent: bool,
+        /// Serve it here again.
+        #[arg(long, conflicts_with = "address")]
+        off: bool,
+    },
     /// Remove a target. Volumes stay.
     Delete {
         /// iSCSI name.

@@ -428,6 +428,33 @@ fn an_entry_is_about_a_subnet_an_initiator_or_both() {
 }
 
 #[test]
+fn a_target_is_redirected_and_served_again() {
+    let daemon = Daemon::start(vec![
+        (200, json!({"address": "192.0.2.1:3260", "permanent": true})),
+        (204, Value::Null),
+    ]);
+    let run = |line: &[&str]| command(Some(daemon.socket()), line, None).out;
+    let said = run(&["target", "redirect", TARGET, "192.0.2.1", "--permanent"]);
+    assert!(
+        said.contains("is sent to 192.0.2.1:3260 for good"),
+        "{said}"
+    );
+    let said = run(&["target", "redirect", TARGET, "--off"]);
+    assert_eq!(said, format!("{TARGET} is served here again\n"));
+    let path = "/v1/targets/iqn.2024-01.com.example%3At/redirect";
+    assert_eq!(
+        daemon.asked(),
+        [
+            (
+                format!("PUT {path}"),
+                json!({"address": "192.0.2.1", "permanent": true})
+            ),
+            (format!("DELETE {path}"), Value::Null)
+        ]
+    );
+}
+
+#[test]
 fn a_file_that_holds_no_secret_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap().to_owned();

@@ -1,6 +1,7 @@
 //! The daemon as the admin server sees it: requests to the registry and the directory, and what both
 //! say in the words of the API.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -21,7 +22,7 @@ use crate::events::unix_ms;
 use crate::portal::Portal;
 use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
-use crate::{demo, metrics};
+use crate::{demo, loops, metrics};
 
 type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
@@ -51,6 +52,10 @@ impl DaemonControl {
             tracing::info!(event = event.name(), change = %in_words(&event), "changed");
             self.shared.events.tell(event);
         }
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.portals.iter().map(|portal| portal.address).collect()
     }
 
     fn sessions_of(&self, target: &IscsiName) -> usize {
@@ -133,6 +138,15 @@ impl Control for DaemonControl {
                         count,
                     });
                 }
+            }
+            if let Command::SetRedirect {
+                redirect: Some(redirect),
+                ..
+            } = &command
+                && loops::leads_here(&redirect.to, &self.addresses()).await
+            {
+                let to = redirect.to.clone();
+                return Err(ControlError::RedirectsHere { to });
             }
             self.change(command).await
         }

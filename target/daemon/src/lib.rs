@@ -15,6 +15,7 @@ pub mod events;
 pub mod lifecycle;
 pub mod limits;
 pub mod logging;
+mod loops;
 pub mod metrics;
 pub mod portal;
 pub mod reactor;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tidelock_iscsi::auth::{ChapPolicy, Secret};
 use tidelock_iscsi::login::{
     Access, Authorization, LoggedIn, Login, LoginEntropy, LoginReply, LoginStatus, LoginStep,
-    MAX_REQUESTS,
+    MAX_REQUESTS, Redirect,
 };
 use tidelock_iscsi::parameters::{LocalParameters, MAX_LENGTH, MAX_TIME, MIN_LENGTH};
 use tidelock_iscsi::pdu::{BHS_LEN, Bhs, RawPdu};
@@ -71,6 +71,7 @@ fn to_the_end(login: &mut Login, pdu: RawPdu, mode: u8) -> LoginStep {
                     !needs_chap(mode),
                     "somebody got past CHAP without the secret"
                 );
+                assert!(mode & 0x20 == 0, "somebody wasn't sent on");
                 if mode & 0x10 == 0 {
                     login.established(1)
                 } else {
@@ -104,6 +105,10 @@ fn authorization(mode: u8) -> Authorization {
         local: (mode & 8 != 0).then(|| LocalParameters {
             initial_r2t: true,
             ..LocalParameters::default()
+        }),
+        redirect: (mode & 0x20 != 0).then(|| Redirect {
+            address: "192.0.2.1:3261".to_owned(),
+            permanent: false,
         }),
     })
 }

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    AccessEntry, AccessList, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun, ResizeVolume,
-    SessionList, SetAccess, SetTarget, Status, Target, TargetList, Volume, VolumeList,
+    AccessEntry, AccessList, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun, Redirect,
+    ResizeVolume, SessionList, SetAccess, SetTarget, Status, Target, TargetList, Volume,
+    VolumeList,
 };
 
 /// How the daemon is
@@ -132,6 +133,24 @@ pub(super) fn map_lun() {}
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn unmap_lun() {}
+
+/// Send whoever logs in to a target elsewhere
+///
+/// Only initiators that the access list lets in, and after CHAP if it asks for that. A login that comes
+/// in by the very address that it would be sent to is served. Sessions that are there stay.
+#[utoipa::path(put, path = "/v1/targets/{target}/redirect", tag = "targets",
+    params(("target" = String, Path, description = "The target's iSCSI name")),
+    request_body = Redirect,
+    responses((status = 200, body = Redirect), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_redirect() {}
+
+/// Serve it here again
+#[utoipa::path(delete, path = "/v1/targets/{target}/redirect", tag = "targets",
+    params(("target" = String, Path, description = "The target's iSCSI name")),
+    responses((status = 204), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn remove_redirect() {}
 
 /// Who may see a target
 #[utoipa::path(get, path = "/v1/targets/{target}/acl", tag = "access",

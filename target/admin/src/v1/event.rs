@@ -91,6 +91,14 @@ pub enum EventKind {
         /// The volume.
         volume: String,
     },
+    /// Whoever logs in to a target is sent elsewhere, or no longer.
+    RedirectSet {
+        /// The target's iSCSI name.
+        target: String,
+        /// Where to; absent for nowhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redirect: Option<crate::v1::Redirect>,
+    },
     /// An access list says something else about somebody.
     AccessChanged {
         /// The target's iSCSI name, or `discovery`.
@@ -147,6 +155,7 @@ impl EventKind {
             Self::TargetDeleted { .. } => "target_deleted",
             Self::LunMapped { .. } => "lun_mapped",
             Self::LunUnmapped { .. } => "lun_unmapped",
+            Self::RedirectSet { .. } => "redirect_set",
             Self::AccessChanged { .. } => "access_changed",
             Self::SessionOpened { .. } => "session_opened",
             Self::SessionClosed { .. } => "session_closed",

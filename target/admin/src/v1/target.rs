@@ -29,8 +29,23 @@ pub struct Target {
     pub luns: Vec<Lun>,
     /// Who may see it. Nobody, if it is empty.
     pub acl: Vec<AccessEntry>,
+    /// Where whoever logs in is sent instead; absent for nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
     /// Sessions that initiators have with it.
     pub sessions: u64,
+}
+
+/// Where a target's initiators are sent (RFC 7143 §11.13.5).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// A portal: an IPv4 address, an IPv6 address in brackets or a domain name, with `:port` unless it
+    /// is 3260. A login that comes in by this very address is served, not sent on.
+    pub address: String,
+    /// For good, so that initiators may remember it.
+    #[serde(default)]
+    pub permanent: bool,
 }
 
 /// A volume shown under a number.

@@ -14,7 +14,7 @@ use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{BlockSize, Volume, VolumeId, VolumeName};
-use crate::{InitiatorPattern, IscsiName, Network, Subject};
+use crate::{InitiatorPattern, IscsiName, Network, Redirect, Subject};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +75,15 @@ struct TargetBody {
     portal_groups: Option<Vec<u16>>,
     luns: Vec<LunBody>,
     acl: Vec<AccessBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redirect: Option<RedirectBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RedirectBody {
+    to: String,
+    permanent: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -271,6 +280,10 @@ impl From<&Target> for TargetBody {
                 .map(|tags| tags.into_iter().map(PortalGroupTag::get).collect()),
             luns: target.luns.values().map(lun).collect(),
             acl: from_acl(&target.acl),
+            redirect: target.redirect.as_ref().map(|redirect| RedirectBody {
+                to: redirect.to.to_string(),
+                permanent: redirect.permanent,
+            }),
         }
     }
 }
@@ -283,6 +296,7 @@ impl TargetBody {
             portal_groups: into_portal_groups(&self.name, self.portal_groups)?,
             luns: BTreeMap::new(),
             acl: into_acl(&self.name, self.acl)?,
+            redirect: self.redirect.map(RedirectBody::into_redirect).transpose()?,
         };
         for LunBody {
             number,
@@ -325,6 +339,15 @@ fn into_portal_groups(target: &str, tags: Option<Vec<u16>>) -> Result<PortalGrou
     let tags = tags.collect::<Result<Vec<_>, _>>().map_err(inconsistent)?;
     PortalGroups::only(tags)
         .ok_or_else(|| inconsistent(format!("target {target}: it has no portal group")))
+}
+
+impl RedirectBody {
+    fn into_redirect(self) -> Result<Redirect, DecodeError> {
+        Ok(Redirect {
+            to: self.to.parse().map_err(inconsistent)?,
+            permanent: self.permanent,
+        })
+    }
 }
 
 fn from_acl(acl: &Acl) -> Vec<AccessBody> {

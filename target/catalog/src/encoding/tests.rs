@@ -429,3 +429,28 @@ fn networks_and_beginnings_of_names_survive_encoding_and_bad_ones_are_refused() 
         assert!(error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn a_redirection_survives_encoding_and_a_bad_one_is_refused() {
+    let with = |redirect: &str| {
+        let field = format!("\"redirect\": {redirect}, \"relative_port\"");
+        Catalog::decode(&seal(&body().replacen("\"relative_port\"", &field, 1)))
+    };
+    let catalog = with(r#"{"to": "[fd00::1]:3261", "permanent": true}"#).unwrap();
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+    for (redirect, says) in [
+        (
+            r#"{"to": "192.0.2.1,1", "permanent": true}"#,
+            "portal group tag",
+        ),
+        (
+            r#"{"to": "0.0.0.0", "permanent": true}"#,
+            "nobody can log in",
+        ),
+        (r#"{"to": "a", "permanent": true, "until": 1}"#, "until"),
+        (r#"{"to": "a"}"#, "missing field `permanent`"),
+    ] {
+        let error = with(redirect).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}

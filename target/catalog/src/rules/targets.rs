@@ -8,6 +8,7 @@ use crate::document::{Catalog, TARGETS_MAX};
 use crate::error::CatalogError;
 use crate::iscsi_name::IscsiName;
 use crate::portal_group::PortalGroups;
+use crate::redirect::Redirect;
 use crate::target::{Lun, LunNumber, RELATIVE_PORT_MAX, Target};
 use crate::volume::VolumeName;
 
@@ -33,6 +34,7 @@ pub(super) fn create(
         portal_groups,
         luns: BTreeMap::new(),
         acl: Acl::default(),
+        redirect: None,
     };
     catalog.last_relative_port = relative_port;
     catalog.targets.insert(name, target.clone());
@@ -153,6 +155,22 @@ pub(super) fn unmap(
             number,
         }),
     }
+}
+
+pub(super) fn set_redirect(
+    catalog: &mut Catalog,
+    name: IscsiName,
+    redirect: Option<Redirect>,
+) -> Result<Vec<Change>, CatalogError> {
+    let target = find(catalog, &name)?;
+    if target.redirect == redirect {
+        return Ok(Vec::new());
+    }
+    target.redirect.clone_from(&redirect);
+    Ok(vec![Change::RedirectSet {
+        target: name,
+        redirect,
+    }])
 }
 
 fn find<'a>(catalog: &'a mut Catalog, name: &IscsiName) -> Result<&'a mut Target, CatalogError> {

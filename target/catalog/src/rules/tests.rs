@@ -586,3 +586,31 @@ fn an_access_list_ends_somewhere() {
     let replaced = set(AclScope::Discovery, "i0", Access::Allow { chap: None });
     catalog.apply(replaced).unwrap();
 }
+
+#[test]
+fn a_redirection_is_set_replaced_and_taken_away() {
+    let mut catalog = furnished();
+    let set = |to: Option<&str>| Command::SetRedirect {
+        target: target("x"),
+        redirect: to.map(|to| crate::Redirect {
+            to: to.parse().unwrap(),
+            permanent: false,
+        }),
+    };
+    assert_eq!(catalog.apply(set(None)).unwrap(), []);
+    for to in [Some("192.0.2.1"), Some("192.0.2.2"), None] {
+        assert_eq!(catalog.apply(set(to)).unwrap().len(), 1);
+        assert_eq!(catalog.apply(set(to)).unwrap(), [], "it was like that");
+        let redirect = &catalog.target(&target("x")).unwrap().redirect;
+        let to = to.map(|to| format!("{to}:3260"));
+        assert_eq!(
+            redirect.as_ref().map(|redirect| redirect.to.to_string()),
+            to
+        );
+    }
+    let nowhere = Command::SetRedirect {
+        target: target("none"),
+        redirect: None,
+    };
+    assert_eq!(refused(&catalog, nowhere).kind(), ErrorKind::NotFound);
+}

@@ -45,6 +45,37 @@ pub(super) async fn run_target(
             let target = context.client.target(&name).await?;
             context.print(&target, show::target)
         }
+        TargetVerb::Redirect {
+            name,
+            address: Some(address),
+            permanent,
+            ..
+        } => {
+            let request = v1::Redirect { address, permanent };
+            let redirect = context.client.set_redirect(&name, &request).await?;
+            context.print(&redirect, |redirect| {
+                let how_long = if redirect.permanent {
+                    "for good"
+                } else {
+                    "for now"
+                };
+                format!(
+                    "whoever logs in to {name} is sent to {} {how_long}; sessions that are there \
+                     stay\n",
+                    redirect.address
+                )
+            })
+        }
+        TargetVerb::Redirect {
+            name,
+            address: None,
+            ..
+        } => {
+            context.client.remove_redirect(&name).await?;
+            context.print(&json!({"served": name}), |_| {
+                format!("{name} is served here again\n")
+            })
+        }
         TargetVerb::Delete { name, force, yes } => delete(&name, force, yes, context).await,
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn target(target: &Target) -> String {
         ("portal groups", portal_groups(target)),
         ("relative port", target.relative_port.to_string()),
         ("sessions", target.sessions.to_string()),
+        ("redirect", redirect(target)),
     ]);
     let luns = if target.luns.is_empty() {
         format!(
@@ -63,6 +64,14 @@ pub(crate) fn target(target: &Target) -> String {
         )
     };
     format!("{head}\n{luns}\n{}", entries(&target.name, &target.acl))
+}
+
+fn redirect(target: &Target) -> String {
+    match &target.redirect {
+        None => "none".into(),
+        Some(to) if to.permanent => format!("to {}, for good", to.address),
+        Some(to) => format!("to {}, for now", to.address),
+    }
 }
 
 pub(crate) fn access_list(list: &AccessList) -> String {

@@ -119,6 +119,10 @@ fn sample_target() -> v1::Target {
             ),
         ],
         sessions: 2,
+        redirect: Some(v1::Redirect {
+            address: "[fd00::1]:3260".into(),
+            permanent: true,
+        }),
     }
 }
 
@@ -131,6 +135,7 @@ name           iqn.2024-01.com.example:disks
 portal groups  1,3
 relative port  1
 sessions       2
+redirect       to [fd00::1]:3260, for good
 
 LUN  VOLUME  READ ONLY
   0  db      no

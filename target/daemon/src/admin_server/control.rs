@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tidelock_admin::v1;
-use tidelock_catalog::{BlockSize, Catalog, CatalogError, Change, Command, IscsiName, VolumeName};
+use tidelock_catalog::{
+    BlockSize, Catalog, CatalogError, Change, Command, IscsiName, PortalAddress, VolumeName,
+};
 use tokio::sync::broadcast;
 
 /// What a request has led to.
@@ -112,6 +114,12 @@ pub enum ControlError {
         target: IscsiName,
         /// How many.
         count: usize,
+    },
+    /// Initiators would be sent back to this daemon by a name, and round in circles.
+    #[error("{to} is this daemon itself: initiators would be sent round in circles")]
+    RedirectsHere {
+        /// Where they would be sent.
+        to: PortalAddress,
     },
     /// A volume's file. The source names it and says what to do.
     #[error("{source}")]

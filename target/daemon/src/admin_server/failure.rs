@@ -55,6 +55,10 @@ impl From<ControlError> for Failure {
                 ErrorCode::Conflict,
                 "log the initiators out first, or say --force (force=true) to end the sessions",
             ),
+            ControlError::RedirectsHere { .. } => (
+                ErrorCode::Conflict,
+                "to send them to another portal of this daemon, give its address instead of a name",
+            ),
             ControlError::File { fault, .. } => match fault {
                 FileFault::Request => (ErrorCode::Invalid, ""),
                 FileFault::InUse => (ErrorCode::Conflict, ""),

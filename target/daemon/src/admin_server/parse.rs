@@ -4,7 +4,7 @@
 use tidelock_admin::v1;
 use tidelock_catalog::{
     Access, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName, LunNumber,
-    Network, PortalGroupTag, PortalGroups, Secret, Subject, VolumeName,
+    Network, PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -24,6 +24,13 @@ pub(super) fn subject(initiator: &str, network: Option<&str>) -> Result<Subject,
     Ok(Subject {
         initiator,
         network: network.map_err(Failure::invalid)?,
+    })
+}
+
+pub(super) fn redirect(request: &v1::Redirect) -> Result<Redirect, Failure> {
+    Ok(Redirect {
+        to: request.address.parse().map_err(Failure::invalid)?,
+        permanent: request.permanent,
     })
 }
 

@@ -60,6 +60,10 @@ pub(super) fn full(
         )
         .route("/v1/targets/{target}/luns", post(targets::map))
         .route("/v1/targets/{target}/luns/{lun}", delete(targets::unmap))
+        .route(
+            "/v1/targets/{target}/redirect",
+            put(targets::set_redirect).delete(targets::remove_redirect),
+        )
         .route(acl, get(access::list))
         .route(
             &format!("{acl}/{{initiator}}"),

@@ -2,8 +2,8 @@
 
 use tidelock_admin::v1;
 use tidelock_catalog::{
-    Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Subject, Target,
-    Volume,
+    Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Redirect, Subject,
+    Target, Volume,
 };
 
 use crate::admin_server::control::VolumeFacts;
@@ -50,6 +50,7 @@ pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
         portal_groups: portal_groups(target.portal_groups),
         luns: target.luns.values().map(lun).collect(),
         acl: acl(&target.acl),
+        redirect: target.redirect.as_ref().map(redirect),
         sessions: sessions.count() as u64,
     }
 }
@@ -58,6 +59,13 @@ pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
 fn portal_groups(groups: PortalGroups) -> Option<Vec<u16>> {
     let tags = groups.restriction()?;
     Some(tags.into_iter().map(PortalGroupTag::get).collect())
+}
+
+pub(super) fn redirect(redirect: &Redirect) -> v1::Redirect {
+    v1::Redirect {
+        address: redirect.to.to_string(),
+        permanent: redirect.permanent,
+    }
 }
 
 pub(super) fn lun(lun: &Lun) -> v1::Lun {
@@ -137,6 +145,13 @@ pub fn event_of(change: &Change) -> v1::EventKind {
             target: target.to_string(),
             lun: lun.number.get(),
             volume: lun.volume.to_string(),
+        },
+        Change::RedirectSet {
+            target,
+            redirect: to,
+        } => Kind::RedirectSet {
+            target: target.to_string(),
+            redirect: to.as_ref().map(redirect),
         },
         Change::AccessChanged { scope, subject } => Kind::AccessChanged {
             scope: scope.to_string(),

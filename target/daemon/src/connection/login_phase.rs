@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use tidelock_catalog::{IscsiName, PortalGroupTag};
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::login::{
-    Authorization, LoggedIn, Login, LoginEntropy, LoginIdentity, LoginReply, LoginStatus, LoginStep,
+    Authorization, LoggedIn, Login, LoginEntropy, LoginFailure, LoginIdentity, LoginReply,
+    LoginStatus, LoginStep,
 };
 use tidelock_iscsi::transmit::TxQueue;
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ use crate::connection::write_out;
 use crate::directory::{Candidate, Refusal, Registration, SessionCounters, SessionKey};
 use crate::reactor::Local;
 use crate::registry::Target;
+use crate::registry::access::Arrival;
 
 /// Data segments before negotiation are at most this long (RFC 7143 §13.12), and a login has no
 /// additional header segments.
@@ -177,8 +179,14 @@ impl Phase<'_> {
                     return Ok(Next::FullFeature(session));
                 }
                 LoginStep::Fail(reply) => {
-                    if let Some(failure) = self.login.failure() {
-                        tracing::info!(peer = %self.peer, %failure, "login failed");
+                    match self.login.failure() {
+                        Some(LoginFailure::Redirected { to }) => {
+                            tracing::info!(peer = %self.peer, to = to.address, "login sent on");
+                        }
+                        Some(failure) => {
+                            tracing::info!(peer = %self.peer, %failure, "login failed");
+                        }
+                        None => {}
                     }
                     self.send(reply).await?;
                     return Ok(Next::Close);
@@ -193,7 +201,7 @@ impl Phase<'_> {
 
     fn authorize(&mut self, identity: &LoginIdentity) -> Authorization {
         let registry = &self.local.shared.registry;
-        let decision = registry.authorize(identity, self.peer.ip(), self.group);
+        let decision = registry.authorize(identity, self.arrival());
         match decision {
             Ok((access, target)) => {
                 self.target = target;
@@ -209,6 +217,14 @@ impl Phase<'_> {
                 );
                 Authorization::Refuse(status)
             }
+        }
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            from: self.peer.ip(),
+            at: self.stream.local_addr().ok(),
+            group: self.group,
         }
     }
 
@@ -236,11 +252,11 @@ impl Phase<'_> {
             Ok(registration) => {
                 // The operator may have changed access or deleted the target since this login began.
                 // A change ends the sessions that are registered; whoever registers later looks again.
-                let (_, target) =
-                    self.local
-                        .shared
-                        .registry
-                        .authorize(&identity, self.peer.ip(), self.group)?;
+                let (_, target) = self
+                    .local
+                    .shared
+                    .registry
+                    .authorize(&identity, self.arrival())?;
                 let same = match (&self.target, &target) {
                     (Some(before), Some(now)) => Arc::ptr_eq(before, now),
                     (None, None) => true,

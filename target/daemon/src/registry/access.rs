@@ -5,23 +5,32 @@ use std::sync::Arc;
 
 use tidelock_catalog::{ChapAccess, IscsiName, PortalGroupTag, Verdict};
 use tidelock_iscsi::auth::{ChapPolicy, Secret};
-use tidelock_iscsi::login::{Access, LoginIdentity, LoginStatus, SessionType};
+use tidelock_iscsi::login::{Access, LoginIdentity, LoginStatus, Redirect, SessionType};
 use tidelock_iscsi::session::{SendTargets, TargetRecord};
 
 use super::{Registry, Target, View};
 use crate::portal::Portal;
 
+/// By which way an initiator has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Its address.
+    pub from: IpAddr,
+    /// The address of ours that it has reached.
+    pub at: Option<SocketAddr>,
+    /// The portal group that this is in.
+    pub group: PortalGroupTag,
+}
+
 impl Registry {
-    /// Whether an initiator that comes from an address, through a portal of `group`, may go on with its
-    /// login, and how it must prove who it is.
+    /// Whether an initiator may go on with its login, and how it must prove who it is.
     ///
     /// # Errors
     /// The login status to refuse it with.
     pub fn authorize(
         &self,
         identity: &LoginIdentity,
-        from: IpAddr,
-        group: PortalGroupTag,
+        arrival: Arrival,
     ) -> Result<(Access, Option<Arc<Target>>), LoginStatus> {
         let view = self.view();
         if !view.loaded {
@@ -29,6 +38,7 @@ impl Registry {
             // of them give up for good.
             return Err(LoginStatus::SERVICE_UNAVAILABLE);
         }
+        let Arrival { from, at, group } = arrival;
         let initiator =
             IscsiName::new(&identity.initiator_name).map_err(|_| LoginStatus::INITIATOR_ERROR)?;
         if identity.session_type == SessionType::Discovery {
@@ -54,7 +64,13 @@ impl Registry {
         }
         let target = view.targets.get(&name).ok_or(LoginStatus::NOT_FOUND)?;
         match record.acl.verdict(&initiator, from) {
-            Verdict::Allowed { chap } => Ok((access(chap, group.get())?, Some(Arc::clone(target)))),
+            Verdict::Allowed { chap } => {
+                let access = Access {
+                    redirect: redirect(record, identity, at),
+                    ..access(chap, group.get())?
+                };
+                Ok((access, Some(Arc::clone(target))))
+            }
             Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
         }
     }
@@ -118,6 +134,23 @@ fn access(chap: Option<&ChapAccess>, tag: u16) -> Result<Access, LoginStatus> {
         target_portal_group_tag: tag,
         target_alias: None,
         local: None,
+        redirect: None,
+    })
+}
+
+/// Where an initiator is sent that logs in to a target: not if it has come to that very place, and not
+/// with a connection that joins a session which is here.
+fn redirect(
+    target: &tidelock_catalog::Target,
+    identity: &LoginIdentity,
+    local: Option<SocketAddr>,
+) -> Option<Redirect> {
+    let redirect = target.redirect.as_ref()?;
+    let here = local.map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()));
+    let arrived = here.is_some() && here == redirect.to.socket_address();
+    (identity.tsih == 0 && !arrived).then(|| Redirect {
+        address: redirect.to.to_string(),
+        permanent: redirect.permanent,
     })
 }
 

@@ -154,14 +154,17 @@ impl Exchange {
         self.send(&response, text)
     }
 
-    /// A response that ends the login.
-    pub(super) fn fail(&mut self, status: LoginStatus) -> LoginReply {
+    /// A response that ends the login, with what goes with its status.
+    pub(super) fn fail(&mut self, status: LoginStatus, text: &TextPairs) -> LoginReply {
+        // What was to be said before is of no use any more.
+        self.queue(text);
+        let (text, _) = self.outgoing.next_segment(DEFAULT_SEGMENT_LENGTH);
         self.outgoing = OutgoingText::default();
         let response = LoginResponse {
             status,
-            ..self.response(0)
+            ..self.response(text.len())
         };
-        self.send(&response, Bytes::new())
+        self.send(&response, text)
     }
 
     fn response(&self, text_length: usize) -> LoginResponse {

@@ -1,6 +1,6 @@
 //! Why a login failed, in words for a log and as the status for the initiator.
 
-use super::LoginStatus;
+use super::{LoginStatus, Redirect};
 use crate::text::TextError;
 
 /// What ended a login. [`LoginFailure::status`] is what the initiator was told; the rest is for the
@@ -130,6 +130,12 @@ pub enum LoginFailure {
     ChapNotMutual,
 
     // The shell said no, or was called out of turn.
+    /// The target is elsewhere; the response says where.
+    #[error("sent on to {}", to.address)]
+    Redirected {
+        /// Where to.
+        to: Redirect,
+    },
     /// The shell refused.
     #[error("refused: {0}")]
     Refused(LoginStatus),
@@ -166,6 +172,8 @@ impl LoginFailure {
             | Self::ChapReflected
             | Self::ChapSameSecret
             | Self::ChapNotMutual => LoginStatus::AUTHENTICATION_FAILURE,
+            Self::Redirected { to } if to.permanent => LoginStatus::TARGET_MOVED_PERMANENTLY,
+            Self::Redirected { .. } => LoginStatus::TARGET_MOVED_TEMPORARILY,
             Self::Refused(status) => *status,
             Self::Misuse => LoginStatus::TARGET_ERROR,
         }

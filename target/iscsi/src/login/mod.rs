@@ -15,7 +15,7 @@ pub use failure::LoginFailure;
 pub use status::LoginStatus;
 pub use types::{
     Access, Authorization, LoggedIn, LoginDrop, LoginEntropy, LoginIdentity, LoginReply, LoginStep,
-    SessionType,
+    Redirect, SessionType,
 };
 
 pub(crate) use failure::excerpt;
@@ -26,6 +26,7 @@ use states::{ExpectFirstRequest, Next, State};
 use crate::parameters::LocalParameters;
 use crate::pdu::RawPdu;
 use crate::pdu::login_request::LoginRequest;
+use crate::text::{Key, TextPairs};
 
 /// The login phase of one connection.
 ///
@@ -142,9 +143,13 @@ impl Login {
     fn fail(&mut self, failure: LoginFailure) -> LoginStep {
         self.state = State::Ended;
         let status = failure.status();
+        let mut text = TextPairs::new();
+        if let LoginFailure::Redirected { to } = &failure {
+            text.push(Key::TargetAddress.name(), &to.address);
+        }
         self.failure = Some(failure);
         match &mut self.exchange {
-            Some(exchange) => LoginStep::Fail(exchange.fail(status)),
+            Some(exchange) => LoginStep::Fail(exchange.fail(status, &text)),
             None => LoginStep::Drop(LoginDrop::OutOfTurn),
         }
     }

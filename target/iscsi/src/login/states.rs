@@ -11,7 +11,8 @@ use super::exchange::{Exchange, Request};
 use super::security::{Security, SecurityKeys};
 use super::sorted::{Sorted, sort};
 use super::{
-    Access, LoggedIn, LoginEntropy, LoginFailure, LoginIdentity, LoginStep, SessionType, identity,
+    Access, LoggedIn, LoginEntropy, LoginFailure, LoginIdentity, LoginStep, Redirect, SessionType,
+    identity,
 };
 use crate::negotiation::Negotiation;
 use crate::parameters::{LocalParameters, Parameters};
@@ -83,8 +84,12 @@ impl ExpectAuthorization {
         let terms = Terms {
             negotiation: Negotiation::new(&local, self.identity.session_type, leading),
             identity: self.identity,
+            redirect: access.redirect,
         };
         let security = Security::new(access.chap, self.entropy);
+        if security.may_leave() {
+            terms.check_redirect()?;
+        }
         if exchange.stage() == LoginStage::SECURITY_NEGOTIATION {
             let state = ExpectSecurityRequest { terms, security };
             return state.answer(exchange, &self.request, answers);
@@ -101,6 +106,19 @@ impl ExpectAuthorization {
 struct Terms {
     identity: LoginIdentity,
     negotiation: Negotiation,
+    redirect: Option<Redirect>,
+}
+
+impl Terms {
+    /// Sends the initiator elsewhere, if that is where the target is. Initiators have to follow a
+    /// redirection once the security negotiation is over, and only should before (RFC 7143 §11.13.5);
+    /// and whoever can't prove who it is isn't told where the target has gone.
+    fn check_redirect(&self) -> Result<(), LoginFailure> {
+        match &self.redirect {
+            Some(to) => Err(LoginFailure::Redirected { to: to.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 // --- Security stage
@@ -136,13 +154,20 @@ impl ExpectSecurityRequest {
         operational
             .iter()
             .for_each(|(key, _)| answers.push(key.name(), REJECT));
+        // An answer of ours, the proof of mutual CHAP above all, comes first: then it is sent on at
+        // its next request.
+        if security.may_leave() && answers.is_empty() {
+            terms.check_redirect()?;
+        }
         exchange.queue(&answers);
         Self { terms, security }.proceed(exchange, request.transit_to)
     }
 
     fn proceed(self, exchange: &mut Exchange, transit_to: Option<LoginStage>) -> Next {
+        let may_enter =
+            |next| next != LoginStage::FULL_FEATURE_PHASE || self.terms.redirect.is_none();
         match transit_to {
-            Some(next) if exchange.fits() && self.security.may_leave() => {
+            Some(next) if exchange.fits() && self.security.may_leave() && may_enter(next) => {
                 self.terms.leave(exchange, next)
             }
             _ => {
@@ -170,9 +195,11 @@ impl ExpectOperationalRequest {
     }
 
     fn answer(self, exchange: &mut Exchange, request: &Request, mut answers: TextPairs) -> Next {
+        self.terms.check_redirect()?;
         let Terms {
             identity,
             mut negotiation,
+            redirect,
         } = self.terms;
         let Sorted {
             security,
@@ -187,6 +214,7 @@ impl ExpectOperationalRequest {
             terms: Terms {
                 identity,
                 negotiation,
+                redirect,
             },
         }
         .proceed(exchange, request.transit_to)

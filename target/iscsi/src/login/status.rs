@@ -28,11 +28,9 @@ macro_rules! statuses {
 statuses! {
     /// The login goes on, or is complete.
     SUCCESS = 0x0000, "success";
-    /// The target is elsewhere for now. Needs a TargetAddress in the response, which this crate doesn't
-    /// send.
+    /// The target is elsewhere for now: TargetAddress in the response says where.
     TARGET_MOVED_TEMPORARILY = 0x0101, "target moved temporarily";
-    /// The target is elsewhere for good. Needs a TargetAddress in the response, which this crate
-    /// doesn't send.
+    /// The target is elsewhere for good: TargetAddress in the response says where.
     TARGET_MOVED_PERMANENTLY = 0x0102, "target moved permanently";
     /// A protocol error, or something that has no status of its own.
     INITIATOR_ERROR = 0x0200, "initiator error";

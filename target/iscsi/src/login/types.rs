@@ -121,6 +121,19 @@ pub struct Access {
     pub target_alias: Option<String>,
     /// Parameters of this target, in place of those the login began with.
     pub local: Option<LocalParameters>,
+    /// Where the initiator is to go instead, once it has proved who it is.
+    pub redirect: Option<Redirect>,
+}
+
+/// Where a target is instead (RFC 7143 §11.13.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// Value of TargetAddress: a domain name, an IPv4 address or an IPv6 address in brackets, with
+    /// `:port` unless it is 3260. Without a portal group tag, which has to be left out here
+    /// (RFC 7143 §13.8).
+    pub address: String,
+    /// For good: initiators may remember it.
+    pub permanent: bool,
 }
 
 /// What a login ends with when all went well.

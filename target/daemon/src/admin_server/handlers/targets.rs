@@ -130,6 +130,29 @@ pub(in crate::admin_server) async fn unmap(
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(in crate::admin_server) async fn set_redirect(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::Redirect>, Failure> {
+    let target = parse::target_name(&name)?;
+    let redirect = parse::redirect(&body::read(request, &shared.limits).await?)?;
+    let answer = view::redirect(&redirect);
+    let redirect = Some(redirect);
+    apply(&shared, Command::SetRedirect { target, redirect }).await?;
+    Ok(Json(answer))
+}
+
+pub(in crate::admin_server) async fn remove_redirect(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<StatusCode, Failure> {
+    let target = parse::target_name(&name)?;
+    let redirect = None;
+    apply(&shared, Command::SetRedirect { target, redirect }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn apply(shared: &Shared, command: Command) -> Result<Vec<Change>, Failure> {
     let control = shared.control.clone();
     to_end(async move { control.apply(command).await }).await

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidelock_admin::client::{Client, ClientError};
 use tidelock_admin::v1::{self, ErrorCode};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -297,6 +297,36 @@ async fn an_entry_may_be_about_a_network_and_stands_beside_the_one_about_anywher
         assert_eq!(status, expected, "{query}: {answer}");
     }
     assert_eq!(server.control.catalog().discovery().entries().len(), 1);
+}
+
+#[tokio::test]
+async fn a_target_shows_where_it_is_redirected_to() {
+    let server = server();
+    let create = json!({"name": TARGET}).to_string();
+    assert_eq!(server.ask("POST", "/v1/targets", &create).await.0, 201);
+    let path = format!("/v1/targets/{TARGET}");
+    let redirect = format!("{path}/redirect");
+    let ask = |body: Value| {
+        let body = body.to_string();
+        let (server, redirect) = (&server, &redirect);
+        async move { server.ask("PUT", redirect, &body).await }
+    };
+    for (address, says) in [
+        ("192.0.2.1:3260,1", "portal group tag"),
+        ("", "is not a portal's address"),
+        ("0.0.0.0", "nobody can log in"),
+    ] {
+        let (status, answer) = ask(json!({"address": address})).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.to_string().contains(says), "{answer}");
+    }
+    let (status, answer) = ask(json!({"address": "FD00::1"})).await;
+    let expected = json!({"address": "[fd00::1]:3260", "permanent": false});
+    assert_eq!((status, &answer), (200, &expected));
+    assert_eq!(server.ask("GET", &path, "").await.1["redirect"], expected);
+    assert_eq!(server.ask("DELETE", &redirect, "").await.0, 204);
+    let shown = server.ask("GET", &path, "").await.1;
+    assert!(shown.get("redirect").is_none(), "{shown}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ fn response(algorithm: ChapAlgorithm, secret: &str) -> String {
 }
 
 /// Brings a login to the point where the challenge is out.
-fn challenged(access: Access, algorithms: &str) -> (Target, Response) {
+pub(super) fn challenged(access: Access, algorithms: &str) -> (Target, Response) {
     let mut target = Target::new(access);
     let text = format!("{NORMAL}\nAuthMethod=CHAP");
     target.expect_response(request(SECURITY, None, &text));
@@ -16,7 +16,7 @@ fn challenged(access: Access, algorithms: &str) -> (Target, Response) {
     (target, response)
 }
 
-fn right_answer() -> String {
+pub(super) fn right_answer() -> String {
     format!(
         "CHAP_N=host-user\nCHAP_R={}",
         response(ChapAlgorithm::Md5, "host-secret-123")

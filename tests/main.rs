@@ -15,6 +15,7 @@ mod harness;
 
 mod access;
 mod bad_input;
+mod copy;
 mod demo;
 mod endurance;
 mod fence;

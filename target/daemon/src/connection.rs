@@ -2,6 +2,7 @@
 //! the iSCSI core; it knows sockets and the reactor, and decides nothing that RFC 7143 decides.
 
 pub mod commands;
+mod copying;
 pub mod full_feature;
 pub mod half_open;
 mod link;
@@ -9,6 +10,7 @@ pub mod login_phase;
 pub mod luns;
 pub mod management;
 mod operations;
+pub mod shown;
 
 pub(crate) use operations::outcome;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::command::{Command, TaskAttribute};
 use crate::config::{BlockSize, Identity, LogicalUnitConfig};
+use crate::copy::MAX_SEGMENTS;
 use crate::mode::ModeSaving;
 use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 use crate::plan::{Extent, LbaExtent, Operation, Outcome, Plan};
@@ -14,6 +15,8 @@ use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
 use crate::status::Status;
 use crate::unit::{LogicalUnit, UnitState};
+
+mod copy;
 
 /// More steps than any command takes.
 const MAX_STEPS: usize = 8;
@@ -111,7 +114,11 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
             } => {
                 check_operation(unit, &operation);
                 renew(unit, &operation, *outcome);
-                unit.finish(nexus, completion, self::outcome(&operation, *outcome))
+                let outcome = match &operation {
+                    Operation::Copy { job } => copy::outcome(unit, nexus, job, *outcome),
+                    _ => self::outcome(&operation, *outcome),
+                };
+                unit.finish(nexus, completion, outcome)
             }
         };
     }
@@ -250,6 +257,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             let failed = MediumCondition::SanitizeFailed { unrestricted: true };
             assert_eq!(unit.medium_condition(), failed);
         }
+        Operation::Copy { job } => assert!(job.segments() <= MAX_SEGMENTS),
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
         }
@@ -266,8 +274,10 @@ fn check_reply(command: &Command<'_>, reply: &Reply) {
         .sum::<u64>();
     assert!(length <= reply.transfer_length);
     match (reply.status, reply.sense.as_ref()) {
-        (Status::CHECK_CONDITION, [0x70 | 0xf0, _, key, _, _, _, _, 10, tail @ ..]) => {
-            assert!(tail.len() == 10 && *key < 16);
+        // A copy that failed has what another unit said behind its own 18 bytes.
+        (Status::CHECK_CONDITION, [0x70 | 0xf0, _, key, _, _, _, _, length, tail @ ..]) => {
+            assert!(tail.len() == usize::from(*length) && *length >= 10 && *key < 16);
+            assert!(*length == 10 || *key == 0xa);
         }
         (Status::CHECK_CONDITION, [0x72, key, _, _, 0, 0, 0, length, tail @ ..]) => {
             assert!(usize::from(*length) == tail.len() && *key < 16);
@@ -323,7 +333,7 @@ fn allocation_length(cdb: &[u8]) -> Option<u64> {
         0x03 | 0x1a => field(4, 1),
         0x12 => field(3, 2),
         0x37 | 0x5a => field(7, 2),
-        0x9e => field(10, 4),
+        0x84 | 0x9e => field(10, 4),
         0xa0 | 0xa3 | 0xb7 => field(6, 4),
         0x25 => Some(8),
         _ => None,

@@ -15,6 +15,7 @@ mod cdb;
 mod command;
 mod commands;
 mod config;
+mod copy;
 mod fuzzing;
 mod lun;
 mod mode;
@@ -34,6 +35,11 @@ mod tests;
 pub use attention::UnitAttention;
 pub use command::{Command, TaskAttribute};
 pub use config::{BlockSize, Identity, Limits, LogicalUnitConfig, UnsupportedBlockSize};
+pub use copy::{
+    Chunk, CopyEnd, CopyEndpoint, CopyFailure, CopyJob, CopySide, Designation,
+    MAX_CONCURRENT_COPIES, MAX_CSCDS, MAX_DESCRIPTORS_LENGTH, MAX_SEGMENT_LENGTH, MAX_SEGMENTS,
+    ThirdPartyRefusal, Transfer,
+};
 pub use fuzzing::fuzz_commands;
 pub use lun::{decode_lun, encode_lun};
 pub use mode::{ModeParameters, ModeSaving};
@@ -44,4 +50,4 @@ pub use renewal::{MediumCondition, Renewal};
 pub use reply::{DataPieces, Reply};
 pub use sense::Sense;
 pub use status::Status;
-pub use unit::{LogicalUnit, UnitState};
+pub use unit::{LogicalUnit, ThirdPartyUnderway, UnitState};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attention::{AttentionQueue, UnitAttention};
+use crate::copy::CopyRecords;
 
 /// Names one I_T nexus for as long as it lives; the shell gives them out and never reuses one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, PartialOrd, Ord)]
@@ -41,6 +42,7 @@ pub(crate) struct NexusState {
     pub(crate) attention: AttentionQueue,
     /// Commands that are being served. Written by the nexus's own thread alone.
     under_way: AtomicU32,
+    pub(crate) copies: CopyRecords,
 }
 
 impl NexusState {
@@ -73,6 +75,7 @@ impl LuNexus {
             id: info.id,
             attention: AttentionQueue::default(),
             under_way: AtomicU32::new(0),
+            copies: CopyRecords::default(),
         });
         Self { info, state }
     }

@@ -2,10 +2,13 @@
 //!
 //! A plan speaks of bytes of the logical unit's image, never of files.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::commands::{AwaitingData, Stage};
+use crate::copy::{CopyFailure, CopyJob};
 use crate::mode::ModeParameters;
 use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
@@ -130,6 +133,12 @@ pub enum Operation {
         /// What to keep for the logical unit.
         parameters: ModeParameters,
     },
+    /// Carry out the segments of a copy operation, in order: answer with [`Outcome::Done`] or
+    /// [`Outcome::CopyFailed`]. It may take as long as it takes, and reaches other logical units.
+    Copy {
+        /// What to copy, and whom to tell how far it is.
+        job: Arc<CopyJob>,
+    },
 }
 
 /// A command that waits for its data-out; hand it back to [`crate::LogicalUnit::data_out`].
@@ -181,6 +190,8 @@ pub enum Outcome {
     RenewalFailed,
     /// The operation was given up because the command was aborted.
     Aborted,
+    /// An [`Operation::Copy`] ended before its end; what was copied before stays copied.
+    CopyFailed(Box<CopyFailure>),
 }
 
 impl Outcome {

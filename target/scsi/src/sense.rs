@@ -33,6 +33,13 @@ pub enum SenseKeySpecific {
     },
     /// How far a long operation is, in 65536ths.
     Progress(u16),
+    /// Which byte of a copy operation's parameter list was wrong.
+    Segment {
+        /// Counted from the start of the segment descriptor when true, else of the list.
+        in_segment: bool,
+        /// Offset of the byte.
+        byte: u16,
+    },
 }
 
 impl SenseKeySpecific {
@@ -40,6 +47,7 @@ impl SenseKeySpecific {
         const SKSV: u8 = 0x80;
         const COMMAND_DATA: u8 = 0x40;
         const BIT_POINTER_VALID: u8 = 0x08;
+        const SEGMENT_DESCRIPTOR: u8 = 0x20;
         let (flags, value) = match self {
             Self::Field { in_cdb, byte, bit } => {
                 let area = if in_cdb { COMMAND_DATA } else { 0 };
@@ -49,6 +57,9 @@ impl SenseKeySpecific {
                 )
             }
             Self::Progress(done) => (0, done),
+            Self::Segment { in_segment, byte } => {
+                (if in_segment { SEGMENT_DESCRIPTOR } else { 0 }, byte)
+            }
         };
         let [high, low] = value.to_be_bytes();
         [SKSV | flags, high, low]
@@ -111,6 +122,17 @@ impl Sense {
             bit,
         });
         sense
+    }
+
+    /// The same with a pointer to a byte of the parameter list.
+    #[must_use]
+    pub const fn with_parameter_pointer(mut self, byte: u16) -> Self {
+        self.specific = Some(SenseKeySpecific::Field {
+            in_cdb: false,
+            byte,
+            bit: None,
+        });
+        self
     }
 
     /// The same with the INFORMATION field set.

@@ -259,6 +259,7 @@ impl FullFeature {
                     operation,
                     completion,
                 } => {
+                    let shown = Rc::clone(self.luns.shown());
                     let Some(attached) = self.luns.by_id(running.lun) else {
                         return self.reply(running.task, running.write, gone());
                     };
@@ -278,6 +279,8 @@ impl FullFeature {
                     let surroundings = Surroundings {
                         local: &self.local,
                         volume: &attached.volume,
+                        shown: &shown,
+                        number: attached.number(),
                         store,
                     };
                     let refused = match work_of(operation, &surroundings) {
@@ -477,12 +480,12 @@ impl FullFeature {
         self.local.engine.borrow_mut().detach(token);
     }
 
-    /// Whether I/O of this session is still running.
+    /// Whether I/O of this session is still running that can't just be dropped.
     pub(crate) fn has_io(&self) -> bool {
         self.commands
             .running
             .iter()
-            .any(|(_, running)| matches!(running.stage, Stage::Io(_)))
+            .any(|(_, running)| matches!(running.stage, Stage::Io(_)) && !running.patient)
     }
 
     /// Nothing more is begun: the session ends.

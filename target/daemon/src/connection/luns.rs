@@ -1,12 +1,14 @@
 //! The logical units that one session sees: looked up per command, followed live when the operator
 //! maps and unmaps. Knows no I/O.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidelock_replication::Volume;
 use tidelock_scsi::{LuNexus, NexusId, NexusInfo, UnitAttention, decode_lun, encode_lun};
 
+use crate::connection::shown::Shown;
 use crate::directory::SessionInfo;
 use crate::registry::{Lun, ServedVolume, Target};
 
@@ -61,6 +63,8 @@ pub struct Luns {
     reported: Vec<u64>,
     nexus: NexusInfo,
     next_serial: u64,
+    /// For work that reaches other logical units than its own.
+    shown: Rc<Shown>,
 }
 
 impl Luns {
@@ -88,10 +92,11 @@ impl Luns {
             read_only: false,
         };
         let mut luns = Self {
-            target,
+            target: target.clone(),
             generation: 0,
             attached: Vec::new(),
             reported: Vec::new(),
+            shown: Rc::new(Shown::new(target, nexus.clone())),
             nexus,
             next_serial: 0,
         };
@@ -199,6 +204,12 @@ impl Luns {
             .filter(|attached| attached.id == id)
     }
 
+    /// All that the session is shown.
+    #[must_use]
+    pub fn shown(&self) -> &Rc<Shown> {
+        &self.shown
+    }
+
     /// The LUNs on the wire under which the session sees a volume.
     #[must_use]
     pub fn of_volume(&self, volume: &str) -> Vec<[u8; 8]> {
@@ -247,6 +258,12 @@ impl Luns {
 }
 
 impl Attached {
+    /// Its LUN.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
     fn is(&self, lun: &Lun) -> bool {
         self.number == lun.number
             && self.read_only == lun.read_only

@@ -9,9 +9,11 @@ use tidelock_block::AllocationExtent;
 use tidelock_replication::{
     Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
 };
-use tidelock_scsi::{LbaExtent, Operation, Outcome};
+use tidelock_scsi::{CopyJob, LbaExtent, Operation, Outcome};
 use tidelock_volume::Range;
 
+use crate::connection::copying;
+use crate::connection::shown::Shown;
 use crate::reactor::Local;
 use crate::registry::ServedVolume;
 use crate::renewal::{self, Subject};
@@ -57,6 +59,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) local: &'a Rc<Local>,
     /// The volume whose logical unit it was sent to.
     pub(crate) volume: &'a Arc<ServedVolume>,
+    /// All that the session is shown.
+    pub(crate) shown: &'a Rc<Shown>,
+    /// The number of the logical unit that it was sent to.
+    pub(crate) number: u16,
     /// The file behind the logical unit that it was sent to.
     pub(crate) store: &'a Arc<Volume>,
 }
@@ -127,8 +133,19 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
             let accepting = renewal::accept_failure(local, Arc::clone(surroundings.volume));
             return Elsewhere::quick(accepting);
         }
+        Operation::Copy { job } => return copy(job, surroundings),
         Operation::SaveModeParameters { .. } => return Work::NotOurs,
     })
+}
+
+/// Lets the copy manager's hands do it, however long that takes.
+fn copy(job: Arc<CopyJob>, surroundings: &Surroundings<'_>) -> Work {
+    Elsewhere::patient(copying::copy(
+        Rc::clone(surroundings.local),
+        Rc::clone(surroundings.shown),
+        surroundings.number,
+        job,
+    ))
 }
 
 /// Asks the file system what is allocated. That may wait for the disk, so another thread does it.

@@ -10,6 +10,8 @@ use crate::unit::LogicalUnit;
 
 mod vpd;
 
+pub(crate) use vpd::names_unit;
+
 const EVPD: u8 = 0x01;
 const PAGE_CODE: usize = 2;
 const ALLOCATION_LENGTH: usize = 3;
@@ -39,6 +41,7 @@ fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
     const HISUP: u8 = 0x10;
     const RESPONSE_DATA_FORMAT: u8 = 0x02;
     const CMDQUE: u8 = 0x02;
+    const THIRD_PARTY_COPY: u8 = 0x08;
     const LENGTH: usize = 96;
     // SAM-5, SPC-4, SBC-3, iSCSI: none of them with a revision.
     const VERSION_DESCRIPTORS: [u16; 4] = [0x00a0, 0x0460, 0x04c0, 0x0960];
@@ -51,7 +54,12 @@ fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
         VERSION_SPC_4,
         HISUP | RESPONSE_DATA_FORMAT,
     ]);
-    data.extend([u8::try_from(LENGTH - 5).unwrap_or(0), 0, 0, CMDQUE]);
+    data.extend([
+        u8::try_from(LENGTH - 5).unwrap_or(0),
+        THIRD_PARTY_COPY,
+        0,
+        CMDQUE,
+    ]);
     data.extend(ascii::<8>(&identity.vendor));
     data.extend(ascii::<16>(&identity.product));
     data.extend(ascii::<4>(&identity.revision));

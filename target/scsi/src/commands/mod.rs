@@ -8,6 +8,8 @@ use bytes::Bytes;
 
 use crate::cdb::Cdb;
 use crate::command::Command;
+use crate::copy::CopyTicket;
+use crate::copy::list::ListFormat;
 use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
 use crate::opcodes::{self, Class};
@@ -17,6 +19,7 @@ use crate::sense::{AdditionalSense, Sense};
 use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
+pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
 pub(crate) mod inquiry;
 pub(crate) mod lba_status;
@@ -26,6 +29,7 @@ pub(crate) mod mode_sense;
 pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod read_defect_data;
+pub(crate) mod receive_copy;
 pub(crate) mod report_luns;
 pub(crate) mod report_opcodes;
 pub(crate) mod report_task_management;
@@ -72,6 +76,8 @@ impl From<Sense> for Refusal {
 pub(crate) enum AwaitingData {
     /// FORMAT UNIT with a parameter list.
     Format(format_unit::PendingFormat),
+    /// EXTENDED COPY.
+    ExtendedCopy(ListFormat),
     /// MODE SELECT.
     ModeSelect(mode_select::PendingModeSelect),
     /// SANITIZE with the OVERWRITE service action.
@@ -93,6 +99,7 @@ impl AwaitingData {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::ModeSelect(_) => Class::Control,
+            Self::ExtendedCopy(_) => Class::Ready,
             Self::Verify(_) => Class::MediumRead,
             Self::Format(_)
             | Self::Overwrite(_)
@@ -123,6 +130,7 @@ impl AwaitingData {
         match self {
             Self::Format(pending) => format_unit::data_out(unit, pending, &data),
             Self::Overwrite(pending) => sanitize::overwrite_data_out(unit, pending, &data),
+            Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
@@ -140,6 +148,8 @@ pub(crate) enum Stage {
     Reply(Finish),
     /// Another operation, when the one before it succeeded.
     Then(Box<(Operation, Self)>),
+    /// The end of a copy operation.
+    Copy(Box<CopyTicket>),
 }
 
 impl Stage {
@@ -148,6 +158,7 @@ impl Stage {
         match self {
             Self::Reply(finish) => *finish,
             Self::Then(next) => next.1.last(),
+            Self::Copy(ticket) => Finish::writing(Extent::default(), ticket.transfer_length),
         }
     }
 }

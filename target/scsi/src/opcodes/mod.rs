@@ -40,6 +40,10 @@ pub(crate) const REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS: u8 = 0x0d;
 pub(crate) const INQUIRY: u8 = 0x12;
 /// REPORT LUNS.
 pub(crate) const REPORT_LUNS: u8 = 0xa0;
+/// THIRD-PARTY COPY OUT: EXTENDED COPY and its relatives.
+pub(crate) const THIRD_PARTY_COPY_OUT: u8 = 0x83;
+/// THIRD-PARTY COPY IN: RECEIVE COPY STATUS and its relatives.
+pub(crate) const THIRD_PARTY_COPY_IN: u8 = 0x84;
 /// REQUEST SENSE.
 pub(crate) const REQUEST_SENSE: u8 = 0x03;
 

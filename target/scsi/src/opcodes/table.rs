@@ -4,9 +4,10 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, format_unit, inquiry, lba_status, mode_select, mode_sense, prefetch, read,
-    read_defect_data, report_luns, report_opcodes, report_task_management, request_sense, sanitize,
-    start_stop, synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
+    capacity, extended_copy, format_unit, inquiry, lba_status, mode_select, mode_sense, prefetch,
+    read, read_defect_data, receive_copy, report_luns, report_opcodes, report_task_management,
+    request_sense, sanitize, start_stop, synchronize_cache, test_unit_ready, unmap, verify, write,
+    write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -32,6 +33,14 @@ const HOURS: Timeouts = Timeouts {
     recommended: 24 * 60 * 60,
 };
 
+/// Copies as much as was asked for.
+const COPY: Timeouts = Timeouts {
+    nominal: 60,
+    recommended: 600,
+};
+
+/// LIST IDENTIFIER in byte 2, reserved since SPC-4.
+const LIST_IDENTIFIER: u128 = 0xff << (8 * 13);
 /// FUA_NV in byte 1, obsolete since SBC-4.
 const FUA_NV: u128 = 0x02 << (8 * 14);
 /// SYNC_NV in byte 1, obsolete since SBC-4.
@@ -101,7 +110,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[0x12, 0x01, 0xff, 0xff, 0xff, 0],
         class: Class::Always,
         handler: inquiry::handle,
-        notes: "VPD pages 00h, 80h, 83h, 86h, B0h, B1h, B2h",
+        notes: "VPD pages 00h, 80h, 83h, 86h, 8Fh, B0h, B1h, B2h",
         ..entry(0x12, "INQUIRY", "SPC-5")
     },
     OpCode {
@@ -247,6 +256,70 @@ pub const TABLE: &[OpCode] = &[
         handler: mode_sense::handle_10,
         notes: "as MODE SENSE(6), with LLBAA",
         ..entry(0x5a, "MODE SENSE(10)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x00),
+        usage: &[
+            0x83, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        class: Class::Ready,
+        timeouts: COPY,
+        handler: extended_copy::handle_lid1,
+        notes: "block device to block device (02h, 0Ah), between the LUNs that the initiator sees",
+        ..entry(0x83, "EXTENDED COPY(LID1)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x01),
+        usage: &[
+            0x83, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        class: Class::Ready,
+        timeouts: COPY,
+        handler: extended_copy::handle_lid4,
+        notes: "as LID1; always in the foreground, no G_SENSE",
+        ..entry(0x83, "EXTENDED COPY(LID4)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x1c),
+        usage: &[
+            0x83, 0x1c, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ],
+        handler: extended_copy::handle_abort,
+        ..entry(0x83, "COPY OPERATION ABORT", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x00),
+        usage: &[
+            0x84, 0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        handler: receive_copy::handle_status_lid1,
+        ..entry(0x84, "RECEIVE COPY STATUS(LID1)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x03),
+        // Older initiators set LIST IDENTIFIER, which is reserved now.
+        usage: &[
+            0x84, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        tolerated: LIST_IDENTIFIER,
+        handler: receive_copy::handle_operating_parameters,
+        ..entry(0x84, "RECEIVE COPY OPERATING PARAMETERS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x04),
+        usage: &[
+            0x84, 0x04, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        handler: receive_copy::handle_failure_details,
+        ..entry(0x84, "RECEIVE COPY FAILURE DETAILS(LID1)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x05),
+        usage: &[
+            0x84, 0x05, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        handler: receive_copy::handle_status_lid4,
+        ..entry(0x84, "RECEIVE COPY STATUS(LID4)", "SPC-5")
     },
     OpCode {
         usage: &[

@@ -48,6 +48,103 @@ fn get_lba_status() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A segment descriptor that is nearly right.
+fn segment() -> impl Strategy<Value = Vec<u8>> {
+    let lba = prop_oneof![4 => 0_u64..4200, 1 => any::<u64>()];
+    let id = prop_oneof![3 => Just(0_u16), 3 => Just(1), 3 => Just(0xffff), 1 => any::<u16>()];
+    let amount =
+        prop_oneof![4 => 0_u32..5000, 2 => (0_u32..100).prop_map(|n| n * 4096), 1 => any::<u32>()];
+    let offset = prop_oneof![3 => Just(0_u16), 1 => any::<u16>()];
+    (
+        any::<bool>(),
+        0_u8..4,
+        (id.clone(), id),
+        amount,
+        (lba.clone(), lba),
+        (offset.clone(), offset),
+    )
+        .prop_map(|(bytes, flags, ids, amount, lbas, offsets)| {
+            let mut segment = if bytes {
+                vec![0x0a, flags, 0, 0x1c]
+            } else {
+                vec![0x02, flags, 0, 0x18]
+            };
+            segment.extend(ids.0.to_be_bytes());
+            segment.extend(ids.1.to_be_bytes());
+            segment.extend(if bytes { amount } else { amount & 0xffff }.to_be_bytes());
+            segment.extend(lbas.0.to_be_bytes());
+            segment.extend(lbas.1.to_be_bytes());
+            if bytes {
+                segment.extend(offsets.0.to_be_bytes());
+                segment.extend(offsets.1.to_be_bytes());
+            }
+            segment
+        })
+}
+
+/// EXTENDED COPY with descriptors that are nearly right, of either format.
+fn extended_copy() -> impl Strategy<Value = Vec<u8>> {
+    let segments = prop::collection::vec(segment(), 0..4);
+    let block_length = prop_oneof![Just(0_u32), Just(512), Just(4096)];
+    let damage = prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>()));
+    (
+        any::<u8>(),
+        any::<bool>(),
+        0_u8..4,
+        block_length,
+        segments,
+        damage,
+    )
+        .prop_map(|(outcome, lid4, usage, block_length, segments, damage)| {
+            let mut cscd = vec![
+                0xe4, 0, 0, 0, 1, 3, 0, 8, 0x30, 0, 0, 0, 0x12, 0x34, 0x56, 0x78,
+            ];
+            cscd.resize(28, 0);
+            cscd.extend(block_length.to_be_bytes());
+            let segments = segments.concat();
+            let length = u16::try_from(segments.len()).unwrap().to_be_bytes();
+            let mut list = vec![u8::from(lid4), usage << 3, 0, 0x20, 0, 0, 0, 0, 0, 0];
+            if lid4 {
+                list.resize(16, 0);
+                list.push(0xff);
+                list.resize(42, 0);
+                list.extend([0, 0x20]);
+                list.extend(length);
+                list.extend([0; 2]);
+            } else {
+                list.extend(length);
+                list.extend([0; 4]);
+            }
+            list.extend(cscd);
+            list.extend(segments);
+            if let Some((at, byte)) = damage {
+                let at = at.index(list.len());
+                list[at] = byte;
+            }
+            let length = u32::try_from(list.len()).unwrap().to_be_bytes();
+            let mut record = vec![0xe6, outcome];
+            record.extend(length);
+            record.extend([0x83, u8::from(lid4), 0, 0, 0, 0, 0, 0, 0, 0]);
+            record.extend(length);
+            record.extend([0, 0]);
+            record.extend(list);
+            record
+        })
+}
+
+/// A question about copy operations.
+fn receive_copy() -> impl Strategy<Value = Vec<u8>> {
+    let allocation_length = prop_oneof![3 => 0_u32..200, 1 => any::<u32>()];
+    (0_u8..6, 0_u8..2, allocation_length).prop_map(|(action, identifier, length)| {
+        let mut record = vec![0xe5, 15];
+        record.extend(length.to_be_bytes());
+        record.extend([0x84, action, identifier, 0, 0, 0, 0, 0, 0, 0]);
+        record.extend(length.to_be_bytes());
+        record.extend([0, 0]);
+        record
+    })
+}
+
 /// A fuzz input of `records`. The first command of a nexus meets its unit attention: one is spent
 /// on it.
 fn past_unit_attention(setup: u8, records: &[Vec<u8>]) -> Vec<u8> {
@@ -69,6 +166,14 @@ proptest! {
     fn commands_that_are_nearly_right_get_well_formed_answers(
         setup in any::<u8>(),
         records in prop::collection::vec(record(), 1..8),
+    ) {
+        fuzz_commands(&past_unit_attention(setup, &records));
+    }
+
+    #[test]
+    fn copies_stay_inside_and_are_told_of(
+        setup in any::<u8>(),
+        records in prop::collection::vec(prop_oneof![2 => extended_copy(), 1 => receive_copy()], 1..8),
     ) {
         fuzz_commands(&past_unit_attention(setup, &records));
     }

@@ -3,6 +3,7 @@
 mod any_bytes;
 mod attention;
 mod capacity;
+mod copy;
 mod defects;
 mod errors;
 mod flush;

@@ -193,6 +193,12 @@ impl Rig {
                 );
             }
             Operation::Flush { extent } => self.settle(extent, true),
+            Operation::Copy { job } => {
+                let copied = super::copy::carry_out(&self.unit, &job, &mut self.medium);
+                if let Err(failure) = copied {
+                    return Outcome::CopyFailed(Box::new(failure));
+                }
+            }
             Operation::Unmap { extents } => {
                 for extent in extents {
                     self.medium[range(extent)].fill(0);

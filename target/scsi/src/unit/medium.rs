@@ -39,7 +39,8 @@ impl LogicalUnit {
     #[must_use]
     pub fn has_commands_under_way(&self) -> bool {
         let nexuses = self.nexuses.lock();
-        nexuses.iter().any(|nexus| nexus.has_commands_under_way())
+        self.third_parties.load(Ordering::SeqCst) != 0
+            || nexuses.iter().any(|nexus| nexus.has_commands_under_way())
     }
 
     /// Turns the medium over to `renewal`: from now on nothing else may touch it. The condition that

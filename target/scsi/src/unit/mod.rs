@@ -4,7 +4,7 @@
 //! the list of nexuses, which changes when sessions come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -13,6 +13,7 @@ use crate::cdb::Cdb;
 use crate::command::{Command, TaskAttribute};
 use crate::commands::{Refusal, Request};
 use crate::config::LogicalUnitConfig;
+use crate::copy::RunningCopies;
 use crate::mode::{CurrentMode, ModeParameters};
 use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState};
 use crate::opcodes::{self, Class};
@@ -24,9 +25,11 @@ mod addresses;
 mod medium;
 mod outcome;
 mod state;
+mod third_party;
 
 use state::CurrentState;
 pub use state::UnitState;
+pub use third_party::ThirdPartyUnderway;
 
 /// A logical unit (SAM-6): one device server for all its I_T nexuses.
 #[derive(Debug)]
@@ -39,6 +42,9 @@ pub struct LogicalUnit {
     mode: CurrentMode,
     saved_mode: CurrentMode,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
+    pub(crate) copies: RunningCopies,
+    /// Steps of copies of any logical unit that read or write this one.
+    third_parties: Arc<AtomicU32>,
 }
 
 impl LogicalUnit {
@@ -52,6 +58,8 @@ impl LogicalUnit {
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
             nexuses: Mutex::new(Vec::new()),
+            copies: RunningCopies::default(),
+            third_parties: Arc::default(),
             config,
         }
     }
@@ -113,6 +121,9 @@ impl LogicalUnit {
     pub fn logical_unit_reset(&self) {
         self.set_stopped(false);
         self.mode.set(self.saved_mode());
+        for nexus in self.nexuses.lock().iter() {
+            nexus.copies.reset();
+        }
         self.raise(UnitAttention::BusDeviceReset, None);
     }
 
@@ -205,8 +216,12 @@ impl LogicalUnit {
 
     /// Why `nexus` may not write, if so.
     pub(crate) fn write_protection(&self, nexus: &LuNexus) -> Option<Sense> {
+        self.write_protection_through(&nexus.info)
+    }
+
+    fn write_protection_through(&self, nexus: &NexusInfo) -> Option<Sense> {
         let protect = |additional| Some(Sense::new(SenseKey::DATA_PROTECT, additional));
-        if self.config.read_only || nexus.info.read_only {
+        if self.config.read_only || nexus.read_only {
             protect(AdditionalSense::WRITE_PROTECTED)
         } else if self.mode().software_write_protect {
             protect(AdditionalSense::LOGICAL_UNIT_SOFTWARE_WRITE_PROTECTED)

@@ -12,6 +12,9 @@ use crate::unit::state::FAILURE;
 impl LogicalUnit {
     /// Goes on with a command of `nexus` whose operation has been executed.
     pub fn finish(&self, _nexus: &mut LuNexus, completion: Completion, outcome: Outcome) -> Plan {
+        if let Stage::Copy(ticket) = &completion.0 {
+            return Plan::Done(self.end_copy(ticket, outcome));
+        }
         if !outcome.is_success() {
             return Plan::Done(self.conclude(completion.0.last(), outcome));
         }
@@ -23,6 +26,8 @@ impl LogicalUnit {
                     completion: Completion(stage),
                 }
             }
+            // Taken care of above.
+            Stage::Copy(_) => Plan::Done(Reply::with_status(Status::BUSY)),
             // The write cache was turned off while the write was on its way into it: the initiator
             // that did so was told that nothing is volatile any more.
             Stage::Reply(finish)
@@ -48,7 +53,7 @@ impl LogicalUnit {
         }
     }
 
-    fn conclude(&self, finish: Finish, outcome: Outcome) -> Reply {
+    pub(super) fn conclude(&self, finish: Finish, outcome: Outcome) -> Reply {
         let Finish {
             extent,
             transfer_length,
@@ -84,7 +89,6 @@ impl LogicalUnit {
                 };
                 Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
             }
-            Outcome::HardwareError => FAILURE,
             Outcome::RenewalFailed => {
                 let sanitize = effect == Effect::Renews { sanitize: true };
                 let additional = if sanitize {
@@ -94,6 +98,8 @@ impl LogicalUnit {
                 };
                 Sense::new(SenseKey::MEDIUM_ERROR, additional)
             }
+            // Only a copy ends so, and that is told elsewhere.
+            Outcome::HardwareError | Outcome::CopyFailed(_) => FAILURE,
             Outcome::SpaceExhausted => Sense::new(
                 SenseKey::DATA_PROTECT,
                 AdditionalSense::SPACE_ALLOCATION_FAILED_WRITE_PROTECT,

@@ -6,21 +6,26 @@ use crate::nexus::NexusInfo;
 use crate::unit::LogicalUnit;
 
 mod designators;
+mod third_party_copy;
+
+pub(crate) use designators::names_unit;
 
 const SUPPORTED_PAGES: u8 = 0x00;
 const UNIT_SERIAL_NUMBER: u8 = 0x80;
 const DEVICE_IDENTIFICATION: u8 = 0x83;
 const EXTENDED_INQUIRY_DATA: u8 = 0x86;
+const THIRD_PARTY_COPY: u8 = 0x8f;
 const BLOCK_LIMITS: u8 = 0xb0;
 const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
 const LOGICAL_BLOCK_PROVISIONING: u8 = 0xb2;
 
 /// All pages in ascending order, as page 00h must list them.
-const PAGES: [u8; 7] = [
+const PAGES: [u8; 8] = [
     SUPPORTED_PAGES,
     UNIT_SERIAL_NUMBER,
     DEVICE_IDENTIFICATION,
     EXTENDED_INQUIRY_DATA,
+    THIRD_PARTY_COPY,
     BLOCK_LIMITS,
     BLOCK_DEVICE_CHARACTERISTICS,
     LOGICAL_BLOCK_PROVISIONING,
@@ -34,6 +39,7 @@ pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Ve
         UNIT_SERIAL_NUMBER => serial(config),
         DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
+        THIRD_PARTY_COPY => third_party_copy::body(),
         BLOCK_LIMITS => block_limits(config),
         BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(config),
         LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(config),

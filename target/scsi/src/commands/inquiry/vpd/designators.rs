@@ -2,7 +2,8 @@
 //! device are.
 
 use crate::commands::inquiry::ascii;
-use crate::config::Identity;
+use crate::config::{Identity, LogicalUnitConfig};
+use crate::copy::Designation;
 use crate::nexus::TargetPort;
 
 /// ISCSI, as the protocol of a port's designator (SPC-5).
@@ -84,6 +85,32 @@ pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
         &scsi_name(&port.target_name),
     );
     page
+}
+
+/// Whether `designation` is one of those that the page gives to the logical unit itself.
+pub(crate) fn names_unit(config: &LogicalUnitConfig, designation: &Designation) -> bool {
+    // Who the port is makes no difference to the unit's own designators.
+    let page = all(&config.identity, &TargetPort::default());
+    let mut rest = page.as_slice();
+    while let Some(([code_set, kind, _, length], tail)) = rest.split_first_chunk() {
+        let Some((designator, next)) = tail.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        let same = (code_set & 0x0f, kind >> 4 & 0x03, kind & 0x0f)
+            == (
+                designation.code_set,
+                designation.association,
+                designation.designator_type,
+            );
+        if same
+            && designation.association == Association::LogicalUnit as u8
+            && designator == designation.designator.as_slice()
+        {
+            return true;
+        }
+        rest = next;
+    }
+    false
 }
 
 /// A SCSI name string: null-terminated and padded to a multiple of four (SPC-5).

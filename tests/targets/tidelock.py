@@ -28,8 +28,12 @@ class Tidelock(Target):
         return done.stdout.strip() or "tidelock"
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
+        # iscsi-test-cu sleeps for up to a minute, and answers no NOP-In meanwhile.
+        config = self.folder / "tidelockd.toml"
+        config.write_text("nop_timeout_seconds = 120\n")
         return [
             str(BUILD / "tidelockd"),
+            "--config", str(config),
             "--state-dir", str(self.folder / "state"),
             "--portal", f"127.0.0.1:{self.port}",
             "--admin-socket", str(self._socket),

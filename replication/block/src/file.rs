@@ -22,7 +22,7 @@ use std::os::fd::AsFd;
 
 use crate::engine::memory::MemoryFile;
 
-pub use control::{AllocationExtent, free_bytes};
+pub use control::{AllocationExtent, PoolSpace, free_bytes};
 
 /// How a file is opened.
 #[derive(Clone, Debug)]

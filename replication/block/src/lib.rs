@@ -17,4 +17,6 @@ pub use engine::threads::ThreadsIo;
 pub use engine::uring::{RingMode, Unavailable, UringIo, probe};
 pub use engine::{BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker};
 pub use error::{BlockError, BlockErrorKind, ErrorContext, OpName};
-pub use file::{Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, free_bytes};
+pub use file::{
+    Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, PoolSpace, free_bytes,
+};

@@ -19,6 +19,6 @@ pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use fence::FenceReason;
 pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
-pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile};
+pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile, PoolSpace};
 pub use tidelock_volume::{BlockSize, Range};
 pub use volume::{CreateOptions, OpenOptions, Volume, VolumeStatistics};

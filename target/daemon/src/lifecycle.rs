@@ -25,6 +25,8 @@ use crate::{admin_socket, demo, limits, systemd};
 
 /// How often volumes that aren't ready are tried again, and fences are made durable.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often it is looked how much space thin volumes have left.
+const WATCH_SPACE: Duration = Duration::from_secs(2);
 /// How long sessions are given to end that did not log out.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How long sessions are given to end when the daemon stops.
@@ -158,6 +160,7 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), opened.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
+        tokio::spawn(watch_space(Arc::clone(&registry)));
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
@@ -237,6 +240,16 @@ async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
         registry.note_fences().await;
         registry.reopen().await;
         go_on_with_renewals(&registry, &reactors);
+    }
+}
+
+/// Thin volumes share what their file systems have left.
+async fn watch_space(registry: Arc<Registry>) {
+    let mut ticks = tokio::time::interval(WATCH_SPACE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        registry.note_space().await;
     }
 }
 

@@ -154,6 +154,10 @@ fn outcome(operation: &Operation, choice: u8) -> Outcome {
             let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
             Outcome::Read(DataPieces::from_iter([Bytes::from(vec![0; length])]))
         }
+        (_, Operation::Resources) => Outcome::Resources {
+            used: u64::MAX >> (choice % 64),
+            available: (choice < 0x80).then_some(u64::from(choice) << 40),
+        },
         (_, Operation::LbaStatus { extent, most }) => lba_status(*extent, *most, choice),
         _ => Outcome::Done,
     }
@@ -253,6 +257,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
                 assert!((1..=31).contains(passes));
             }
         }
+        Operation::Resources => assert!(unit.config().thin),
         Operation::AcceptFailedRenewal => {
             let failed = MediumCondition::SanitizeFailed { unrestricted: true };
             assert_eq!(unit.medium_condition(), failed);
@@ -332,7 +337,8 @@ fn allocation_length(cdb: &[u8]) -> Option<u64> {
     match cdb.first()? {
         0x03 | 0x1a => field(4, 1),
         0x12 => field(3, 2),
-        0x37 | 0x5a => field(7, 2),
+        0x1c => field(3, 2),
+        0x37 | 0x4d | 0x5a => field(7, 2),
         0x84 | 0x9e => field(10, 4),
         0xa0 | 0xa3 | 0xb7 => field(6, 4),
         0x25 => Some(8),

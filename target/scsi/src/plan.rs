@@ -127,6 +127,9 @@ pub enum Operation {
     /// A renewal failed, and the medium is to be used as it is: durably before [`Outcome::Done`], and
     /// [`crate::LogicalUnit::set_medium_condition`] before that, too.
     AcceptFailedRenewal,
+    /// Say how much space the unit takes and how much its pool has left: answer with
+    /// [`Outcome::Resources`].
+    Resources,
     /// Keep `parameters` over restarts, durably before [`Outcome::Done`]. Only planned when the
     /// configuration says that saving is supported.
     SaveModeParameters {
@@ -166,6 +169,14 @@ pub enum Outcome {
     /// The pieces of an [`Operation::LbaStatus`] extent, in order and without gaps from its start.
     /// They may end before the extent does; neighbours may be alike.
     LbaStatus(SmallVec<[LbaExtent; 8]>),
+    /// The answer to [`Operation::Resources`].
+    Resources {
+        /// Bytes that the unit takes.
+        used: u64,
+        /// Bytes that are left where new ones come from, which other units may take as well; `None`
+        /// if nobody can tell.
+        available: Option<u64>,
+    },
     /// Any other operation succeeded.
     Done,
     /// The first byte that differs, counted from the start of the compared extent.
@@ -198,6 +209,9 @@ impl Outcome {
     /// Whether the operation did what it was asked for.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::LbaStatus(_) | Self::Done)
+        matches!(
+            self,
+            Self::Read(_) | Self::LbaStatus(_) | Self::Resources { .. } | Self::Done
+        )
     }
 }

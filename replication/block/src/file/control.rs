@@ -20,7 +20,35 @@ pub struct AllocationExtent {
     pub allocated: bool,
 }
 
+/// Where a file's new blocks come from: its file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSpace {
+    /// Bytes that a user without privileges may still write.
+    pub available: u64,
+    /// Bytes that there are.
+    pub total: u64,
+}
+
 impl BlockFile {
+    /// The space of the file system that the file is in; `None` for a device, which has all of its
+    /// own. **Blocks.**
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn pool_space(&self) -> Result<Option<PoolSpace>, BlockError> {
+        match &self.backing {
+            Backing::Os { control, .. } if self.kind == FileKind::Regular => {
+                let stat = rustix::fs::fstatvfs(control)
+                    .map_err(|source| self.error(OpName::Stat, source))?;
+                Ok(Some(PoolSpace {
+                    available: stat.f_bavail.saturating_mul(stat.f_frsize),
+                    total: stat.f_blocks.saturating_mul(stat.f_frsize),
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Bytes in the file or on the device now. **Blocks.**
     ///
     /// # Errors

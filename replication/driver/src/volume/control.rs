@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tidelock_block::{AllocationExtent, FileKind};
+use tidelock_block::{AllocationExtent, FileKind, PoolSpace};
 use tidelock_volume::{Geometry, Range};
 
 use super::Volume;
@@ -72,6 +72,16 @@ impl Volume {
     pub fn allocated_bytes(&self) -> Result<u64, VolumeError> {
         self.file
             .allocated_bytes()
+            .map_err(|error| VolumeError::from_block(error, 0))
+    }
+
+    /// The space of the file system that new blocks come from; `None` for a device. **Blocks.**
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn pool_space(&self) -> Result<Option<PoolSpace>, VolumeError> {
+        self.file
+            .pool_space()
             .map_err(|error| VolumeError::from_block(error, 0))
     }
 

@@ -134,6 +134,7 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
             return Elsewhere::quick(accepting);
         }
         Operation::Copy { job } => return copy(job, surroundings),
+        Operation::Resources => return resources(Arc::clone(surroundings.store)),
         Operation::SaveModeParameters { .. } => return Work::NotOurs,
     })
 }
@@ -153,6 +154,27 @@ fn allocation(store: Arc<Volume>, range: Range, most: usize) -> Work {
     Elsewhere::quick(async move {
         let asked = tokio::task::spawn_blocking(move || store.allocation(range, most));
         allocation_outcome(asked.await.ok())
+    })
+}
+
+/// Asks the file system how much is used and left, on another thread for the same reason.
+fn resources(store: Arc<Volume>) -> Work {
+    Elsewhere::quick(async move {
+        let asked = tokio::task::spawn_blocking(move || {
+            let used = store.allocated_bytes()?;
+            Ok::<_, VolumeError>((used, store.pool_space()?))
+        });
+        match asked.await {
+            Ok(Ok((used, pool))) => Outcome::Resources {
+                used,
+                available: pool.map(|pool| pool.available),
+            },
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot tell how much space is used");
+                Outcome::HardwareError
+            }
+            Err(_) => Outcome::HardwareError,
+        }
     })
 }
 

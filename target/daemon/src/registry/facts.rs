@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use tidelock_admin::v1::{VolumeCounts, VolumeState};
 use tidelock_catalog::VolumeName;
+use tidelock_replication::Volume;
 use tidelock_scsi::MediumCondition;
 
 use super::changes::{ChangeError, run_blocking as blocking};
 use super::{Registry, ServedVolume};
 use crate::admin_server::VolumeFacts;
 
+/// Initiators of thin volumes are warned when less than this part of the file system is left.
+const SOFT_THRESHOLD_PART: u64 = 10;
 /// How long a listing waits for a file that doesn't answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -47,6 +50,22 @@ impl Registry {
             state,
             detail,
             allocated_bytes,
+        }
+    }
+
+    /// Looks how much space is left for thin volumes, and warns initiators where it is little. Waits
+    /// for file systems that don't answer.
+    pub async fn note_space(&self) {
+        let view = self.view();
+        let noting = tokio::task::spawn_blocking(move || {
+            for volume in view.volumes.values() {
+                if let Some(store) = volume.store() {
+                    note_space(volume, &store);
+                }
+            }
+        });
+        if let Err(error) = noting.await {
+            tracing::error!(%error, "looking for space ended by a defect: please report it");
         }
     }
 
@@ -127,4 +146,22 @@ fn medium(condition: MediumCondition) -> (VolumeState, String) {
         ),
     };
     (state, detail.to_owned())
+}
+
+/// Sets the soft threshold of a thin unit and says what is left.
+fn note_space(volume: &ServedVolume, store: &Volume) {
+    let unit = volume.unit();
+    if !unit.config().thin {
+        return;
+    }
+    match store.pool_space() {
+        Ok(Some(pool)) => {
+            unit.set_soft_threshold(Some(pool.total / SOFT_THRESHOLD_PART));
+            unit.note_available(pool.available);
+        }
+        Ok(None) => unit.set_soft_threshold(None),
+        Err(error) => {
+            tracing::debug!(volume = %volume.name(), %error, "cannot tell how much space is left");
+        }
+    }
 }

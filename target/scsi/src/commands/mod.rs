@@ -19,10 +19,12 @@ use crate::sense::{AdditionalSense, Sense};
 use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
+pub(crate) mod diagnostic;
 pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
 pub(crate) mod inquiry;
 pub(crate) mod lba_status;
+pub(crate) mod log_sense;
 pub(crate) mod mode_pages;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
@@ -183,6 +185,13 @@ pub(crate) enum Effect {
     ReportsLbaStatus {
         /// ALLOCATION LENGTH, not zero.
         allocation_length: u32,
+    },
+    /// It reports the Logical Block Provisioning log page, in as many bytes as the CDB has room for.
+    ReportsResources {
+        /// PARAMETER POINTER.
+        from: u16,
+        /// ALLOCATION LENGTH.
+        allocation_length: u16,
     },
     /// It writes, but nothing says yet that the result outlives a power loss.
     WritesToCache,

@@ -11,16 +11,27 @@ pub(crate) const INFORMATIONAL_EXCEPTIONS: u8 = 0x1c;
 /// Stands for all pages.
 pub(crate) const ALL_PAGES: u8 = 0x3f;
 
-/// All page codes in ascending order, as "all pages" returns them.
-pub(crate) const PAGES: [u8; 4] = [
-    READ_WRITE_ERROR_RECOVERY,
-    CACHING,
-    CONTROL,
-    INFORMATIONAL_EXCEPTIONS,
+/// The subpage of a page that has no subpages, or of the page itself.
+pub(crate) const NO_SUBPAGE: u8 = 0x00;
+/// The subpage of Control that is the Control Extension mode page.
+const CONTROL_EXTENSION: u8 = 0x01;
+/// The subpage of Informational Exceptions Control that is the Logical Block Provisioning mode page.
+const LOGICAL_BLOCK_PROVISIONING: u8 = 0x02;
+
+/// All pages and subpages in ascending order, as "all pages" returns them.
+pub(crate) const PAGES: [(u8, u8); 6] = [
+    (READ_WRITE_ERROR_RECOVERY, NO_SUBPAGE),
+    (CACHING, NO_SUBPAGE),
+    (CONTROL, NO_SUBPAGE),
+    (CONTROL, CONTROL_EXTENSION),
+    (INFORMATIONAL_EXCEPTIONS, NO_SUBPAGE),
+    (INFORMATIONAL_EXCEPTIONS, LOGICAL_BLOCK_PROVISIONING),
 ];
 
 /// Parameters Saveable, in the first byte of a page.
 const PS: u8 = 0x80;
+/// The page has a subpage code and a length of two bytes.
+pub(crate) const SPF: u8 = 0x40;
 /// Caching page, byte 2.
 const WCE: u8 = 0x04;
 /// Control page, byte 2.
@@ -53,11 +64,12 @@ impl PageControl {
     }
 }
 
-/// The page `code` with its two byte header; `None` when there is no such page.
+/// The page `code` with its header of two bytes, or the subpage with one of four; `None` when there is
+/// no such page.
 pub(crate) fn page(
     unit: &LogicalUnit,
     current: ModeParameters,
-    code: u8,
+    (code, subpage): (u8, u8),
     control: PageControl,
 ) -> Option<Vec<u8>> {
     let changeable = ModeParameters {
@@ -71,20 +83,71 @@ pub(crate) fn page(
         PageControl::Default => (unit.config().default_mode(), true),
         PageControl::Saved => (unit.saved_mode(), true),
     };
-    let body = match code {
-        READ_WRITE_ERROR_RECOVERY => vec![0; 10],
-        CACHING => caching(parameters),
-        CONTROL => self::control(parameters, fixed),
-        INFORMATIONAL_EXCEPTIONS => informational_exceptions(fixed),
+    let body = match (code, subpage) {
+        (READ_WRITE_ERROR_RECOVERY, NO_SUBPAGE) => error_recovery(unit, fixed),
+        (CACHING, NO_SUBPAGE) => caching(parameters),
+        (CONTROL, NO_SUBPAGE) => self::control(parameters, fixed),
+        (CONTROL, CONTROL_EXTENSION) => vec![0; 28],
+        (INFORMATIONAL_EXCEPTIONS, NO_SUBPAGE) => informational_exceptions(fixed),
+        (INFORMATIONAL_EXCEPTIONS, LOGICAL_BLOCK_PROVISIONING) if unit.config().thin => {
+            provisioning(unit, fixed)
+        }
         _ => return None,
     };
     let saveable = match unit.config().mode_saving {
         ModeSaving::Supported(_) => PS,
         ModeSaving::NotSupported => 0,
     };
-    let mut page = vec![saveable | code, u8::try_from(body.len()).unwrap_or(0)];
+    let mut page = Vec::with_capacity(body.len() + 4);
+    if subpage == NO_SUBPAGE {
+        page.extend([saveable | code, u8::try_from(body.len()).unwrap_or(0)]);
+    } else {
+        page.extend([saveable | SPF | code, subpage]);
+        page.extend(u16::try_from(body.len()).unwrap_or(0).to_be_bytes());
+    }
     page.extend(body);
     Some(page)
+}
+
+/// Read-Write Error Recovery mode page (SBC-4): threshold notification is enabled (LBPERE) where there
+/// are thresholds.
+fn error_recovery(unit: &LogicalUnit, fixed: bool) -> Vec<u8> {
+    const LBPERE: u8 = 0x80;
+    let mut body = vec![0; 10];
+    set(
+        &mut body,
+        7,
+        if fixed && unit.config().thin {
+            LBPERE
+        } else {
+            0
+        },
+    );
+    body
+}
+
+/// Logical Block Provisioning mode page (SBC-4): one soft threshold, for what is available. All nexuses
+/// are told when it is reached (SITUA is zero).
+fn provisioning(unit: &LogicalUnit, fixed: bool) -> Vec<u8> {
+    const ENABLED: u8 = 0x80;
+    /// Soft, armed decreasing.
+    const TYPE_AND_ARMING: u8 = 0x00;
+    const AVAILABLE_LBA_MAPPING_RESOURCE: u8 = 0x01;
+    let mut body = vec![0; 12];
+    let count = unit.soft_threshold();
+    let enabled = if count > 0 { ENABLED } else { 0 };
+    if fixed {
+        body.extend([
+            enabled | TYPE_AND_ARMING,
+            AVAILABLE_LBA_MAPPING_RESOURCE,
+            0,
+            0,
+        ]);
+        body.extend(count.to_be_bytes());
+    } else {
+        body.extend([0; 8]);
+    }
+    body
 }
 
 /// Caching mode page (SBC-4): nothing but WCE is under the initiator's control.
@@ -148,7 +211,7 @@ fn set(body: &mut [u8], offset: usize, value: u8) {
 /// Takes the changeable parameters of `page` over into `parameters`.
 pub(crate) fn apply(page: &[u8], parameters: &mut ModeParameters) {
     let bit = |at: usize, mask: u8| page.get(at).is_some_and(|byte| byte & mask != 0);
-    match page.first().map(|code| code & ALL_PAGES) {
+    match page.first().map(|code| code & (SPF | ALL_PAGES)) {
         Some(CACHING) => parameters.write_cache = bit(2, WCE),
         Some(CONTROL) => {
             parameters.descriptor_sense = bit(2, D_SENSE);

@@ -8,7 +8,7 @@ use nom::number::complete::{be_u8, be_u16, be_u24, be_u32, be_u64};
 
 use crate::attention::UnitAttention;
 use crate::cdb::invalid_field;
-use crate::commands::mode_pages::{self, ALL_PAGES, PageControl};
+use crate::commands::mode_pages::{self, ALL_PAGES, NO_SUBPAGE, PageControl, SPF};
 use crate::commands::{
     AwaitingData, Effect, Finish, Refusal, Request, contiguous, parameter_list,
     parameter_list_length_error,
@@ -160,11 +160,32 @@ fn block_descriptor(long: bool, input: &[u8]) -> IResult<&[u8], (u64, u32)> {
     }
 }
 
-/// One page in page_0 format: its code and the whole page with its header.
-fn page(input: &[u8]) -> IResult<&[u8], (u8, &[u8])> {
-    let (_, (code, length)) = (be_u8, be_u8).parse(input)?;
-    let (rest, whole) = take(2 + usize::from(length)).parse(input)?;
-    Ok((rest, (code, whole)))
+/// One page of a list.
+struct Page<'a> {
+    code: u8,
+    subpage: u8,
+    /// Bytes in front of the values.
+    header: usize,
+    whole: &'a [u8],
+}
+
+/// One page in page_0 format or in sub_page format.
+fn page(input: &[u8]) -> IResult<&[u8], Page<'_>> {
+    let (_, (code, second)) = (be_u8, be_u8).parse(input)?;
+    let (subpage, header, length) = if code & SPF == 0 {
+        (NO_SUBPAGE, 2, usize::from(second))
+    } else {
+        let (_, (_, _, length)) = (be_u8, be_u8, be_u16).parse(input)?;
+        (second, 4, usize::from(length))
+    };
+    let (rest, whole) = take(header + length).parse(input)?;
+    let page = Page {
+        code,
+        subpage,
+        header,
+        whole,
+    };
+    Ok((rest, page))
 }
 
 /// The parameters after the list: everything in it that can't be changed must be as it is.
@@ -190,10 +211,10 @@ fn parse(
     };
     let mut after = before;
     while !rest.is_empty() {
-        let (next, (code, whole)) = page(rest).map_err(|_| parameter_list_length_error())?;
+        let (next, page) = page(rest).map_err(|_| parameter_list_length_error())?;
         let at = list.len() - rest.len();
-        check_page(unit, before, list, at, code, whole)?;
-        mode_pages::apply(whole, &mut after);
+        check_page(unit, before, list, at, &page)?;
+        mode_pages::apply(page.whole, &mut after);
         rest = next;
     }
     Ok(after)
@@ -224,25 +245,27 @@ fn check_page(
     before: ModeParameters,
     list: &[u8],
     at: usize,
-    code: u8,
-    whole: &[u8],
+    page: &Page<'_>,
 ) -> Result<(), Sense> {
-    const SPF: u8 = 0x40;
-    if code & SPF != 0 {
-        return Err(invalid(list, at, Some(6)));
-    }
-    let page = |control| mode_pages::page(unit, before, code & ALL_PAGES, control);
-    let (Some(current), Some(changeable)) =
-        (page(PageControl::Current), page(PageControl::Changeable))
-    else {
+    let known = (page.code & ALL_PAGES, page.subpage);
+    let as_it_is = |control| mode_pages::page(unit, before, known, control);
+    // Subpage zero has no subpage format.
+    let right_format = page.header == 2 || page.subpage != NO_SUBPAGE;
+    let (true, Some(current), Some(changeable)) = (
+        right_format,
+        as_it_is(PageControl::Current),
+        as_it_is(PageControl::Changeable),
+    ) else {
         return Err(invalid(list, at, Some(5)));
     };
+    let whole = page.whole;
     if whole.len() != current.len() {
-        return Err(invalid(list, at + 1, None));
+        let length_at = if page.header == 2 { 1 } else { 2 };
+        return Err(invalid(list, at + length_at, None));
     }
     let values = whole.iter().zip(&current).zip(&changeable).enumerate();
     // The header is not a value: PS is reserved here.
-    for (offset, ((new, old), mask)) in values.skip(2) {
+    for (offset, ((new, old), mask)) in values.skip(page.header) {
         let wrong = (new ^ old) & !mask;
         if wrong != 0 {
             let bit = u8::try_from(wrong.ilog2()).ok();

@@ -104,12 +104,28 @@ fn pages(unit: &LogicalUnit, cdb: Cdb) -> Result<Vec<u8>, Sense> {
         let additional = AdditionalSense::SAVING_PARAMETERS_NOT_SUPPORTED;
         return Err(Sense::illegal_request(additional));
     }
-    if !matches!(cdb.u8(3), 0 | ALL_SUBPAGES) {
+    let subpage = cdb.u8(3);
+    let wanted = |(known, known_sub): &(u8, u8)| -> bool {
+        let right_page = code == ALL_PAGES || code == *known;
+        right_page && (subpage == ALL_SUBPAGES || subpage == *known_sub)
+    };
+    let page = |known| mode_pages::page(unit, unit.mode(), known, control);
+    if code == ALL_PAGES && !matches!(subpage, mode_pages::NO_SUBPAGE | ALL_SUBPAGES) {
         return Err(invalid_field(3, None));
     }
-    let page = |code| mode_pages::page(unit, unit.mode(), code, control);
-    if code == ALL_PAGES {
-        return Ok(PAGES.into_iter().filter_map(page).flatten().collect());
+    let pages: Vec<u8> = PAGES
+        .into_iter()
+        .filter(wanted)
+        .filter_map(page)
+        .flatten()
+        .collect();
+    if !pages.is_empty() {
+        return Ok(pages);
     }
-    page(code).ok_or_else(|| invalid_field(2, 5))
+    let known_page = PAGES.iter().any(|(known, _)| *known == code);
+    Err(if known_page {
+        invalid_field(3, None)
+    } else {
+        invalid_field(2, 5)
+    })
 }

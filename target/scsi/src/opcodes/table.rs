@@ -4,10 +4,10 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, extended_copy, format_unit, inquiry, lba_status, mode_select, mode_sense, prefetch,
-    read, read_defect_data, receive_copy, report_luns, report_opcodes, report_task_management,
-    request_sense, sanitize, start_stop, synchronize_cache, test_unit_ready, unmap, verify, write,
-    write_same, write_verify,
+    capacity, diagnostic, extended_copy, format_unit, inquiry, lba_status, log_sense, mode_select,
+    mode_sense, prefetch, read, read_defect_data, receive_copy, report_luns, report_opcodes,
+    report_task_management, request_sense, sanitize, start_stop, synchronize_cache,
+    test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -110,7 +110,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[0x12, 0x01, 0xff, 0xff, 0xff, 0],
         class: Class::Always,
         handler: inquiry::handle,
-        notes: "VPD pages 00h, 80h, 83h, 86h, 8Fh, B0h, B1h, B2h",
+        notes: "VPD pages 00h, 80h, 83h, 86h, 87h, 8Fh, B0h, B1h, B2h",
         ..entry(0x12, "INQUIRY", "SPC-5")
     },
     OpCode {
@@ -122,7 +122,7 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         usage: &[0x1a, 0x08, 0xff, 0xff, 0xff, 0],
         handler: mode_sense::handle_6,
-        notes: "pages 01h, 08h, 0Ah, 1Ch, 3Fh; all page controls",
+        notes: "pages 01h, 08h, 0Ah, 1Ch, 3Fh; subpages 0Ah/01h and 1Ch/02h; all page controls",
         ..entry(0x1a, "MODE SENSE(6)", "SPC-5")
     },
     OpCode {
@@ -131,6 +131,20 @@ pub const TABLE: &[OpCode] = &[
         handler: start_stop::handle,
         notes: "start and stop; power conditions and LOEJ are refused",
         ..entry(0x1b, "START STOP UNIT", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x1c, 0x01, 0xff, 0xff, 0xff, 0],
+        handler: diagnostic::receive,
+        notes: "page 00h",
+        ..entry(0x1c, "RECEIVE DIAGNOSTIC RESULTS", "SPC-5")
+    },
+    OpCode {
+        usage: &[0x1d, 0xf7, 0, 0xff, 0xff, 0],
+        class: Class::MediumRead,
+        timeouts: TRANSFER,
+        handler: diagnostic::send,
+        notes: "the default self-test",
+        ..entry(0x1d, "SEND DIAGNOSTIC", "SPC-5")
     },
     OpCode {
         usage: &[0x25, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0],
@@ -244,6 +258,12 @@ pub const TABLE: &[OpCode] = &[
         handler: sanitize::exit_failure_mode,
         notes: "after a failure in the unrestricted completion mode (AUSE)",
         ..entry(0x48, "SANITIZE EXIT FAILURE MODE", "SBC-4")
+    },
+    OpCode {
+        usage: &[0x4d, 0, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        handler: log_sense::handle,
+        notes: "pages 00h, 0Ch where thin, 2Fh; the lists of subpages",
+        ..entry(0x4d, "LOG SENSE", "SPC-5")
     },
     OpCode {
         usage: &[0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0],

@@ -55,7 +55,10 @@ fn names_that_are_not_ascii_are_made_so() {
 fn the_supported_pages_are_sorted_and_all_of_them_exist() {
     let mut rig = Rig::new();
     let pages = vpd(&mut rig, 0x00)[4..].to_vec();
-    assert_eq!(pages, [0x00, 0x80, 0x83, 0x86, 0x8f, 0xb0, 0xb1, 0xb2]);
+    assert_eq!(
+        pages,
+        [0x00, 0x80, 0x83, 0x86, 0x87, 0x8f, 0xb0, 0xb1, 0xb2]
+    );
     for page in 0..=255 {
         if pages.contains(&page) {
             vpd(&mut rig, page);
@@ -143,7 +146,8 @@ fn a_thick_unit_claims_no_provisioning() {
 #[test]
 fn a_thin_unit_claims_unmap_and_both_forms_of_write_same() {
     let mut rig = Rig::new();
-    assert_eq!(vpd(&mut rig, 0xb2)[4..], [0, 0xe4, 2, 0]);
+    // A threshold set is a mebibyte: 2^11 blocks.
+    assert_eq!(vpd(&mut rig, 0xb2)[4..], [11, 0xe4, 2, 0]);
 }
 
 #[test]

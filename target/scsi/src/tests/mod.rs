@@ -9,6 +9,7 @@ mod errors;
 mod flush;
 mod inquiry;
 mod lba_status;
+mod log;
 mod luns;
 mod mode;
 mod provisioning;

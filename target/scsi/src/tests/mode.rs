@@ -50,6 +50,61 @@ fn all_pages_come_with_header_and_block_descriptor() {
 }
 
 #[test]
+fn subpages_come_when_they_are_asked_for() {
+    let mut rig = Rig::new();
+    rig.unit.set_soft_threshold(Some(7 << 20));
+    let subpage = |page, subpage| [0x1a, DBD, page, subpage, 255, 0];
+    let extension = rig.data(&subpage(0x0a, 0x01))[4..].to_vec();
+    assert_eq!(extension[..4], [0x4a, 0x01, 0, 28]);
+    assert_eq!(extension[4..], [0; 28]);
+    let provisioning = rig.data(&subpage(0x1c, 0x02))[4..].to_vec();
+    assert_eq!(provisioning[..4], [0x5c, 0x02, 0, 20]);
+    assert_eq!(provisioning[4..16], [0; 12]);
+    assert_eq!(provisioning[16..], [0x80, 0x01, 0, 0, 0, 0, 0, 7]);
+    let changeable = rig.data(&subpage(CHANGEABLE | 0x1c, 0x02))[8..].to_vec();
+    assert_eq!(changeable, [0; 20]);
+
+    let of_control = rig.data(&subpage(0x0a, 0xff))[4..].to_vec();
+    assert_eq!(
+        of_control,
+        [page(&mut rig, CURRENT, 0x0a), extension].concat()
+    );
+    let all = rig.data(&subpage(0x3f, 0xff))[4..].to_vec();
+    let plain = rig.data(&subpage(0x3f, 0x00))[4..].to_vec();
+    assert_eq!(all.len(), plain.len() + 32 + 24);
+    for (code, sub, byte, bit) in [
+        (0x0a, 0x02, 3, None),
+        (0x08, 0x01, 3, None),
+        (0x3f, 0x01, 3, None),
+        (0x02, 0x00, 2, Some(5)),
+        (0x02, 0xff, 2, Some(5)),
+    ] {
+        assert_invalid_field(&rig.read(&subpage(code, sub)), byte, bit);
+    }
+    let mut thick = Rig::with(|config| config.thin = false);
+    assert_invalid_field(&thick.read(&subpage(0x1c, 0x02)), 3, None);
+    assert_eq!(page(&mut thick, CURRENT, 0x01)[7], 0);
+    assert_eq!(page(&mut rig, CURRENT, 0x01)[7], 0x80);
+}
+
+#[test]
+fn a_subpage_can_be_selected_as_it_is() {
+    let mut rig = Rig::new();
+    let mut list = vec![0; 4];
+    list.extend([0x4a, 0x01, 0, 28]);
+    list.extend([0; 28]);
+    assert_good(&rig.write(&select_6(0, &list), &list));
+    list[9] = 0x02;
+    assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 9, Some(1));
+    list[9] = 0;
+    list[7] = 27;
+    list.pop();
+    assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 6, None);
+    list[5] = 0;
+    assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 4, Some(5));
+}
+
+#[test]
 fn the_long_command_has_both_block_descriptors() {
     let mut rig = Rig::new();
     let short = rig.data(&[0x5a, 0, 0x08, 0, 0, 0, 0, 1, 0, 0]);
@@ -176,7 +231,7 @@ fn a_wrong_list_is_pointed_at_and_changes_nothing() {
         (vec![0, 1, 0, 0], 1, None),
         (vec![0, 0, 0, 7], 3, None),
         ([good.clone(), vec![0x02, 10]].concat(), 24, None),
-        ([good.clone(), vec![0x4a, 1, 0, 0]].concat(), 24, Some(6)),
+        ([good.clone(), vec![0x4a, 2, 0, 0]].concat(), 24, Some(5)),
         ([good.clone(), vec![0x0a, 2, 0, 0]].concat(), 25, None),
         (changed(&mut rig, 0x0a, |page| page[5] |= 0x40), 9, Some(6)),
     ];
@@ -209,7 +264,7 @@ fn a_list_that_ends_early_is_a_length_error_at_every_length() {
 fn unknown_pages_and_subpages_are_pointed_at() {
     let mut rig = Rig::new();
     assert_invalid_field(&rig.read(&sense_6(CURRENT, 0x02)), 2, Some(5));
-    assert_invalid_field(&rig.read(&[0x1a, 0, 0x0a, 1, 255, 0]), 3, None);
+    assert_invalid_field(&rig.read(&[0x1a, 0, 0x0a, 2, 255, 0]), 3, None);
     rig.data(&[0x1a, 0, 0x3f, 0xff, 255, 0]);
     assert_invalid_field(&rig.write(&[0x15, 0, 0, 0, 4, 0], &[0; 4]), 1, Some(4));
 }

@@ -192,6 +192,13 @@ impl Rig {
                         .collect(),
                 );
             }
+            Operation::Resources => {
+                let grains = self.mapped.iter().filter(|mapped| **mapped).count();
+                return Outcome::Resources {
+                    used: (grains * GRAIN) as u64,
+                    available: Some(5 << 20),
+                };
+            }
             Operation::Flush { extent } => self.settle(extent, true),
             Operation::Copy { job } => {
                 let copied = super::copy::carry_out(&self.unit, &job, &mut self.medium);

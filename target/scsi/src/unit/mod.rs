@@ -24,9 +24,11 @@ use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
 mod addresses;
 mod medium;
 mod outcome;
+pub(crate) mod provisioning;
 mod state;
 mod third_party;
 
+use provisioning::SoftThreshold;
 use state::CurrentState;
 pub use state::UnitState;
 pub use third_party::ThirdPartyUnderway;
@@ -39,6 +41,7 @@ pub struct LogicalUnit {
     state: CurrentState,
     /// In 65536ths.
     renewal_progress: AtomicU16,
+    soft_threshold: SoftThreshold,
     mode: CurrentMode,
     saved_mode: CurrentMode,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
@@ -55,6 +58,7 @@ impl LogicalUnit {
             blocks: AtomicU64::new(addressable(&config, config.blocks)),
             state: CurrentState::default(),
             renewal_progress: AtomicU16::new(0),
+            soft_threshold: SoftThreshold::default(),
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
             nexuses: Mutex::new(Vec::new()),

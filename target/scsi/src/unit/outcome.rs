@@ -1,6 +1,6 @@
 //! What comes of an operation: the next one, or the reply.
 
-use crate::commands::{Effect, Finish, Refusal, Stage, lba_status};
+use crate::commands::{Effect, Finish, Refusal, Stage, lba_status, log_sense};
 use crate::nexus::LuNexus;
 use crate::plan::{Completion, Operation, Outcome, Plan};
 use crate::reply::Reply;
@@ -69,6 +69,13 @@ impl LogicalUnit {
                 // An answer to a question that nobody asked.
                 _ => FAILURE,
             },
+            Outcome::Resources { used, available } => match effect {
+                Effect::ReportsResources {
+                    from,
+                    allocation_length,
+                } => return log_sense::resources(used, available, from, allocation_length),
+                _ => FAILURE,
+            },
             Outcome::Done => return Reply::written(transfer_length),
             Outcome::Busy => return Reply::with_status(Status::BUSY),
             Outcome::Aborted => return Reply::with_status(Status::TASK_ABORTED),
@@ -79,9 +86,9 @@ impl LogicalUnit {
             .with_information(lba(extent.offset.saturating_add(offset))),
             Outcome::MediumError { offset } => {
                 let additional = match effect {
-                    Effect::Reads | Effect::ReportsLbaStatus { .. } => {
-                        AdditionalSense::UNRECOVERED_READ_ERROR
-                    }
+                    Effect::Reads
+                    | Effect::ReportsLbaStatus { .. }
+                    | Effect::ReportsResources { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
                     Effect::WritesToCache
                     | Effect::Writes
                     | Effect::Renews { .. }

@@ -14,17 +14,19 @@ const SUPPORTED_PAGES: u8 = 0x00;
 const UNIT_SERIAL_NUMBER: u8 = 0x80;
 const DEVICE_IDENTIFICATION: u8 = 0x83;
 const EXTENDED_INQUIRY_DATA: u8 = 0x86;
+const MODE_PAGE_POLICY: u8 = 0x87;
 const THIRD_PARTY_COPY: u8 = 0x8f;
 const BLOCK_LIMITS: u8 = 0xb0;
 const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
 const LOGICAL_BLOCK_PROVISIONING: u8 = 0xb2;
 
 /// All pages in ascending order, as page 00h must list them.
-const PAGES: [u8; 8] = [
+const PAGES: [u8; 9] = [
     SUPPORTED_PAGES,
     UNIT_SERIAL_NUMBER,
     DEVICE_IDENTIFICATION,
     EXTENDED_INQUIRY_DATA,
+    MODE_PAGE_POLICY,
     THIRD_PARTY_COPY,
     BLOCK_LIMITS,
     BLOCK_DEVICE_CHARACTERISTICS,
@@ -39,10 +41,11 @@ pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Ve
         UNIT_SERIAL_NUMBER => serial(config),
         DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
+        MODE_PAGE_POLICY => mode_page_policy(),
         THIRD_PARTY_COPY => third_party_copy::body(),
         BLOCK_LIMITS => block_limits(config),
         BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(config),
-        LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(config),
+        LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(unit),
         _ => return None,
     };
     let mut page = vec![0, code];
@@ -65,12 +68,23 @@ fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
 fn extended_inquiry() -> Vec<u8> {
     const SIMPSUP: u8 = 0x01;
     const V_SUP: u8 = 0x01;
+    /// A REPORT LUNS to one unit ends REPORTED LUNS DATA HAS CHANGED on all of the nexus's.
+    const LUICLR: u8 = 0x01;
     let mut body = vec![0; 60];
-    if let [_, task_attributes, cache, ..] = body.as_mut_slice() {
+    if let [_, task_attributes, cache, clears, ..] = body.as_mut_slice() {
         *task_attributes = SIMPSUP;
         *cache = V_SUP;
+        *clears = LUICLR;
     }
     body
+}
+
+/// Mode Page Policy (SPC-5): all pages and subpages are shared by all nexuses.
+fn mode_page_policy() -> Vec<u8> {
+    const ALL_PAGES: u8 = 0x3f;
+    const ALL_SUBPAGES: u8 = 0xff;
+    const SHARED: u8 = 0b00;
+    vec![ALL_PAGES, ALL_SUBPAGES, SHARED, 0]
 }
 
 /// Block Limits (SBC-4).
@@ -129,14 +143,19 @@ fn block_device_characteristics(config: &LogicalUnitConfig) -> Vec<u8> {
 }
 
 /// Logical Block Provisioning (SBC-4).
-fn logical_block_provisioning(config: &LogicalUnitConfig) -> Vec<u8> {
+fn logical_block_provisioning(unit: &LogicalUnit) -> Vec<u8> {
     const LBPU: u8 = 0x80;
     const LBPWS: u8 = 0x40;
     const LBPWS10: u8 = 0x20;
     const LBPRZ: u8 = 0x04;
     const THIN: u8 = 0x02;
-    if config.thin {
-        vec![0, LBPU | LBPWS | LBPWS10 | LBPRZ, THIN, 0]
+    if unit.config().thin {
+        vec![
+            unit.threshold_exponent(),
+            LBPU | LBPWS | LBPWS10 | LBPRZ,
+            THIN,
+            0,
+        ]
     } else {
         vec![0; 4]
     }

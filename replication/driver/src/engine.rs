@@ -14,6 +14,9 @@
 //! ours (ordinary writes, flushes) go past those. An operation that finds the I/O engine full waits
 //! for a place, in order of arrival.
 //!
+//! An operation whose range somebody has for himself waits for that before anything else
+//! ([`crate::ranges`]).
+//!
 //! # Durability
 //! A write is done when it is in the page cache, or on the medium with `O_DIRECT`. A flush is a
 //! whole `fdatasync` that starts after the flush arrived; flushes that arrive while one runs share
@@ -36,6 +39,7 @@
 
 mod command;
 mod detach;
+mod hold;
 mod run;
 mod sync;
 
@@ -44,12 +48,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use slab::Slab;
 use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo, UringIo};
 
 use crate::op::{VolumeOp, VolumeOutcome};
+use crate::ranges::Post;
 use crate::volume::Volume;
 use command::Command;
+use hold::Commands;
 use sync::Syncs;
 
 /// Continuations that one `submit` and the drain after it may hand to the kernel, so that a long
@@ -81,7 +86,12 @@ pub struct EngineProbe {
 pub struct Engine {
     io: EngineIo,
     pool: BufferPool,
-    commands: Slab<Command>,
+    /// Behind `io`, which lands everything before it goes: only then are ranges let go.
+    commands: Commands,
+    /// Where commands hear that a range lock is theirs.
+    post: Arc<Post>,
+    /// Commands that wait for a range lock.
+    for_lock: usize,
     /// Finished, not yet polled.
     done: VecDeque<(u64, VolumeOutcome)>,
     /// Commands that found the memory ceiling reached, oldest first.
@@ -108,9 +118,11 @@ impl Engine {
             EngineKind::Memory => EngineIo::Memory(MemoryIo::new(depth)?),
         };
         Ok(Self {
-            io,
             pool: pool.sibling(),
-            commands: Slab::new(),
+            commands: Commands::new(),
+            post: Post::new(io.waker()),
+            for_lock: 0,
+            io,
             done: VecDeque::new(),
             for_memory: VecDeque::new(),
             for_place: VecDeque::new(),
@@ -144,7 +156,9 @@ impl Engine {
                 let key = self
                     .commands
                     .insert(Command::new(token, Arc::clone(volume), work));
-                self.begin(key);
+                if self.hold(key) {
+                    self.begin(key);
+                }
             }
         }
     }
@@ -153,6 +167,7 @@ impl Engine {
     /// [`Self::poll`] has it. Never blocks.
     pub fn submit(&mut self) {
         self.rounds = ROUNDS_MAX;
+        self.take_turns();
         self.serve_waiting();
         self.io.submit();
     }
@@ -166,6 +181,10 @@ impl Engine {
             if let Some(completion) = self.io.next_completion() {
                 self.freed = true;
                 self.completed(completion);
+                continue;
+            }
+            if self.post.has_any() {
+                self.take_turns();
                 continue;
             }
             if self.freed {
@@ -193,10 +212,10 @@ impl Engine {
         self.commands.len() + self.done.len()
     }
 
-    /// Operations that wait for memory or for a place in the I/O engine.
+    /// Operations that wait for memory, for a place in the I/O engine or for a range lock.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.for_memory.len() + self.for_place.len()
+        self.for_memory.len() + self.for_place.len() + self.for_lock
     }
 }
 

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod fence;
 mod op;
+mod ranges;
 mod volume;
 
 pub use engine::{Engine, EngineKind, EngineProbe};

@@ -60,6 +60,28 @@ pub enum VolumeOp {
         /// What should be there.
         data: SmallVec<[Bytes; 2]>,
     },
+    /// Reads and compares, and writes if nothing differs; nothing that overlaps happens in between,
+    /// and nobody sees half of it.
+    CompareAndWrite {
+        /// First byte.
+        offset: u64,
+        /// What should be there.
+        expected: SmallVec<[Bytes; 2]>,
+        /// What is written then: as many bytes.
+        data: SmallVec<[Bytes; 2]>,
+        /// Durable before it is done.
+        fua: bool,
+    },
+    /// Sets the bits that are set in `data` and leaves the others as they are; nothing that overlaps
+    /// happens in between, and nobody sees half of it. A crash may leave a part of it.
+    OrWrite {
+        /// First byte.
+        offset: u64,
+        /// The bits to set.
+        data: SmallVec<[Bytes; 2]>,
+        /// Durable before it is done.
+        fua: bool,
+    },
 }
 
 impl VolumeOp {
@@ -68,7 +90,11 @@ impl VolumeOp {
     pub fn changes(&self) -> bool {
         matches!(
             self,
-            Self::Write { .. } | Self::Unmap { .. } | Self::WriteSame { .. }
+            Self::Write { .. }
+                | Self::Unmap { .. }
+                | Self::WriteSame { .. }
+                | Self::CompareAndWrite { .. }
+                | Self::OrWrite { .. }
         )
     }
 }

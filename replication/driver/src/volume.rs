@@ -15,6 +15,7 @@ use tidelock_volume::{BlockSize, Geometry, RawMap};
 
 use crate::fence::{Fence, FenceReason};
 use crate::op::VolumeFaultKind;
+use crate::ranges::RangeLocks;
 
 /// How a volume is opened.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub struct Volume {
     data_syncs: AtomicU64,
     /// One resize at a time.
     resizing: Mutex<()>,
+    /// What keeps others away from operations that must be atomic.
+    locks: RangeLocks,
 }
 
 impl Volume {
@@ -95,6 +98,7 @@ impl Volume {
             cannot_zero: AtomicBool::new(false),
             data_syncs: AtomicU64::new(0),
             resizing: Mutex::new(()),
+            locks: RangeLocks::new(),
             file,
         })
     }
@@ -164,6 +168,10 @@ impl Volume {
         Geometry::new(self.block_size, self.size())
             .ok()
             .map(RawMap::new)
+    }
+
+    pub(crate) fn locks(&self) -> &RangeLocks {
+        &self.locks
     }
 
     pub(crate) fn fence(&self) -> &Fence {

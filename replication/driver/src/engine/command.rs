@@ -1,16 +1,22 @@
 //! One operation on a volume as a sequence of steps on its file. Knows no queues.
 
 mod admit;
+mod compare_and_write;
 mod fill;
+mod or_write;
 mod scan;
 mod write;
 mod zero;
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
 use tidelock_block::{BlockError, BlockErrorKind, BufferPool, OpKind};
+use tidelock_volume::Range;
 
+use super::hold::Hold;
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
+use crate::ranges::Ranges;
 use crate::volume::Volume;
 
 pub(super) use admit::admit;
@@ -24,6 +30,10 @@ pub(super) struct Command {
     pub(super) stage: Stage,
     /// Counted among the volume's detached writes.
     pub(super) holds_off: bool,
+    /// How its ranges are kept.
+    pub(super) hold: Hold,
+    /// From the first byte of what it holds to the last.
+    pub(super) held: Range,
     work: Work,
 }
 
@@ -47,6 +57,8 @@ pub(super) enum Work {
     Zero(zero::Zero),
     Fill(fill::Fill),
     Scan(scan::Scan),
+    CompareAndWrite(compare_and_write::CompareAndWrite),
+    OrWrite(or_write::OrWrite),
 }
 
 /// What a command wants next.
@@ -69,18 +81,58 @@ impl Command {
             volume,
             stage: Stage::New,
             holds_off: false,
+            hold: Hold::Nothing,
+            held: Range {
+                offset: 0,
+                length: 0,
+            },
             work,
         }
     }
 
     pub(super) fn changes(&self) -> bool {
-        matches!(self.work, Work::Write(_) | Work::Zero(_) | Work::Fill(_))
+        match self.work {
+            Work::Write(_) | Work::Zero(_) | Work::Fill(_) => true,
+            Work::CompareAndWrite(_) | Work::OrWrite(_) => true,
+            Work::Read { .. } | Work::Flush | Work::Scan(_) => false,
+        }
+    }
+
+    /// Whether nothing that overlaps may happen beside it.
+    pub(super) fn is_exclusive(&self) -> bool {
+        matches!(self.work, Work::CompareAndWrite(_) | Work::OrWrite(_))
+    }
+
+    /// From the first byte to the last that it works on; `None` if it has no range.
+    pub(super) fn span(&self) -> Option<Range> {
+        Some(match &self.work {
+            Work::Read { offset, length } => Range {
+                offset: *offset,
+                length: *length as u64,
+            },
+            Work::Write(write) => write.range(),
+            Work::Flush => return None,
+            Work::Zero(zero) => zero.span()?,
+            Work::Fill(fill) => fill.range(),
+            Work::Scan(scan) => scan.range(),
+            Work::CompareAndWrite(command) => command.range(),
+            Work::OrWrite(command) => command.range(),
+        })
+    }
+
+    /// The ranges that it works on.
+    pub(super) fn ranges(&self) -> Ranges {
+        match &self.work {
+            Work::Zero(zero) => zero.ranges().iter().copied().collect(),
+            _ => self.span().map_or_else(Ranges::new, |span| smallvec![span]),
+        }
     }
 
     /// Whether its first step takes a buffer.
     pub(super) fn needs_memory(&self) -> bool {
         match &self.work {
             Work::Read { .. } | Work::Fill(_) | Work::Scan(_) => true,
+            Work::CompareAndWrite(_) | Work::OrWrite(_) => true,
             Work::Write(write) => write.needs_copy(&self.volume),
             Work::Flush | Work::Zero(_) => false,
         }
@@ -100,6 +152,8 @@ impl Command {
             Work::Zero(zero) => zero.step(&self.volume),
             Work::Fill(fill) => fill.step(pool),
             Work::Scan(scan) => scan.step(pool),
+            Work::CompareAndWrite(command) => command.step(&self.volume, pool),
+            Work::OrWrite(command) => command.step(&self.volume, pool),
         }
     }
 
@@ -119,6 +173,8 @@ impl Command {
             (Work::Zero(zero), result) => zero.completed(volume, &op, result),
             (Work::Fill(fill), Ok(())) => fill.completed(&op),
             (Work::Scan(scan), Ok(())) => scan.completed(op),
+            (Work::CompareAndWrite(command), Ok(())) => command.completed(op),
+            (Work::OrWrite(command), Ok(())) => command.completed(op),
             (Work::Flush, Ok(())) => Some(VolumeOutcome::Done),
             (_, Err(error)) => Some(fault(volume, &op, error)),
         }

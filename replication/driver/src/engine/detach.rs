@@ -23,7 +23,8 @@ impl Engine {
         };
         match command.stage {
             Stage::New => {
-                self.commands.remove(key);
+                self.release(key);
+                self.commands.try_remove(key);
                 self.for_memory.retain(|waiting| *waiting != key);
                 self.for_place.retain(|request| request.tag != key as u64);
             }

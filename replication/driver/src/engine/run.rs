@@ -138,6 +138,7 @@ impl Engine {
 
     /// Ends a command; its outcome is dropped if nobody waits for it.
     pub(super) fn finish(&mut self, key: usize, outcome: VolumeOutcome) {
+        self.release(key);
         let Some(command) = self.commands.try_remove(key) else {
             return;
         };

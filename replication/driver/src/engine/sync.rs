@@ -67,7 +67,9 @@ impl Engine {
             return;
         };
         command.stage = Stage::Syncing;
+        // Its data has landed: nobody has to wait for the medium.
         let volume = Arc::clone(&command.volume);
+        self.release(key);
         let handed_over = self.io.handed_over();
         let known = self
             .syncs

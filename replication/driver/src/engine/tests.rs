@@ -2,6 +2,7 @@
 
 mod detach;
 mod durability;
+mod exclusive;
 mod faults;
 mod frozen;
 mod memory;

@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 use tidelock_block::BufferPool;
 use tidelock_volume::{Piece, Range};
 
+use super::compare_and_write::CompareAndWrite;
+use super::or_write::OrWrite;
 use super::{Work, fill::Fill, scan::Scan, write::Write, zero::Zero};
 use crate::op::{VolumeFaultKind, VolumeOp, VolumeOutcome};
 use crate::volume::Volume;
@@ -79,6 +81,39 @@ pub(in crate::engine) fn admit(
             let offset = located(volume, offset, length, false)?;
             scan(pool, Scan::new(offset, length, Some(data)))
         }
+        VolumeOp::CompareAndWrite { .. } | VolumeOp::OrWrite { .. } => exclusive(volume, op, pool),
+    }
+}
+
+/// The work of an operation that needs its range for itself.
+fn exclusive(volume: &Volume, op: VolumeOp, pool: &BufferPool) -> Result<Work, VolumeOutcome> {
+    match op {
+        VolumeOp::CompareAndWrite {
+            offset,
+            expected,
+            data,
+            fua,
+        } => {
+            let length = total(&expected);
+            if total(&data) != length {
+                return Err(VolumeFaultKind::OutOfRange.into());
+            }
+            let offset = located(volume, offset, length, true)?;
+            let scan = Scan::new(offset, length, Some(expected));
+            let write = Write::new(offset, data, fua);
+            affordable(pool, scan.chunk_length())?;
+            if write.needs_copy(volume) {
+                affordable(pool, length)?;
+            }
+            Ok(Work::CompareAndWrite(CompareAndWrite::new(scan, write)))
+        }
+        VolumeOp::OrWrite { offset, data, fua } => {
+            let offset = located(volume, offset, total(&data), true)?;
+            let work = OrWrite::new(offset, data, fua);
+            affordable(pool, work.chunk_length())?;
+            Ok(Work::OrWrite(work))
+        }
+        _ => Err(VolumeFaultKind::Hardware.into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smallvec::smallvec;
 use tidelock_block::{BufferPool, OpKind};
+use tidelock_volume::Range;
 
 use super::Step;
 use crate::op::VolumeOutcome;
@@ -30,6 +31,14 @@ impl Fill {
             block,
             pattern: None,
             fua,
+        }
+    }
+
+    /// What is left.
+    pub(super) fn range(&self) -> Range {
+        Range {
+            offset: self.offset,
+            length: self.left,
         }
     }
 

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidelock_block::{Buffer, BufferPool, OpKind};
+use tidelock_volume::Range;
 
 use super::Step;
 use crate::op::VolumeOutcome;
@@ -30,6 +31,14 @@ impl Scan {
             done: 0,
             expected,
             buffer: None,
+        }
+    }
+
+    /// What is read.
+    pub(super) fn range(&self) -> Range {
+        Range {
+            offset: self.offset,
+            length: self.length,
         }
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 use tidelock_block::{BufferPool, OpKind};
+use tidelock_volume::Range;
 
 use super::Step;
 use crate::op::VolumeOutcome;
@@ -24,6 +25,14 @@ impl Write {
             data,
             fua,
             sync: false,
+        }
+    }
+
+    /// Where to; before its first step.
+    pub(super) fn range(&self) -> Range {
+        Range {
+            offset: self.offset,
+            length: self.data.iter().map(|piece| piece.len() as u64).sum(),
         }
     }
 

@@ -35,6 +35,19 @@ impl Zero {
         Self { ranges, free, fua }
     }
 
+    /// What is left.
+    pub(super) fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    /// From the first byte of what is left to the last.
+    pub(super) fn span(&self) -> Option<Range> {
+        let offset = self.ranges.iter().map(|range| range.offset).min()?;
+        let ends = self.ranges.iter().map(|range| range.offset + range.length);
+        let length = ends.max()? - offset;
+        Some(Range { offset, length })
+    }
+
     pub(super) fn step(&mut self, volume: &Volume) -> Step {
         let Some(Range { offset, length }) = self.ranges.last().copied() else {
             return if self.fua {

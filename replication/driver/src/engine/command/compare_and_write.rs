@@ -1,0 +1,52 @@
+//! Reading, comparing, and writing if nothing differs. The range lock around it is the engine's.
+
+use tidelock_block::{BufferPool, OpKind};
+use tidelock_volume::Range;
+
+use super::Step;
+use super::scan::Scan;
+use super::write::Write;
+use crate::op::VolumeOutcome;
+use crate::volume::Volume;
+
+#[derive(Debug)]
+pub(in crate::engine) struct CompareAndWrite {
+    range: Range,
+    /// Until everything has been compared. It takes its buffer with it when it goes, so that the
+    /// write doesn't wait for memory with memory in hand.
+    scan: Option<Scan>,
+    write: Write,
+}
+
+impl CompareAndWrite {
+    /// `scan` compares as many bytes as `write` writes, in the same place.
+    pub(super) fn new(scan: Scan, write: Write) -> Self {
+        Self {
+            range: scan.range(),
+            scan: Some(scan),
+            write,
+        }
+    }
+
+    pub(super) fn range(&self) -> Range {
+        self.range
+    }
+
+    pub(super) fn step(&mut self, volume: &Volume, pool: &BufferPool) -> Step {
+        if let Some(scan) = &mut self.scan {
+            match scan.step(pool) {
+                // Nothing differs.
+                Step::Finished(VolumeOutcome::Done) => self.scan = None,
+                step => return step,
+            }
+        }
+        self.write.step(volume, pool)
+    }
+
+    pub(super) fn completed(&mut self, op: OpKind) -> Option<VolumeOutcome> {
+        match &mut self.scan {
+            Some(scan) => scan.completed(op),
+            None => self.write.completed(),
+        }
+    }
+}

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::command::{Command, TaskAttribute};
+use crate::commands::length_of;
 use crate::config::{BlockSize, Identity, LogicalUnitConfig};
 use crate::copy::MAX_SEGMENTS;
 use crate::mode::ModeSaving;
@@ -138,7 +139,7 @@ fn data_out(input: &[u8], length: u32) -> (DataPieces, &[u8]) {
 /// What the store says about an operation.
 fn outcome(operation: &Operation, choice: u8) -> Outcome {
     match (choice % 16, operation) {
-        (0, Operation::Compare { .. }) => Outcome::Miscompare {
+        (0, Operation::Compare { .. } | Operation::CompareAndWrite { .. }) => Outcome::Miscompare {
             offset: u64::from(choice),
         },
         (1, _) => Outcome::MediumError {
@@ -198,25 +199,30 @@ fn lba_status(extent: Extent, most: u32, choice: u8) -> Outcome {
 /// A store executes operations blindly, so they must be whole.
 fn check_operation(unit: &LogicalUnit, operation: &Operation) {
     let block = u64::from(unit.config().block_size.bytes());
-    let check = |extent: &Extent| {
-        assert!(extent.length > 0, "empty: {operation:?}");
-        assert!(
-            extent.end() <= unit.blocks() * block,
-            "outside: {operation:?}"
-        );
-        assert!(extent.offset.is_multiple_of(block) && extent.length.is_multiple_of(block));
-    };
+    let check = |extent: &Extent| check_extent(unit, operation, extent);
     let max = u64::from(unit.config().limits.max_transfer_bytes);
-    let total = |data: &DataPieces| data.iter().map(|piece| piece.len() as u64).sum::<u64>();
     match operation {
         Operation::Read { extent, .. } | Operation::Verify { extent } => {
             check(extent);
             assert!(extent.length <= max);
         }
-        Operation::Write { extent, data, .. } | Operation::Compare { extent, data } => {
+        Operation::Write { extent, data, .. }
+        | Operation::Compare { extent, data }
+        | Operation::OrWrite { extent, data, .. } => {
             check(extent);
             assert!(extent.length <= max);
-            assert_eq!(total(data), extent.length);
+            assert_eq!(length_of(data), extent.length);
+        }
+        Operation::CompareAndWrite {
+            extent,
+            expected,
+            data,
+            ..
+        } => {
+            check(extent);
+            assert!(extent.length / block <= 255 && extent.length <= max);
+            assert_eq!(length_of(expected), extent.length);
+            assert_eq!(length_of(data), extent.length);
         }
         Operation::Flush { extent } => check(extent),
         Operation::LbaStatus { extent, most } => {
@@ -248,14 +254,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             renewal, before, ..
         } => {
             assert!(!before.is_under_way());
-            assert!(unit.medium_condition() == renewal.under_way());
-            if let Renewal::Overwrite {
-                pattern, passes, ..
-            } = renewal
-            {
-                assert!((1..=block).contains(&(pattern.len() as u64)));
-                assert!((1..=31).contains(passes));
-            }
+            check_renewal(unit, renewal);
         }
         Operation::Resources => assert!(unit.config().thin),
         Operation::AcceptFailedRenewal => {
@@ -266,6 +265,28 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
         }
+    }
+}
+
+fn check_extent(unit: &LogicalUnit, operation: &Operation, extent: &Extent) {
+    let block = u64::from(unit.config().block_size.bytes());
+    assert!(extent.length > 0, "empty: {operation:?}");
+    assert!(
+        extent.end() <= unit.blocks() * block,
+        "outside: {operation:?}"
+    );
+    assert!(extent.offset.is_multiple_of(block) && extent.length.is_multiple_of(block));
+}
+
+fn check_renewal(unit: &LogicalUnit, renewal: &Renewal) {
+    assert!(unit.medium_condition() == renewal.under_way());
+    if let Renewal::Overwrite {
+        pattern, passes, ..
+    } = renewal
+    {
+        let block = u64::from(unit.config().block_size.bytes());
+        assert!((1..=block).contains(&(pattern.len() as u64)));
+        assert!((1..=31).contains(passes));
     }
 }
 

@@ -83,6 +83,29 @@ pub enum Operation {
         /// The bytes that are expected there.
         data: DataPieces,
     },
+    /// Compare `extent` with `expected` and write `data` to it if nothing differs, with nothing that
+    /// overlaps in between and nobody seeing half of it: [`Outcome::Done`] or
+    /// [`Outcome::Miscompare`].
+    CompareAndWrite {
+        /// Where; as long as `expected`, and as `data`.
+        extent: Extent,
+        /// The bytes that are expected there.
+        expected: DataPieces,
+        /// The bytes to write.
+        data: DataPieces,
+        /// The data must be on stable storage before [`Outcome::Done`].
+        fua: bool,
+    },
+    /// Set the bits of `extent` that are set in `data`, with nothing that overlaps in between and
+    /// nobody seeing half of it.
+    OrWrite {
+        /// Where; as long as `data`.
+        extent: Extent,
+        /// The bits to set.
+        data: DataPieces,
+        /// The result must be on stable storage before [`Outcome::Done`].
+        fua: bool,
+    },
     /// Put everything that was written to `extent` on stable storage; more is allowed.
     Flush {
         /// What to flush.

@@ -69,7 +69,49 @@ pub(crate) struct Surroundings<'a> {
 
 /// Who does an operation, and how it is said there.
 pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> Work {
-    Work::Engine(match operation {
+    let operation = match engine_op(operation) {
+        Ok(op) => return Work::Engine(op),
+        Err(operation) => operation,
+    };
+    match operation {
+        Operation::LbaStatus { extent, most } => {
+            let range = Range {
+                offset: extent.offset,
+                length: extent.length,
+            };
+            allocation(Arc::clone(surroundings.store), range, most as usize)
+        }
+        Operation::Renew {
+            renewal,
+            immediate,
+            before,
+        } => {
+            let subject = Subject {
+                volume: Arc::clone(surroundings.volume),
+                store: Arc::clone(surroundings.store),
+            };
+            let outcome = renewal::begin(surroundings.local, subject, renewal, immediate, before);
+            Elsewhere::patient(outcome)
+        }
+        Operation::AcceptFailedRenewal => {
+            let local = Rc::clone(surroundings.local);
+            let accepting = renewal::accept_failure(local, Arc::clone(surroundings.volume));
+            Elsewhere::quick(accepting)
+        }
+        Operation::Copy { job } => copy(job, surroundings),
+        Operation::Resources => resources(Arc::clone(surroundings.store)),
+        // The one that is left keeps mode parameters.
+        _ => Work::NotOurs,
+    }
+}
+
+/// The operation of the engine that does it; what isn't one comes back.
+#[allow(
+    clippy::result_large_err,
+    reason = "the other way out is no error, and is as large as the way in"
+)]
+fn engine_op(operation: Operation) -> Result<VolumeOp, Operation> {
+    Ok(match operation {
         Operation::Read { extent, .. } => VolumeOp::Read {
             offset: extent.offset,
             length: extent.length,
@@ -86,6 +128,22 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
         Operation::Compare { extent, data } => VolumeOp::Compare {
             offset: extent.offset,
             data,
+        },
+        Operation::CompareAndWrite {
+            extent,
+            expected,
+            data,
+            fua,
+        } => VolumeOp::CompareAndWrite {
+            offset: extent.offset,
+            expected,
+            data,
+            fua,
+        },
+        Operation::OrWrite { extent, data, fua } => VolumeOp::OrWrite {
+            offset: extent.offset,
+            data,
+            fua,
         },
         Operation::Flush { .. } => VolumeOp::Flush,
         Operation::Unmap { extents } => VolumeOp::Unmap {
@@ -109,33 +167,7 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
             unmap,
             fua,
         },
-        Operation::LbaStatus { extent, most } => {
-            let range = Range {
-                offset: extent.offset,
-                length: extent.length,
-            };
-            return allocation(Arc::clone(surroundings.store), range, most as usize);
-        }
-        Operation::Renew {
-            renewal,
-            immediate,
-            before,
-        } => {
-            let subject = Subject {
-                volume: Arc::clone(surroundings.volume),
-                store: Arc::clone(surroundings.store),
-            };
-            let outcome = renewal::begin(surroundings.local, subject, renewal, immediate, before);
-            return Elsewhere::patient(outcome);
-        }
-        Operation::AcceptFailedRenewal => {
-            let local = Rc::clone(surroundings.local);
-            let accepting = renewal::accept_failure(local, Arc::clone(surroundings.volume));
-            return Elsewhere::quick(accepting);
-        }
-        Operation::Copy { job } => return copy(job, surroundings),
-        Operation::Resources => return resources(Arc::clone(surroundings.store)),
-        Operation::SaveModeParameters { .. } => return Work::NotOurs,
+        other => return Err(other),
     })
 }
 

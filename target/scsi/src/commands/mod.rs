@@ -19,6 +19,7 @@ use crate::sense::{AdditionalSense, Sense};
 use crate::unit::LogicalUnit;
 
 pub(crate) mod capacity;
+pub(crate) mod compare_and_write;
 pub(crate) mod diagnostic;
 pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
@@ -28,6 +29,7 @@ pub(crate) mod log_sense;
 pub(crate) mod mode_pages;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
+pub(crate) mod or_write;
 pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod read_defect_data;
@@ -76,12 +78,16 @@ impl From<Sense> for Refusal {
 /// A command that waits for its data-out.
 #[derive(Debug)]
 pub(crate) enum AwaitingData {
+    /// COMPARE AND WRITE.
+    CompareAndWrite(compare_and_write::PendingCompareAndWrite),
     /// FORMAT UNIT with a parameter list.
     Format(format_unit::PendingFormat),
     /// EXTENDED COPY.
     ExtendedCopy(ListFormat),
     /// MODE SELECT.
     ModeSelect(mode_select::PendingModeSelect),
+    /// ORWRITE.
+    OrWrite(or_write::PendingOrWrite),
     /// SANITIZE with the OVERWRITE service action.
     Overwrite(sanitize::PendingOverwrite),
     /// UNMAP.
@@ -103,7 +109,9 @@ impl AwaitingData {
             Self::ModeSelect(_) => Class::Control,
             Self::ExtendedCopy(_) => Class::Ready,
             Self::Verify(_) => Class::MediumRead,
-            Self::Format(_)
+            Self::CompareAndWrite(_)
+            | Self::Format(_)
+            | Self::OrWrite(_)
             | Self::Overwrite(_)
             | Self::Unmap
             | Self::Write(_)
@@ -130,6 +138,8 @@ impl AwaitingData {
         data: DataPieces,
     ) -> Result<Plan, Refusal> {
         match self {
+            Self::CompareAndWrite(pending) => compare_and_write::data_out(unit, pending, data),
+            Self::OrWrite(pending) => or_write::data_out(unit, pending, data),
             Self::Format(pending) => format_unit::data_out(unit, pending, &data),
             Self::Overwrite(pending) => sanitize::overwrite_data_out(unit, pending, &data),
             Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
@@ -202,8 +212,24 @@ pub(crate) enum Effect {
         /// By a sanitize operation, not by a format operation.
         sanitize: bool,
     },
+    /// It writes if a comparison finds no difference; a difference is reported by where in the
+    /// data-out it is.
+    ComparesAndWrites {
+        /// What is written outlives a power loss.
+        durable: bool,
+    },
     /// It keeps these mode parameters for the next reset.
     SavesMode(ModeParameters),
+}
+
+impl Effect {
+    /// Whether success may leave something in a volatile cache.
+    pub(crate) fn leaves_in_cache(self) -> bool {
+        matches!(
+            self,
+            Self::WritesToCache | Self::ComparesAndWrites { durable: false }
+        )
+    }
 }
 
 impl Finish {

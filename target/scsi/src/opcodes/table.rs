@@ -4,10 +4,10 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, diagnostic, extended_copy, format_unit, inquiry, lba_status, log_sense, mode_select,
-    mode_sense, prefetch, read, read_defect_data, receive_copy, report_luns, report_opcodes,
-    report_task_management, request_sense, sanitize, start_stop, synchronize_cache,
-    test_unit_ready, unmap, verify, write, write_same, write_verify,
+    capacity, compare_and_write, diagnostic, extended_copy, format_unit, inquiry, lba_status,
+    log_sense, mode_select, mode_sense, or_write, prefetch, read, read_defect_data, receive_copy,
+    report_luns, report_opcodes, report_task_management, request_sense, sanitize, start_stop,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
 use crate::opcodes::{Class, OpCode, Requires, Timeouts};
 
@@ -355,6 +355,17 @@ pub const TABLE: &[OpCode] = &[
     },
     OpCode {
         usage: &[
+            0x89, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0, 0,
+        ],
+        tolerated: FUA_NV | GROUP_16,
+        class: Class::MediumWrite,
+        timeouts: TRANSFER,
+        handler: compare_and_write::handle,
+        notes: "up to 255 blocks, atomic against everything that overlaps; DPO, FUA",
+        ..entry(0x89, "COMPARE AND WRITE", "SBC-4")
+    },
+    OpCode {
+        usage: &[
             0x8a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
             0,
         ],
@@ -364,6 +375,18 @@ pub const TABLE: &[OpCode] = &[
         handler: write::handle,
         notes: DUPLICATE,
         ..entry(0x8a, "WRITE(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x8b, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: FUA_NV | GROUP_16,
+        class: Class::MediumWrite,
+        timeouts: TRANSFER,
+        handler: or_write::handle,
+        notes: "atomic against everything that overlaps; DPO, FUA",
+        ..entry(0x8b, "ORWRITE(16)", "SBC-4")
     },
     OpCode {
         usage: &[

@@ -124,7 +124,7 @@ fn the_block_limits_are_those_that_are_enforced() {
     assert_eq!(page.len(), 64);
     let field = |at: usize| u32::from_be_bytes(page[at..at + 4].try_into().unwrap());
     assert_eq!(page[4], 0x00, "WSNZ");
-    assert_eq!(page[5], 0, "no COMPARE AND WRITE");
+    assert_eq!(page[5], 255, "COMPARE AND WRITE");
     assert_eq!(u16::from_be_bytes([page[6], page[7]]), 8);
     assert_eq!(field(8), 32768);
     assert_eq!(field(12), 2048);

@@ -1,6 +1,7 @@
 //! Behaviour of the device server as an initiator sees it, one file per family of commands.
 
 mod any_bytes;
+mod atomic;
 mod attention;
 mod capacity;
 mod copy;

@@ -82,7 +82,7 @@ fn what_is_not_supported_is_said_to_be_so() {
         (SERVICE_ACTION, 0x9e, 0x13),
         (EITHER, 0x9e, 0x13),
         (EITHER, 0x28, 1),
-        (EITHER, 0x89, 0),
+        (EITHER, 0x8d, 0),
     ] {
         assert_eq!(rig.data(&cdb(option, opcode, action, 255)), [0, 1, 0, 0]);
     }

@@ -178,6 +178,9 @@ impl Rig {
                     };
                 }
             }
+            Operation::CompareAndWrite { .. } | Operation::OrWrite { .. } => {
+                return self.execute_atomic(operation);
+            }
             Operation::LbaStatus { extent, most } => {
                 // One piece for every grain: who asks has to put them together.
                 let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
@@ -226,6 +229,36 @@ impl Rig {
             }
         }
         Outcome::Done
+    }
+
+    fn execute_atomic(&mut self, operation: Operation) -> Outcome {
+        match operation {
+            Operation::CompareAndWrite {
+                extent,
+                expected,
+                data,
+                fua,
+            } => {
+                let compare = Operation::Compare {
+                    extent,
+                    data: expected,
+                };
+                match self.execute(compare) {
+                    Outcome::Done => self.execute(Operation::Write { extent, data, fua }),
+                    miscompare => miscompare,
+                }
+            }
+            Operation::OrWrite { extent, data, fua } => {
+                let there = &self.medium[range(extent)];
+                let merged = there
+                    .iter()
+                    .zip(data.concat())
+                    .map(|(old, bits)| old | bits);
+                let data = [merged.collect::<Bytes>()].into_iter().collect();
+                self.execute(Operation::Write { extent, data, fua })
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn map(&mut self, extent: Extent, mapped: bool) {

@@ -31,7 +31,7 @@ impl LogicalUnit {
             // The write cache was turned off while the write was on its way into it: the initiator
             // that did so was told that nothing is volatile any more.
             Stage::Reply(finish)
-                if finish.effect == Effect::WritesToCache && !self.write_cache_enabled() =>
+                if finish.effect.leaves_in_cache() && !self.write_cache_enabled() =>
             {
                 let flush = Operation::Flush {
                     extent: finish.extent,
@@ -79,16 +79,23 @@ impl LogicalUnit {
             Outcome::Done => return Reply::written(transfer_length),
             Outcome::Busy => return Reply::with_status(Status::BUSY),
             Outcome::Aborted => return Reply::with_status(Status::TASK_ABORTED),
-            Outcome::Miscompare { offset } => Sense::new(
-                SenseKey::MISCOMPARE,
-                AdditionalSense::MISCOMPARE_DURING_VERIFY_OPERATION,
-            )
-            .with_information(lba(extent.offset.saturating_add(offset))),
+            Outcome::Miscompare { offset } => {
+                let information = match effect {
+                    Effect::ComparesAndWrites { .. } => offset,
+                    _ => lba(extent.offset.saturating_add(offset)),
+                };
+                Sense::new(
+                    SenseKey::MISCOMPARE,
+                    AdditionalSense::MISCOMPARE_DURING_VERIFY_OPERATION,
+                )
+                .with_information(information)
+            }
             Outcome::MediumError { offset } => {
                 let additional = match effect {
                     Effect::Reads
                     | Effect::ReportsLbaStatus { .. }
-                    | Effect::ReportsResources { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
+                    | Effect::ReportsResources { .. }
+                    | Effect::ComparesAndWrites { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
                     Effect::WritesToCache
                     | Effect::Writes
                     | Effect::Renews { .. }

@@ -1,5 +1,6 @@
 //! Vital product data pages (SPC-5, SBC-4).
 
+use crate::commands::compare_and_write;
 use crate::commands::inquiry::ascii;
 use crate::config::LogicalUnitConfig;
 use crate::nexus::NexusInfo;
@@ -106,9 +107,8 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     };
 
     let mut body = Vec::with_capacity(60);
-    // WSNZ is zero: a WRITE SAME of no blocks goes to the last one. COMPARE AND WRITE is not
-    // supported: its maximum is zero.
-    body.extend([0, 0]);
+    // WSNZ is zero: a WRITE SAME of no blocks goes to the last one.
+    body.extend([0, compare_and_write::max_blocks(config)]);
     body.extend(
         u16::try_from(physical_blocks)
             .unwrap_or(u16::MAX)

@@ -14,6 +14,7 @@
 mod harness;
 
 mod access;
+mod atomic;
 mod bad_input;
 mod copy;
 mod demo;

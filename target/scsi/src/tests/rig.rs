@@ -169,18 +169,9 @@ impl Rig {
             // Whoever tests these says how they go on.
             Operation::Renew { .. } | Operation::AcceptFailedRenewal => {}
             Operation::Verify { .. } | Operation::SaveModeParameters { .. } => {}
-            Operation::Compare { extent, data } => {
-                let there = &self.medium[range(extent)];
-                let differs = data.concat().iter().zip(there).position(|(a, b)| a != b);
-                if let Some(offset) = differs {
-                    return Outcome::Miscompare {
-                        offset: offset as u64,
-                    };
-                }
-            }
-            Operation::CompareAndWrite { .. } | Operation::OrWrite { .. } => {
-                return self.execute_atomic(operation);
-            }
+            Operation::Compare { .. }
+            | Operation::CompareAndWrite { .. }
+            | Operation::OrWrite { .. } => return self.compare_or_merge(operation),
             Operation::LbaStatus { extent, most } => {
                 // One piece for every grain: who asks has to put them together.
                 let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
@@ -231,8 +222,18 @@ impl Rig {
         Outcome::Done
     }
 
-    fn execute_atomic(&mut self, operation: Operation) -> Outcome {
+    fn compare_or_merge(&mut self, operation: Operation) -> Outcome {
         match operation {
+            Operation::Compare { extent, data } => {
+                let there = &self.medium[range(extent)];
+                let differs = data.concat().iter().zip(there).position(|(a, b)| a != b);
+                if let Some(offset) = differs {
+                    return Outcome::Miscompare {
+                        offset: offset as u64,
+                    };
+                }
+                Outcome::Done
+            }
             Operation::CompareAndWrite {
                 extent,
                 expected,

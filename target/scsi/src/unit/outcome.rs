@@ -91,16 +91,7 @@ impl LogicalUnit {
                 .with_information(information)
             }
             Outcome::MediumError { offset } => {
-                let additional = match effect {
-                    Effect::Reads
-                    | Effect::ReportsLbaStatus { .. }
-                    | Effect::ReportsResources { .. }
-                    | Effect::ComparesAndWrites { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
-                    Effect::WritesToCache
-                    | Effect::Writes
-                    | Effect::Renews { .. }
-                    | Effect::SavesMode(_) => AdditionalSense::WRITE_ERROR,
-                };
+                let additional = medium_error(effect);
                 Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
             }
             Outcome::RenewalFailed => {
@@ -127,5 +118,18 @@ impl LogicalUnit {
             sense,
             transfer_length,
         })
+    }
+}
+
+/// What a failure of the medium means to a command with this effect.
+fn medium_error(effect: Effect) -> AdditionalSense {
+    match effect {
+        Effect::Reads
+        | Effect::ReportsLbaStatus { .. }
+        | Effect::ReportsResources { .. }
+        | Effect::ComparesAndWrites { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
+        Effect::WritesToCache | Effect::Writes | Effect::Renews { .. } | Effect::SavesMode(_) => {
+            AdditionalSense::WRITE_ERROR
+        }
     }
 }

@@ -24,6 +24,7 @@ mod login;
 mod management;
 mod portal_groups;
 mod redirect;
+mod reservations;
 mod sanitize;
 mod storage;
 mod tidy;

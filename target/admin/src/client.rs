@@ -75,6 +75,11 @@ impl Client {
             .await
     }
 
+    /// Ends all reservations of a volume, and all registrations.
+    pub async fn clear_reservations(&self, name: &str) -> Answer<()> {
+        self.delete(path(&["volumes", name, "reservations"])).await
+    }
+
     /// Removes a volume, and its file if the daemon made it.
     pub async fn delete_volume(&self, name: &str) -> Answer<()> {
         self.delete(path(&["volumes", name])).await

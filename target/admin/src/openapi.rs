@@ -28,6 +28,7 @@ use utoipa::OpenApi;
         paths::resize_volume,
         paths::delete_volume,
         paths::unfence_volume,
+        paths::clear_reservations,
         paths::list_targets,
         paths::create_target,
         paths::show_target,

@@ -7,6 +7,7 @@
 mod access;
 mod error;
 mod event;
+mod reservation;
 mod secret;
 mod session;
 mod status;
@@ -16,6 +17,7 @@ mod volume;
 pub use access::{AccessEntry, AccessKind, AccessList, ChapUsers, Credentials, SetAccess};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
+pub use reservation::{Registrant, ReservationType, Reservations};
 pub use secret::SecretText;
 pub use session::{Session, SessionList};
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};

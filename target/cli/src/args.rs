@@ -61,6 +61,9 @@ pub enum Noun {
     /// Access lists: which initiators may log in, and how they prove who they are.
     #[command(subcommand, arg_required_else_help = true)]
     Acl(AclVerb),
+    /// Reservations: which hosts of a cluster keep others from a volume.
+    #[command(subcommand, arg_required_else_help = true)]
+    Reservation(ReservationVerb),
     /// Sessions of initiators.
     #[command(subcommand, arg_required_else_help = true)]
     Session(SessionVerb),
@@ -325,6 +328,21 @@ pub struct AclAllow {
     /// File with the target's secret; not the same one.
     #[arg(long, value_name = "FILE", requires = "mutual_user")]
     pub mutual_secret_file: Option<PathBuf>,
+}
+
+/// What can be done with reservations; `volume show` tells of them.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ReservationVerb {
+    /// End all reservations and registrations of a volume; initiators that had a part in them are
+    /// told.
+    Clear {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        volume: String,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 /// What can be done with sessions.

@@ -233,6 +233,8 @@ fn nothing_is_asked_with_yes_or_when_nothing_is_destroyed() {
         ("volume delete db --yes", vec![volume(), (204, Value::Null)]),
         ("volume resize db --size 2G", vec![volume()]),
         ("volume unfence db", vec![volume(), volume()]),
+        // Nobody has a reservation: there is nothing to ask about.
+        ("reservation clear db", vec![volume(), (204, Value::Null)]),
         ("lun unmap t 0", vec![(200, target(0)), (204, Value::Null)]),
         ("session drop 1 -y", vec![(204, Value::Null)]),
         (
@@ -255,8 +257,28 @@ fn nothing_is_asked_with_yes_or_when_nothing_is_destroyed() {
 fn everything_that_takes_something_from_a_host_is_asked_for() {
     let mut fenced = volume(true);
     fenced["state"] = "fenced".into();
+    let mut reserved = volume(true);
+    let registrant = json!({
+        "initiator_port": "iqn.a,i,0x1", "relative_port": 1, "key": "0x1", "holder": true
+    });
+    reserved["reservations"] = json!({
+        "reservation": "write_exclusive", "registrants": [registrant], "persistent": false
+    });
+    let mut lost = volume(true);
+    lost["state"] = "failed".into();
+    lost["detail"] = "its reservations can't be read".into();
     for (line, answers, says) in [
         ("volume unfence db", vec![(200, fenced)], "check the data"),
+        (
+            "reservation clear db",
+            vec![(200, reserved)],
+            "1 path(s) registered",
+        ),
+        (
+            "reservation clear db",
+            vec![(200, lost)],
+            "its reservations can't be read",
+        ),
         ("lun unmap t 0", vec![(200, target(2))], "2 session(s)"),
         ("target delete t", vec![(200, target(2))], "2 session(s)"),
         ("session drop 1", vec![], "log in again"),

@@ -175,6 +175,14 @@ impl Control for DaemonControl {
         .boxed()
     }
 
+    fn clear_reservations(&self, volume: VolumeName) -> Outcome<'_, ()> {
+        async move {
+            self.shared.registry.clear_reservations(&volume).await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()> {
         async move {
             self.change(Command::DeleteVolume { volume })

@@ -40,8 +40,9 @@ pub enum SessionMessage {
     AbortTasks {
         /// Tasks of this logical unit, by volume name.
         volume: Arc<str>,
-        /// Answered when no task that was there at the time has I/O running any more.
-        done: oneshot::Sender<()>,
+        /// Answered when no task that was there at the time has I/O running any more: false if some
+        /// was given up while it still ran.
+        done: oneshot::Sender<bool>,
     },
 }
 
@@ -368,10 +369,20 @@ impl Directory {
 
     /// Asks all sessions but `except` to abort their tasks on a volume, through whatever target they
     /// see it, and returns what to wait for.
-    pub fn abort_tasks(&self, volume: &Arc<str>, except: u64) -> Vec<oneshot::Receiver<()>> {
+    pub fn abort_tasks(&self, volume: &Arc<str>, except: u64) -> Vec<oneshot::Receiver<bool>> {
+        self.abort_tasks_where(volume, |id| id != except)
+    }
+
+    /// Asks the sessions for whose numbers `which` holds to abort their tasks on a volume, and returns
+    /// what to wait for.
+    pub fn abort_tasks_where(
+        &self,
+        volume: &Arc<str>,
+        which: impl Fn(u64) -> bool,
+    ) -> Vec<oneshot::Receiver<bool>> {
         let inner = self.inner.lock();
-        let others = inner.by_id.values().filter(|entry| entry.info.id != except);
-        others
+        let chosen = inner.by_id.values().filter(|entry| which(entry.info.id));
+        chosen
             .filter_map(|entry| {
                 let (done, waiter) = oneshot::channel();
                 let message = SessionMessage::AbortTasks {

@@ -6,6 +6,7 @@ pub mod changes;
 pub mod facts;
 mod fences;
 mod renewals;
+pub mod reservations;
 pub mod served;
 
 use std::collections::HashMap;
@@ -79,6 +80,8 @@ pub struct Registry {
     renewals: Arc<Renewals>,
     /// Folder of the volumes that the daemon makes itself.
     volumes: PathBuf,
+    /// Folder of the reservations that outlive the daemon.
+    reservations: PathBuf,
 }
 
 impl Registry {
@@ -107,6 +110,7 @@ impl Registry {
             loaded: false,
         };
         let volumes = state.volumes()?;
+        let reservations = state.reservations()?;
         Ok(Arc::new(Self {
             view: RwLock::new(Arc::new(view)),
             writer: tokio::sync::Mutex::new(Writer {
@@ -114,6 +118,7 @@ impl Registry {
             }),
             directory,
             volumes,
+            reservations,
             fences: Arc::new(Fences::new(state.path().to_owned())),
             renewals: Arc::new(Renewals::new(state.path().to_owned())),
         }))
@@ -128,9 +133,11 @@ impl Registry {
         for volume in catalog.volumes() {
             volumes.insert(
                 volume.name.clone(),
-                Arc::new(ServedVolume::new(volume, &self.volumes)),
+                Arc::new(ServedVolume::new(volume, &self.volumes, &self.reservations)),
             );
         }
+        // Before anybody can log in: who is registered must be known by then.
+        restore_reservations(volumes.values().cloned().collect()).await;
         let mut opening = open_all(volumes.values().cloned().collect(), self);
         let all_open = async { while opening.join_next().await.is_some() {} };
         if tokio::time::timeout(LOAD_PATIENCE, all_open).await.is_err() {
@@ -144,6 +151,18 @@ impl Registry {
             let served = Target::new(target);
             served.set_luns(served::lun_map(target, &volumes));
             targets.insert(target.name.clone(), Arc::new(served));
+        }
+        let mut ports: HashMap<_, Vec<u16>> = HashMap::new();
+        for target in catalog.targets() {
+            for lun in target.luns.values() {
+                let of_volume = ports.entry(&lun.volume).or_default();
+                of_volume.push(target.relative_port);
+            }
+        }
+        for (volume, ports) in ports {
+            if let Some(served) = volumes.get(volume) {
+                served.unit().set_target_ports(ports);
+            }
         }
         *self.view.write() = Arc::new(View {
             catalog,
@@ -236,6 +255,23 @@ impl Registry {
 
     fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read())
+    }
+}
+
+/// Gives all volumes the reservations that were kept. Those are small files beside the catalog, which
+/// has just been read.
+async fn restore_reservations(volumes: Vec<Arc<ServedVolume>>) {
+    let all = volumes.clone();
+    let restoring = tokio::task::spawn_blocking(move || {
+        for volume in &volumes {
+            volume.reservations().restore(volume.name(), volume.unit());
+        }
+    });
+    if let Err(error) = restoring.await {
+        tracing::error!(%error, "restoring reservations ended by a defect: please report it");
+        for volume in all {
+            volume.unit().lose_reservations();
+        }
     }
 }
 

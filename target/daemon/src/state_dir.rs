@@ -126,7 +126,19 @@ impl StateDir {
     /// # Errors
     /// It can't be made.
     pub fn volumes(&self) -> Result<PathBuf, StateDirError> {
-        let path = self.path.join("volumes");
+        self.folder("volumes")
+    }
+
+    /// Where reservations are kept that outlive the daemon; made if it is missing.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn reservations(&self) -> Result<PathBuf, StateDirError> {
+        self.folder("reservations")
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf, StateDirError> {
+        let path = self.path.join(name);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -24,6 +24,12 @@ pub enum UnitAttention {
     CommandsCleared,
     /// LUNs were mapped or unmapped (3Fh/0Eh).
     ReportedLunsChanged,
+    /// Another nexus ended all reservations and registrations (2Ah/03h).
+    ReservationsPreempted,
+    /// A reservation in which the nexus had a part was released (2Ah/04h).
+    ReservationsReleased,
+    /// Another nexus took the registration of this one away (2Ah/05h).
+    RegistrationsPreempted,
     /// Another nexus changed mode parameters (2Ah/01h).
     ModeParametersChanged,
     /// The logical unit was resized (2Ah/09h).
@@ -35,12 +41,15 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    const BY_PRIORITY: [Self; 9] = [
+    const BY_PRIORITY: [Self; 12] = [
         Self::PowerOn,
         Self::BusDeviceReset,
         Self::NexusLoss,
         Self::CommandsCleared,
         Self::ReportedLunsChanged,
+        Self::ReservationsPreempted,
+        Self::ReservationsReleased,
+        Self::RegistrationsPreempted,
         Self::ModeParametersChanged,
         Self::CapacityChanged,
         Self::InquiryDataChanged,
@@ -60,6 +69,9 @@ impl UnitAttention {
             Self::NexusLoss => AdditionalSense::I_T_NEXUS_LOSS_OCCURRED,
             Self::CommandsCleared => AdditionalSense::COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
             Self::ReportedLunsChanged => AdditionalSense::REPORTED_LUNS_DATA_HAS_CHANGED,
+            Self::ReservationsPreempted => AdditionalSense::RESERVATIONS_PREEMPTED,
+            Self::ReservationsReleased => AdditionalSense::RESERVATIONS_RELEASED,
+            Self::RegistrationsPreempted => AdditionalSense::REGISTRATIONS_PREEMPTED,
             Self::ModeParametersChanged => AdditionalSense::MODE_PARAMETERS_CHANGED,
             Self::CapacityChanged => AdditionalSense::CAPACITY_DATA_HAS_CHANGED,
             Self::InquiryDataChanged => AdditionalSense::INQUIRY_DATA_HAS_CHANGED,

@@ -14,6 +14,7 @@ use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 use crate::plan::{Extent, LbaExtent, Operation, Outcome, Plan};
 use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
+use crate::reservation::{RecordUpdate, ReservationChange};
 use crate::status::Status;
 use crate::unit::{LogicalUnit, UnitState};
 
@@ -117,6 +118,7 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
                 renew(unit, &operation, *outcome);
                 let outcome = match &operation {
                     Operation::Copy { job } => copy::outcome(unit, nexus, job, *outcome),
+                    Operation::ChangeReservations { change } => change_reservations(unit, change),
                     _ => self::outcome(&operation, *outcome),
                 };
                 unit.finish(nexus, completion, outcome)
@@ -124,6 +126,21 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
         };
     }
     panic!("a command takes more than {MAX_STEPS} steps");
+}
+
+/// Makes a change of reservations as a store without failures does; what is kept can be read back.
+fn change_reservations(unit: &LogicalUnit, change: &ReservationChange) -> Outcome {
+    let done = unit.prepare_reservations(change).and_then(|prepared| {
+        if let RecordUpdate::Replace(record) = prepared.record() {
+            let other = LogicalUnit::new(unit.config().clone());
+            assert_eq!(other.restore_reservations(record), Ok(()));
+        }
+        unit.commit_reservations(prepared)
+    });
+    match done {
+        Ok(_) => Outcome::Done,
+        Err(refused) => Outcome::ReservationsRefused(refused),
+    }
 }
 
 /// `length` bytes from the front of `input`, filled up with zeros, in two pieces.
@@ -262,6 +279,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             assert_eq!(unit.medium_condition(), failed);
         }
         Operation::Copy { job } => assert!(job.segments() <= MAX_SEGMENTS),
+        Operation::ChangeReservations { .. } => {}
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
         }
@@ -361,6 +379,7 @@ fn allocation_length(cdb: &[u8]) -> Option<u64> {
         0x1c => field(3, 2),
         0x37 | 0x4d | 0x5a => field(7, 2),
         0x84 | 0x9e => field(10, 4),
+        0x5e => field(7, 2),
         0xa0 | 0xa3 | 0xb7 => field(6, 4),
         0x25 => Some(8),
         _ => None,

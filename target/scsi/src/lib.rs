@@ -25,6 +25,7 @@ pub mod opcodes;
 mod plan;
 mod renewal;
 mod reply;
+mod reservation;
 pub mod sense;
 mod status;
 mod unit;
@@ -48,6 +49,10 @@ pub use no_lun::no_logical_unit;
 pub use plan::{Completion, Extent, LbaExtent, Operation, Outcome, PendingData, Plan};
 pub use renewal::{MediumCondition, Renewal};
 pub use reply::{DataPieces, Reply};
+pub use reservation::{
+    InvalidRecord, PreparedReservations, RecordUpdate, Registrant, ReservationChange,
+    ReservationReport, ReservationType, ReservationsRefused,
+};
 pub use sense::Sense;
 pub use status::Status;
 pub use unit::{LogicalUnit, ThirdPartyUnderway, UnitState};

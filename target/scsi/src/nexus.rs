@@ -2,10 +2,12 @@
 //! told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::attention::{AttentionQueue, UnitAttention};
 use crate::copy::CopyRecords;
+use crate::opcodes::AccessBits;
+use crate::reservation::{NexusName, Requester};
 
 /// Names one I_T nexus for as long as it lives; the shell gives them out and never reuses one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash, PartialOrd, Ord)]
@@ -39,13 +41,25 @@ pub struct NexusInfo {
 #[derive(Debug)]
 pub(crate) struct NexusState {
     pub(crate) id: NexusId,
+    /// As registrations know it.
+    pub(crate) name: NexusName,
     pub(crate) attention: AttentionQueue,
+    /// What reservations leave it: worked out when they change, so that a command looks at this only.
+    access: AtomicU8,
     /// Commands that are being served. Written by the nexus's own thread alone.
     under_way: AtomicU32,
     pub(crate) copies: CopyRecords,
 }
 
 impl NexusState {
+    pub(crate) fn access(&self) -> AccessBits {
+        AccessBits(self.access.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_access(&self, access: AccessBits) {
+        self.access.store(access.0, Ordering::Release);
+    }
+
     pub(crate) fn has_commands_under_way(&self) -> bool {
         self.under_way.load(Ordering::SeqCst) != 0
     }
@@ -73,6 +87,8 @@ impl LuNexus {
     pub(crate) fn new(info: NexusInfo) -> Self {
         let state = Arc::new(NexusState {
             id: info.id,
+            name: NexusName::of(&info),
+            access: AtomicU8::new(AccessBits::ALL.0),
             attention: AttentionQueue::default(),
             under_way: AtomicU32::new(0),
             copies: CopyRecords::default(),
@@ -98,6 +114,13 @@ impl LuNexus {
     pub fn underway(&self) -> Underway {
         self.state.under_way.fetch_add(1, Ordering::SeqCst);
         Underway(Arc::clone(&self.state))
+    }
+
+    pub(crate) fn requester(&self) -> Requester {
+        Requester {
+            id: self.state.id,
+            name: self.state.name.clone(),
+        }
     }
 
     /// Raises a unit attention for this nexus only.

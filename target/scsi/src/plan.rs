@@ -12,6 +12,7 @@ use crate::copy::{CopyFailure, CopyJob};
 use crate::mode::ModeParameters;
 use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
+use crate::reservation::{ReservationChange, ReservationsRefused};
 
 /// A range of the logical unit in bytes, checked to lie inside it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -153,6 +154,14 @@ pub enum Operation {
     /// Say how much space the unit takes and how much its pool has left: answer with
     /// [`Outcome::Resources`].
     Resources,
+    /// Make a change of reservations: [`crate::LogicalUnit::prepare_reservations`], then keep the
+    /// record that it speaks of, then [`crate::LogicalUnit::commit_reservations`], with no other
+    /// change of the same logical unit in between; at last end the tasks of the nexuses that it
+    /// names. Answer with [`Outcome::Done`] or [`Outcome::ReservationsRefused`]. Needs no medium.
+    ChangeReservations {
+        /// What to change.
+        change: ReservationChange,
+    },
     /// Keep `parameters` over restarts, durably before [`Outcome::Done`]. Only planned when the
     /// configuration says that saving is supported.
     SaveModeParameters {
@@ -202,6 +211,8 @@ pub enum Outcome {
     },
     /// Any other operation succeeded.
     Done,
+    /// An [`Operation::ChangeReservations`] was refused.
+    ReservationsRefused(ReservationsRefused),
     /// The first byte that differs, counted from the start of the compared extent.
     Miscompare {
         /// In bytes from the start of the extent.

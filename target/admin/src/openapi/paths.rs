@@ -79,6 +79,16 @@ pub(super) fn delete_volume() {}
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn unfence_volume() {}
 
+/// End all reservations of a volume, and all registrations
+///
+/// For what a cluster left behind that doesn't exist any more, and for a record of reservations that
+/// is damaged. Initiators that had a part in them are told.
+#[utoipa::path(delete, path = "/v1/volumes/{volume}/reservations", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name")),
+    responses((status = 204), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn clear_reservations() {}
+
 /// All targets
 #[utoipa::path(get, path = "/v1/targets", tag = "targets",
     responses((status = 200, body = TargetList), (status = "4XX", body = ErrorBody)))]

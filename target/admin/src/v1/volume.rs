@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::v1::Reservations;
+
 /// All volumes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct VolumeList {
@@ -43,6 +45,9 @@ pub struct Volume {
     /// Why it is so, if there is something to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// Who reserved it and who is registered; absent if nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservations: Option<Reservations>,
     /// Where it is shown.
     pub mappings: Vec<Mapping>,
 }

@@ -31,6 +31,7 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock volume resize db --size 20G",
         "tidelock volume unfence db -y",
         "tidelock volume delete db --yes",
+        "tidelock reservation clear db -y",
         "tidelock target create iqn.2024-01.com.example:t --portal-group-tag 2",
         "tidelock target list",
         "tidelock target show iqn.2024-01.com.example:t",

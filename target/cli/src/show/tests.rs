@@ -22,6 +22,7 @@ fn sample_volume(name: &str) -> v1::Volume {
         write_cache: true,
         state: v1::VolumeState::Ready,
         detail: String::new(),
+        reservations: None,
         mappings: vec![v1::Mapping {
             target: TARGET.into(),
             lun: 0,
@@ -45,6 +46,43 @@ longer-name  10 GiB          ?  FAILED  -                                    /va
 "
     );
     assert!(volumes(&[]).contains("tidelock volume create"));
+}
+
+#[test]
+fn a_reserved_volume_tells_who_has_a_part_in_it() {
+    let registrant = |number: u8, holder| v1::Registrant {
+        initiator_port: format!("iqn.2024-01.com.example:host{number},i,0x00023d00000{number}"),
+        relative_port: 1,
+        key: format!("0x000000000000abc{number}"),
+        holder,
+    };
+    let mut reserved = sample_volume("db");
+    reserved.reservations = Some(v1::Reservations {
+        reservation: Some(v1::ReservationType::WriteExclusiveRegistrantsOnly),
+        reserved_by: None,
+        registrants: vec![registrant(1, true), registrant(2, false)],
+        persistent: true,
+    });
+    let text = volume(&reserved);
+    assert!(
+        text.contains(
+            "\
+reservation   Write Exclusive, registrants only (kept over restarts)
+registered    iqn.2024-01.com.example:host1,i,0x00023d000001 key 0x000000000000abc1 at target port 1, holder
+registered    iqn.2024-01.com.example:host2,i,0x00023d000002 key 0x000000000000abc2 at target port 1
+mapped "
+        ),
+        "{text}"
+    );
+    reserved.reservations = Some(v1::Reservations {
+        reserved_by: Some("iqn.2024-01.com.example:old,i,0x000000000001".into()),
+        ..v1::Reservations::default()
+    });
+    let text = volume(&reserved);
+    assert!(
+        text.contains("reservation   RESERVE by iqn.2024-01.com.example:old,i,0x000000000001\n"),
+        "{text}"
+    );
 }
 
 #[test]

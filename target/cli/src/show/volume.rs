@@ -1,6 +1,6 @@
 //! Volumes as text.
 
-use tidelock_admin::v1::{Volume, VolumeState};
+use tidelock_admin::v1::{ReservationType, Reservations, Volume, VolumeState};
 
 use crate::render::{properties, table, yes_no};
 use crate::size::format_size;
@@ -74,6 +74,9 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ("NAA", volume.naa.clone()),
         ("id", volume.id.clone()),
     ];
+    if let Some(reservations) = &volume.reservations {
+        rows.extend(self::reservations(reservations));
+    }
     for mapping in &volume.mappings {
         let read_only = if mapping.read_only {
             " (read only)"
@@ -86,6 +89,44 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+/// Who reserved it, and who is registered.
+fn reservations(reservations: &Reservations) -> Vec<(&'static str, String)> {
+    let persistent = if reservations.persistent {
+        " (kept over restarts)"
+    } else {
+        ""
+    };
+    let reservation = match (&reservations.reserved_by, reservations.reservation) {
+        (Some(port), _) => format!("RESERVE by {port}"),
+        (None, Some(kind)) => format!("{}{persistent}", reservation_type(kind)),
+        (None, None) => format!("none{persistent}"),
+    };
+    let mut rows = vec![("reservation", reservation)];
+    for one in &reservations.registrants {
+        let holder = if one.holder { ", holder" } else { "" };
+        rows.push((
+            "registered",
+            format!(
+                "{} key {} at target port {}{holder}",
+                one.initiator_port, one.key, one.relative_port
+            ),
+        ));
+    }
+    rows
+}
+
+fn reservation_type(kind: ReservationType) -> &'static str {
+    match kind {
+        ReservationType::WriteExclusive => "Write Exclusive",
+        ReservationType::ExclusiveAccess => "Exclusive Access",
+        ReservationType::WriteExclusiveRegistrantsOnly => "Write Exclusive, registrants only",
+        ReservationType::ExclusiveAccessRegistrantsOnly => "Exclusive Access, registrants only",
+        ReservationType::WriteExclusiveAllRegistrants => "Write Exclusive, all registrants",
+        ReservationType::ExclusiveAccessAllRegistrants => "Exclusive Access, all registrants",
+        _ => "unknown",
+    }
 }
 
 fn state(state: VolumeState) -> &'static str {

@@ -34,6 +34,9 @@ pub trait Control: Send + Sync + 'static {
     /// Lets a fenced volume be used again. No effect on one that isn't.
     fn unfence_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;
 
+    /// Ends all reservations and registrations of a volume, durably. No effect if there are none.
+    fn clear_reservations(&self, volume: VolumeName) -> Outcome<'_, ()>;
+
     /// Removes a volume that isn't mapped, then its file if the daemon made it.
     fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;
 
@@ -98,6 +101,8 @@ pub struct VolumeFacts {
     pub detail: String,
     /// Bytes of the file that take up space, if it can be told.
     pub allocated_bytes: Option<u64>,
+    /// Who reserved it and who is registered, if anybody.
+    pub reservations: Option<v1::Reservations>,
 }
 
 /// Why the daemon didn't do what was asked.

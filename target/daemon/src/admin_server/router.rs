@@ -51,6 +51,10 @@ pub(super) fn full(
                 .delete(volumes::delete),
         )
         .route("/v1/volumes/{volume}/unfence", post(volumes::unfence))
+        .route(
+            "/v1/volumes/{volume}/reservations",
+            delete(volumes::clear_reservations),
+        )
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(
             "/v1/targets/{target}",

@@ -24,6 +24,7 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
         write_cache: volume.write_cache,
         state: facts.state,
         detail: facts.detail,
+        reservations: facts.reservations,
         mappings: catalog
             .mappings(&volume.name)
             .map(|(target, lun)| v1::Mapping {

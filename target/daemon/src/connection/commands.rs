@@ -267,24 +267,21 @@ impl FullFeature {
                         // It may have been opened since the map was looked at.
                         attached.store = attached.volume.store();
                     }
-                    let Some(store) = attached.store.as_ref() else {
-                        let unit = attached.volume.unit();
-                        plan = unit.finish(&mut attached.nexus, completion, Outcome::NotReady);
-                        continue;
+                    let surroundings = Surroundings {
+                        store: attached.store.as_ref(),
+                        volume: &attached.volume,
+                        shown: &shown,
+                        number: attached.number(),
+                        local: &self.local,
+                        session: self.registration.info.id,
                     };
                     if matches!(operation, Operation::Renew { .. }) {
                         // It waits for all others, so it must not count as one of them.
                         running.underway = None;
                     }
-                    let surroundings = Surroundings {
-                        local: &self.local,
-                        volume: &attached.volume,
-                        shown: &shown,
-                        number: attached.number(),
-                        store,
-                    };
-                    let refused = match work_of(operation, &surroundings) {
-                        Work::Engine(op) => {
+                    let work = work_of(operation, &surroundings);
+                    let refused = match (work, attached.store.as_ref()) {
+                        (Work::Engine(op), Some(store)) => {
                             running.stage = Stage::Io(completion);
                             self.commands.started = true;
                             self.commands.reading += running.read as usize;
@@ -293,11 +290,12 @@ impl FullFeature {
                             self.local.engine.borrow_mut().start(token, store, op);
                             return;
                         }
-                        Work::Elsewhere(work) => {
+                        (Work::Elsewhere(work), _) => {
                             running.stage = Stage::Io(completion);
                             return self.work_elsewhere(running, work);
                         }
-                        Work::NotOurs => Outcome::HardwareError,
+                        (Work::NotReady | Work::Engine(_), _) => Outcome::NotReady,
+                        (Work::NotOurs, _) => Outcome::HardwareError,
                     };
                     let unit = attached.volume.unit();
                     plan = unit.finish(&mut attached.nexus, completion, refused);

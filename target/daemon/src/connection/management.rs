@@ -2,7 +2,7 @@
 //! any more, here and in other sessions (SAM-6 §7). Knows no sockets.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tidelock_iscsi::session::{
@@ -14,21 +14,21 @@ use crate::connection::full_feature::FullFeature;
 use crate::connection::luns::Attached;
 
 /// How long a function waits for I/O that doesn't end; Linux gives an abort 15 s.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The functions of one session that wait.
 #[derive(Debug, Default)]
 pub struct Management {
     own: Vec<Own>,
     /// Other sessions wait for our aborted tasks.
-    others: Vec<oneshot::Sender<()>>,
+    others: Vec<oneshot::Sender<bool>>,
 }
 
 #[derive(Debug)]
 struct Own {
     tag: TaskManagementTag,
     response: TaskManagementResponse,
-    elsewhere: Vec<oneshot::Receiver<()>>,
+    elsewhere: Vec<oneshot::Receiver<bool>>,
     deadline: Instant,
     /// I/O of a task that it ended was given up while it still ran.
     left_behind: bool,
@@ -46,6 +46,10 @@ impl Management {
         for own in &mut self.own {
             own.left_behind = true;
         }
+        for done in self.others.drain(..) {
+            // The asker may have given up.
+            let _ = done.send(false);
+        }
     }
 
     /// Looks whether other sessions have ended their tasks; true if one has.
@@ -54,9 +58,12 @@ impl Management {
         for own in &mut self.own {
             own.elsewhere.retain_mut(|waiter| {
                 // A session that ended instead of answering has no tasks either.
-                let pending = std::pin::Pin::new(waiter).poll(cx).is_pending();
-                progress |= !pending;
-                pending
+                let Poll::Ready(ended) = std::pin::Pin::new(waiter).poll(cx) else {
+                    return true;
+                };
+                own.left_behind |= ended == Ok(false);
+                progress = true;
+                false
             });
         }
         progress
@@ -108,7 +115,7 @@ impl FullFeature {
         self.answer_management();
     }
 
-    fn reset_target(&mut self) -> Vec<oneshot::Receiver<()>> {
+    fn reset_target(&mut self) -> Vec<oneshot::Receiver<bool>> {
         self.luns.reset_all();
         let volumes: Vec<_> = self.luns.iter().map(Attached::volume_name).collect();
         self.abort_elsewhere(volumes)
@@ -117,7 +124,7 @@ impl FullFeature {
     fn abort_elsewhere(
         &self,
         volumes: impl IntoIterator<Item = Arc<str>>,
-    ) -> Vec<oneshot::Receiver<()>> {
+    ) -> Vec<oneshot::Receiver<bool>> {
         let directory = &self.local.shared.directory;
         let me = self.registration.info.id;
         let waiters = volumes
@@ -127,7 +134,7 @@ impl FullFeature {
     }
 
     /// A function of another session concerns our tasks: ends them without a response (TAS = 0).
-    pub(crate) fn abort_for_others(&mut self, volume: &str, done: oneshot::Sender<()>) {
+    pub(crate) fn abort_for_others(&mut self, volume: &str, done: oneshot::Sender<bool>) {
         let luns = self.luns.of_volume(volume);
         for lun in luns {
             self.session.abort_lun(lun);
@@ -146,7 +153,7 @@ impl FullFeature {
         if settled {
             for done in self.management.others.drain(..) {
                 // The asker may have given up.
-                let _ = done.send(());
+                let _ = done.send(true);
             }
         }
         let mut index = 0;

@@ -9,14 +9,17 @@ use tidelock_block::AllocationExtent;
 use tidelock_replication::{
     Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
 };
-use tidelock_scsi::{CopyJob, LbaExtent, Operation, Outcome};
+use tidelock_scsi::{CopyJob, Extent, LbaExtent, NexusId, Operation, Outcome, ReservationChange};
 use tidelock_volume::Range;
 
 use crate::connection::copying;
+use crate::connection::management::PATIENCE;
 use crate::connection::shown::Shown;
 use crate::reactor::Local;
 use crate::registry::ServedVolume;
+use crate::registry::reservations::ReservationError;
 use crate::renewal::{self, Subject};
+use crate::shared::Shared;
 
 /// Who does an operation.
 pub(crate) enum Work {
@@ -24,6 +27,8 @@ pub(crate) enum Work {
     Engine(VolumeOp),
     /// Something that takes several steps, another thread, or other volumes.
     Elsewhere(Elsewhere),
+    /// One operation of the engine on a file that isn't open.
+    NotReady,
     /// Saved mode parameters, which no logical unit of ours is configured to support.
     NotOurs,
 }
@@ -63,23 +68,32 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) shown: &'a Rc<Shown>,
     /// The number of the logical unit that it was sent to.
     pub(crate) number: u16,
-    /// The file behind the logical unit that it was sent to.
-    pub(crate) store: &'a Arc<Volume>,
+    /// The file behind the logical unit that it was sent to, if it is open.
+    pub(crate) store: Option<&'a Arc<Volume>>,
+    /// The number of the session that sent it.
+    pub(crate) session: u64,
 }
 
 /// Who does an operation, and how it is said there.
 pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> Work {
     let operation = match engine_op(operation) {
-        Ok(op) => return Work::Engine(op),
+        Ok(op) if surroundings.store.is_some() => return Work::Engine(op),
+        Ok(_) => return Work::NotReady,
         Err(operation) => operation,
     };
+    match (operation, surroundings.store) {
+        (Operation::ChangeReservations { change }, _) => reservations(change, surroundings),
+        (Operation::SaveModeParameters { .. }, _) => Work::NotOurs,
+        (_, None) => Work::NotReady,
+        (operation, Some(store)) => work_on(operation, store, surroundings),
+    }
+}
+
+/// The same for what needs the volume's file and isn't one operation of the engine.
+fn work_on(operation: Operation, store: &Arc<Volume>, surroundings: &Surroundings<'_>) -> Work {
     match operation {
         Operation::LbaStatus { extent, most } => {
-            let range = Range {
-                offset: extent.offset,
-                length: extent.length,
-            };
-            allocation(Arc::clone(surroundings.store), range, most as usize)
+            allocation(Arc::clone(store), range(extent), most as usize)
         }
         Operation::Renew {
             renewal,
@@ -88,7 +102,7 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
         } => {
             let subject = Subject {
                 volume: Arc::clone(surroundings.volume),
-                store: Arc::clone(surroundings.store),
+                store: Arc::clone(store),
             };
             let outcome = renewal::begin(surroundings.local, subject, renewal, immediate, before);
             Elsewhere::patient(outcome)
@@ -99,8 +113,8 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
             Elsewhere::quick(accepting)
         }
         Operation::Copy { job } => copy(job, surroundings),
-        Operation::Resources => resources(Arc::clone(surroundings.store)),
-        // The one that is left keeps mode parameters.
+        Operation::Resources => resources(Arc::clone(store)),
+        // What is left was looked at before.
         _ => Work::NotOurs,
     }
 }
@@ -147,13 +161,7 @@ fn engine_op(operation: Operation) -> Result<VolumeOp, Operation> {
         },
         Operation::Flush { .. } => VolumeOp::Flush,
         Operation::Unmap { extents } => VolumeOp::Unmap {
-            ranges: extents
-                .iter()
-                .map(|extent| Range {
-                    offset: extent.offset,
-                    length: extent.length,
-                })
-                .collect(),
+            ranges: extents.iter().copied().map(range).collect(),
         },
         Operation::WriteSame {
             extent,
@@ -179,6 +187,71 @@ fn copy(job: Arc<CopyJob>, surroundings: &Surroundings<'_>) -> Work {
         surroundings.number,
         job,
     ))
+}
+
+fn range(extent: Extent) -> Range {
+    Range {
+        offset: extent.offset,
+        length: extent.length,
+    }
+}
+
+/// Changes reservations, and ends the tasks of those who were preempted: in all sessions, on all
+/// reactors.
+fn reservations(change: ReservationChange, surroundings: &Surroundings<'_>) -> Work {
+    let volume = Arc::clone(surroundings.volume);
+    let shared = Arc::clone(&surroundings.local.shared);
+    let session = surroundings.session;
+    Elsewhere::quick(async move {
+        // A task of its own: the command may be given up, the change must not be left half-made.
+        let changed = tokio::spawn({
+            let volume = Arc::clone(&volume);
+            async move { volume.reservations().change(volume.unit(), &change).await }
+        });
+        match changed.await {
+            Ok(Ok(preempted)) => end_tasks_of(&preempted, &volume, &shared, session).await,
+            Ok(Err(ReservationError::Refused(refused))) => Outcome::ReservationsRefused(refused),
+            Ok(Err(error)) => {
+                tracing::error!(volume = %volume.name(), %error, "reservations can't be kept");
+                Outcome::HardwareError
+            }
+            Err(error) => {
+                tracing::error!(%error, "a change of reservations ended by a defect");
+                Outcome::HardwareError
+            }
+        }
+    })
+}
+
+/// Waits until no task of those nexuses has I/O running any more. The commands of the session that
+/// asks are its own business: PREEMPT AND ABORT itself is one of them.
+async fn end_tasks_of(
+    nexuses: &[NexusId],
+    volume: &ServedVolume,
+    shared: &Shared,
+    session: u64,
+) -> Outcome {
+    let chosen = |id| id != session && nexuses.contains(&NexusId(id));
+    let waiters = shared.directory.abort_tasks_where(volume.name(), chosen);
+    let ended = async {
+        let mut all = true;
+        for waiter in waiters {
+            // A session that ended instead of answering has no tasks either.
+            all &= waiter.await.unwrap_or(true);
+        }
+        all
+    };
+    match tokio::time::timeout(PATIENCE, ended).await {
+        Ok(true) => Outcome::Done,
+        Ok(false) | Err(_) => {
+            tracing::warn!(
+                volume = %volume.name(),
+                session,
+                "I/O of a preempted host still runs: PREEMPT AND ABORT is answered with an error"
+            );
+            Outcome::HardwareError
+        }
+    }
 }
 
 /// Asks the file system what is allocated. That may wait for the disk, so another thread does it.

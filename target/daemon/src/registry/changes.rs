@@ -142,6 +142,10 @@ impl Registry {
             self.grow_file(volume, *size_bytes).await?;
         }
         let store = self.deletable(&command).await?;
+        let deleted = match &command {
+            Command::DeleteVolume { volume } => self.volume(volume),
+            _ => None,
+        };
         let (catalog, changes) = self.save(&writer, command).await?;
         self.install(catalog, &changes, None);
         for change in &changes {
@@ -159,6 +163,12 @@ impl Registry {
                     fences.forget(id)
                 })
                 .await??;
+                if let Some(deleted) = &deleted
+                    && let Err(error) = deleted.reservations().forget().await
+                {
+                    // Nobody gets that identity again: it takes up space, and that is all.
+                    tracing::warn!(%error, "the record of reservations stays behind");
+                }
             }
         }
         Ok(changes)
@@ -227,7 +237,7 @@ impl Registry {
         for change in changes {
             match change {
                 Change::VolumeCreated(record) => {
-                    let volume = ServedVolume::new(record, &self.volumes);
+                    let volume = ServedVolume::new(record, &self.volumes, &self.reservations);
                     if let Some(store) = store {
                         volume.set_store(Arc::clone(store));
                     }
@@ -263,6 +273,12 @@ impl Registry {
     }
 
     fn tell(&self, view: &View, change: &Change) {
+        match change {
+            Change::LunMapped { lun, .. } | Change::LunUnmapped { lun, .. } => {
+                tell_target_ports(view, &lun.volume);
+            }
+            _ => {}
+        }
         match change {
             Change::VolumeResized {
                 volume, to_bytes, ..
@@ -327,6 +343,15 @@ impl Registry {
             });
             !allowed
         });
+    }
+}
+
+/// Tells a volume's logical unit through which target ports it can be reached.
+fn tell_target_ports(view: &View, volume: &VolumeName) {
+    if let Some(served) = view.volumes.get(volume) {
+        let shown = view.catalog.mappings(volume);
+        let ports = shown.map(|(target, _)| target.relative_port).collect();
+        served.unit().set_target_ports(ports);
     }
 }
 

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelock_admin::v1::{VolumeCounts, VolumeState};
+use tidelock_admin::v1::{self, VolumeCounts, VolumeState};
 use tidelock_catalog::VolumeName;
 use tidelock_replication::Volume;
-use tidelock_scsi::MediumCondition;
+use tidelock_scsi::{MediumCondition, ReservationChange, ReservationReport, ReservationType};
 
 use super::changes::{ChangeError, run_blocking as blocking};
+use super::reservations::ReservationError;
 use super::{Registry, ServedVolume};
 use crate::admin_server::VolumeFacts;
 
@@ -32,6 +33,7 @@ impl Registry {
                 state,
                 detail: String::new(),
                 allocated_bytes: None,
+                reservations: None,
             };
         };
         let (state, detail) = state(&volume);
@@ -50,6 +52,39 @@ impl Registry {
             state,
             detail,
             allocated_bytes,
+            reservations: reservations(&volume.unit().reservations()),
+        }
+    }
+
+    /// Ends all reservations and registrations of a volume.
+    ///
+    /// # Errors
+    /// There is no such volume, or that can't be made durable.
+    pub async fn clear_reservations(
+        self: &Arc<Self>,
+        name: &VolumeName,
+    ) -> Result<(), ChangeError> {
+        self.catalog().volume(name)?;
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let Some(volume) = self.volume(name) else {
+            return Ok(());
+        };
+        // A task of its own: it must run to its end even if the client hangs up.
+        let clearing = tokio::spawn(async move {
+            let change = ReservationChange::operator_clear();
+            let cleared = volume.reservations().change(volume.unit(), &change).await;
+            if cleared.is_ok() {
+                tracing::info!(volume = %volume.name(), "an operator cleared all reservations");
+            }
+            cleared
+        });
+        match clearing.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(ReservationError::NotKept(error))) => Err(error.into()),
+            Ok(Err(error)) => Err(ChangeError::Defect(error.to_string())),
+            Err(error) => Err(ChangeError::Defect(error.to_string())),
         }
     }
 
@@ -121,6 +156,13 @@ impl Registry {
 }
 
 fn state(volume: &ServedVolume) -> (VolumeState, String) {
+    if let Some(problem) = volume.reservations().problem() {
+        let name = volume.name();
+        let detail = format!(
+            "its reservations can't be read ({problem}); `tidelock reservation clear {name}` ends them"
+        );
+        return (VolumeState::Failed, detail);
+    }
     let Some(store) = volume.store() else {
         return (VolumeState::Failed, volume.problem().unwrap_or_default());
     };
@@ -163,5 +205,36 @@ fn note_space(volume: &ServedVolume, store: &Volume) {
         Err(error) => {
             tracing::debug!(volume = %volume.name(), %error, "cannot tell how much space is left");
         }
+    }
+}
+
+/// Reservations in the words of the API; `None` if nobody has a part in any.
+fn reservations(report: &ReservationReport) -> Option<v1::Reservations> {
+    if report.registrants.is_empty() && report.reserved_by.is_none() {
+        return None;
+    }
+    let registrants = report.registrants.iter().map(|one| v1::Registrant {
+        initiator_port: one.initiator_port.clone(),
+        relative_port: one.relative_port,
+        key: format!("{:#018x}", one.key),
+        holder: one.holder,
+    });
+    Some(v1::Reservations {
+        reservation: report.kind.map(reservation_type),
+        reserved_by: report.reserved_by.clone(),
+        registrants: registrants.collect(),
+        persistent: report.persists,
+    })
+}
+
+fn reservation_type(kind: ReservationType) -> v1::ReservationType {
+    use v1::ReservationType as Named;
+    match kind {
+        ReservationType::WriteExclusive => Named::WriteExclusive,
+        ReservationType::ExclusiveAccess => Named::ExclusiveAccess,
+        ReservationType::WriteExclusiveRegistrantsOnly => Named::WriteExclusiveRegistrantsOnly,
+        ReservationType::ExclusiveAccessRegistrantsOnly => Named::ExclusiveAccessRegistrantsOnly,
+        ReservationType::WriteExclusiveAllRegistrants => Named::WriteExclusiveAllRegistrants,
+        ReservationType::ExclusiveAccessAllRegistrants => Named::ExclusiveAccessAllRegistrants,
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fences::Fences;
 use super::renewals::Renewals;
+use super::reservations::ReservationFile;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_replication::{OpenOptions, Volume};
@@ -23,6 +24,7 @@ pub struct ServedVolume {
     record: catalog::Volume,
     path: PathBuf,
     unit: LogicalUnit,
+    reservations: ReservationFile,
     store: RwLock<Result<Arc<Volume>, String>>,
     /// Held while the file is being opened: a second try at the same time would find it locked.
     opening: Mutex<()>,
@@ -30,9 +32,9 @@ pub struct ServedVolume {
 
 impl ServedVolume {
     /// The logical unit of a volume of the catalog; its file isn't opened yet. `volumes` is where the
-    /// daemon keeps the files that it made.
+    /// daemon keeps the files that it made, `reservations` where it keeps reservations.
     #[must_use]
-    pub fn new(record: &catalog::Volume, volumes: &Path) -> Self {
+    pub fn new(record: &catalog::Volume, volumes: &Path, reservations: &Path) -> Self {
         // The state folder may have been moved since the volume was made: the daemon's own files are
         // where it keeps them now.
         let kept = Path::new(&record.path)
@@ -59,6 +61,7 @@ impl ServedVolume {
             path: kept.unwrap_or_else(|| record.path.clone().into()),
             record: record.clone(),
             unit: LogicalUnit::new(config),
+            reservations: ReservationFile::new(reservations, record.id),
             store: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),
         }
@@ -92,6 +95,12 @@ impl ServedVolume {
     #[must_use]
     pub fn unit(&self) -> &LogicalUnit {
         &self.unit
+    }
+
+    /// Who reserved it, on disk.
+    #[must_use]
+    pub fn reservations(&self) -> &ReservationFile {
+        &self.reservations
     }
 
     /// Its file, if it could be opened.

@@ -12,7 +12,7 @@ use crate::copy::CopyTicket;
 use crate::copy::list::ListFormat;
 use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
-use crate::opcodes::{self, Class};
+use crate::opcodes::{self, Access, Class};
 use crate::plan::{Completion, Extent, Operation, PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense};
@@ -30,6 +30,8 @@ pub(crate) mod mode_pages;
 pub(crate) mod mode_select;
 pub(crate) mod mode_sense;
 pub(crate) mod or_write;
+pub(crate) mod persistent_in;
+pub(crate) mod persistent_out;
 pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod read_defect_data;
@@ -38,6 +40,7 @@ pub(crate) mod report_luns;
 pub(crate) mod report_opcodes;
 pub(crate) mod report_task_management;
 pub(crate) mod request_sense;
+pub(crate) mod reserve;
 pub(crate) mod sanitize;
 pub(crate) mod start_stop;
 pub(crate) mod synchronize_cache;
@@ -90,6 +93,8 @@ pub(crate) enum AwaitingData {
     OrWrite(or_write::PendingOrWrite),
     /// SANITIZE with the OVERWRITE service action.
     Overwrite(sanitize::PendingOverwrite),
+    /// PERSISTENT RESERVE OUT.
+    PersistentOut(persistent_out::PendingPersistentOut),
     /// UNMAP.
     Unmap,
     /// VERIFY with something to compare.
@@ -106,7 +111,7 @@ impl AwaitingData {
     /// What the command needs of the unit.
     pub(crate) fn class(&self) -> Class {
         match self {
-            Self::ModeSelect(_) => Class::Control,
+            Self::ModeSelect(_) | Self::PersistentOut(_) => Class::Control,
             Self::ExtendedCopy(_) => Class::Ready,
             Self::Verify(_) => Class::MediumRead,
             Self::CompareAndWrite(_)
@@ -130,6 +135,16 @@ impl AwaitingData {
         }
     }
 
+    /// How the command is treated in the presence of reservations.
+    pub(crate) fn access(&self) -> Access {
+        match self {
+            // The change itself looks at what is reserved when it is made.
+            Self::PersistentOut(_) => Access::Always,
+            Self::ExtendedCopy(_) => Access::Writes,
+            _ => Access::of_class(self.class()),
+        }
+    }
+
     /// Goes on with the command now that its data is there.
     pub(crate) fn data_out(
         self,
@@ -144,6 +159,7 @@ impl AwaitingData {
             Self::Overwrite(pending) => sanitize::overwrite_data_out(unit, pending, &data),
             Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
+            Self::PersistentOut(pending) => persistent_out::data_out(nexus, pending, &data),
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
             Self::Write(pending) => write::data_out(unit, pending, data),

@@ -8,9 +8,12 @@ use crate::commands::Handler;
 use crate::config::LogicalUnitConfig;
 use crate::sense::{AdditionalSense, Sense};
 
+mod access;
 mod markdown;
 mod table;
 
+pub use access::Access;
+pub(crate) use access::AccessBits;
 pub use markdown::markdown_table;
 pub use table::TABLE;
 
@@ -105,6 +108,8 @@ pub struct OpCode {
     pub tolerated: u128,
     /// What it needs of the unit's state.
     pub class: Class,
+    /// How it is treated in the presence of reservations, where its class doesn't tell.
+    pub reservations: Option<Access>,
     /// What the unit must have.
     pub requires: Requires,
     /// How long it may take.
@@ -119,6 +124,15 @@ impl OpCode {
     #[must_use]
     pub const fn cdb_length(&self) -> usize {
         self.usage.len()
+    }
+
+    /// How the command is treated in the presence of reservations.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        match self.reservations {
+            Some(access) => access,
+            None => Access::of_class(self.class),
+        }
     }
 
     /// Whether a unit made like `config` supports the command.

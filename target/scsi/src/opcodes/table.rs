@@ -5,11 +5,12 @@
 
 use crate::commands::{
     capacity, compare_and_write, diagnostic, extended_copy, format_unit, inquiry, lba_status,
-    log_sense, mode_select, mode_sense, or_write, prefetch, read, read_defect_data, receive_copy,
-    report_luns, report_opcodes, report_task_management, request_sense, sanitize, start_stop,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
+    log_sense, mode_select, mode_sense, or_write, persistent_in, persistent_out, prefetch, read,
+    read_defect_data, receive_copy, report_luns, report_opcodes, report_task_management,
+    request_sense, reserve, sanitize, start_stop, synchronize_cache, test_unit_ready, unmap,
+    verify, write, write_same, write_verify,
 };
-use crate::opcodes::{Class, OpCode, Requires, Timeouts};
+use crate::opcodes::{Access, Class, OpCode, Requires, Timeouts};
 
 /// Answers from memory.
 const QUICK: Timeouts = Timeouts {
@@ -52,6 +53,11 @@ const GROUP_12: u128 = 0x3f << (8 * 5);
 /// GROUP NUMBER in byte 14 of 16 byte CDBs.
 const GROUP_16: u128 = 0x3f << 8;
 
+/// RESERVATION IDENTIFICATION in byte 2 of RESERVE and RELEASE: for extents, which are obsolete.
+const RESERVATION_ID: u128 = 0xff << (8 * 13);
+/// SCOPE and TYPE in byte 2 of PERSISTENT RESERVE OUT: ignored where nothing is reserved.
+const SCOPE_AND_TYPE: u128 = 0xff << (8 * 13);
+
 const DUPLICATE: &str = "as the 10-byte command";
 
 const fn entry(operation_code: u8, name: &'static str, standard: &'static str) -> OpCode {
@@ -63,6 +69,7 @@ const fn entry(operation_code: u8, name: &'static str, standard: &'static str) -
         usage: &[],
         tolerated: 0,
         class: Class::Control,
+        reservations: None,
         requires: Requires::Nothing,
         timeouts: QUICK,
         notes: "in full",
@@ -120,7 +127,23 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x15, "MODE SELECT(6)", "SPC-5")
     },
     OpCode {
+        usage: &[0x16, 0, 0, 0, 0, 0],
+        tolerated: RESERVATION_ID,
+        reservations: Some(Access::Always),
+        handler: reserve::reserve,
+        notes: "of the whole unit, for the sender itself",
+        ..entry(0x16, "RESERVE(6)", "SPC-2")
+    },
+    OpCode {
+        usage: &[0x17, 0, 0, 0, 0, 0],
+        tolerated: RESERVATION_ID,
+        reservations: Some(Access::Always),
+        handler: reserve::release,
+        ..entry(0x17, "RELEASE(6)", "SPC-2")
+    },
+    OpCode {
         usage: &[0x1a, 0x08, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Reads),
         handler: mode_sense::handle_6,
         notes: "pages 01h, 08h, 0Ah, 1Ch, 3Fh; subpages 0Ah/01h and 1Ch/02h; all page controls",
         ..entry(0x1a, "MODE SENSE(6)", "SPC-5")
@@ -128,12 +151,14 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         usage: &[0x1b, 0x01, 0, 0, 0xf7, 0],
         timeouts: LONG,
+        reservations: Some(Access::WritesUnlessItStarts),
         handler: start_stop::handle,
         notes: "start and stop; power conditions and LOEJ are refused",
         ..entry(0x1b, "START STOP UNIT", "SBC-4")
     },
     OpCode {
         usage: &[0x1c, 0x01, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Reads),
         handler: diagnostic::receive,
         notes: "page 00h",
         ..entry(0x1c, "RECEIVE DIAGNOSTIC RESULTS", "SPC-5")
@@ -142,6 +167,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[0x1d, 0xf7, 0, 0xff, 0xff, 0],
         class: Class::MediumRead,
         timeouts: TRANSFER,
+        reservations: Some(Access::Writes),
         handler: diagnostic::send,
         notes: "the default self-test",
         ..entry(0x1d, "SEND DIAGNOSTIC", "SPC-5")
@@ -149,6 +175,7 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         usage: &[0x25, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0],
         class: Class::Ready,
+        reservations: Some(Access::Always),
         handler: capacity::handle_10,
         ..entry(0x25, "READ CAPACITY(10)", "SBC-4")
     },
@@ -202,6 +229,7 @@ pub const TABLE: &[OpCode] = &[
         tolerated: SYNC_NV | GROUP_10,
         class: Class::MediumRead,
         timeouts: LONG,
+        reservations: Some(Access::Writes),
         handler: synchronize_cache::handle,
         notes: "durable before status, whatever IMMED says",
         ..entry(0x35, "SYNCHRONIZE CACHE(10)", "SBC-4")
@@ -209,6 +237,7 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         usage: &[0x37, 0, 0x1f, 0, 0, 0, 0, 0xff, 0xff, 0],
         class: Class::Ready,
+        reservations: Some(Access::Reads),
         handler: read_defect_data::handle_10,
         notes: "both lists are empty, in any format",
         ..entry(0x37, "READ DEFECT DATA(10)", "SBC-4")
@@ -261,6 +290,7 @@ pub const TABLE: &[OpCode] = &[
     },
     OpCode {
         usage: &[0x4d, 0, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Always),
         handler: log_sense::handle,
         notes: "pages 00h, 0Ch where thin, 2Fh; the lists of subpages",
         ..entry(0x4d, "LOG SENSE", "SPC-5")
@@ -272,10 +302,131 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x55, "MODE SELECT(10)", "SPC-5")
     },
     OpCode {
+        usage: &[0x56, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        tolerated: RESERVATION_ID,
+        reservations: Some(Access::Always),
+        handler: reserve::reserve,
+        notes: "as RESERVE(6)",
+        ..entry(0x56, "RESERVE(10)", "SPC-2")
+    },
+    OpCode {
+        usage: &[0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        tolerated: RESERVATION_ID,
+        reservations: Some(Access::Always),
+        handler: reserve::release,
+        notes: "as RELEASE(6)",
+        ..entry(0x57, "RELEASE(10)", "SPC-2")
+    },
+    OpCode {
         usage: &[0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff, 0],
+        reservations: Some(Access::Reads),
         handler: mode_sense::handle_10,
         notes: "as MODE SENSE(6), with LLBAA",
         ..entry(0x5a, "MODE SENSE(10)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x00),
+        usage: &[0x5e, 0x00, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        reservations: Some(Access::Persistent),
+        handler: persistent_in::read_keys,
+        ..entry(0x5e, "PERSISTENT RESERVE IN, READ KEYS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x01),
+        usage: &[0x5e, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        reservations: Some(Access::Persistent),
+        handler: persistent_in::read_reservation,
+        ..entry(0x5e, "PERSISTENT RESERVE IN, READ RESERVATION", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x02),
+        usage: &[0x5e, 0x02, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        reservations: Some(Access::Persistent),
+        handler: persistent_in::report_capabilities,
+        ..entry(0x5e, "PERSISTENT RESERVE IN, REPORT CAPABILITIES", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x03),
+        usage: &[0x5e, 0x03, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
+        reservations: Some(Access::Persistent),
+        handler: persistent_in::read_full_status,
+        ..entry(0x5e, "PERSISTENT RESERVE IN, READ FULL STATUS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x00),
+        usage: &[0x5f, 0x00, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        tolerated: SCOPE_AND_TYPE,
+        reservations: Some(Access::Persistent),
+        timeouts: TRANSFER,
+        handler: persistent_out::register,
+        notes: "SPEC_I_PT, ALL_TG_PT, APTPL",
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, REGISTER", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x01),
+        usage: &[0x5f, 0x01, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Holder),
+        timeouts: TRANSFER,
+        handler: persistent_out::reserve,
+        notes: "all six types",
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, RESERVE", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x02),
+        usage: &[0x5f, 0x02, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Registrants),
+        timeouts: TRANSFER,
+        handler: persistent_out::release,
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, RELEASE", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x03),
+        usage: &[0x5f, 0x03, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        tolerated: SCOPE_AND_TYPE,
+        reservations: Some(Access::Registrants),
+        timeouts: TRANSFER,
+        handler: persistent_out::clear,
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, CLEAR", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x04),
+        usage: &[0x5f, 0x04, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Registrants),
+        timeouts: TRANSFER,
+        handler: persistent_out::preempt,
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, PREEMPT", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x05),
+        usage: &[0x5f, 0x05, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        reservations: Some(Access::Registrants),
+        timeouts: TRANSFER,
+        handler: persistent_out::preempt_and_abort,
+        notes: "no aborted task has I/O running any more before status",
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, PREEMPT AND ABORT", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x06),
+        usage: &[0x5f, 0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        tolerated: SCOPE_AND_TYPE,
+        reservations: Some(Access::Persistent),
+        timeouts: TRANSFER,
+        handler: persistent_out::register_and_ignore,
+        notes: "as REGISTER, without SPEC_I_PT",
+        ..entry(
+            0x5f,
+            "PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY",
+            "SPC-5",
+        )
+    },
+    OpCode {
+        service_action: Some(0x07),
+        usage: &[0x5f, 0x07, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0],
+        tolerated: SCOPE_AND_TYPE,
+        reservations: Some(Access::Holder),
+        timeouts: TRANSFER,
+        handler: persistent_out::register_and_move,
+        ..entry(0x5f, "PERSISTENT RESERVE OUT, REGISTER AND MOVE", "SPC-5")
     },
     OpCode {
         service_action: Some(0x00),
@@ -284,6 +435,7 @@ pub const TABLE: &[OpCode] = &[
         ],
         class: Class::Ready,
         timeouts: COPY,
+        reservations: Some(Access::Writes),
         handler: extended_copy::handle_lid1,
         notes: "block device to block device (02h, 0Ah), between the LUNs that the initiator sees",
         ..entry(0x83, "EXTENDED COPY(LID1)", "SPC-5")
@@ -295,6 +447,7 @@ pub const TABLE: &[OpCode] = &[
         ],
         class: Class::Ready,
         timeouts: COPY,
+        reservations: Some(Access::Writes),
         handler: extended_copy::handle_lid4,
         notes: "as LID1; always in the foreground, no G_SENSE",
         ..entry(0x83, "EXTENDED COPY(LID4)", "SPC-5")
@@ -312,6 +465,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[
             0x84, 0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
+        reservations: Some(Access::Reads),
         handler: receive_copy::handle_status_lid1,
         ..entry(0x84, "RECEIVE COPY STATUS(LID1)", "SPC-5")
     },
@@ -322,6 +476,7 @@ pub const TABLE: &[OpCode] = &[
             0x84, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
         tolerated: LIST_IDENTIFIER,
+        reservations: Some(Access::Reads),
         handler: receive_copy::handle_operating_parameters,
         ..entry(0x84, "RECEIVE COPY OPERATING PARAMETERS", "SPC-5")
     },
@@ -330,6 +485,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[
             0x84, 0x04, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
+        reservations: Some(Access::Reads),
         handler: receive_copy::handle_failure_details,
         ..entry(0x84, "RECEIVE COPY FAILURE DETAILS(LID1)", "SPC-5")
     },
@@ -338,6 +494,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[
             0x84, 0x05, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
+        reservations: Some(Access::Reads),
         handler: receive_copy::handle_status_lid4,
         ..entry(0x84, "RECEIVE COPY STATUS(LID4)", "SPC-5")
     },
@@ -432,6 +589,7 @@ pub const TABLE: &[OpCode] = &[
         tolerated: SYNC_NV | GROUP_16,
         class: Class::MediumRead,
         timeouts: LONG,
+        reservations: Some(Access::Writes),
         handler: synchronize_cache::handle,
         notes: DUPLICATE,
         ..entry(0x91, "SYNCHRONIZE CACHE(16)", "SBC-4")
@@ -455,6 +613,7 @@ pub const TABLE: &[OpCode] = &[
             0x01, 0,
         ],
         class: Class::Ready,
+        reservations: Some(Access::Always),
         handler: capacity::handle_16,
         ..entry(0x9e, "READ CAPACITY(16)", "SBC-4")
     },
@@ -482,6 +641,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[
             0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
+        reservations: Some(Access::Reads),
         handler: report_opcodes::handle,
         notes: "all reporting options, with timeouts",
         ..entry(0xa3, "REPORT SUPPORTED OPERATION CODES", "SPC-5")
@@ -489,6 +649,7 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         service_action: Some(0x0d),
         usage: &[0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        reservations: Some(Access::Reads),
         handler: report_task_management::handle,
         notes: "short and extended form",
         ..entry(0xa3, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "SPC-5")
@@ -542,6 +703,7 @@ pub const TABLE: &[OpCode] = &[
             0xb7, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
         ],
         class: Class::Ready,
+        reservations: Some(Access::Reads),
         handler: read_defect_data::handle_12,
         notes: "as the 10-byte command",
         ..entry(0xb7, "READ DEFECT DATA(12)", "SBC-4")

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::sense::AdditionalSense;
 use crate::{
     BlockSize, Command, Extent, Identity, LbaExtent, LogicalUnit, LogicalUnitConfig, LuNexus,
-    NexusId, NexusInfo, Operation, Outcome, Plan, Reply, Status, TargetPort, TaskAttribute,
+    NexusId, NexusInfo, Operation, Outcome, Plan, RecordUpdate, Reply, ReservationChange, Status,
+    TargetPort, TaskAttribute,
 };
 
 pub(super) const BLOCKS: u64 = 2048;
@@ -26,6 +27,10 @@ pub(super) struct Rig {
     pub(super) durable: Vec<u8>,
     /// Operations in the order in which they were executed.
     pub(super) log: Vec<Operation>,
+    /// What is kept of reservations over a loss of power.
+    pub(super) record: Option<Vec<u8>>,
+    /// Whose tasks the last change of reservations ended.
+    pub(super) aborted: Vec<NexusId>,
     /// Outcomes of the next operations, in place of what the medium says.
     pub(super) outcomes: VecDeque<Outcome>,
 }
@@ -65,6 +70,8 @@ impl Rig {
             mapped: vec![false; bytes / GRAIN],
             durable: vec![0; bytes],
             log: Vec::new(),
+            record: None,
+            aborted: Vec::new(),
             outcomes: VecDeque::new(),
         };
         assert_eq!(rig.none(&[0; 6]).status, Status::CHECK_CONDITION);
@@ -168,6 +175,9 @@ impl Rig {
             }
             // Whoever tests these says how they go on.
             Operation::Renew { .. } | Operation::AcceptFailedRenewal => {}
+            Operation::ChangeReservations { change } => {
+                return self.change_reservations(&change);
+            }
             Operation::Verify { .. } | Operation::SaveModeParameters { .. } => {}
             Operation::Compare { .. }
             | Operation::CompareAndWrite { .. }
@@ -259,6 +269,24 @@ impl Rig {
                 self.execute(Operation::Write { extent, data, fua })
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn change_reservations(&mut self, change: &ReservationChange) -> Outcome {
+        let done = self.unit.prepare_reservations(change).and_then(|prepared| {
+            match prepared.record() {
+                RecordUpdate::Keep => {}
+                RecordUpdate::Remove => self.record = None,
+                RecordUpdate::Replace(record) => self.record = Some(record.clone()),
+            }
+            self.unit.commit_reservations(prepared)
+        });
+        match done {
+            Ok(aborted) => {
+                self.aborted = aborted;
+                Outcome::Done
+            }
+            Err(refused) => Outcome::ReservationsRefused(refused),
         }
     }
 

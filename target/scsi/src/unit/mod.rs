@@ -25,10 +25,12 @@ mod addresses;
 mod medium;
 mod outcome;
 pub(crate) mod provisioning;
+mod reservations;
 mod state;
 mod third_party;
 
 use provisioning::SoftThreshold;
+use reservations::Reservations;
 use state::CurrentState;
 pub use state::UnitState;
 pub use third_party::ThirdPartyUnderway;
@@ -48,6 +50,7 @@ pub struct LogicalUnit {
     pub(crate) copies: RunningCopies,
     /// Steps of copies of any logical unit that read or write this one.
     third_parties: Arc<AtomicU32>,
+    reservations: Mutex<Reservations>,
 }
 
 impl LogicalUnit {
@@ -64,6 +67,7 @@ impl LogicalUnit {
             nexuses: Mutex::new(Vec::new()),
             copies: RunningCopies::default(),
             third_parties: Arc::default(),
+            reservations: Mutex::default(),
             config,
         }
     }
@@ -73,7 +77,7 @@ impl LogicalUnit {
     pub fn attach(&self, nexus: NexusInfo) -> LuNexus {
         let nexus = LuNexus::new(nexus);
         nexus.raise(UnitAttention::PowerOn);
-        self.nexuses.lock().push(Arc::clone(&nexus.state));
+        self.attach_to_reservations(&nexus.state);
         nexus
     }
 
@@ -82,6 +86,7 @@ impl LogicalUnit {
         self.nexuses
             .lock()
             .retain(|state| !Arc::ptr_eq(state, &nexus.state));
+        self.nexus_lost(nexus.id());
     }
 
     /// Raises a unit attention on all nexuses but `except`.
@@ -128,6 +133,7 @@ impl LogicalUnit {
         for nexus in self.nexuses.lock().iter() {
             nexus.copies.reset();
         }
+        self.end_spc2_reservation();
         self.raise(UnitAttention::BusDeviceReset, None);
     }
 
@@ -168,9 +174,10 @@ impl LogicalUnit {
     /// Decodes and checks one command.
     ///
     /// The checks come in the same order for every command: is it supported, is its task attribute,
-    /// is a unit attention pending, is the unit ready, may this nexus write, are reserved fields
-    /// zero. Then the command's own handler looks at its fields. Reservations, once there are any,
-    /// are checked between unit attentions and readiness, by the class of the command.
+    /// does a reservation stand against it, is a unit attention pending, is the unit ready, may this
+    /// nexus write, are reserved fields zero. Then the command's own handler looks at its fields.
+    /// RESERVATION CONFLICT takes precedence over CHECK CONDITION (SAM-6, "Status precedence"), so a
+    /// unit attention stays pending beside it.
     pub fn begin(&self, nexus: &mut LuNexus, command: &Command<'_>) -> Plan {
         self.check(nexus, command)
             .unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))
@@ -185,6 +192,11 @@ impl LogicalUnit {
         }
         if command.attribute == TaskAttribute::Aca {
             return Err(Sense::illegal_request(AdditionalSense::INVALID_MESSAGE_ERROR).into());
+        }
+        if !nexus.state.access().has(opcode.access())
+            && let Some(conflict) = self.conflict(nexus, opcode.access().of_cdb(cdb))?
+        {
+            return Ok(Plan::Done(conflict));
         }
         if opcode.class != Class::Always
             && nexus.state.attention.is_pending()
@@ -236,9 +248,17 @@ impl LogicalUnit {
 
     /// Goes on with a command whose data-out has arrived.
     ///
-    /// The data may have taken its time: a unit that was fenced, shrunk or write protected meanwhile
-    /// refuses it.
+    /// The data may have taken its time: a unit that was fenced, shrunk, write protected or reserved
+    /// meanwhile refuses it.
     pub fn data_out(&self, nexus: &mut LuNexus, pending: PendingData, data: DataPieces) -> Plan {
+        let access = pending.0.access();
+        if !nexus.state.access().has(access) {
+            match self.conflict(nexus, access) {
+                Ok(None) => {}
+                Ok(Some(conflict)) => return Plan::Done(conflict),
+                Err(sense) => return Plan::Done(self.refuse(&sense.into())),
+            }
+        }
         let plan = self
             .check_access(
                 pending.0.class(),

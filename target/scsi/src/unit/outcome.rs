@@ -77,6 +77,9 @@ impl LogicalUnit {
                 _ => FAILURE,
             },
             Outcome::Done => return Reply::written(transfer_length),
+            Outcome::ReservationsRefused(refused) => {
+                return self.reservations_refused(&refused, transfer_length);
+            }
             Outcome::Busy => return Reply::with_status(Status::BUSY),
             Outcome::Aborted => return Reply::with_status(Status::TASK_ABORTED),
             Outcome::Miscompare { offset } => {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::Bytes;
+
 use crate::commands::inquiry::names_unit;
 use crate::commands::{Effect, Finish};
 use crate::copy::{CopyEndpoint, CopyTicket, Designation, ThirdPartyRefusal};
 use crate::nexus::NexusInfo;
-use crate::opcodes::Class;
+use crate::opcodes::{Access, Class};
 use crate::plan::{Extent, Outcome};
 use crate::reply::Reply;
 use crate::status::Status;
@@ -62,6 +64,12 @@ impl LogicalUnit {
         nexus: &NexusInfo,
         class: Class,
     ) -> Result<(), ThirdPartyRefusal> {
+        if !self.reservations_allow(nexus, Access::of_class(class)) {
+            return Err(ThirdPartyRefusal {
+                status: Status::RESERVATION_CONFLICT,
+                sense: Bytes::new(),
+            });
+        }
         let protection = || match class {
             Class::MediumWrite => self.write_protection_through(nexus),
             _ => None,

@@ -66,6 +66,17 @@ pub(in crate::admin_server) async fn unfence(
     one(&shared, &name).await
 }
 
+pub(in crate::admin_server) async fn clear_reservations(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<StatusCode, Failure> {
+    let name = parse::volume_name(&name)?;
+    shared.control.catalog().volume(&name)?;
+    let control = shared.control.clone();
+    to_end(async move { control.clear_reservations(name).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(in crate::admin_server) async fn delete(
     State(shared): State<Shared>,
     Segments(name): Segments<String>,

@@ -68,6 +68,8 @@ async fn a_volume_lives_from_creation_to_deletion() {
         "{message}: {hint}"
     );
     client.unfence_volume("db").await.unwrap();
+    client.clear_reservations("db").await.unwrap();
+    assert_eq!(server.control.cleared.load(Ordering::SeqCst), 1);
 
     assert_eq!(
         client.volumes().await.unwrap().volumes,

@@ -27,6 +27,8 @@ pub(super) struct Fake {
     slow: Notify,
     /// How many volumes were begun.
     pub(super) begun: AtomicUsize,
+    /// How often reservations were cleared.
+    pub(super) cleared: AtomicUsize,
 }
 
 impl Fake {
@@ -37,6 +39,7 @@ impl Fake {
             events: broadcast::channel(4).0,
             slow: Notify::new(),
             begun: AtomicUsize::new(0),
+            cleared: AtomicUsize::new(0),
         })
     }
 
@@ -132,6 +135,11 @@ impl Control for Fake {
         ready(Ok(())).boxed()
     }
 
+    fn clear_reservations(&self, _: VolumeName) -> Outcome<'_, ()> {
+        self.cleared.fetch_add(1, Ordering::SeqCst);
+        ready(Ok(())).boxed()
+    }
+
     fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()> {
         ready(self.change(Command::DeleteVolume { volume }).map(drop)).boxed()
     }
@@ -142,6 +150,7 @@ impl Control for Fake {
             state,
             detail: String::new(),
             allocated_bytes: Some(4_096),
+            reservations: None,
         })
         .boxed()
     }

@@ -38,6 +38,7 @@ POST | /v1/volumes | {"name":"a","size_bytes":1} | 400 | invalid | multiple of t
 POST | /v1/volumes | {"name":"a","size_bytes":512,"block_bytes":9} | 400 | invalid | 512 or 4096
 GET | /v1/volumes/none |  | 404 | not_found | no volume none
 POST | /v1/volumes/none/unfence |  | 404 | not_found | no volume none
+DELETE | /v1/volumes/none/reservations |  | 404 | not_found | no volume none
 GET | /v1/volumes/a%2Fb |  | 400 | invalid | '/' can't be
 GET | /v1/volumes/%ff |  | 400 | invalid | UTF-8
 POST | /v1/targets | {"name":"disk1"} | 400 | invalid | iqn., eui. or naa.

@@ -1,0 +1,135 @@
+//! Changes of reservations, one at a time per volume: what must outlive the daemon is on stable storage
+//! before it is in force, in one small file per volume in `STATE/reservations`. Knows no sessions.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+use tidelock_catalog::VolumeId;
+use tidelock_scsi::{
+    LogicalUnit, NexusId, PreparedReservations, RecordUpdate, ReservationChange,
+    ReservationsRefused,
+};
+
+use crate::state_dir::{ReplacedFile, StateDirError};
+
+/// Why a change of reservations was not made.
+#[derive(Debug, Error)]
+pub enum ReservationError {
+    /// The device server refuses it.
+    #[error("refused")]
+    Refused(ReservationsRefused),
+    /// What must outlive the daemon can't be kept.
+    #[error(transparent)]
+    NotKept(#[from] StateDirError),
+    /// The volume is being deleted.
+    #[error("the volume is gone")]
+    Gone,
+    /// A defect.
+    #[error("the change ended by a defect: {0}")]
+    Defect(#[from] tokio::task::JoinError),
+}
+
+/// The reservations of one volume, on disk.
+#[derive(Debug)]
+pub struct ReservationFile {
+    file: Arc<ReplacedFile>,
+    /// Held from the first look at a change until it is in force, so that an older record never
+    /// replaces a newer one. True once the volume is gone.
+    turn: tokio::sync::Mutex<bool>,
+    /// Why what was kept can't be used.
+    problem: Mutex<Option<String>>,
+}
+
+impl ReservationFile {
+    /// Names the file of a volume; touches nothing.
+    #[must_use]
+    pub fn new(folder: &Path, id: VolumeId) -> Self {
+        Self {
+            file: Arc::new(ReplacedFile::in_folder(folder, &id.to_string())),
+            turn: tokio::sync::Mutex::default(),
+            problem: Mutex::default(),
+        }
+    }
+
+    /// Gives the logical unit what was kept. What can't be read keeps it from being served as if
+    /// nobody had a reservation. Blocks.
+    pub fn restore(&self, name: &str, unit: &LogicalUnit) {
+        let problem = match self.file.read() {
+            Ok(None) => return,
+            Ok(Some(kept)) => match unit.restore_reservations(&kept) {
+                Ok(()) => return,
+                Err(error) => format!("{}: {error}", self.file.path().display()),
+            },
+            Err(error) => {
+                unit.lose_reservations();
+                error.to_string()
+            }
+        };
+        tracing::error!(
+            volume = name,
+            %problem,
+            "the reservations that were kept can't be used, so nobody is let near the data: restore \
+             the file and restart, or end all reservations with `tidelock reservation clear {name}`"
+        );
+        *self.problem.lock() = Some(problem);
+    }
+
+    /// Why what was kept can't be used, if so.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.problem.lock().clone()
+    }
+
+    /// Makes a change: it is kept, then in force. Returns the nexuses whose tasks must end. Must run
+    /// to its end once begun: a record on disk without its change in force would come back later.
+    ///
+    /// # Errors
+    /// It was refused or can't be kept: then nothing has changed.
+    pub async fn change(
+        &self,
+        unit: &LogicalUnit,
+        change: &ReservationChange,
+    ) -> Result<Vec<NexusId>, ReservationError> {
+        let turn = self.turn.lock().await;
+        if *turn {
+            return Err(ReservationError::Gone);
+        }
+        let prepared = unit
+            .prepare_reservations(change)
+            .map_err(ReservationError::Refused)?;
+        self.keep(&prepared).await?;
+        let aborted = unit
+            .commit_reservations(prepared)
+            .map_err(ReservationError::Refused)?;
+        if *change == ReservationChange::operator_clear() {
+            *self.problem.lock() = None;
+        }
+        Ok(aborted)
+    }
+
+    async fn keep(&self, prepared: &PreparedReservations) -> Result<(), ReservationError> {
+        let file = Arc::clone(&self.file);
+        match prepared.record().clone() {
+            RecordUpdate::Keep => {}
+            RecordUpdate::Remove => tokio::task::spawn_blocking(move || file.remove()).await??,
+            RecordUpdate::Replace(record) => {
+                tokio::task::spawn_blocking(move || file.replace(&record)).await??;
+            }
+        }
+        Ok(())
+    }
+
+    /// The volume is gone: its record goes, and no other is written.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub async fn forget(&self) -> Result<(), ReservationError> {
+        let mut gone = self.turn.lock().await;
+        *gone = true;
+        let file = Arc::clone(&self.file);
+        tokio::task::spawn_blocking(move || file.remove()).await??;
+        Ok(())
+    }
+}

@@ -27,4 +27,5 @@ mod redirect;
 mod reservations;
 mod sanitize;
 mod storage;
+mod task_attributes;
 mod tidy;

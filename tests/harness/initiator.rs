@@ -332,7 +332,8 @@ impl Initiator {
         }
     }
 
-    fn answer_r2t(&mut self, r2t: &Pdu, data: &[u8]) -> io::Result<()> {
+    /// Sends what an R2T asks for.
+    pub(crate) fn answer_r2t(&mut self, r2t: &Pdu, data: &[u8]) -> io::Result<()> {
         let (offset, len) = (r2t.get(40) as usize, r2t.get(44) as usize);
         let wanted = &data[offset..offset + len];
         let mut sent = 0;

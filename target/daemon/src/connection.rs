@@ -11,6 +11,7 @@ pub mod luns;
 pub mod management;
 mod operations;
 pub mod shown;
+mod task_set;
 
 pub(crate) use operations::outcome;
 

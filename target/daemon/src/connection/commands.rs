@@ -17,6 +17,7 @@ use tidelock_scsi::{
 use crate::connection::full_feature::FullFeature;
 use crate::connection::luns::AttachmentId;
 use crate::connection::operations::{Elsewhere, Surroundings, Work, work_of};
+use crate::connection::task_set::is_ordering;
 
 /// The largest part of the payload memory that reads of one session may hold, beyond one command.
 const READ_SHARE: usize = 4;
@@ -32,8 +33,12 @@ pub struct Commands {
     running: Slab<Running>,
     /// Slot of each task of the session, by the task's index.
     by_task: Vec<u32>,
-    /// Commands that wait until reads before them have been sent.
-    waiting: VecDeque<ScsiCommand>,
+    /// Commands that wait for their turn in their task set, or until reads before them have been sent.
+    pub(super) waiting: VecDeque<ScsiCommand>,
+    /// How many commands under way are ORDERED or HEAD OF QUEUE.
+    pub(super) ordering: usize,
+    /// A command has ended for which others may have waited.
+    unblocked: bool,
     /// Aborted commands whose I/O still runs.
     aborted: usize,
     /// Bytes that reads under way will bring.
@@ -50,6 +55,7 @@ struct Running {
     /// The attachment of the logical unit.
     lun: AttachmentId,
     started: Instant,
+    attribute: Attribute,
     stage: Stage,
     aborted: bool,
     read: u32,
@@ -61,6 +67,14 @@ struct Running {
     patient: bool,
     /// Held while it may touch the medium.
     underway: Option<Underway>,
+}
+
+impl Running {
+    /// Whether it is a renewal, which doesn't count as a command that touches the medium: see
+    /// [`FullFeature::follow`].
+    fn is_renewal(&self) -> bool {
+        matches!(self.stage, Stage::Io(_)) && self.underway.is_none()
+    }
 }
 
 /// A task that must not deliver any more when the command that it worked for is given up: another
@@ -120,9 +134,24 @@ impl Commands {
         self.aborted
     }
 
+    /// Whether something has ended for which commands that wait may have waited; asked once.
+    pub(super) fn take_unblocked(&mut self) -> bool {
+        std::mem::take(&mut self.unblocked) && !self.waiting.is_empty()
+    }
+
+    /// The attributes of the commands under way in the task set of a logical unit. A sanitize or format
+    /// operation holds nobody up: whatever comes is told of it.
+    pub(super) fn of_task_set(&self, number: Option<u16>) -> impl Iterator<Item = Attribute> {
+        let running = self.running.iter().map(|(_, running)| running);
+        running
+            .filter(move |running| Some(running.lun.number()) == number && !running.is_renewal())
+            .map(|running| running.attribute)
+    }
+
     fn insert(&mut self, running: Running) -> u32 {
         let index = running.task.index();
         self.writing += running.written as usize;
+        self.ordering += usize::from(is_ordering(running.attribute));
         let slot = u32::try_from(self.running.insert(running)).unwrap_or(NO_SLOT);
         if self.by_task.len() <= index {
             self.by_task.resize(index + 1, NO_SLOT);
@@ -152,23 +181,16 @@ impl Commands {
             self.reading = self.reading.saturating_sub(running.read as usize);
         }
         self.writing = self.writing.saturating_sub(running.written as usize);
+        let ordering = usize::from(is_ordering(running.attribute));
+        self.ordering = self.ordering.saturating_sub(ordering);
         Some(running)
     }
 }
 
 impl FullFeature {
-    /// The session delivers a command, in CmdSN order.
-    pub(crate) fn start_command(&mut self, command: ScsiCommand) {
-        if self.commands.waiting.is_empty() && self.has_room_for(&command) {
-            self.begin(&command);
-        } else {
-            self.commands.waiting.push_back(command);
-        }
-    }
-
     /// Reads hold payload memory until the initiator has taken it: one that doesn't read must not
     /// hold what others need.
-    fn has_room_for(&mut self, command: &ScsiCommand) -> bool {
+    pub(super) fn has_room_for(&mut self, command: &ScsiCommand) -> bool {
         if !command.read {
             return true;
         }
@@ -187,18 +209,7 @@ impl FullFeature {
         first || (!crowded && held + length <= limit)
     }
 
-    /// Starts commands that waited, as far as there is room now.
-    pub(crate) fn start_waiting(&mut self) {
-        while let Some(command) = self.commands.waiting.pop_front() {
-            if !self.has_room_for(&command) {
-                self.commands.waiting.push_front(command);
-                return;
-            }
-            self.begin(&command);
-        }
-    }
-
-    fn begin(&mut self, command: &ScsiCommand) {
+    pub(super) fn begin(&mut self, command: &ScsiCommand) {
         self.luns.refresh();
         let (attached, luns) = self.luns.get(command.lun);
         let request = Command {
@@ -220,6 +231,7 @@ impl FullFeature {
             task: command.task,
             lun: attached.id,
             started: self.now,
+            attribute: command.attribute,
             stage: Stage::Between,
             aborted: false,
             read: if command.read {
@@ -419,6 +431,7 @@ impl FullFeature {
             }
         } else {
             self.commands.remove(slot);
+            self.commands.unblocked = true;
         }
     }
 
@@ -469,6 +482,7 @@ impl FullFeature {
                 running.write,
                 Reply::with_status(Status::BUSY),
             );
+            self.commands.unblocked = true;
         }
         self.answer_management();
     }

@@ -274,6 +274,15 @@ impl FullFeature {
 
     /// Does what the session says. Called after every call that may make it say something.
     pub(crate) fn handle_events(&mut self) {
+        self.take_events();
+        // Not between the aborts of one function: what is next in its turn may be aborted as well.
+        while self.commands.take_unblocked() {
+            self.start_waiting();
+            self.take_events();
+        }
+    }
+
+    fn take_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Command(command) => self.start_command(command),

@@ -19,6 +19,14 @@ pub struct AttachmentId {
     serial: u64,
 }
 
+impl AttachmentId {
+    /// The number under which it is mapped.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.number
+    }
+}
+
 /// A logical unit as one session sees it.
 #[derive(Debug)]
 pub struct Attached {
@@ -41,14 +49,9 @@ impl Attached {
         Arc::clone(self.volume.name())
     }
 
-    /// A task management function of this session ends the tasks of all: the others are told.
-    pub fn end_tasks_of_others(&self, reset: bool) {
-        let (unit, me) = (self.volume.unit(), self.nexus.id());
-        if reset {
-            unit.logical_unit_reset();
-        } else {
-            unit.raise(UnitAttention::CommandsCleared, Some(me));
-        }
+    /// LOGICAL UNIT RESET: ends the tasks of all nexuses, and all of them are told.
+    pub fn reset(&self) {
+        self.volume.unit().logical_unit_reset();
     }
 }
 

@@ -77,17 +77,20 @@ impl FullFeature {
         let mut elsewhere = Vec::new();
         match request.function {
             TaskManagementFunction::AbortTask | TaskManagementFunction::AbortTaskSet => {}
-            TaskManagementFunction::ClearTaskSet | TaskManagementFunction::LogicalUnitReset => {
-                match self.luns.find(request.lun) {
-                    None => response = TaskManagementResponse::LunDoesNotExist,
-                    Some(lun) => {
-                        let reset = request.function == TaskManagementFunction::LogicalUnitReset;
-                        lun.end_tasks_of_others(reset);
-                        let volume = lun.volume_name();
-                        elsewhere = self.abort_elsewhere([volume]);
-                    }
+            // The task set holds the tasks of this nexus alone (TST 001b).
+            TaskManagementFunction::ClearTaskSet => {
+                if self.luns.find(request.lun).is_none() {
+                    response = TaskManagementResponse::LunDoesNotExist;
                 }
             }
+            TaskManagementFunction::LogicalUnitReset => match self.luns.find(request.lun) {
+                None => response = TaskManagementResponse::LunDoesNotExist,
+                Some(lun) => {
+                    lun.reset();
+                    let volume = lun.volume_name();
+                    elsewhere = self.abort_elsewhere([volume]);
+                }
+            },
             TaskManagementFunction::TargetWarmReset => {
                 elsewhere = self.reset_target();
             }

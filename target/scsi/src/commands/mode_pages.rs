@@ -157,9 +157,10 @@ fn caching(parameters: ModeParameters) -> Vec<u8> {
     body
 }
 
-/// Control mode page (SPC-5): one task set for all nexuses, commands may be reordered freely, and
-/// tasks that another nexus aborts end without a status.
+/// Control mode page (SPC-5): every nexus has a task set of its own (TST), SIMPLE commands may be
+/// reordered freely, and tasks that another nexus aborts end without a status.
 fn control(parameters: ModeParameters, fixed: bool) -> Vec<u8> {
+    const TASK_SET_PER_NEXUS: u8 = 0x20;
     const GLTSD: u8 = 0x02;
     const UNRESTRICTED_REORDERING: u8 = 0x10;
     /// In units of 100 ms.
@@ -170,7 +171,8 @@ fn control(parameters: ModeParameters, fixed: bool) -> Vec<u8> {
     } else {
         0
     };
-    set(&mut body, 2, d_sense | if fixed { GLTSD } else { 0 });
+    let constant = if fixed { TASK_SET_PER_NEXUS | GLTSD } else { 0 };
+    set(&mut body, 2, d_sense | constant);
     set(
         &mut body,
         3,

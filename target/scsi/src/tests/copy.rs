@@ -459,7 +459,7 @@ fn write_protection_is_forwarded() {
 #[test]
 fn descriptor_sense_has_the_segment_and_what_was_said() {
     let mut rig = Rig::with(|config| config.read_only = true);
-    let select = [0, 0, 0, 0, 0x0a, 10, 0x06, 0x10, 0, 0, 0, 0, 1, 44, 0, 0];
+    let select = [0, 0, 0, 0, 0x0a, 10, 0x26, 0x10, 0, 0, 0, 0, 1, 44, 0, 0];
     assert_good(&rig.write(&[0x15, 0x10, 0, 0, 16, 0], &select));
     let segments = [blocks(0, 0, 0), blocks(4, 0, 8)].concat();
     let list = list(1, 0, &cscd(&rig), &segments);

@@ -138,7 +138,7 @@ fn an_address_beyond_32_bits_is_left_out_of_fixed_sense_and_present_in_descripto
     assert_eq!(rig.read(&cdb).sense[0], 0x70);
 
     // MODE SELECT(6) of the control page with D_SENSE.
-    let list = [0, 0, 0, 0, 0x0a, 10, 0x06, 0x10, 0, 0, 0, 0, 1, 44, 0, 0];
+    let list = [0, 0, 0, 0, 0x0a, 10, 0x26, 0x10, 0, 0, 0, 0, 1, 44, 0, 0];
     assert_good(&rig.write(&[0x15, 0x10, 0, 0, 16, 0], &list));
     rig.outcomes
         .push_back(Outcome::MediumError { offset: 512 << 33 });

@@ -50,6 +50,17 @@ fn all_pages_come_with_header_and_block_descriptor() {
 }
 
 #[test]
+fn every_nexus_has_its_own_task_set_and_attributes_are_honoured() {
+    let mut rig = Rig::new();
+    assert_eq!(page(&mut rig, CURRENT, 0x0a)[2] >> 5, 0b001, "TST");
+    let extended = rig.data(&[0x12, 1, 0x86, 0, 64, 0]);
+    assert_eq!(extended[5] & 0x07, 0x07, "HEADSUP, ORDSUP, SIMPSUP");
+    assert_eq!(extended[7] & 0x01, 0x01, "LUICLR");
+    let policy = rig.data(&[0x12, 1, 0x87, 0, 64, 0]);
+    assert_eq!(policy, [0, 0x87, 0, 4, 0x3f, 0xff, 0, 0]);
+}
+
+#[test]
 fn subpages_come_when_they_are_asked_for() {
     let mut rig = Rig::new();
     rig.unit.set_soft_threshold(Some(7 << 20));

@@ -67,13 +67,14 @@ fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
 
 /// Extended INQUIRY Data (SPC-5).
 fn extended_inquiry() -> Vec<u8> {
-    const SIMPSUP: u8 = 0x01;
+    /// HEADSUP, ORDSUP and SIMPSUP.
+    const TASK_ATTRIBUTES: u8 = 0x07;
     const V_SUP: u8 = 0x01;
     /// A REPORT LUNS to one unit ends REPORTED LUNS DATA HAS CHANGED on all of the nexus's.
     const LUICLR: u8 = 0x01;
     let mut body = vec![0; 60];
     if let [_, task_attributes, cache, clears, ..] = body.as_mut_slice() {
-        *task_attributes = SIMPSUP;
+        *task_attributes = TASK_ATTRIBUTES;
         *cache = V_SUP;
         *clears = LUICLR;
     }

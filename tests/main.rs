@@ -14,6 +14,7 @@
 mod harness;
 
 mod access;
+mod alua;
 mod atomic;
 mod bad_input;
 mod copy;

@@ -80,6 +80,22 @@ impl Client {
         self.delete(path(&["volumes", name, "reservations"])).await
     }
 
+    /// How a volume is accessed through each portal group.
+    pub async fn asymmetric_access(&self, volume: &str) -> Answer<v1::AsymmetricAccess> {
+        self.get(path(&["volumes", volume, "access"])).await
+    }
+
+    /// Sets how a volume is accessed through a portal group.
+    pub async fn set_asymmetric_access(
+        &self,
+        volume: &str,
+        group: u16,
+        request: &v1::SetGroupAccess,
+    ) -> Answer<v1::AsymmetricAccess> {
+        let path = path(&["volumes", volume, "access", &group.to_string()]);
+        self.send("PATCH", path, request).await
+    }
+
     /// Removes a volume, and its file if the daemon made it.
     pub async fn delete_volume(&self, name: &str) -> Answer<()> {
         self.delete(path(&["volumes", name])).await

@@ -29,6 +29,8 @@ use utoipa::OpenApi;
         paths::delete_volume,
         paths::unfence_volume,
         paths::clear_reservations,
+        paths::show_asymmetric_access,
+        paths::set_asymmetric_access,
         paths::list_targets,
         paths::create_target,
         paths::show_target,

@@ -5,6 +5,7 @@
 //! may get more fields, which clients must ignore.
 
 mod access;
+mod asymmetric_access;
 mod error;
 mod event;
 mod reservation;
@@ -15,6 +16,9 @@ mod target;
 mod volume;
 
 pub use access::{AccessEntry, AccessKind, AccessList, ChapUsers, Credentials, SetAccess};
+pub use asymmetric_access::{
+    AccessState, AlteredBy, AsymmetricAccess, GroupAccess, SetGroupAccess, TargetPort,
+};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
 pub use reservation::{Registrant, ReservationType, Reservations};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::size::parse_size;
@@ -64,6 +64,9 @@ pub enum Noun {
     /// Reservations: which hosts of a cluster keep others from a volume.
     #[command(subcommand, arg_required_else_help = true)]
     Reservation(ReservationVerb),
+    /// Asymmetric logical unit access: which paths to a volume hosts should use.
+    #[command(subcommand, arg_required_else_help = true)]
+    Alua(AluaVerb),
     /// Sessions of initiators.
     #[command(subcommand, arg_required_else_help = true)]
     Session(SessionVerb),
@@ -233,6 +236,46 @@ pub enum TargetVerb {
         #[arg(long, short)]
         yes: bool,
     },
+}
+
+/// What can be done with access states.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AluaVerb {
+    /// Show how a volume is accessed through each portal group.
+    Show {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        volume: String,
+    },
+    /// Set how a volume is accessed through a portal group; initiators that use it are told.
+    Set {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        volume: String,
+        /// The portal group's tag, 1 to 16.
+        #[arg(long, value_name = "TAG", value_parser = clap::value_parser!(u16).range(1..=16))]
+        group: u16,
+        /// The state. In standby and unavailable, reads and writes through the group are refused.
+        #[arg(long, value_name = "STATE", required_unless_present = "preferred")]
+        state: Option<AccessState>,
+        /// Hosts should use this group if they can, or (=false) needn't.
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+              default_missing_value = "true")]
+        preferred: Option<bool>,
+    },
+}
+
+/// An access state that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessState {
+    /// Served in full.
+    ActiveOptimized,
+    /// Served in full, but another group is better.
+    ActiveNonOptimized,
+    /// Kept in reserve.
+    Standby,
+    /// Can't be reached.
+    Unavailable,
 }
 
 /// What can be done with LUNs.

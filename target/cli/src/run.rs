@@ -1,6 +1,7 @@
 //! What each command does: asks the daemon, and prints what it says.
 
 mod access;
+mod alua;
 mod reservation;
 mod target;
 mod volume;
@@ -50,6 +51,7 @@ async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
         Noun::Lun(verb) => target::run_lun(verb, context).await,
         Noun::Acl(verb) => access::run(verb, context).await,
         Noun::Reservation(verb) => reservation::run(verb, context).await,
+        Noun::Alua(verb) => alua::run(verb, context).await,
         Noun::Session(verb) => session(verb, context).await,
         Noun::Status => {
             let status = context.client.status().await?;

@@ -1,10 +1,12 @@
 //! The API's answers as text for people.
 
+mod alua;
 mod session;
 mod status;
 mod target;
 mod volume;
 
+pub(crate) use alua::asymmetric_access;
 pub(crate) use session::sessions;
 pub(crate) use status::status;
 pub(crate) use target::{access_list, portal_groups, target, targets};

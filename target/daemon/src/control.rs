@@ -12,6 +12,7 @@ use tidelock_catalog::{
     BlockSize, Catalog, Change, Command, IscsiName, PortalGroupTag, PortalGroups, VolumeName,
 };
 use tidelock_replication::VolumeError;
+use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
 use crate::admin_server::{
@@ -195,6 +196,11 @@ impl Control for DaemonControl {
     fn volume_facts(&self, volume: &VolumeName) -> BoxFuture<'_, VolumeFacts> {
         let volume = volume.clone();
         async move { self.shared.registry.facts(&volume).await }.boxed()
+    }
+
+    fn target_port_groups(&self, volume: &VolumeName) -> Vec<TargetPortGroup> {
+        let served = self.shared.registry.volume(volume);
+        served.map_or_else(Vec::new, |served| served.unit().target_port_groups())
     }
 
     fn status(&self) -> v1::Status {

@@ -2,6 +2,7 @@
 //! changes both, file first; readers (logins, sessions, listings) never wait for it.
 
 pub mod access;
+pub mod asymmetric_access;
 pub mod changes;
 pub mod facts;
 mod fences;
@@ -152,25 +153,15 @@ impl Registry {
             served.set_luns(served::lun_map(target, &volumes));
             targets.insert(target.name.clone(), Arc::new(served));
         }
-        let mut ports: HashMap<_, Vec<u16>> = HashMap::new();
-        for target in catalog.targets() {
-            for lun in target.luns.values() {
-                let of_volume = ports.entry(&lun.volume).or_default();
-                of_volume.push(target.relative_port);
-            }
-        }
-        for (volume, ports) in ports {
-            if let Some(served) = volumes.get(volume) {
-                served.unit().set_target_ports(ports);
-            }
-        }
-        *self.view.write() = Arc::new(View {
+        let view = View {
             catalog,
             volumes,
             targets,
             portals,
             loaded: true,
-        });
+        };
+        view.place_all();
+        *self.view.write() = Arc::new(view);
     }
 
     /// Tries once more to open the volumes that couldn't be opened.

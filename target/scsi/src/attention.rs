@@ -32,6 +32,10 @@ pub enum UnitAttention {
     RegistrationsPreempted,
     /// Another nexus changed mode parameters (2Ah/01h).
     ModeParametersChanged,
+    /// A target port group has another access state (2Ah/06h).
+    AsymmetricAccessStateChanged,
+    /// States were to change by themselves, and didn't (2Ah/07h).
+    ImplicitTransitionFailed,
     /// The logical unit was resized (2Ah/09h).
     CapacityChanged,
     /// Standard INQUIRY data or a VPD page changed (3Fh/03h).
@@ -41,7 +45,7 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    const BY_PRIORITY: [Self; 12] = [
+    const BY_PRIORITY: [Self; 14] = [
         Self::PowerOn,
         Self::BusDeviceReset,
         Self::NexusLoss,
@@ -51,6 +55,8 @@ impl UnitAttention {
         Self::ReservationsReleased,
         Self::RegistrationsPreempted,
         Self::ModeParametersChanged,
+        Self::AsymmetricAccessStateChanged,
+        Self::ImplicitTransitionFailed,
         Self::CapacityChanged,
         Self::InquiryDataChanged,
         Self::ThinProvisioningThreshold,
@@ -73,6 +79,10 @@ impl UnitAttention {
             Self::ReservationsReleased => AdditionalSense::RESERVATIONS_RELEASED,
             Self::RegistrationsPreempted => AdditionalSense::REGISTRATIONS_PREEMPTED,
             Self::ModeParametersChanged => AdditionalSense::MODE_PARAMETERS_CHANGED,
+            Self::AsymmetricAccessStateChanged => AdditionalSense::ASYMMETRIC_ACCESS_STATE_CHANGED,
+            Self::ImplicitTransitionFailed => {
+                AdditionalSense::IMPLICIT_ASYMMETRIC_ACCESS_STATE_TRANSITION_FAILED
+            }
             Self::CapacityChanged => AdditionalSense::CAPACITY_DATA_HAS_CHANGED,
             Self::InquiryDataChanged => AdditionalSense::INQUIRY_DATA_HAS_CHANGED,
             Self::ThinProvisioningThreshold => {

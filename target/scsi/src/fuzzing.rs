@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::alua::{AccessState, AlteredBy, GroupAccesses};
 use crate::command::{Command, TaskAttribute};
 use crate::commands::length_of;
 use crate::config::{BlockSize, Identity, LogicalUnitConfig};
@@ -39,15 +40,20 @@ pub fn fuzz_commands(input: &[u8]) {
     let mut nexus = unit.attach(NexusInfo {
         id: NexusId(1),
         initiator_port: "iqn.2026-11.test:host,i,0x000000000001".to_owned(),
-        target_port: TargetPort {
-            target_name: "iqn.2026-11.test:target".to_owned(),
-            relative_port_identifier: 1,
-            target_port_group: 1,
-        },
+        target_port: target_port(1),
         read_only: setup & 0x08 != 0,
     });
+    unit.set_target_ports((1..=3).map(target_port).collect());
     while let Some((record, rest)) = input.split_at_checked(RECORD) {
         input = drive(&unit, &mut nexus, record, rest);
+    }
+}
+
+fn target_port(group: u16) -> TargetPort {
+    TargetPort {
+        target_name: "iqn.2026-11.test:target".to_owned(),
+        relative_port_identifier: group,
+        target_port_group: group,
     }
 }
 
@@ -121,6 +127,11 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
                     Operation::ChangeReservations { change } => change_reservations(unit, change),
                     _ => self::outcome(&operation, *outcome),
                 };
+                if let (Operation::SetAccessStates { states, nexus }, Outcome::Done) =
+                    (&operation, &outcome)
+                {
+                    set_access_states(unit, states, *nexus);
+                }
                 unit.finish(nexus, completion, outcome)
             }
         };
@@ -141,6 +152,19 @@ fn change_reservations(unit: &LogicalUnit, change: &ReservationChange) -> Outcom
         Ok(_) => Outcome::Done,
         Err(refused) => Outcome::ReservationsRefused(refused),
     }
+}
+
+/// What a shell does for [`Operation::SetAccessStates`].
+fn set_access_states(unit: &LogicalUnit, states: &[(u16, AccessState)], nexus: NexusId) {
+    let groups = unit.target_port_groups().into_iter();
+    let mut access: GroupAccesses = groups.map(|group| (group.number, group.access)).collect();
+    for (group, state) in states {
+        let entry = access.entry(*group).or_default();
+        entry.state = *state;
+        entry.altered_by = AlteredBy::Explicit;
+    }
+    assert_eq!(unit.begin_transition(access.clone()), Ok(()));
+    unit.complete_transition(access, Some(nexus));
 }
 
 /// `length` bytes from the front of `input`, filled up with zeros, in two pieces.
@@ -280,6 +304,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
         }
         Operation::Copy { job } => assert!(job.segments() <= MAX_SEGMENTS),
         Operation::ChangeReservations { .. } => {}
+        Operation::SetAccessStates { states, nexus } => check_states(states, *nexus),
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
         }
@@ -305,6 +330,15 @@ fn check_renewal(unit: &LogicalUnit, renewal: &Renewal) {
         let block = u64::from(unit.config().block_size.bytes());
         assert!((1..=block).contains(&(pattern.len() as u64)));
         assert!((1..=31).contains(passes));
+    }
+}
+
+/// Groups of the unit, each once, and states that last.
+fn check_states(states: &[(u16, AccessState)], nexus: NexusId) {
+    assert!(!states.is_empty() && nexus == NexusId(1));
+    for (at, (group, state)) in states.iter().enumerate() {
+        assert!((1..=3).contains(group) && AccessState::LASTING.contains(state));
+        assert!(states.iter().skip(at + 1).all(|(other, _)| other != group));
     }
 }
 

@@ -10,6 +10,7 @@
 //! SUPPORTED OPERATION CODES and the table in the documentation, so the three can't disagree.
 #![forbid(unsafe_code)]
 
+mod alua;
 mod attention;
 mod cdb;
 mod command;
@@ -33,6 +34,7 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
+pub use alua::{AccessState, AlteredBy, GroupAccess, GroupAccesses, InTransition, TargetPortGroup};
 pub use attention::UnitAttention;
 pub use command::{Command, TaskAttribute};
 pub use config::{BlockSize, Identity, Limits, LogicalUnitConfig, UnsupportedBlockSize};

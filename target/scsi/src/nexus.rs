@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use crate::alua::CurrentAccess;
 use crate::attention::{AttentionQueue, UnitAttention};
 use crate::copy::CopyRecords;
 use crate::opcodes::AccessBits;
@@ -46,6 +47,10 @@ pub(crate) struct NexusState {
     pub(crate) attention: AttentionQueue,
     /// What reservations leave it: worked out when they change, so that a command looks at this only.
     access: AtomicU8,
+    /// The target port group that it comes through.
+    pub(crate) group: u16,
+    /// The access state of that group.
+    pub(crate) access_state: CurrentAccess,
     /// Commands that are being served. Written by the nexus's own thread alone.
     under_way: AtomicU32,
     pub(crate) copies: CopyRecords,
@@ -92,6 +97,8 @@ impl LuNexus {
             attention: AttentionQueue::default(),
             under_way: AtomicU32::new(0),
             copies: CopyRecords::default(),
+            group: info.target_port.target_port_group,
+            access_state: CurrentAccess::default(),
         });
         Self { info, state }
     }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::alua::AccessState;
 use crate::commands::{AwaitingData, Stage};
 use crate::copy::{CopyFailure, CopyJob};
 use crate::mode::ModeParameters;
+use crate::nexus::NexusId;
 use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
 use crate::reservation::{ReservationChange, ReservationsRefused};
@@ -173,6 +175,14 @@ pub enum Operation {
     Copy {
         /// What to copy, and whom to tell how far it is.
         job: Arc<CopyJob>,
+    },
+    /// Change the access states of target port groups, durably before [`Outcome::Done`], by
+    /// [`crate::LogicalUnit::begin_transition`] and what follows it. All of it or nothing.
+    SetAccessStates {
+        /// Groups that the unit has, each once, and their new states, which last. Never empty.
+        states: SmallVec<[(u16, AccessState); 4]>,
+        /// Who asks: the one that needn't be told.
+        nexus: NexusId,
     },
 }
 

@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    AccessEntry, AccessList, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun, Redirect,
-    ResizeVolume, SessionList, SetAccess, SetTarget, Status, Target, TargetList, Volume,
-    VolumeList,
+    AccessEntry, AccessList, AsymmetricAccess, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun,
+    Redirect, ResizeVolume, SessionList, SetAccess, SetGroupAccess, SetTarget, Status, Target,
+    TargetList, Volume, VolumeList,
 };
 
 /// How the daemon is
@@ -88,6 +88,23 @@ pub(super) fn unfence_volume() {}
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn clear_reservations() {}
+
+/// How a volume is accessed through each portal group (asymmetric logical unit access)
+#[utoipa::path(get, path = "/v1/volumes/{volume}/access", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name")),
+    responses((status = 200, body = AsymmetricAccess), (status = "4XX", body = ErrorBody)))]
+pub(super) fn show_asymmetric_access() {}
+
+/// Set how a volume is accessed through a portal group
+///
+/// Initiators that use it are told.
+#[utoipa::path(patch, path = "/v1/volumes/{volume}/access/{group}", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name"),
+           ("group" = u16, Path, description = "The portal group's tag, 1 to 16")),
+    request_body = SetGroupAccess,
+    responses((status = 200, body = AsymmetricAccess), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_asymmetric_access() {}
 
 /// All targets
 #[utoipa::path(get, path = "/v1/targets", tag = "targets",

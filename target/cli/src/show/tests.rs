@@ -295,3 +295,38 @@ identity  00000000-0000-4000-8000-000000000001
 "
     );
 }
+
+#[test]
+fn access_states_are_a_table_by_group() {
+    let port = |relative_port| v1::TargetPort {
+        target: TARGET.into(),
+        relative_port,
+    };
+    let group = |group, state, altered_by, ports| v1::GroupAccess {
+        group,
+        state,
+        preferred: group == 1,
+        altered_by,
+        ports,
+    };
+    let access = v1::AsymmetricAccess {
+        volume: "db".into(),
+        groups: vec![
+            group(1, v1::AccessState::ActiveOptimized, None, vec![port(1)]),
+            group(
+                12,
+                v1::AccessState::Standby,
+                Some(v1::AlteredBy::Host),
+                Vec::new(),
+            ),
+        ],
+    };
+    assert_eq!(
+        asymmetric_access(&access),
+        "\
+GROUP  STATE             PREFERRED  ALTERED BY  RELATIVE PORTS
+    1  active-optimized  yes        -           1 of iqn.2024-01.com.example:disks
+   12  standby           no         host        -
+"
+    );
+}

@@ -8,6 +8,7 @@ use tidelock_admin::v1;
 use tidelock_catalog::{
     BlockSize, Catalog, CatalogError, Change, Command, IscsiName, PortalAddress, VolumeName,
 };
+use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
 /// What a request has led to.
@@ -43,6 +44,9 @@ pub trait Control: Send + Sync + 'static {
     /// How a volume of the catalog is. Never waits long: a file that doesn't answer has no
     /// `allocated_bytes`.
     fn volume_facts(&self, volume: &VolumeName) -> BoxFuture<'_, VolumeFacts>;
+
+    /// The target port groups through which a volume of the catalog can be reached, as hosts see them.
+    fn target_port_groups(&self, volume: &VolumeName) -> Vec<TargetPortGroup>;
 
     /// How the daemon is.
     fn status(&self) -> v1::Status;

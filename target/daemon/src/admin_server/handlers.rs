@@ -3,6 +3,7 @@
 //! [`Control`]: crate::admin_server::Control
 
 pub(super) mod access;
+pub(super) mod asymmetric_access;
 pub(super) mod daemon;
 pub(super) mod events;
 pub(super) mod sessions;

@@ -3,8 +3,8 @@
 
 use tidelock_admin::v1;
 use tidelock_catalog::{
-    Access, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName, LunNumber,
-    Network, PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeName,
+    Access, AccessState, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName,
+    LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -41,6 +41,19 @@ pub(super) fn lun_number(number: u16) -> Result<LunNumber, Failure> {
             LunNumber::MAX
         ))
     })
+}
+
+pub(super) fn access_state(state: v1::AccessState) -> Result<AccessState, Failure> {
+    match state {
+        v1::AccessState::ActiveOptimized => Ok(AccessState::ActiveOptimized),
+        v1::AccessState::ActiveNonOptimized => Ok(AccessState::ActiveNonOptimized),
+        v1::AccessState::Standby => Ok(AccessState::Standby),
+        v1::AccessState::Unavailable => Ok(AccessState::Unavailable),
+        _ => {
+            let names = AccessState::ALL.map(AccessState::name).join(", ");
+            Err(Failure::invalid(format!("state must be one of: {names}")))
+        }
+    }
 }
 
 pub(super) fn portal_groups(tags: Option<Vec<u16>>) -> Result<PortalGroups, Failure> {

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Extension, Router};
 use tidelock_admin::v1::ErrorCode;
 use tokio::sync::watch;
@@ -14,7 +14,9 @@ use tokio::sync::watch;
 use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
-use crate::admin_server::handlers::{access, daemon, events, sessions, targets, volumes};
+use crate::admin_server::handlers::{
+    access, asymmetric_access, daemon, events, sessions, targets, volumes,
+};
 
 /// What every handler has.
 #[derive(Clone)]
@@ -54,6 +56,11 @@ pub(super) fn full(
         .route(
             "/v1/volumes/{volume}/reservations",
             delete(volumes::clear_reservations),
+        )
+        .route("/v1/volumes/{volume}/access", get(asymmetric_access::show))
+        .route(
+            "/v1/volumes/{volume}/access/{group}",
+            patch(asymmetric_access::set),
         )
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(

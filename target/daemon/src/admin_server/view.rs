@@ -1,10 +1,13 @@
 //! What the catalog says, in the words of the API. No secrets pass here.
 
 use tidelock_admin::v1;
+use tidelock_catalog as catalog;
 use tidelock_catalog::{
     Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Redirect, Subject,
     Target, Volume,
 };
+
+use tidelock_scsi::{AccessState, TargetPort, TargetPortGroup};
 
 use crate::admin_server::control::VolumeFacts;
 
@@ -53,6 +56,39 @@ pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
         acl: acl(&target.acl),
         redirect: target.redirect.as_ref().map(redirect),
         sessions: sessions.count() as u64,
+    }
+}
+
+/// How a volume is accessed through a group: as hosts see it, or as they would if the group had ports.
+pub(super) fn group_access(
+    volume: &Volume,
+    live: &[TargetPortGroup],
+    group: u16,
+) -> v1::GroupAccess {
+    let kept = PortalGroupTag::new(group).and_then(|tag| volume.access.get(&tag));
+    let kept = kept.copied().unwrap_or_default();
+    let live = live.iter().find(|live| live.number == group);
+    let moving = live.is_some_and(|live| live.access.state == AccessState::Transitioning);
+    let port = |port: &TargetPort| v1::TargetPort {
+        target: port.target_name.clone(),
+        relative_port: port.relative_port_identifier,
+    };
+    v1::GroupAccess {
+        group,
+        state: match kept.state {
+            _ if moving => v1::AccessState::Transitioning,
+            catalog::AccessState::ActiveOptimized => v1::AccessState::ActiveOptimized,
+            catalog::AccessState::ActiveNonOptimized => v1::AccessState::ActiveNonOptimized,
+            catalog::AccessState::Standby => v1::AccessState::Standby,
+            catalog::AccessState::Unavailable => v1::AccessState::Unavailable,
+        },
+        preferred: kept.preferred,
+        altered_by: match kept.altered_by {
+            catalog::AlteredBy::Nobody => None,
+            catalog::AlteredBy::Explicit => Some(v1::AlteredBy::Host),
+            catalog::AlteredBy::Implicit => Some(v1::AlteredBy::Daemon),
+        },
+        ports: live.map_or_else(Vec::new, |live| live.ports.iter().map(port).collect()),
     }
 }
 

@@ -9,14 +9,18 @@ use tidelock_block::AllocationExtent;
 use tidelock_replication::{
     Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
 };
-use tidelock_scsi::{CopyJob, Extent, LbaExtent, NexusId, Operation, Outcome, ReservationChange};
+use tidelock_scsi::{
+    AccessState, CopyJob, Extent, LbaExtent, NexusId, Operation, Outcome, ReservationChange,
+};
 use tidelock_volume::Range;
 
+use crate::admin_server::event_of;
 use crate::connection::copying;
 use crate::connection::management::PATIENCE;
 use crate::connection::shown::Shown;
 use crate::reactor::Local;
 use crate::registry::ServedVolume;
+use crate::registry::asymmetric_access::{AccessRequest, Cause, requested};
 use crate::registry::reservations::ReservationError;
 use crate::renewal::{self, Subject};
 use crate::shared::Shared;
@@ -74,6 +78,37 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) session: u64,
 }
 
+/// SET TARGET PORT GROUPS: durable before the host is answered.
+async fn set_access_states(
+    volume: &ServedVolume,
+    states: &[(u16, AccessState)],
+    nexus: NexusId,
+    shared: &Shared,
+) -> Outcome {
+    let (Ok(name), Some(changes)) = (volume.name().parse(), requested(states)) else {
+        return Outcome::HardwareError;
+    };
+    let request = AccessRequest {
+        volume: name,
+        id: Some(volume.id()),
+        changes,
+        cause: Cause::Explicit(nexus),
+    };
+    match shared.registry.change_access(request).await {
+        Ok(changes) => {
+            for change in &changes {
+                tracing::info!(volume = %volume.name(), ?states, "a host changed access states");
+                shared.events.tell(event_of(change));
+            }
+            Outcome::Done
+        }
+        Err(error) => {
+            tracing::warn!(volume = %volume.name(), %error, "access states stay as they are");
+            Outcome::HardwareError
+        }
+    }
+}
+
 /// Who does an operation, and how it is said there.
 pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> Work {
     let operation = match engine_op(operation) {
@@ -83,6 +118,13 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
     };
     match (operation, surroundings.store) {
         (Operation::ChangeReservations { change }, _) => reservations(change, surroundings),
+        (Operation::SetAccessStates { states, nexus }, _) => {
+            let volume = Arc::clone(surroundings.volume);
+            let shared = Arc::clone(&surroundings.local.shared);
+            Elsewhere::quick(
+                async move { set_access_states(&volume, &states, nexus, &shared).await },
+            )
+        }
         (Operation::SaveModeParameters { .. }, _) => Work::NotOurs,
         (_, None) => Work::NotReady,
         (operation, Some(store)) => work_on(operation, store, surroundings),

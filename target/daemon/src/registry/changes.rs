@@ -12,6 +12,7 @@ use tidelock_catalog::{
 use tidelock_replication::{CreateOptions, OpenOptions, Volume, VolumeError};
 use uuid::Uuid;
 
+use super::asymmetric_access::{AccessRequest, Cause};
 use super::served::{LunMap, ServedVolume, Target, lun_map};
 use super::{Registry, View, Writer};
 use crate::admin_server::{VolumeRequest, VolumeSource};
@@ -64,13 +65,28 @@ impl Registry {
     /// # Errors
     /// A rule or a file stands against it; then nothing has changed.
     pub async fn apply(self: &Arc<Self>, command: Command) -> Result<Vec<Change>, ChangeError> {
+        if let Command::SetAsymmetricAccess {
+            volume, changes, ..
+        } = command
+        {
+            let request = AccessRequest {
+                volume,
+                id: None,
+                changes,
+                cause: Cause::Implicit,
+            };
+            return self.change_access(request).await;
+        }
         self.detached(async move |this| this.apply_now(command).await)
             .await
     }
 
     /// Runs a change as a task of its own: a client that hangs up in the middle must not leave the
     /// file changed and the live objects not.
-    async fn detached<F, W>(self: &Arc<Self>, work: W) -> Result<Vec<Change>, ChangeError>
+    pub(super) async fn detached<F, W>(
+        self: &Arc<Self>,
+        work: W,
+    ) -> Result<Vec<Change>, ChangeError>
     where
         W: FnOnce(Arc<Self>) -> F,
         F: Future<Output = Result<Vec<Change>, ChangeError>> + Send + 'static,
@@ -212,7 +228,7 @@ impl Registry {
     }
 
     /// Applies a command to a copy and makes the copy durable.
-    async fn save(
+    pub(super) async fn save(
         &self,
         writer: &Writer,
         command: Command,
@@ -228,7 +244,12 @@ impl Registry {
     }
 
     /// Makes the live objects what the catalog says. Nothing here can fail: it is already promised.
-    fn install(&self, catalog: Catalog, changes: &[Change], store: Option<&Arc<Volume>>) {
+    pub(super) fn install(
+        &self,
+        catalog: Catalog,
+        changes: &[Change],
+        store: Option<&Arc<Volume>>,
+    ) {
         let old = self.view();
         let mut view = View {
             catalog: Arc::new(catalog),
@@ -274,12 +295,6 @@ impl Registry {
 
     fn tell(&self, view: &View, change: &Change) {
         match change {
-            Change::LunMapped { lun, .. } | Change::LunUnmapped { lun, .. } => {
-                tell_target_ports(view, &lun.volume);
-            }
-            _ => {}
-        }
-        match change {
             Change::VolumeResized {
                 volume, to_bytes, ..
             } => {
@@ -288,7 +303,8 @@ impl Registry {
                     unit.set_blocks(to_bytes >> unit.config().block_size.shift());
                 }
             }
-            Change::LunMapped { target, .. } | Change::LunUnmapped { target, .. } => {
+            Change::LunMapped { target, lun } | Change::LunUnmapped { target, lun } => {
+                view.place(&lun.volume);
                 let served = view.targets.get(target);
                 if let (Some(served), Ok(record)) = (served, view.catalog.target(target)) {
                     served.set_luns(lun_map(record, &view.volumes));
@@ -302,7 +318,12 @@ impl Registry {
                         info.key.target.as_deref() == Some(&name)
                     });
             }
-            Change::PortalGroupsChanged { target, .. } => self.drop_misplaced(view, target),
+            Change::PortalGroupsChanged { target, .. } => {
+                if let Ok(record) = view.catalog.target(target) {
+                    record.luns.values().for_each(|lun| view.place(&lun.volume));
+                }
+                self.drop_misplaced(view, target);
+            }
             Change::AccessChanged {
                 scope: AclScope::Target(target),
                 ..
@@ -343,15 +364,6 @@ impl Registry {
             });
             !allowed
         });
-    }
-}
-
-/// Tells a volume's logical unit through which target ports it can be reached.
-fn tell_target_ports(view: &View, volume: &VolumeName) {
-    if let Some(served) = view.volumes.get(volume) {
-        let shown = view.catalog.mappings(volume);
-        let ports = shown.map(|(target, _)| target.relative_port).collect();
-        served.unit().set_target_ports(ports);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::asymmetric_access::group_accesses;
 use super::fences::Fences;
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
@@ -56,11 +57,13 @@ impl ServedVolume {
             thin: !record.preallocated,
             ..LogicalUnitConfig::new(identity, block_size, blocks)
         };
+        let unit = LogicalUnit::new(config);
+        unit.complete_transition(group_accesses(&record.access), None);
         Self {
             name: record.name.as_str().into(),
             path: kept.unwrap_or_else(|| record.path.clone().into()),
             record: record.clone(),
-            unit: LogicalUnit::new(config),
+            unit,
             reservations: ReservationFile::new(reservations, record.id),
             store: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),

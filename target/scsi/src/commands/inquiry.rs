@@ -1,5 +1,6 @@
 //! INQUIRY (SPC-5): standard data here, vital product data pages in `vpd`.
 
+use crate::alua::AccessState;
 use crate::cdb::invalid_field;
 use crate::commands::{Refusal, Request};
 use crate::config::LogicalUnitConfig;
@@ -24,22 +25,37 @@ pub(crate) fn handle(
     let cdb = request.cdb;
     let allocation_length = u32::from(cdb.u16(ALLOCATION_LENGTH));
     let page = cdb.u8(PAGE_CODE);
+    let qualifier = qualifier(LogicalUnit::access_state(nexus));
     let data = if cdb.flag(1, EVPD) {
-        vpd::page(unit, nexus.info(), page).ok_or_else(|| invalid_field(2, None))?
+        vpd::page(unit, nexus.info(), qualifier, page).ok_or_else(|| invalid_field(2, None))?
     } else if page == 0 {
-        standard(unit.config())
+        standard(unit.config(), qualifier)
     } else {
         return Err(invalid_field(2, None).into());
     };
     Plan::reply(Reply::parameter_data(data, allocation_length))
 }
 
+/// PERIPHERAL QUALIFIER of byte 0: through a port in the state unavailable the unit isn't connected
+/// (SPC-5, asymmetric access states).
+fn qualifier(state: AccessState) -> u8 {
+    const CONNECTED: u8 = 0b000 << 5;
+    const NOT_CONNECTED: u8 = 0b001 << 5;
+    if state == AccessState::Unavailable {
+        NOT_CONNECTED
+    } else {
+        CONNECTED
+    }
+}
+
 /// Standard INQUIRY data of 96 bytes (SPC-5).
-fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
+fn standard(config: &LogicalUnitConfig, qualifier: u8) -> Vec<u8> {
     const DIRECT_ACCESS: u8 = 0x00;
     const VERSION_SPC_4: u8 = 0x06;
     const HISUP: u8 = 0x10;
     const RESPONSE_DATA_FORMAT: u8 = 0x02;
+    /// Implicit and explicit asymmetric logical unit access.
+    const TPGS: u8 = 0b11 << 4;
     const CMDQUE: u8 = 0x02;
     const THIRD_PARTY_COPY: u8 = 0x08;
     const LENGTH: usize = 96;
@@ -49,14 +65,14 @@ fn standard(config: &LogicalUnitConfig) -> Vec<u8> {
     let identity = &config.identity;
     let mut data = Vec::with_capacity(LENGTH);
     data.extend([
-        DIRECT_ACCESS,
+        qualifier | DIRECT_ACCESS,
         0,
         VERSION_SPC_4,
         HISUP | RESPONSE_DATA_FORMAT,
     ]);
     data.extend([
         u8::try_from(LENGTH - 5).unwrap_or(0),
-        THIRD_PARTY_COPY,
+        TPGS | THIRD_PARTY_COPY,
         0,
         CMDQUE,
     ]);

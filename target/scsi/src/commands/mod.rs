@@ -12,7 +12,7 @@ use crate::copy::CopyTicket;
 use crate::copy::list::ListFormat;
 use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
-use crate::opcodes::{self, Access, Class};
+use crate::opcodes::{self, Access, Class, ServedIn};
 use crate::plan::{Completion, Extent, Operation, PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense};
@@ -38,10 +38,12 @@ pub(crate) mod read_defect_data;
 pub(crate) mod receive_copy;
 pub(crate) mod report_luns;
 pub(crate) mod report_opcodes;
+pub(crate) mod report_target_port_groups;
 pub(crate) mod report_task_management;
 pub(crate) mod request_sense;
 pub(crate) mod reserve;
 pub(crate) mod sanitize;
+pub(crate) mod set_target_port_groups;
 pub(crate) mod start_stop;
 pub(crate) mod synchronize_cache;
 pub(crate) mod test_unit_ready;
@@ -95,6 +97,8 @@ pub(crate) enum AwaitingData {
     Overwrite(sanitize::PendingOverwrite),
     /// PERSISTENT RESERVE OUT.
     PersistentOut(persistent_out::PendingPersistentOut),
+    /// SET TARGET PORT GROUPS.
+    SetTargetPortGroups,
     /// UNMAP.
     Unmap,
     /// VERIFY with something to compare.
@@ -111,7 +115,9 @@ impl AwaitingData {
     /// What the command needs of the unit.
     pub(crate) fn class(&self) -> Class {
         match self {
-            Self::ModeSelect(_) | Self::PersistentOut(_) => Class::Control,
+            Self::ModeSelect(_) | Self::PersistentOut(_) | Self::SetTargetPortGroups => {
+                Class::Control
+            }
             Self::ExtendedCopy(_) => Class::Ready,
             Self::Verify(_) => Class::MediumRead,
             Self::CompareAndWrite(_)
@@ -140,8 +146,16 @@ impl AwaitingData {
         match self {
             // The change itself looks at what is reserved when it is made.
             Self::PersistentOut(_) => Access::Always,
-            Self::ExtendedCopy(_) => Access::Writes,
+            Self::ExtendedCopy(_) | Self::SetTargetPortGroups => Access::Writes,
             _ => Access::of_class(self.class()),
+        }
+    }
+
+    /// In which access states it goes on.
+    pub(crate) fn served_in(&self) -> ServedIn {
+        match self {
+            Self::SetTargetPortGroups => ServedIn::Unavailable,
+            _ => ServedIn::of_class(self.class()),
         }
     }
 
@@ -160,6 +174,7 @@ impl AwaitingData {
             Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
             Self::PersistentOut(pending) => persistent_out::data_out(nexus, pending, &data),
+            Self::SetTargetPortGroups => set_target_port_groups::data_out(unit, nexus, &data),
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
             Self::Write(pending) => write::data_out(unit, pending, data),
@@ -234,6 +249,8 @@ pub(crate) enum Effect {
         /// What is written outlives a power loss.
         durable: bool,
     },
+    /// It sets access states of target port groups.
+    SetsAccessStates,
     /// It keeps these mode parameters for the next reset.
     SavesMode(ModeParameters),
 }

@@ -19,7 +19,10 @@ pub(crate) fn handle(
     let cdb = request.cdb;
     let sense = match nexus.state.attention.take() {
         Some(attention) => attention.sense(),
-        None => unit.not_ready().unwrap_or(Sense::NO_SENSE),
+        None => LogicalUnit::access_state(nexus)
+            .refusal()
+            .or_else(|| unit.not_ready())
+            .unwrap_or(Sense::NO_SENSE),
     };
     let format = format(cdb.flag(1, DESC));
     Plan::reply(Reply::parameter_data(

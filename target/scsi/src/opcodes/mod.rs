@@ -3,6 +3,7 @@
 //!
 //! A command that is not in [`TABLE`] is not supported, and one that is in it has a handler.
 
+use crate::alua::AccessState;
 use crate::cdb::{Cdb, invalid_field};
 use crate::commands::Handler;
 use crate::config::LogicalUnitConfig;
@@ -72,6 +73,43 @@ pub enum Class {
     MediumWrite,
 }
 
+/// In which asymmetric access states (SPC-5) a command is processed, besides the active ones, in which
+/// all are. Each includes the ones before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd, Ord)]
+pub enum ServedIn {
+    /// In none: it needs the medium, or is about it.
+    Active,
+    /// In standby.
+    Standby,
+    /// In unavailable.
+    Unavailable,
+    /// Even during a transition.
+    Transitioning,
+}
+
+impl ServedIn {
+    /// Where the commands of a class are processed unless the table says otherwise.
+    pub(crate) const fn of_class(class: Class) -> Self {
+        match class {
+            Class::Always => Self::Transitioning,
+            Class::Control => Self::Standby,
+            Class::Ready | Class::MediumRead | Class::MediumWrite => Self::Active,
+        }
+    }
+
+    /// Whether a state is one of them.
+    #[must_use]
+    pub const fn includes(self, state: AccessState) -> bool {
+        let least = match state {
+            AccessState::ActiveOptimized | AccessState::ActiveNonOptimized => Self::Active,
+            AccessState::Standby => Self::Standby,
+            AccessState::Unavailable => Self::Unavailable,
+            AccessState::Transitioning => Self::Transitioning,
+        };
+        self as u8 >= least as u8
+    }
+}
+
 /// What a logical unit must have for a command to be supported by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Requires {
@@ -110,6 +148,8 @@ pub struct OpCode {
     pub class: Class,
     /// How it is treated in the presence of reservations, where its class doesn't tell.
     pub reservations: Option<Access>,
+    /// In which asymmetric access states it is processed; `None` for what its class says.
+    pub access_states: Option<ServedIn>,
     /// What the unit must have.
     pub requires: Requires,
     /// How long it may take.
@@ -132,6 +172,15 @@ impl OpCode {
         match self.reservations {
             Some(access) => access,
             None => Access::of_class(self.class),
+        }
+    }
+
+    /// In which asymmetric access states it is processed.
+    #[must_use]
+    pub const fn served_in(&self) -> ServedIn {
+        match self.access_states {
+            Some(served_in) => served_in,
+            None => ServedIn::of_class(self.class),
         }
     }
 

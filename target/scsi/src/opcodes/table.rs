@@ -6,11 +6,11 @@
 use crate::commands::{
     capacity, compare_and_write, diagnostic, extended_copy, format_unit, inquiry, lba_status,
     log_sense, mode_select, mode_sense, or_write, persistent_in, persistent_out, prefetch, read,
-    read_defect_data, receive_copy, report_luns, report_opcodes, report_task_management,
-    request_sense, reserve, sanitize, start_stop, synchronize_cache, test_unit_ready, unmap,
-    verify, write, write_same, write_verify,
+    read_defect_data, receive_copy, report_luns, report_opcodes, report_target_port_groups,
+    report_task_management, request_sense, reserve, sanitize, set_target_port_groups, start_stop,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
 };
-use crate::opcodes::{Access, Class, OpCode, Requires, Timeouts};
+use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn, Timeouts};
 
 /// Answers from memory.
 const QUICK: Timeouts = Timeouts {
@@ -70,6 +70,7 @@ const fn entry(operation_code: u8, name: &'static str, standard: &'static str) -
         tolerated: 0,
         class: Class::Control,
         reservations: None,
+        access_states: None,
         requires: Requires::Nothing,
         timeouts: QUICK,
         notes: "in full",
@@ -117,7 +118,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[0x12, 0x01, 0xff, 0xff, 0xff, 0],
         class: Class::Always,
         handler: inquiry::handle,
-        notes: "VPD pages 00h, 80h, 83h, 86h, 87h, 8Fh, B0h, B1h, B2h",
+        notes: "VPD pages 00h, 80h, 83h, 86h, 87h, 88h, 8Fh, B0h, B1h, B2h",
         ..entry(0x12, "INQUIRY", "SPC-5")
     },
     OpCode {
@@ -150,6 +151,7 @@ pub const TABLE: &[OpCode] = &[
     },
     OpCode {
         usage: &[0x1b, 0x01, 0, 0, 0xf7, 0],
+        access_states: Some(ServedIn::Active),
         timeouts: LONG,
         reservations: Some(Access::WritesUnlessItStarts),
         handler: start_stop::handle,
@@ -166,6 +168,7 @@ pub const TABLE: &[OpCode] = &[
     OpCode {
         usage: &[0x1d, 0xf7, 0, 0xff, 0xff, 0],
         class: Class::MediumRead,
+        access_states: Some(ServedIn::Standby),
         timeouts: TRANSFER,
         reservations: Some(Access::Writes),
         handler: diagnostic::send,
@@ -176,6 +179,7 @@ pub const TABLE: &[OpCode] = &[
         usage: &[0x25, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x01, 0],
         class: Class::Ready,
         reservations: Some(Access::Always),
+        access_states: Some(ServedIn::Standby),
         handler: capacity::handle_10,
         ..entry(0x25, "READ CAPACITY(10)", "SBC-4")
     },
@@ -614,6 +618,7 @@ pub const TABLE: &[OpCode] = &[
         ],
         class: Class::Ready,
         reservations: Some(Access::Always),
+        access_states: Some(ServedIn::Standby),
         handler: capacity::handle_16,
         ..entry(0x9e, "READ CAPACITY(16)", "SBC-4")
     },
@@ -637,6 +642,15 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0xa0, "REPORT LUNS", "SPC-5")
     },
     OpCode {
+        service_action: Some(0x0a),
+        usage: &[0xa3, 0xea, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        reservations: Some(Access::Allowed),
+        access_states: Some(ServedIn::Transitioning),
+        handler: report_target_port_groups::handle,
+        notes: "length-only and extended header; up to 255 ports of a group",
+        ..entry(0xa3, "REPORT TARGET PORT GROUPS", "SPC-5")
+    },
+    OpCode {
         service_action: Some(0x0c),
         usage: &[
             0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
@@ -653,6 +667,16 @@ pub const TABLE: &[OpCode] = &[
         handler: report_task_management::handle,
         notes: "short and extended form",
         ..entry(0xa3, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x0a),
+        usage: &[0xa4, 0x0a, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        reservations: Some(Access::Writes),
+        access_states: Some(ServedIn::Unavailable),
+        timeouts: LONG,
+        handler: set_target_port_groups::handle,
+        notes: "all primary states but transitioning; no offline",
+        ..entry(0xa4, "SET TARGET PORT GROUPS", "SPC-5")
     },
     OpCode {
         usage: &[

@@ -22,7 +22,7 @@ fn standard_data_names_the_device_and_the_standards() {
     let mut rig = Rig::new();
     let data = rig.data(&cdb(0, 0, 512));
     assert_eq!(data.len(), 96);
-    assert_eq!(data[..8], [0x00, 0x00, 0x06, 0x12, 91, 0x08, 0, 0x02]);
+    assert_eq!(data[..8], [0x00, 0x00, 0x06, 0x12, 91, 0x38, 0, 0x02]);
     assert_eq!(&data[8..36], b"TIDELOCKVOLUME          0001");
     // SAM-5, SPC-4, SBC-3, iSCSI.
     assert_eq!(
@@ -57,7 +57,7 @@ fn the_supported_pages_are_sorted_and_all_of_them_exist() {
     let pages = vpd(&mut rig, 0x00)[4..].to_vec();
     assert_eq!(
         pages,
-        [0x00, 0x80, 0x83, 0x86, 0x87, 0x8f, 0xb0, 0xb1, 0xb2]
+        [0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0x8f, 0xb0, 0xb1, 0xb2]
     );
     for page in 0..=255 {
         if pages.contains(&page) {

@@ -1,5 +1,6 @@
 //! Behaviour of the device server as an initiator sees it, one file per family of commands.
 
+mod alua;
 mod any_bytes;
 mod atomic;
 mod attention;

@@ -5,7 +5,7 @@ use super::reservations::*;
 use super::rig::*;
 use crate::reservation::transport_id;
 use crate::sense::AdditionalSense as Code;
-use crate::{NexusId, NexusInfo, ReservationType, Status};
+use crate::{NexusId, NexusInfo, ReservationType, Status, TargetPort};
 
 /// The name of the port of nexus number `id`, counted from 1.
 fn port(id: u64) -> String {
@@ -112,10 +112,20 @@ fn transport_ids_must_be_whole_and_of_iscsi() {
     assert_eq!(keys(&mut rig), (0, vec![]));
 }
 
+/// The unit can be reached through these ports.
+fn show_through(rig: &Rig, ports: impl IntoIterator<Item = u16>) {
+    let port = |relative_port_identifier| TargetPort {
+        relative_port_identifier,
+        ..TargetPort::default()
+    };
+    rig.unit
+        .set_target_ports(ports.into_iter().map(port).collect());
+}
+
 #[test]
 fn all_target_ports_means_those_that_show_the_unit() {
     let mut rig = rig(1);
-    rig.unit.set_target_ports(vec![7, 8, 9]);
+    show_through(&rig, [7, 8, 9]);
     let second = through(&mut rig, 1, 8);
     assert_good(&out(&mut rig, 0, REGISTER, 0, &list(0, 5, ALL_TG_PT)));
     assert_eq!(keys(&mut rig), (1, vec![5, 5, 5]));
@@ -237,7 +247,7 @@ fn an_all_registrants_reservation_is_not_moved() {
 #[test]
 fn registrations_are_bounded_and_one_too_many_changes_nothing() {
     let mut rig = rig(2);
-    rig.unit.set_target_ports((7..7 + 1020).collect());
+    show_through(&rig, 7..7 + 1020);
     assert_good(&out(&mut rig, 0, REGISTER, 0, &list(0, 5, ALL_TG_PT)));
     let refused = out(&mut rig, 1, REGISTER, 0, &list(0, 6, ALL_TG_PT));
     assert_sense(&refused, 5, Code::INSUFFICIENT_REGISTRATION_RESOURCES);

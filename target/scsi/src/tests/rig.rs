@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::sense::AdditionalSense;
 use crate::{
-    BlockSize, Command, Extent, Identity, LbaExtent, LogicalUnit, LogicalUnitConfig, LuNexus,
-    NexusId, NexusInfo, Operation, Outcome, Plan, RecordUpdate, Reply, ReservationChange, Status,
-    TargetPort, TaskAttribute,
+    AccessState, AlteredBy, BlockSize, Command, Extent, GroupAccesses, Identity, LbaExtent,
+    LogicalUnit, LogicalUnitConfig, LuNexus, NexusId, NexusInfo, Operation, Outcome, Plan,
+    RecordUpdate, Reply, ReservationChange, Status, TargetPort, TaskAttribute,
 };
 
 pub(super) const BLOCKS: u64 = 2048;
@@ -179,6 +179,7 @@ impl Rig {
                 return self.change_reservations(&change);
             }
             Operation::Verify { .. } | Operation::SaveModeParameters { .. } => {}
+            Operation::SetAccessStates { states, nexus } => self.set_states(&states, Some(nexus)),
             Operation::Compare { .. }
             | Operation::CompareAndWrite { .. }
             | Operation::OrWrite { .. } => return self.compare_or_merge(operation),
@@ -288,6 +289,34 @@ impl Rig {
             }
             Err(refused) => Outcome::ReservationsRefused(refused),
         }
+    }
+
+    /// Sets access states as a shell does: for `nexus`, or by itself.
+    pub(super) fn set_states(&self, states: &[(u16, AccessState)], nexus: Option<NexusId>) {
+        let groups = self.unit.target_port_groups().into_iter();
+        let mut access: GroupAccesses = groups.map(|group| (group.number, group.access)).collect();
+        for (group, state) in states {
+            let entry = access.entry(*group).or_default();
+            entry.state = *state;
+            entry.altered_by = if nexus.is_some() {
+                AlteredBy::Explicit
+            } else {
+                AlteredBy::Implicit
+            };
+        }
+        self.unit.begin_transition(access.clone()).unwrap();
+        self.unit.complete_transition(access, nexus);
+    }
+
+    /// Attaches one more nexus that comes through another group.
+    pub(super) fn attach_through(&mut self, target_port: TargetPort) -> usize {
+        let id = self.nexuses.len() as u64 + 1;
+        let info = NexusInfo {
+            target_port,
+            ..nexus_info(id)
+        };
+        self.nexuses.push(self.unit.attach(info));
+        self.nexuses.len() - 1
     }
 
     fn map(&mut self, extent: Extent, mapped: bool) {

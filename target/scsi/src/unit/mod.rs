@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::alua::PortGroups;
 use crate::attention::UnitAttention;
 use crate::cdb::Cdb;
 use crate::command::{Command, TaskAttribute};
@@ -21,6 +22,7 @@ use crate::plan::{PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
 
+mod access;
 mod addresses;
 mod medium;
 mod outcome;
@@ -46,6 +48,8 @@ pub struct LogicalUnit {
     soft_threshold: SoftThreshold,
     mode: CurrentMode,
     saved_mode: CurrentMode,
+    /// Locked before `reservations` and `nexuses` where several are.
+    port_groups: Mutex<PortGroups>,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
     pub(crate) copies: RunningCopies,
     /// Steps of copies of any logical unit that read or write this one.
@@ -64,6 +68,7 @@ impl LogicalUnit {
             soft_threshold: SoftThreshold::default(),
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
+            port_groups: Mutex::default(),
             nexuses: Mutex::new(Vec::new()),
             copies: RunningCopies::default(),
             third_parties: Arc::default(),
@@ -77,6 +82,12 @@ impl LogicalUnit {
     pub fn attach(&self, nexus: NexusInfo) -> LuNexus {
         let nexus = LuNexus::new(nexus);
         nexus.raise(UnitAttention::PowerOn);
+        // No state can change between the look at it and the entry in the list.
+        let groups = self.port_groups.lock();
+        nexus
+            .state
+            .access_state
+            .set(groups.state(nexus.state.group));
         self.attach_to_reservations(&nexus.state);
         nexus
     }
@@ -174,10 +185,10 @@ impl LogicalUnit {
     /// Decodes and checks one command.
     ///
     /// The checks come in the same order for every command: is it supported, is its task attribute,
-    /// does a reservation stand against it, is a unit attention pending, is the unit ready, may this
-    /// nexus write, are reserved fields zero. Then the command's own handler looks at its fields.
-    /// RESERVATION CONFLICT takes precedence over CHECK CONDITION (SAM-6, "Status precedence"), so a
-    /// unit attention stays pending beside it.
+    /// does a reservation stand against it, is a unit attention pending, does the access state of the
+    /// nexus let it in, is the unit ready, may this nexus write, are reserved fields zero. Then the
+    /// command's own handler looks at its fields. RESERVATION CONFLICT takes precedence over CHECK
+    /// CONDITION (SAM-6, "Status precedence"), so a unit attention stays pending beside it.
     pub fn begin(&self, nexus: &mut LuNexus, command: &Command<'_>) -> Plan {
         self.check(nexus, command)
             .unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))
@@ -204,6 +215,7 @@ impl LogicalUnit {
         {
             return Err(attention.sense().into());
         }
+        Self::check_access_state(opcode.served_in(), nexus)?;
         self.check_access(opcode.class, opcode.operation_code, Some(cdb), nexus)?;
         found.check_fields(cdb)?;
         (opcode.handler)(self, nexus, &Request { cdb, command })
@@ -259,13 +271,15 @@ impl LogicalUnit {
                 Err(sense) => return Plan::Done(self.refuse(&sense.into())),
             }
         }
-        let plan = self
-            .check_access(
-                pending.0.class(),
-                pending.0.renewing_operation_code(),
-                None,
-                nexus,
-            )
+        let plan = Self::check_access_state(pending.0.served_in(), nexus)
+            .and_then(|()| {
+                self.check_access(
+                    pending.0.class(),
+                    pending.0.renewing_operation_code(),
+                    None,
+                    nexus,
+                )
+            })
             .map_err(Refusal::from)
             .and_then(|()| pending.0.data_out(self, nexus, data));
         plan.unwrap_or_else(|refusal| Plan::Done(self.refuse(&refusal)))

@@ -97,6 +97,10 @@ impl LogicalUnit {
                 let additional = medium_error(effect);
                 Sense::new(SenseKey::MEDIUM_ERROR, additional).with_information(lba(offset))
             }
+            Outcome::HardwareError if effect == Effect::SetsAccessStates => Sense::new(
+                SenseKey::HARDWARE_ERROR,
+                AdditionalSense::SET_TARGET_PORT_GROUPS_COMMAND_FAILED,
+            ),
             Outcome::RenewalFailed => {
                 let sanitize = effect == Effect::Renews { sanitize: true };
                 let additional = if sanitize {
@@ -131,8 +135,10 @@ fn medium_error(effect: Effect) -> AdditionalSense {
         | Effect::ReportsLbaStatus { .. }
         | Effect::ReportsResources { .. }
         | Effect::ComparesAndWrites { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
-        Effect::WritesToCache | Effect::Writes | Effect::Renews { .. } | Effect::SavesMode(_) => {
-            AdditionalSense::WRITE_ERROR
-        }
+        Effect::WritesToCache
+        | Effect::Writes
+        | Effect::Renews { .. }
+        | Effect::SavesMode(_)
+        | Effect::SetsAccessStates => AdditionalSense::WRITE_ERROR,
     }
 }

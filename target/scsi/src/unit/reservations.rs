@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState};
+use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState, TargetPort};
 use crate::opcodes::{Access, AccessBits};
 use crate::reply::Reply;
 use crate::reservation::{
@@ -246,10 +246,10 @@ impl LogicalUnit {
         update(&reservations, &self.nexuses.lock());
     }
 
-    /// Says through which target ports the unit can be reached, by their relative identifiers: what
-    /// ALL_TG_PT stands for.
-    pub fn set_target_ports(&self, ports: Vec<u16>) {
-        self.reservations.lock().target_ports = ports;
+    /// Says through which target ports the unit can be reached: what ALL_TG_PT stands for.
+    pub(super) fn reserve_through(&self, ports: &[TargetPort]) {
+        let ports = ports.iter().map(|port| port.relative_port_identifier);
+        self.reservations.lock().target_ports = ports.collect();
     }
 
     /// Who reserved the unit and who is registered.

@@ -10,7 +10,7 @@ use crate::commands::inquiry::names_unit;
 use crate::commands::{Effect, Finish};
 use crate::copy::{CopyEndpoint, CopyTicket, Designation, ThirdPartyRefusal};
 use crate::nexus::NexusInfo;
-use crate::opcodes::{Access, Class};
+use crate::opcodes::{Access, Class, ServedIn};
 use crate::plan::{Extent, Outcome};
 use crate::reply::Reply;
 use crate::status::Status;
@@ -79,8 +79,10 @@ impl LogicalUnit {
             self.medium_refusal(condition, NO_RENEWAL, None, class)
                 .or_else(|| self.state().refusal(class))
         };
-        let unfit = (!self.state.is_fine()).then(medium).flatten();
-        let refusal = unfit.or_else(protection);
+        let unfit = || (!self.state.is_fine()).then(medium).flatten();
+        let group = nexus.target_port.target_port_group;
+        let refusal = self.access_refusal(ServedIn::of_class(class), group);
+        let refusal = refusal.or_else(unfit).or_else(protection);
         refusal.map_or(Ok(()), |sense| {
             Err(ThirdPartyRefusal {
                 status: Status::CHECK_CONDITION,

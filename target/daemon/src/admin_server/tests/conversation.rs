@@ -186,6 +186,46 @@ async fn a_target_shows_what_is_mapped_until_it_is_unmapped() {
 }
 
 #[tokio::test]
+async fn access_states_are_set_by_group_and_listed() {
+    let server = server();
+    let client = server.client();
+    furnish(&client).await;
+    assert_eq!(client.asymmetric_access("a").await.unwrap().groups, []);
+    let standby = v1::SetGroupAccess {
+        state: Some(v1::AccessState::Standby),
+        preferred: None,
+    };
+    let preferred = v1::SetGroupAccess {
+        state: None,
+        preferred: Some(true),
+    };
+    client
+        .set_asymmetric_access("a", 2, &standby)
+        .await
+        .unwrap();
+    let all = client
+        .set_asymmetric_access("a", 1, &preferred)
+        .await
+        .unwrap();
+    let seen: Vec<_> = all
+        .groups
+        .iter()
+        .map(|group| (group.group, group.state, group.preferred, group.altered_by))
+        .collect();
+    let expected = [
+        (1, v1::AccessState::ActiveOptimized, true, None),
+        (
+            2,
+            v1::AccessState::Standby,
+            false,
+            Some(v1::AlteredBy::Daemon),
+        ),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(client.asymmetric_access("a").await.unwrap(), all);
+}
+
+#[tokio::test]
 async fn a_target_in_use_is_deleted_only_by_force() {
     let server = server();
     let client = server.client();

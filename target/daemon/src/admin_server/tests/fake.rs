@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use tidelock_admin::v1;
 use tidelock_catalog::{Catalog, Change, Command, DaemonIdentity, NewVolume, VolumeId, VolumeName};
+use tidelock_scsi::TargetPortGroup;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
@@ -153,6 +154,10 @@ impl Control for Fake {
             reservations: None,
         })
         .boxed()
+    }
+
+    fn target_port_groups(&self, _: &VolumeName) -> Vec<TargetPortGroup> {
+        Vec::new()
     }
 
     fn status(&self) -> v1::Status {

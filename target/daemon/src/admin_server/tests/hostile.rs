@@ -39,6 +39,13 @@ POST | /v1/volumes | {"name":"a","size_bytes":512,"block_bytes":9} | 400 | inval
 GET | /v1/volumes/none |  | 404 | not_found | no volume none
 POST | /v1/volumes/none/unfence |  | 404 | not_found | no volume none
 DELETE | /v1/volumes/none/reservations |  | 404 | not_found | no volume none
+GET | /v1/volumes/none/access |  | 404 | not_found | no volume none
+PATCH | /v1/volumes/none/access/1 | {"state":"standby"} | 404 | not_found | no volume none
+PATCH | /v1/volumes/none/access/17 | {"state":"standby"} | 400 | invalid | 17 can't be a portal group
+PATCH | /v1/volumes/none/access/x | {"state":"standby"} | 400 | invalid | x
+PATCH | /v1/volumes/none/access/1 | {"state":"transitioning"} | 400 | invalid | one of: active-optimized
+PATCH | /v1/volumes/none/access/1 | {"state":"asleep"} | 400 | invalid | one of: active-optimized
+PATCH | /v1/volumes/none/access/1 | {"weight":1} | 400 | invalid | `weight`
 GET | /v1/volumes/a%2Fb |  | 400 | invalid | '/' can't be
 GET | /v1/volumes/%ff |  | 400 | invalid | UTF-8
 POST | /v1/targets | {"name":"disk1"} | 400 | invalid | iqn., eui. or naa.

@@ -27,6 +27,7 @@ async fn every_documented_path_is_served_and_every_method_that_is_not_documented
             .replace("{target}", "iqn.2024-01.com.example:t")
             .replace("{initiator}", "*")
             .replace("{lun}", "0")
+            .replace("{group}", "1")
             .replace("{session}", "0");
         assert!(!filled.contains('{'), "{filled}");
         for method in METHODS {
@@ -51,7 +52,7 @@ async fn every_documented_path_is_served_and_every_method_that_is_not_documented
             }
         }
     }
-    assert_eq!(served, 27);
+    assert_eq!(served, 29);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::nexus::NexusInfo;
 use crate::unit::LogicalUnit;
 
 mod designators;
+mod scsi_ports;
 mod third_party_copy;
 
 pub(crate) use designators::names_unit;
@@ -16,18 +17,20 @@ const UNIT_SERIAL_NUMBER: u8 = 0x80;
 const DEVICE_IDENTIFICATION: u8 = 0x83;
 const EXTENDED_INQUIRY_DATA: u8 = 0x86;
 const MODE_PAGE_POLICY: u8 = 0x87;
+const SCSI_PORTS: u8 = 0x88;
 const THIRD_PARTY_COPY: u8 = 0x8f;
 const BLOCK_LIMITS: u8 = 0xb0;
 const BLOCK_DEVICE_CHARACTERISTICS: u8 = 0xb1;
 const LOGICAL_BLOCK_PROVISIONING: u8 = 0xb2;
 
 /// All pages in ascending order, as page 00h must list them.
-const PAGES: [u8; 9] = [
+const PAGES: [u8; 10] = [
     SUPPORTED_PAGES,
     UNIT_SERIAL_NUMBER,
     DEVICE_IDENTIFICATION,
     EXTENDED_INQUIRY_DATA,
     MODE_PAGE_POLICY,
+    SCSI_PORTS,
     THIRD_PARTY_COPY,
     BLOCK_LIMITS,
     BLOCK_DEVICE_CHARACTERISTICS,
@@ -35,7 +38,12 @@ const PAGES: [u8; 9] = [
 ];
 
 /// The whole page with its header; `None` when there is no such page.
-pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Vec<u8>> {
+pub(crate) fn page(
+    unit: &LogicalUnit,
+    nexus: &NexusInfo,
+    qualifier: u8,
+    code: u8,
+) -> Option<Vec<u8>> {
     let config = unit.config();
     let body = match code {
         SUPPORTED_PAGES => PAGES.to_vec(),
@@ -43,13 +51,14 @@ pub(crate) fn page(unit: &LogicalUnit, nexus: &NexusInfo, code: u8) -> Option<Ve
         DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
         MODE_PAGE_POLICY => mode_page_policy(),
+        SCSI_PORTS => scsi_ports::body(&unit.ports_of(&nexus.target_port)),
         THIRD_PARTY_COPY => third_party_copy::body(),
         BLOCK_LIMITS => block_limits(config),
         BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(config),
         LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(unit),
         _ => return None,
     };
-    let mut page = vec![0, code];
+    let mut page = vec![qualifier, code];
     page.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes());
     page.extend(body);
     Some(page)

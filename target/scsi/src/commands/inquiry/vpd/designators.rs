@@ -68,15 +68,7 @@ pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
         DesignatorType::TargetPortGroup,
         &[0, 0, high, low],
     );
-    // The port's name is the target's with the portal group tag behind it (RFC 7143 §4.4.2).
-    let port_name = format!("{},t,0x{:04x}", port.target_name, port.target_port_group);
-    push(
-        &mut page,
-        CodeSet::Utf8,
-        Association::TargetPort,
-        DesignatorType::ScsiName,
-        &scsi_name(&port_name),
-    );
+    push_port_name(&mut page, port);
     push(
         &mut page,
         CodeSet::Utf8,
@@ -111,6 +103,19 @@ pub(crate) fn names_unit(config: &LogicalUnitConfig, designation: &Designation) 
         rest = next;
     }
     false
+}
+
+/// The designator with the port's name, which is the target's with the portal group tag behind it
+/// (RFC 7143 §4.4.2).
+pub(super) fn push_port_name(page: &mut Vec<u8>, port: &TargetPort) {
+    let name = format!("{},t,0x{:04x}", port.target_name, port.target_port_group);
+    push(
+        page,
+        CodeSet::Utf8,
+        Association::TargetPort,
+        DesignatorType::ScsiName,
+        &scsi_name(&name),
+    );
 }
 
 /// A SCSI name string: null-terminated and padded to a multiple of four (SPC-5).

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod geometry;
+pub mod mapped;
 pub mod raw;
 
 pub use geometry::{BlockSize, BlockSizeError, Geometry, GeometryError, Range, RangeError};

@@ -1,0 +1,353 @@
+//! Recovery: from a superblock, the pages that it names, the allocation slots and the journal to a
+//! family as it was when it was last durable.
+
+use super::{Family, FamilyError};
+use crate::mapped::address::Address;
+use crate::mapped::allocator::SegmentKind;
+use crate::mapped::dataset::{Dataset, Datasets};
+use crate::mapped::entry::{Entry, Place};
+use crate::mapped::family::flush::Journal;
+use crate::mapped::format::batch::{self, SECTOR_BYTES};
+use crate::mapped::format::record::Record;
+use crate::mapped::format::superblock::{Slot, Superblock};
+use crate::mapped::format::table::{
+    DATASET_BYTES, DATASETS_PER_PAGE, DatasetRecord, SEGMENT_BYTES, decode_segment,
+};
+use crate::mapped::format::{Damage, allocation, bytes_at, chain, crc};
+use crate::mapped::maps::Maps;
+use crate::mapped::nodes::{Missing, PageKind};
+
+/// The superblock that counts, of the two slots of its file.
+///
+/// # Errors
+/// Neither counts, or one is of a version that isn't known.
+pub fn choose(first: &[u8], second: &[u8]) -> Result<Superblock, Damage> {
+    let found = [Superblock::decode(first)?, Superblock::decode(second)?];
+    let valid = found.into_iter().filter_map(|slot| match slot {
+        Slot::Valid(superblock) => Some(*superblock),
+        Slot::Invalid => None,
+    });
+    valid
+        .max_by_key(|superblock| superblock.sequence)
+        .ok_or_else(|| Damage::new("the superblock", "neither of its slots is valid"))
+}
+
+/// What a recovery wants next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A page: [`Opening::page`].
+    Page(Missing),
+    /// Both allocation slots of a segment: [`Opening::slots`].
+    Slots(u32),
+    /// The journal's ring from this byte on, this many bytes, round its end if need be:
+    /// [`Opening::journal`].
+    Journal {
+        /// First byte.
+        at: u64,
+        /// Bytes, whole sectors.
+        bytes: usize,
+    },
+    /// Nothing more to read before [`Opening::finish`].
+    Nothing,
+}
+
+/// A family that is being opened.
+#[derive(Debug)]
+pub struct Opening {
+    superblock: Superblock,
+    datasets: Vec<DatasetRecord>,
+    table_pages: Vec<Address>,
+    segments: Vec<(u32, SegmentKind)>,
+    segments_seen: u32,
+    maps: Maps,
+    journal: Journal,
+    records: Vec<Record>,
+    /// Pages of the two tables that are still to be read.
+    tables: [Option<Entry>; 2],
+    /// Bytes of the next batch.
+    batch: usize,
+    journal_ended: bool,
+}
+
+impl Opening {
+    /// Begins with the superblock that [`choose`] chose.
+    ///
+    /// # Errors
+    /// It says what no superblock says.
+    pub fn new(superblock: Superblock) -> Result<Self, Damage> {
+        let mut journal = Journal::new(superblock.journal_bytes);
+        let sector = SECTOR_BYTES as u64;
+        let aligned = superblock.journal_at.is_multiple_of(sector);
+        if journal.bytes != superblock.journal_bytes
+            || superblock.journal_at >= journal.bytes
+            || !aligned
+        {
+            return Err(Damage::new("the superblock", "its journal makes no sense"));
+        }
+        journal.at = superblock.journal_at;
+        journal.sequence = superblock.journal_sequence;
+        let maps = Maps {
+            epoch: superblock.epoch,
+            flush: 1,
+            checkpoint: superblock.sequence + 1,
+            ..Maps::default()
+        };
+        Ok(Self {
+            tables: [superblock.datasets, superblock.segments],
+            superblock,
+            datasets: Vec::new(),
+            table_pages: Vec::new(),
+            segments: Vec::new(),
+            segments_seen: 0,
+            maps,
+            journal,
+            records: Vec::new(),
+            batch: SECTOR_BYTES,
+            journal_ended: false,
+        })
+    }
+
+    /// What is to be read next.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        for pointer in self.tables.into_iter().flatten() {
+            if let Place::Node { address, crc } = pointer.place {
+                let kind = PageKind::Chain;
+                return Wanted::Page(Missing { address, crc, kind });
+            }
+        }
+        if let Some((segment, _)) = self.segments.last() {
+            return Wanted::Slots(*segment);
+        }
+        if !self.journal_ended {
+            return Wanted::Journal {
+                at: self.journal.at,
+                bytes: self.batch,
+            };
+        }
+        Wanted::Nothing
+    }
+
+    /// Takes a page of a table.
+    ///
+    /// # Errors
+    /// It isn't what it should be.
+    pub fn page(&mut self, missing: Missing, page: &[u8]) -> Result<(), Damage> {
+        if crc(page) != missing.crc {
+            return Err(Damage::new("a page of a table", "its checksum is wrong"));
+        }
+        let (next, payload) = chain::decode(page)?;
+        self.table_pages.push(missing.address);
+        let [datasets, segments] = &mut self.tables;
+        if datasets.is_some() {
+            *datasets = next;
+            self.take_datasets(payload)
+        } else {
+            *segments = next;
+            self.take_segments(payload)
+        }
+    }
+
+    fn take_datasets(&mut self, payload: &[u8]) -> Result<(), Damage> {
+        let left = self.superblock.dataset_count as usize - self.datasets.len();
+        for record in payload
+            .chunks_exact(DATASET_BYTES)
+            .take(left.min(DATASETS_PER_PAGE))
+        {
+            self.datasets.push(DatasetRecord::decode(record)?);
+        }
+        Ok(())
+    }
+
+    fn take_segments(&mut self, payload: &[u8]) -> Result<(), Damage> {
+        for at in (0..payload.len()).step_by(SEGMENT_BYTES) {
+            if self.segments_seen == self.superblock.segment_count {
+                break;
+            }
+            if at + SEGMENT_BYTES > payload.len() {
+                break;
+            }
+            if let Some((kind, _)) = decode_segment(bytes_at(payload, at)?)? {
+                self.segments.push((self.segments_seen, kind));
+            }
+            self.segments_seen += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes both slots of a segment.
+    ///
+    /// # Errors
+    /// Neither counts.
+    pub fn slots(&mut self, segment: u32, first: &[u8], second: &[u8]) -> Result<(), Damage> {
+        let newest = self.superblock.sequence;
+        let slots = [
+            allocation::decode(first, segment, newest)?,
+            allocation::decode(second, segment, newest)?,
+        ];
+        let [first, second] = slots;
+        let of =
+            |slot: &Option<allocation::AllocationSlot>| slot.as_ref().map_or(0, |it| it.sequence);
+        let is_second = of(&second) > of(&first);
+        let chosen = if is_second { second } else { first };
+        let chosen = chosen.ok_or_else(|| {
+            let why = format!("neither slot of segment {segment} is valid");
+            Damage::new("the allocation", why)
+        })?;
+        let at = self
+            .segments
+            .iter()
+            .position(|(number, _)| *number == segment);
+        let Some(at) = at else {
+            return Ok(());
+        };
+        let (_, kind) = self.segments.swap_remove(at);
+        self.maps
+            .allocator
+            .load(segment, kind, chosen.bits, is_second);
+        Ok(())
+    }
+
+    /// Takes bytes of the journal.
+    ///
+    /// # Errors
+    /// A batch that was written in full makes no sense.
+    pub fn journal(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        let sequence = self.journal.sequence;
+        let family = self.superblock.family;
+        let room = self.journal.bytes - self.journal.used;
+        match batch::length(bytes, &family, sequence) {
+            Some(length) if length as u64 > room => self.journal_ended = true,
+            Some(length) if length > bytes.len() => self.batch = length,
+            Some(_) => match batch::decode(bytes, &family, sequence)? {
+                Some(batch) => {
+                    let length = bytes.len() as u64;
+                    self.journal.at = (self.journal.at + length) % self.journal.bytes;
+                    self.journal.used += length;
+                    self.journal.sequence += 1;
+                    self.records.extend(batch.records);
+                    self.batch = SECTOR_BYTES;
+                }
+                None => self.journal_ended = true,
+            },
+            None => self.journal_ended = true,
+        }
+        Ok(())
+    }
+
+    /// The family, before what the journal says has been done: [`Replay::step`].
+    ///
+    /// # Errors
+    /// The tables say what no tables say.
+    pub fn finish(mut self) -> Result<Replay, Damage> {
+        let wrong = |why: &str| Err(Damage::new("the dataset table", why));
+        if self.datasets.len() != self.superblock.dataset_count as usize {
+            return wrong("datasets are missing");
+        }
+        let mut datasets = Datasets::default();
+        for record in self.datasets {
+            if record.id.0 >= self.superblock.next_dataset {
+                return wrong("a number that wasn't given yet");
+            }
+            datasets.insert(Dataset::new(record));
+        }
+        for dataset in datasets.iter() {
+            let previous = dataset.record.previous;
+            let previous = previous.map(|id| datasets.get(id).ok_or(id));
+            match previous {
+                Some(Err(_)) => return wrong("a dataset comes from one that isn't there"),
+                Some(Ok(previous)) if previous.is_head() => {
+                    return wrong("a dataset comes from a head");
+                }
+                _ => {}
+            }
+        }
+        // What the journal names is in use, before anything else is given out.
+        for record in &self.records {
+            if let Record::Map { address, crcs, .. } = record {
+                for place in 0..crcs.len() as u64 {
+                    let address = address.plus(place);
+                    self.maps.allocator.mark(address, SegmentKind::Data);
+                }
+            }
+        }
+        // Events are in the journal as soon as they can be, changes of maps only with a flush.
+        self.records
+            .sort_by_key(|record| (record.epoch(), record.ends_epoch()));
+        self.records.reverse();
+        let family = Family {
+            id: self.superblock.family,
+            maps: self.maps,
+            datasets,
+            next_dataset: self.superblock.next_dataset,
+            home_bytes: self.superblock.home_bytes,
+            journal: self.journal,
+            changed: Vec::new(),
+            events: Vec::new(),
+            sequence: self.superblock.sequence,
+            checkpointing: false,
+            table_pages: self.table_pages,
+        };
+        Ok(Replay {
+            family,
+            left: self.records,
+        })
+    }
+}
+
+/// A family to which things have happened that aren't done yet.
+#[derive(Debug)]
+pub struct Replay {
+    family: Family,
+    /// The next one is the last.
+    left: Vec<Record>,
+}
+
+impl Replay {
+    /// Does the next thing; false when there is none left.
+    ///
+    /// # Errors
+    /// A page is missing: supply it to [`Self::supply`] and try again. Or a record says what can't be.
+    pub fn step(&mut self) -> Result<bool, FamilyError> {
+        let Some(record) = self.left.last() else {
+            return Ok(false);
+        };
+        let family = &mut self.family;
+        let epoch = record.epoch();
+        if epoch < family.maps.epoch {
+            let why = "it is older than the checkpoint";
+            return Err(Damage::new("a record of the journal", why).into());
+        }
+        family.maps.epoch = epoch;
+        if let Record::Map { address, crcs, .. } = record {
+            for place in 0..crcs.len() as u64 {
+                family.maps.allocator.unfree(address.plus(place));
+            }
+        }
+        if record.ends_epoch() {
+            family.event(record)?;
+        } else {
+            family.change(record)?;
+        }
+        self.left.pop();
+        Ok(true)
+    }
+
+    /// Takes a page that was asked for.
+    ///
+    /// # Errors
+    /// It isn't what it should be.
+    pub fn supply(&mut self, missing: Missing, page: &[u8]) -> Result<(), Damage> {
+        self.family.supply(missing, page)
+    }
+
+    /// The family, when [`Self::step`] has said that nothing is left.
+    #[must_use]
+    pub fn finish(mut self) -> Family {
+        // What the journal made durable is done.
+        let flush = self.family.maps.flush;
+        self.family.maps.flush += 1;
+        self.family.flushed(flush);
+        self.family
+    }
+}

@@ -1,0 +1,222 @@
+//! The nodes that are in memory: those that have changed since the last checkpoint, and a cache of
+//! the others. What isn't here has to be read by whoever asks: [`Missing`] says what.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use super::address::{Address, BLOCK_BYTES};
+use super::entry::{Entries, Entry, Place, decode_node, encode_node};
+use super::format::{Damage, crc};
+
+/// What a page is that has to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageKind {
+    /// A node of this level, from 1.
+    Node(u8),
+    /// A page of a chain.
+    Chain,
+}
+
+/// A page that has to be read and supplied before the same call can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{address} is not in memory")]
+pub struct Missing {
+    /// Which block.
+    pub address: Address,
+    /// CRC32C that its bytes must have.
+    pub crc: u32,
+    /// What it is.
+    pub kind: PageKind,
+}
+
+/// A block to be written.
+pub(crate) type Page = (Address, Vec<u8>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not on disk yet: it may be changed.
+    Dirty,
+    /// On its way to disk, or there: a change makes another node.
+    Fixed {
+        /// Of the checkpoint that is being written.
+        writing: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Node {
+    entries: Box<Entries>,
+    level: u8,
+    state: State,
+    touched: u64,
+}
+
+/// The nodes in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    nodes: HashMap<Address, Node>,
+    /// Pages of chains that were supplied and not yet used.
+    chains: HashMap<Address, Vec<u8>>,
+    clock: u64,
+}
+
+impl Nodes {
+    /// Nodes in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The entries of a node, if it is here.
+    pub(crate) fn get(&self, address: Address, crc: u32, level: u8) -> Result<&Entries, Missing> {
+        match self.nodes.get(&address) {
+            Some(node) => Ok(&node.entries),
+            None => Err(Missing {
+                address,
+                crc,
+                kind: PageKind::Node(level),
+            }),
+        }
+    }
+
+    /// Notes that a node is used, so that it stays longer than others.
+    pub(crate) fn touch(&mut self, address: Address) {
+        self.clock += 1;
+        if let Some(node) = self.nodes.get_mut(&address) {
+            node.touched = self.clock;
+        }
+    }
+
+    /// The entries of a node for changing; `None` if it has to be copied first, or isn't here.
+    pub(crate) fn change(&mut self, address: Address) -> Option<&mut Entries> {
+        let node = self.nodes.get_mut(&address)?;
+        (node.state == State::Dirty).then_some(&mut node.entries)
+    }
+
+    /// A new node, to be written by the next checkpoint.
+    pub(crate) fn insert(&mut self, address: Address, level: u8, entries: Box<Entries>) {
+        self.clock += 1;
+        let node = Node {
+            entries,
+            level,
+            state: State::Dirty,
+            touched: self.clock,
+        };
+        self.nodes.insert(address, node);
+    }
+
+    /// The node is no longer pointed to.
+    pub(crate) fn remove(&mut self, address: Address) {
+        self.nodes.remove(&address);
+    }
+
+    /// Takes a page that was asked for.
+    pub(crate) fn supply(&mut self, missing: Missing, page: &[u8]) -> Result<(), Damage> {
+        if page.len() != BLOCK_BYTES || crc(page) != missing.crc {
+            return Err(Damage::new(
+                "a node or chain page",
+                format!("{}: its checksum is wrong", missing.address),
+            ));
+        }
+        match missing.kind {
+            PageKind::Chain => {
+                self.chains.insert(missing.address, page.to_vec());
+            }
+            PageKind::Node(level) => {
+                let entries = decode_node(page, level)?;
+                self.clock += 1;
+                let node = Node {
+                    entries,
+                    level,
+                    state: State::Fixed { writing: false },
+                    touched: self.clock,
+                };
+                self.nodes.entry(missing.address).or_insert(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// A page of a chain that was supplied.
+    pub(crate) fn chain(&self, address: Address, crc: u32) -> Result<&[u8], Missing> {
+        self.chains.get(&address).map(Vec::as_slice).ok_or(Missing {
+            address,
+            crc,
+            kind: PageKind::Chain,
+        })
+    }
+
+    /// The pages of chains are no longer needed.
+    pub(crate) fn forget_chains(&mut self) {
+        self.chains.clear();
+    }
+
+    /// Fixes all that have changed, and gives them as they are to be written, with the CRC of every
+    /// node in the entry that points to it; and the CRCs, for those who point to them from elsewhere.
+    pub(crate) fn freeze(&mut self) -> (Vec<Page>, HashMap<Address, u32>) {
+        let mut dirty: Vec<(u8, Address)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.state == State::Dirty)
+            .map(|(address, node)| (node.level, *address))
+            .collect();
+        dirty.sort_unstable();
+        let mut crcs: HashMap<Address, u32> = HashMap::new();
+        let mut pages = Vec::with_capacity(dirty.len());
+        for (_, address) in dirty {
+            let Some(node) = self.nodes.get_mut(&address) else {
+                continue;
+            };
+            for entry in node.entries.iter_mut() {
+                *entry = with_crc(*entry, &crcs);
+            }
+            node.state = State::Fixed { writing: true };
+            let page = encode_node(&node.entries);
+            crcs.insert(address, crc(&page));
+            pages.push((address, page));
+        }
+        (pages, crcs)
+    }
+
+    /// What [`Self::freeze`] gave is durable.
+    pub(crate) fn written(&mut self) {
+        for node in self.nodes.values_mut() {
+            if node.state == (State::Fixed { writing: true }) {
+                node.state = State::Fixed { writing: false };
+            }
+        }
+    }
+
+    /// Forgets the nodes that were used longest ago until there are at most `most`; what isn't on disk
+    /// stays.
+    pub(crate) fn shrink(&mut self, most: usize) {
+        let excess = self.nodes.len().saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        let mut clean: Vec<(u64, Address)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.state == State::Fixed { writing: false })
+            .map(|(address, node)| (node.touched, *address))
+            .collect();
+        clean.sort_unstable();
+        for (_, address) in clean.into_iter().take(excess) {
+            self.nodes.remove(&address);
+        }
+    }
+}
+
+/// The entry with the CRC that its node has got.
+pub(crate) fn with_crc(entry: Entry, crcs: &HashMap<Address, u32>) -> Entry {
+    match entry.place {
+        Place::Node { address, .. } => match crcs.get(&address) {
+            Some(crc) => Entry {
+                place: Place::Node { address, crc: *crc },
+                ..entry
+            },
+            None => entry,
+        },
+        _ => entry,
+    }
+}

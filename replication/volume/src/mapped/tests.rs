@@ -1,0 +1,11 @@
+//! Tests of the whole: a disk that crashes, a model, and random and exhaustive histories.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "sizes of tests are small, and a cut number fails one"
+)]
+
+mod crashes;
+mod disk;
+mod histories;
+mod rig;
+mod single;

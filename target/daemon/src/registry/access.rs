@@ -184,7 +184,6 @@ fn portals(view: &View, local: Option<SocketAddr>) -> Vec<Portal> {
             Some(local) if address.ip().is_loopback() && !local.ip().is_loopback() => continue,
             _ => *address,
         };
-        // A connection to an address that two portals stand for reaches the more particular one.
         if shown.iter().all(|portal| portal.address != address) {
             shown.push(Portal {
                 group: *group,

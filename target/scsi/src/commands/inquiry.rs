@@ -3,7 +3,6 @@
 use crate::alua::AccessState;
 use crate::cdb::invalid_field;
 use crate::commands::{Refusal, Request};
-use crate::config::LogicalUnitConfig;
 use crate::nexus::LuNexus;
 use crate::plan::Plan;
 use crate::reply::Reply;
@@ -29,7 +28,7 @@ pub(crate) fn handle(
     let data = if cdb.flag(1, EVPD) {
         vpd::page(unit, nexus.info(), qualifier, page).ok_or_else(|| invalid_field(2, None))?
     } else if page == 0 {
-        standard(unit.config(), qualifier)
+        standard(unit, nexus, qualifier)
     } else {
         return Err(invalid_field(2, None).into());
     };
@@ -49,20 +48,23 @@ fn qualifier(state: AccessState) -> u8 {
 }
 
 /// Standard INQUIRY data of 96 bytes (SPC-5).
-fn standard(config: &LogicalUnitConfig, qualifier: u8) -> Vec<u8> {
+fn standard(unit: &LogicalUnit, nexus: &LuNexus, qualifier: u8) -> Vec<u8> {
     const DIRECT_ACCESS: u8 = 0x00;
     const VERSION_SPC_4: u8 = 0x06;
     const HISUP: u8 = 0x10;
     const RESPONSE_DATA_FORMAT: u8 = 0x02;
     /// Implicit and explicit asymmetric logical unit access.
     const TPGS: u8 = 0b11 << 4;
+    const MULTIP: u8 = 0x10;
     const CMDQUE: u8 = 0x02;
     const THIRD_PARTY_COPY: u8 = 0x08;
     const LENGTH: usize = 96;
     // SAM-5, SPC-4, SBC-3, iSCSI: none of them with a revision.
     const VERSION_DESCRIPTORS: [u16; 4] = [0x00a0, 0x0460, 0x04c0, 0x0960];
 
-    let identity = &config.identity;
+    let identity = &unit.config().identity;
+    let ports = unit.ports_of(&nexus.info().target_port);
+    let multiple = if ports.len() > 1 { MULTIP } else { 0 };
     let mut data = Vec::with_capacity(LENGTH);
     data.extend([
         qualifier | DIRECT_ACCESS,
@@ -73,7 +75,7 @@ fn standard(config: &LogicalUnitConfig, qualifier: u8) -> Vec<u8> {
     data.extend([
         u8::try_from(LENGTH - 5).unwrap_or(0),
         TPGS | THIRD_PARTY_COPY,
-        0,
+        multiple,
         CMDQUE,
     ]);
     data.extend(ascii::<8>(&identity.vendor));

@@ -107,6 +107,13 @@ fn more_ports_than_a_descriptor_has_room_for_are_left_out() {
 }
 
 #[test]
+fn standard_data_says_whether_there_are_several_ports() {
+    for (mut rig, multiple) in [(Rig::new(), 0), (two_paths(), 0x10)] {
+        assert_eq!(rig.data(&[0x12, 0, 0, 0, 96, 0])[6], multiple);
+    }
+}
+
+#[test]
 fn the_scsi_ports_page_names_each_port_without_an_initiator_port() {
     let mut rig = two_paths();
     let page = rig.data(&[0x12, 1, 0x88, 0x10, 0, 0]);

@@ -23,6 +23,7 @@ mod endurance;
 mod fence;
 mod login;
 mod management;
+mod parameters;
 mod portal_groups;
 mod redirect;
 mod reservations;

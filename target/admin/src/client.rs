@@ -139,6 +139,29 @@ impl Client {
             .await
     }
 
+    /// Sets what sessions with a target are set up with.
+    pub async fn set_parameters(
+        &self,
+        target: &str,
+        request: &v1::SetParameters,
+    ) -> Answer<v1::SessionParameters> {
+        self.send("PATCH", path(&["targets", target, "parameters"]), request)
+            .await
+    }
+
+    /// Sets what the sessions of those are set up with whom an entry of a target's list lets in.
+    pub async fn set_access_parameters(
+        &self,
+        target: &str,
+        initiator: &str,
+        network: Option<&str>,
+        request: &v1::SetParameters,
+    ) -> Answer<v1::SessionParameters> {
+        let base = path(&["targets", target, "acl"]);
+        self.send("PATCH", entry_of(&base, initiator, network), request)
+            .await
+    }
+
     /// Sends whoever logs in to a target elsewhere.
     pub async fn set_redirect(&self, target: &str, request: &v1::Redirect) -> Answer<v1::Redirect> {
         self.send("PUT", path(&["targets", target, "redirect"]), request)
@@ -224,10 +247,14 @@ fn acl_path(scope: &str) -> String {
 }
 
 fn entry_path(scope: &str, initiator: &str, network: Option<&str>) -> String {
+    entry_of(&acl_path(scope), initiator, network)
+}
+
+fn entry_of(acl: &str, initiator: &str, network: Option<&str>) -> String {
     let query = network.map_or_else(String::new, |network| {
         format!("?network={}", escape(network))
     });
-    format!("{}/{}{query}", acl_path(scope), escape(initiator))
+    format!("{acl}/{}{query}", escape(initiator))
 }
 
 fn path(segments: &[&str]) -> String {

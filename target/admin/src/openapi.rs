@@ -38,6 +38,8 @@ use utoipa::OpenApi;
         paths::delete_target,
         paths::map_lun,
         paths::unmap_lun,
+        paths::set_parameters,
+        paths::set_access_parameters,
         paths::set_redirect,
         paths::remove_redirect,
         paths::list_access,

@@ -8,6 +8,7 @@ mod access;
 mod asymmetric_access;
 mod error;
 mod event;
+mod parameters;
 mod reservation;
 mod secret;
 mod session;
@@ -21,6 +22,7 @@ pub use asymmetric_access::{
 };
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
+pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use reservation::{Registrant, ReservationType, Reservations};
 pub use secret::SecretText;
 pub use session::{Session, SessionList};

@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use crate::iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 use crate::network::Network;
+use crate::parameters::SessionParameters;
 use crate::secret::ChapAccess;
 
 /// The names that an entry is about.
@@ -147,6 +148,8 @@ pub enum Verdict<'a> {
     Allowed {
         /// How it must prove itself first.
         chap: Option<&'a ChapAccess>,
+        /// What the entry sets for its sessions.
+        parameters: SessionParameters,
     },
     /// An entry keeps it out.
     Denied,
@@ -158,6 +161,8 @@ pub enum Verdict<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
     pub(crate) entries: BTreeMap<Subject, Access>,
+    /// What entries that let somebody in set for the sessions, where they set something.
+    pub(crate) parameters: BTreeMap<Subject, SessionParameters>,
 }
 
 impl Acl {
@@ -176,12 +181,12 @@ impl Acl {
                 best = Some((subject, access));
             }
         }
-        let best = best.map(|(_, access)| access);
-        match best.or_else(|| self.entries.get(&Subject::EVERYBODY)) {
-            Some(Access::Allow { chap }) => Verdict::Allowed {
+        match best.or_else(|| self.entries.get_key_value(&Subject::EVERYBODY)) {
+            Some((subject, Access::Allow { chap })) => Verdict::Allowed {
                 chap: chap.as_ref(),
+                parameters: self.parameters(subject),
             },
-            Some(Access::Deny) => Verdict::Denied,
+            Some((_, Access::Deny)) => Verdict::Denied,
             None => Verdict::NotListed,
         }
     }
@@ -200,6 +205,12 @@ impl Acl {
     /// All entries: `*` first, then beginnings of names, then names.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Subject, &Access)> {
         self.entries.iter()
+    }
+
+    /// What the entry about somebody sets for its sessions.
+    #[must_use]
+    pub fn parameters(&self, subject: &Subject) -> SessionParameters {
+        self.parameters.get(subject).copied().unwrap_or_default()
     }
 
     /// True if nobody is named.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::acl::{AclEntry, Subject};
 use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
+use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
 use crate::target::{Lun, LunNumber, Target};
@@ -90,6 +91,18 @@ pub enum Command {
         target: IscsiName,
         /// Where to; `None`: nowhere.
         redirect: Option<Redirect>,
+    },
+    /// Set what sessions with a target are set up with, or those of one entry of its access list. Takes
+    /// effect at the next login.
+    SetParameters {
+        /// Which target.
+        target: IscsiName,
+        /// The entry about whom; `None`: all of the target's sessions.
+        subject: Option<Subject>,
+        /// What to set; the rest stays.
+        set: SessionParameters,
+        /// Names of those that are to be as if nobody had set them, before `set` is looked at.
+        reset: Vec<String>,
     },
     /// Add an entry to an access list, or replace the one about the same initiators.
     SetAccess {
@@ -199,6 +212,13 @@ pub enum Change {
         target: IscsiName,
         /// Where to; `None`: nowhere.
         redirect: Option<Redirect>,
+    },
+    /// Sessions with a target are set up with other parameters.
+    ParametersSet {
+        /// Which target.
+        target: IscsiName,
+        /// Those of the entry about whom; `None`: all.
+        subject: Option<Subject>,
     },
     /// An access list says something else about somebody.
     AccessChanged {

@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::acl::Subject;
 use crate::command::AclScope;
 use crate::iscsi_name::IscsiName;
+use crate::parameters::ParameterError;
 use crate::target::LunNumber;
 use crate::volume::{VOLUME_BYTES_MAX, VolumeId, VolumeName};
 
@@ -151,6 +152,15 @@ pub enum CatalogError {
         /// About whom.
         subject: Subject,
     },
+    /// A parameter of sessions.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// Who is kept out has no sessions.
+    #[error("{subject} is denied, and has no sessions to set parameters for")]
+    DeniedHasNoParameters {
+        /// Whom the entry is about.
+        subject: Subject,
+    },
     /// With one secret for both directions, one end's answer could be played back as the other's.
     #[error("the target's secret (mutual CHAP) is one that an initiator proves itself with")]
     MutualSecretReused,
@@ -169,9 +179,10 @@ impl CatalogError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Path { .. } | Self::SizeNotWholeBlocks { .. } | Self::SizeOutOfRange { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Parameter(_)
+            | Self::Path { .. }
+            | Self::SizeNotWholeBlocks { .. }
+            | Self::SizeOutOfRange { .. } => ErrorKind::Invalid,
             Self::NoSuchVolume { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoSuchLun { .. }
@@ -186,6 +197,7 @@ impl CatalogError {
             | Self::TargetHasLuns { .. }
             | Self::LunInUse { .. }
             | Self::AlreadyMapped { .. }
+            | Self::DeniedHasNoParameters { .. }
             | Self::MutualSecretReused => ErrorKind::Conflict,
         }
     }
@@ -214,6 +226,8 @@ impl CatalogError {
             Self::AlreadyMapped { .. } => "unmap that LUN first to give the volume another number",
             Self::NoSuchLun { .. } => "`tidelock target show TARGET` shows its LUNs",
             Self::NoSuchAccess { .. } => "`tidelock acl list TARGET` shows its entries",
+            Self::Parameter(_) => "`tidelock target show TARGET` shows what is set",
+            Self::DeniedHasNoParameters { .. } => "allow it first with `tidelock acl allow`",
             Self::MutualSecretReused => "give the target a secret of its own",
             Self::TooMany { .. } => "delete what is no longer needed",
         }

@@ -2,6 +2,7 @@
 //! first change, so a refused command leaves no trace.
 
 mod access;
+mod parameters;
 mod targets;
 mod volumes;
 
@@ -46,6 +47,12 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::SetRedirect { target, redirect } => {
             targets::set_redirect(catalog, target, redirect)
         }
+        Command::SetParameters {
+            target,
+            subject,
+            set,
+            reset,
+        } => parameters::set(catalog, target, subject, set, &reset),
         Command::SetAccess { scope, entry } => access::set(catalog, scope, entry),
         Command::RemoveAccess { scope, subject } => access::remove(catalog, scope, subject),
     }

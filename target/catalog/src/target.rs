@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::acl::Acl;
 use crate::iscsi_name::IscsiName;
+use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
 use crate::volume::VolumeName;
@@ -70,6 +71,8 @@ pub struct Target {
     pub acl: Acl,
     /// Where whoever logs in is sent instead; `None`: nowhere.
     pub redirect: Option<Redirect>,
+    /// What it sets for its sessions.
+    pub parameters: SessionParameters,
 }
 
 /// The relative target port identifier (SPC-5) of a target's port in a portal group: unique over all

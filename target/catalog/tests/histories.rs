@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use tidelock_catalog::{
     Access, AccessChange, AccessState, AclEntry, AclScope, AlteredBy, BlockSize, Catalog,
     ChapAccess, ChapUser, Command, Credentials, DaemonIdentity, IscsiName, LunNumber, NewVolume,
-    PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeId, VolumeName,
+    PortalGroupTag, PortalGroups, Redirect, Secret, SessionParameters, Subject, VolumeId,
+    VolumeName,
 };
 use uuid::Uuid;
 
@@ -71,6 +72,18 @@ fn redirect() -> impl Strategy<Value = Redirect> {
         to: to.parse().unwrap(),
         permanent,
     })
+}
+
+fn parameters() -> impl Strategy<Value = SessionParameters> {
+    let length = || proptest::option::of(prop_oneof![Just(511_u32), Just(512), Just(1 << 20)]);
+    (length(), length(), proptest::option::of(any::<bool>())).prop_map(
+        |(first_burst_length, max_burst_length, initial_r2t)| SessionParameters {
+            first_burst_length,
+            max_burst_length,
+            initial_r2t,
+            ..SessionParameters::default()
+        },
+    )
 }
 
 fn size() -> impl Strategy<Value = u64> {
@@ -166,6 +179,13 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (target(), number()).prop_map(|(target, number)| Command::UnmapLun { target, number }),
         1 => (target(), proptest::option::of(redirect()))
             .prop_map(|(target, redirect)| Command::SetRedirect { target, redirect }),
+        2 => (target(), proptest::option::of(subject()), parameters(), any::<bool>()).prop_map(
+            |(target, subject, set, reset)| {
+                let all = SessionParameters::NAMES.iter().filter(|_| reset);
+                let reset = all.map(ToString::to_string).collect();
+                Command::SetParameters { target, subject, set, reset }
+            }
+        ),
         4 => (scope(), subject(), access()).prop_map(|(scope, subject, access)| {
             Command::SetAccess { scope, entry: AclEntry { subject, access } }
         }),

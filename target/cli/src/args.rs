@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::parameters::Setting;
 use crate::size::parse_size;
 
 const EXIT_CODES: &str = "\
@@ -184,14 +185,24 @@ pub enum TargetVerb {
         #[arg(long, value_name = "TAGS", alias = "portal-group-tag")]
         portal_groups: Option<PortalGroups>,
     },
-    /// Say through which portal groups a target can be reached; sessions through others end.
+    /// Set what sessions with a target are set up with, or through which portal groups it can be
+    /// reached.
+    #[command(after_help = crate::parameters::HELP)]
     Set {
         /// iSCSI name.
         #[arg(value_name = "IQN", value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// Tags such as 1,2, or 'all'.
-        #[arg(long, value_name = "TAGS")]
-        portal_groups: PortalGroups,
+        /// Tags such as 1,2, or 'all'. Sessions through other groups end.
+        #[arg(
+            long,
+            value_name = "TAGS",
+            conflicts_with = "settings",
+            required_unless_present = "settings"
+        )]
+        portal_groups: Option<PortalGroups>,
+        /// Parameters of sessions, such as header-digest=required.
+        #[arg(value_name = "KEY=VALUE")]
+        settings: Vec<Setting>,
         /// Don't ask.
         #[arg(long, short)]
         yes: bool,
@@ -321,6 +332,22 @@ pub enum AclVerb {
     Deny(AclWhom),
     /// Say nothing about an initiator any more. Sessions that nothing allows then end.
     Remove(AclWhom),
+    /// Set what the sessions of those are set up with whom an entry lets in.
+    #[command(after_help = crate::parameters::HELP)]
+    Set {
+        /// The target's iSCSI name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        target: String,
+        /// The initiator's iSCSI name, the beginning of names and '*', or '*', as in the list.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        initiator: String,
+        /// The network of the entry, if it has one.
+        #[arg(long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
+        subnet: Option<String>,
+        /// Parameters of sessions, such as header-digest=required.
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        settings: Vec<Setting>,
+    },
     /// List who may log in. Secrets are never shown.
     List {
         /// The target's iSCSI name, or 'discovery'.

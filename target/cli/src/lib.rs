@@ -8,6 +8,7 @@ pub mod args;
 mod confirm;
 mod exit;
 mod generate;
+mod parameters;
 mod render;
 mod run;
 mod secret_file;

@@ -9,7 +9,7 @@ mod volume;
 pub(crate) use alua::asymmetric_access;
 pub(crate) use session::sessions;
 pub(crate) use status::status;
-pub(crate) use target::{access_list, portal_groups, target, targets};
+pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};
 pub(crate) use volume::{volume, volumes};
 
 #[cfg(test)]

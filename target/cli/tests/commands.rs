@@ -477,6 +477,53 @@ fn a_target_is_redirected_and_served_again() {
 }
 
 #[test]
+fn parameters_are_set_for_a_target_and_for_an_entry() {
+    let daemon = Daemon::start(vec![
+        (200, json!({"queue_depth": 4, "header_digest": "required"})),
+        (200, json!({})),
+    ]);
+    let run = |line: &[&str]| command(Some(daemon.socket()), line, None).out;
+    let words = [
+        "queue-depth=4",
+        "header-digest=required",
+        "nop-interval=default",
+    ];
+    let said = run(&[&["target", "set", TARGET], &words[..]].concat());
+    let next = "from the next login on, for sessions of";
+    let expected = format!("{next} {TARGET}: header-digest=required queue-depth=4\n");
+    assert_eq!(said, expected);
+    let line = [
+        "acl",
+        "set",
+        TARGET,
+        "*",
+        "--subnet",
+        "::1",
+        "initial-r2t=default",
+    ];
+    let said = run(&line);
+    assert!(
+        said.starts_with("nothing is set for the sessions of * from ::1"),
+        "{said}"
+    );
+    let base = "PATCH /v1/targets/iqn.2024-01.com.example%3At";
+    assert_eq!(
+        daemon.asked(),
+        [
+            (
+                format!("{base}/parameters"),
+                json!({"set": {"queue_depth": 4, "header_digest": "required"},
+                       "reset": ["nop_interval"]})
+            ),
+            (
+                format!("{base}/acl/%2A?network=%3A%3A1"),
+                json!({"set": {}, "reset": ["initial_r2t"]})
+            )
+        ]
+    );
+}
+
+#[test]
 fn a_file_that_holds_no_secret_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap().to_owned();

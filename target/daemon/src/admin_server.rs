@@ -10,6 +10,7 @@ mod connection;
 mod control;
 mod failure;
 mod handlers;
+mod parameters;
 mod parse;
 mod peer;
 mod router;

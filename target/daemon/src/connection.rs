@@ -12,6 +12,7 @@ pub mod management;
 mod operations;
 pub mod shown;
 mod task_set;
+mod terms;
 
 pub(crate) use operations::outcome;
 

@@ -131,7 +131,7 @@ pub enum Refusal {
     DoesNotExist,
     /// The session that is to be replaced doesn't end: its I/O is stuck.
     Busy,
-    /// The daemon has as many sessions as it may.
+    /// The daemon, the target or the initiator has as many sessions as it may.
     TooMany,
     /// A further connection for a session that may only have one.
     CannotAdd,
@@ -169,6 +169,34 @@ impl Drop for Registration {
     }
 }
 
+/// How many sessions there may be with one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Of all initiators together; `None` for as many as the daemon may have.
+    pub of_target: Option<u32>,
+    /// Of one initiator.
+    pub of_initiator: Option<u32>,
+}
+
+impl SessionLimits {
+    /// Whether a further session of `key` would be too many beside those that are there.
+    fn are_reached<'a>(
+        self,
+        key: &SessionKey,
+        there: impl Iterator<Item = &'a SessionKey>,
+    ) -> bool {
+        let (mut of_target, mut of_initiator) = (0_u32, 0_u32);
+        for other in there.filter(|other| other.target == key.target) {
+            of_target = of_target.saturating_add(1);
+            if other.initiator == key.initiator {
+                of_initiator = of_initiator.saturating_add(1);
+            }
+        }
+        self.of_target.is_some_and(|limit| of_target >= limit)
+            || self.of_initiator.is_some_and(|limit| of_initiator >= limit)
+    }
+}
+
 /// A login that has passed authentication and asks to become a session.
 #[derive(Debug)]
 pub struct Candidate {
@@ -182,6 +210,8 @@ pub struct Candidate {
     pub peer: SocketAddr,
     /// Which reactor serves it.
     pub reactor: usize,
+    /// How many sessions there may be with its target.
+    pub limits: SessionLimits,
     /// Digests are not yet known at this point of a login; the listing gets them later.
     pub counters: Arc<SessionCounters>,
 }
@@ -256,6 +286,12 @@ impl Directory {
             return Err(Refusal::Busy);
         }
         if inner.by_id.len() >= self.limit {
+            return Err(Refusal::TooMany);
+        }
+        let there = inner.by_id.values().map(|entry| &entry.info.key);
+        if candidate.limits != SessionLimits::default()
+            && candidate.limits.are_reached(&candidate.key, there)
+        {
             return Err(Refusal::TooMany);
         }
         let tsih = if continues {

@@ -31,6 +31,9 @@ use crate::shared::Shared;
 /// Operations that one reactor's ring holds at once; more wait in order inside the engine.
 const RING_DEPTH: u32 = 512;
 
+/// Commands that a session may have outstanding however little memory there is.
+const WINDOW_MIN: u32 = 8;
+
 /// What the rest of the daemon has of a reactor.
 #[derive(Clone, Debug)]
 pub struct ReactorHandle {
@@ -126,15 +129,24 @@ impl Local {
         self.share().max(LEAST) as u64
     }
 
-    /// Commands that a session may have outstanding: each may bring FirstBurstLength of data that
-    /// nobody asked for, and all of it together must fit into the session's share.
+    /// Commands that a session may have outstanding, of `depth` at most: each may bring `first_burst`
+    /// bytes (FirstBurstLength) of data that nobody asked for, and all of it together must fit into the
+    /// session's share.
     #[must_use]
-    pub fn command_window(&self) -> u32 {
-        const LEAST: u32 = 8;
-        let config = &self.shared.config;
-        let burst = config.first_burst_length as usize;
+    pub fn command_window(&self, depth: u32, first_burst: u32) -> u32 {
+        let burst = (first_burst as usize).max(1);
         let fits = u32::try_from(self.share() / burst).unwrap_or(u32::MAX);
-        fits.clamp(LEAST.min(config.command_window), config.command_window)
+        fits.clamp(WINDOW_MIN.min(depth), depth)
+    }
+
+    /// The most FirstBurstLength for a session that begins now, in bytes: the commands that it may
+    /// always have outstanding must fit into its share.
+    #[must_use]
+    pub fn unsolicited_limit(&self) -> u32 {
+        /// The protocol's own default, which every session may have.
+        const LEAST: u32 = 65_536;
+        let fits = self.share() / WINDOW_MIN as usize;
+        u32::try_from(fits).unwrap_or(u32::MAX).max(LEAST)
     }
 
     /// A session's share of half the receive memory; the other half is for data that was asked for.

@@ -3,8 +3,8 @@
 
 use crate::v1::{
     AccessEntry, AccessList, AsymmetricAccess, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun,
-    Redirect, ResizeVolume, SessionList, SetAccess, SetGroupAccess, SetTarget, Status, Target,
-    TargetList, Volume, VolumeList,
+    Redirect, ResizeVolume, SessionList, SessionParameters, SetAccess, SetGroupAccess,
+    SetParameters, SetTarget, Status, Target, TargetList, Volume, VolumeList,
 };
 
 /// How the daemon is
@@ -160,6 +160,30 @@ pub(super) fn map_lun() {}
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn unmap_lun() {}
+
+/// Set what sessions with a target are set up with
+///
+/// Takes effect at the next login.
+#[utoipa::path(patch, path = "/v1/targets/{target}/parameters", tag = "targets",
+    params(("target" = String, Path, description = "The target's iSCSI name")),
+    request_body = SetParameters,
+    responses((status = 200, body = SessionParameters), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_parameters() {}
+
+/// Set what the sessions of those are set up with whom an entry lets in
+///
+/// Goes before what the target sets. Takes effect at the next login.
+#[utoipa::path(patch, path = "/v1/targets/{target}/acl/{initiator}", tag = "access",
+    params(("target" = String, Path, description = "The target's iSCSI name"),
+           ("initiator" = String, Path,
+            description = "The initiator's iSCSI name, the beginning of names and *, or *"),
+           ("network" = Option<String>, Query,
+            description = "Only when it comes from there, such as 10.0.0.0/8 or fd00::/8")),
+    request_body = SetParameters,
+    responses((status = 200, body = SessionParameters), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_access_parameters() {}
 
 /// Send whoever logs in to a target elsewhere
 ///

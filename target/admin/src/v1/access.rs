@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::v1::SecretText;
+use crate::v1::{SecretText, SessionParameters};
 
 /// Who may see a target, or hold discovery sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -31,6 +31,9 @@ pub struct AccessEntry {
     /// Whose secrets are asked for, if CHAP is. Secrets themselves are never returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chap: Option<ChapUsers>,
+    /// What is set for the sessions of those whom it is about.
+    #[serde(default, skip_serializing_if = "SessionParameters::is_empty")]
+    pub parameters: SessionParameters,
 }
 
 /// Let in or kept out.

@@ -99,6 +99,17 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redirect: Option<crate::v1::Redirect>,
     },
+    /// Sessions with a target are set up with other parameters.
+    ParametersSet {
+        /// The target's iSCSI name.
+        target: String,
+        /// Those of the entry about these initiators; absent for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        initiator: Option<String>,
+        /// The network that the entry is about, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
+    },
     /// An access list says something else about somebody.
     AccessChanged {
         /// The target's iSCSI name, or `discovery`.
@@ -156,6 +167,7 @@ impl EventKind {
             Self::LunMapped { .. } => "lun_mapped",
             Self::LunUnmapped { .. } => "lun_unmapped",
             Self::RedirectSet { .. } => "redirect_set",
+            Self::ParametersSet { .. } => "parameters_set",
             Self::AccessChanged { .. } => "access_changed",
             Self::SessionOpened { .. } => "session_opened",
             Self::SessionClosed { .. } => "session_closed",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::v1::AccessEntry;
+use crate::v1::{AccessEntry, SessionParameters};
 
 /// All targets.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -32,6 +32,9 @@ pub struct Target {
     /// Where whoever logs in is sent instead; absent for nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<Redirect>,
+    /// What is set for its sessions.
+    #[serde(default, skip_serializing_if = "SessionParameters::is_empty")]
+    pub parameters: SessionParameters,
     /// Sessions that initiators have with it.
     pub sessions: u64,
 }

@@ -27,6 +27,7 @@ fn acl(entries: &[(&str, bool)]) -> Acl {
     };
     Acl {
         entries: entries.iter().map(entry).collect(),
+        parameters: BTreeMap::new(),
     }
 }
 
@@ -44,7 +45,7 @@ fn subject(text: &str) -> Subject {
 fn says(acl: &Acl, from: &str) -> String {
     let me = IscsiName::new(ME).unwrap();
     match acl.verdict(&me, from.parse().unwrap()) {
-        Verdict::Allowed { chap } => chap.unwrap().initiator.user.to_string(),
+        Verdict::Allowed { chap, .. } => chap.unwrap().initiator.user.to_string(),
         Verdict::Denied => "denied".into(),
         Verdict::NotListed => "not listed".into(),
     }
@@ -210,7 +211,7 @@ proptest! {
         let from: IpAddr = from.parse().unwrap();
         let name = IscsiName::new(initiator).unwrap();
         let said = match acl(&borrowed).verdict(&name, from) {
-            Verdict::Allowed { chap } => chap.unwrap().initiator.user.to_string(),
+            Verdict::Allowed { chap, .. } => chap.unwrap().initiator.user.to_string(),
             Verdict::Denied => "denied".into(),
             Verdict::NotListed => "not listed".into(),
         };

@@ -10,6 +10,7 @@ use crate::acl::{Access, Acl};
 use crate::asymmetric_access::{AccessState, AlteredBy, GroupAccess};
 use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
+use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
@@ -77,6 +78,8 @@ struct TargetBody {
     acl: Vec<AccessBody>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redirect: Option<RedirectBody>,
+    #[serde(default, skip_serializing_if = "SessionParameters::is_empty")]
+    parameters: SessionParameters,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -105,6 +108,8 @@ struct AccessBody {
     chap: Option<CredentialsBody>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mutual: Option<CredentialsBody>,
+    #[serde(default, skip_serializing_if = "SessionParameters::is_empty")]
+    parameters: SessionParameters,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -284,6 +289,7 @@ impl From<&Target> for TargetBody {
                 to: redirect.to.to_string(),
                 permanent: redirect.permanent,
             }),
+            parameters: target.parameters,
         }
     }
 }
@@ -297,6 +303,7 @@ impl TargetBody {
             luns: BTreeMap::new(),
             acl: into_acl(&self.name, self.acl)?,
             redirect: self.redirect.map(RedirectBody::into_redirect).transpose()?,
+            parameters: self.parameters,
         };
         for LunBody {
             number,
@@ -366,6 +373,7 @@ fn from_acl(acl: &Acl) -> Vec<AccessBody> {
             allow: *access != Access::Deny,
             chap: chap.map(|chap| credentials(&chap.initiator)),
             mutual: chap.and_then(|chap| chap.mutual.as_ref()).map(credentials),
+            parameters: acl.parameters(subject),
         }
     };
     acl.entries().map(entry).collect()
@@ -395,6 +403,12 @@ fn into_acl(scope: &str, entries: Vec<AccessBody>) -> Result<Acl, DecodeError> {
                 }),
             },
         };
+        if !entry.parameters.is_empty() {
+            if access == Access::Deny {
+                return Err(about("a denial has no parameters"));
+            }
+            acl.parameters.insert(subject.clone(), entry.parameters);
+        }
         if acl.entries.insert(subject.clone(), access).is_some() {
             return Err(about("it is there twice"));
         }

@@ -18,6 +18,9 @@ pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
     check_volumes(catalog)?;
     check_targets(catalog)?;
     check_acl("discovery", &catalog.discovery)?;
+    if !catalog.discovery.parameters.is_empty() {
+        return Err(inconsistent("discovery sessions have no parameters"));
+    }
     if rules::shares_secret(rules::chaps(catalog).map(|(_, _, chap)| chap)) {
         return Err(inconsistent(
             "a target's CHAP secret is also an initiator's",
@@ -82,6 +85,11 @@ fn check_targets(catalog: &Catalog) -> Result<(), DecodeError> {
         }
         check_luns(catalog, target)?;
         check_acl(target.name.as_str(), &target.acl)?;
+        let all = std::iter::once(&target.parameters).chain(target.acl.parameters.values());
+        for parameters in all {
+            let about = |error| inconsistent(format!("target {}: {error}", target.name));
+            parameters.check().map_err(about)?;
+        }
     }
     Ok(())
 }

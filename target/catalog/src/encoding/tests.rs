@@ -454,3 +454,34 @@ fn a_redirection_survives_encoding_and_a_bad_one_is_refused() {
         assert!(error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn parameters_survive_encoding_and_bad_ones_are_refused() {
+    let with = |place: &str, parameters: &str| {
+        let field = format!("\"parameters\": {parameters}, {place}");
+        let changed = body().replacen(place, &field, 1);
+        assert_ne!(changed, body());
+        Catalog::decode(&seal(&changed))
+    };
+    for place in ["\"relative_port\"", "\"allow\""] {
+        let set = r#"{"header_digest": "required", "initial_r2t": false, "queue_depth": 4}"#;
+        let catalog = with(place, set).unwrap();
+        assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+        for (parameters, says) in [
+            (r#"{"queue_depth": 0}"#, "queue_depth can't be 0"),
+            (r#"{"queue-depth": 1}"#, "queue-depth"),
+            (
+                r#"{"max_burst_length": 512, "first_burst_length": 513}"#,
+                "can't be more than",
+            ),
+            (r#"{"header_digest": "sometimes"}"#, "unknown variant"),
+        ] {
+            let error = with(place, parameters).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+    let denied = body()
+        .replacen("\"discovery\": []", "\"discovery\": [{\"initiator\": \"*\", \"allow\": false, \"parameters\": {\"queue_depth\": 4}}]", 1);
+    let error = Catalog::decode(&seal(&denied)).unwrap_err().to_string();
+    assert!(error.contains("a denial has no parameters"), "{error}");
+}

@@ -35,9 +35,11 @@ pub(super) fn set(
             return Err(CatalogError::MutualSecretReused);
         }
     }
-    find(catalog, &scope)?
-        .entries
-        .insert(subject.clone(), access);
+    let acl = find(catalog, &scope)?;
+    if access == Access::Deny {
+        acl.parameters.remove(&subject);
+    }
+    acl.entries.insert(subject.clone(), access);
     Ok(vec![Change::AccessChanged { scope, subject }])
 }
 
@@ -46,7 +48,9 @@ pub(super) fn remove(
     scope: AclScope,
     subject: Subject,
 ) -> Result<Vec<Change>, CatalogError> {
-    match find(catalog, &scope)?.entries.remove(&subject) {
+    let acl = find(catalog, &scope)?;
+    acl.parameters.remove(&subject);
+    match acl.entries.remove(&subject) {
         Some(_) => Ok(vec![Change::AccessChanged { scope, subject }]),
         None => Err(CatalogError::NoSuchAccess { scope, subject }),
     }

@@ -7,6 +7,7 @@ use crate::command::Change;
 use crate::document::{Catalog, TARGETS_MAX};
 use crate::error::CatalogError;
 use crate::iscsi_name::IscsiName;
+use crate::parameters::SessionParameters;
 use crate::portal_group::PortalGroups;
 use crate::redirect::Redirect;
 use crate::target::{Lun, LunNumber, RELATIVE_PORT_MAX, Target};
@@ -35,6 +36,7 @@ pub(super) fn create(
         luns: BTreeMap::new(),
         acl: Acl::default(),
         redirect: None,
+        parameters: SessionParameters::default(),
     };
     catalog.last_relative_port = relative_port;
     catalog.targets.insert(name, target.clone());

@@ -614,3 +614,73 @@ fn a_redirection_is_set_replaced_and_taken_away() {
     };
     assert_eq!(refused(&catalog, nowhere).kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn parameters_are_set_one_by_one_and_go_with_their_entry() {
+    let mut catalog = furnished();
+    let me = target("me");
+    let subject: Subject = InitiatorPattern::Name(me.clone()).into();
+    let command = |subject: Option<&Subject>, queue_depth, reset: &[&str]| Command::SetParameters {
+        target: target("x"),
+        subject: subject.cloned(),
+        set: crate::SessionParameters {
+            queue_depth,
+            ..crate::SessionParameters::default()
+        },
+        reset: reset.iter().map(ToString::to_string).collect(),
+    };
+    let scope = AclScope::Target(target("x"));
+    let error = refused(&catalog, command(Some(&subject), Some(4), &[]));
+    assert!(
+        matches!(error, CatalogError::NoSuchAccess { .. }),
+        "{error}"
+    );
+    let access = |access| set(scope.clone(), "me", access);
+    catalog.apply(access(Access::Deny)).unwrap();
+    let error = refused(&catalog, command(Some(&subject), Some(4), &[]));
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    catalog.apply(access(Access::Allow { chap: None })).unwrap();
+    assert_eq!(catalog.apply(command(None, Some(8), &[])).unwrap().len(), 1);
+    assert_eq!(catalog.apply(command(None, Some(8), &[])).unwrap(), []);
+    assert_eq!(
+        catalog
+            .apply(command(Some(&subject), Some(4), &[]))
+            .unwrap()
+            .len(),
+        1
+    );
+    let parameters = |catalog: &Catalog| {
+        let from = "10.0.0.1".parse().unwrap();
+        match catalog.target(&target("x")).unwrap().acl.verdict(&me, from) {
+            crate::Verdict::Allowed { parameters, .. } => parameters.queue_depth,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(parameters(&catalog), Some(4));
+    for (depth, reset, kind) in [
+        (Some(0), &[][..], ErrorKind::Invalid),
+        (None, &["nothing"][..], ErrorKind::Invalid),
+    ] {
+        let error = refused(&catalog, command(None, depth, reset));
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    // Another CHAP leaves them, a denial and a removal take them along.
+    let initiator = Credentials {
+        user: ChapUser::new("user").unwrap(),
+        secret: Secret::new("a secret of mine").unwrap(),
+    };
+    let mutual = None;
+    let chap = Some(ChapAccess { initiator, mutual });
+    catalog.apply(access(Access::Allow { chap })).unwrap();
+    assert_eq!(parameters(&catalog), Some(4));
+    catalog.apply(access(Access::Deny)).unwrap();
+    catalog.apply(access(Access::Allow { chap: None })).unwrap();
+    assert_eq!(parameters(&catalog), None);
+    catalog
+        .apply(command(Some(&subject), Some(4), &[]))
+        .unwrap();
+    catalog
+        .apply(command(Some(&subject), None, &["queue_depth"]))
+        .unwrap();
+    assert_eq!(parameters(&catalog), None);
+}

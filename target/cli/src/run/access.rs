@@ -9,7 +9,7 @@ use crate::args::{AclVerb, AclWhom};
 use crate::exit::CliError;
 use crate::run::Context;
 use crate::terminal::Terminal;
-use crate::{secret_file, show};
+use crate::{parameters, secret_file, show};
 
 pub(super) async fn run(verb: AclVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
@@ -43,29 +43,44 @@ pub(super) async fn run(verb: AclVerb, context: &mut Context<'_>) -> Result<(), 
                 format!("{} may not {}\n", about(entry), what(&whom.target))
             })
         }
-        AclVerb::Remove(whom) => {
-            let (target, initiator) = (&whom.target, whom.initiator());
-            let network = whom.subnet.as_deref();
-            context
+        AclVerb::Remove(whom) => remove(&whom, context).await,
+        AclVerb::Set {
+            target,
+            initiator,
+            subnet,
+            settings,
+        } => {
+            let request = parameters::request(&settings);
+            let network = subnet.as_deref();
+            let set = context
                 .client
-                .remove_access(target, initiator, network)
+                .set_access_parameters(&target, &initiator, network, &request)
                 .await?;
-            let mut removed = json!({"scope": target, "initiator": initiator});
-            if let (Some(network), Some(removed)) = (network, removed.as_object_mut()) {
-                removed.insert("network".into(), network.into());
-            }
-            context.print(&json!({"removed": removed}), |_| {
-                let from = from(network);
-                format!(
-                    "the access list of {target} says nothing about {initiator}{from} any more\n"
-                )
-            })
+            let whom = format!("{initiator}{} at {target}", from(network));
+            context.print(&set, |set| show::parameters_set(&whom, set))
         }
         AclVerb::List { target } => {
             let list = context.client.access_list(&target).await?;
             context.print(&list, show::access_list)
         }
     }
+}
+
+async fn remove(whom: &AclWhom, context: &mut Context<'_>) -> Result<(), CliError> {
+    let (target, initiator) = (&whom.target, whom.initiator());
+    let network = whom.subnet.as_deref();
+    context
+        .client
+        .remove_access(target, initiator, network)
+        .await?;
+    let mut removed = json!({"scope": target, "initiator": initiator});
+    if let (Some(network), Some(removed)) = (network, removed.as_object_mut()) {
+        removed.insert("network".into(), network.into());
+    }
+    context.print(&json!({"removed": removed}), |_| {
+        let from = from(network);
+        format!("the access list of {target} says nothing about {initiator}{from} any more\n")
+    })
 }
 
 async fn set(

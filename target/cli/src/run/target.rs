@@ -7,7 +7,7 @@ use crate::args::{LunVerb, PortalGroups, TargetVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::Context;
-use crate::show;
+use crate::{parameters, show};
 
 pub(super) async fn run_target(
     verb: TargetVerb,
@@ -34,9 +34,15 @@ pub(super) async fn run_target(
         }
         TargetVerb::Set {
             name,
-            portal_groups,
+            portal_groups: Some(portal_groups),
             yes,
+            ..
         } => set(&name, portal_groups, yes, context).await,
+        TargetVerb::Set { name, settings, .. } => {
+            let request = parameters::request(&settings);
+            let set = context.client.set_parameters(&name, &request).await?;
+            context.print(&set, |set| show::parameters_set(&name, set))
+        }
         TargetVerb::List => {
             let list = context.client.targets().await?;
             context.print(&list, |list| show::targets(&list.targets))
@@ -47,35 +53,10 @@ pub(super) async fn run_target(
         }
         TargetVerb::Redirect {
             name,
-            address: Some(address),
+            address,
             permanent,
             ..
-        } => {
-            let request = v1::Redirect { address, permanent };
-            let redirect = context.client.set_redirect(&name, &request).await?;
-            context.print(&redirect, |redirect| {
-                let how_long = if redirect.permanent {
-                    "for good"
-                } else {
-                    "for now"
-                };
-                format!(
-                    "whoever logs in to {name} is sent to {} {how_long}; sessions that are there \
-                     stay\n",
-                    redirect.address
-                )
-            })
-        }
-        TargetVerb::Redirect {
-            name,
-            address: None,
-            ..
-        } => {
-            context.client.remove_redirect(&name).await?;
-            context.print(&json!({"served": name}), |_| {
-                format!("{name} is served here again\n")
-            })
-        }
+        } => redirect(&name, address, permanent, context).await,
         TargetVerb::Delete { name, force, yes } => delete(&name, force, yes, context).await,
     }
 }
@@ -102,6 +83,34 @@ async fn set(
         format!(
             "{} can be reached through portal groups: {groups}\n",
             target.name
+        )
+    })
+}
+
+/// Without an address, it is served here again.
+async fn redirect(
+    name: &str,
+    address: Option<String>,
+    permanent: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let Some(address) = address else {
+        context.client.remove_redirect(name).await?;
+        return context.print(&json!({"served": name}), |_| {
+            format!("{name} is served here again\n")
+        });
+    };
+    let request = v1::Redirect { address, permanent };
+    let redirect = context.client.set_redirect(name, &request).await?;
+    context.print(&redirect, |redirect| {
+        let how_long = if redirect.permanent {
+            "for good"
+        } else {
+            "for now"
+        };
+        format!(
+            "whoever logs in to {name} is sent to {} {how_long}; sessions that are there stay\n",
+            redirect.address
         )
     })
 }

@@ -1,7 +1,8 @@
 //! Targets and access lists as text.
 
-use tidelock_admin::v1::{AccessEntry, AccessKind, AccessList, Target};
+use tidelock_admin::v1::{AccessEntry, AccessKind, AccessList, SessionParameters, Target};
 
+use crate::parameters::words;
 use crate::render::{properties, table, yes_no};
 
 pub(crate) fn targets(targets: &[Target]) -> String {
@@ -43,6 +44,7 @@ pub(crate) fn target(target: &Target) -> String {
         ("relative port", target.relative_port.to_string()),
         ("sessions", target.sessions.to_string()),
         ("redirect", redirect(target)),
+        ("parameters", set_words(&target.parameters)),
     ]);
     let luns = if target.luns.is_empty() {
         format!(
@@ -64,6 +66,24 @@ pub(crate) fn target(target: &Target) -> String {
         )
     };
     format!("{head}\n{luns}\n{}", entries(&target.name, &target.acl))
+}
+
+/// What is set, as it would be written on the command line.
+fn set_words(parameters: &SessionParameters) -> String {
+    match words(parameters).as_slice() {
+        [] => "as the daemon's settings say".into(),
+        words => words.join(" "),
+    }
+}
+
+pub(crate) fn parameters_set(whose: &str, parameters: &SessionParameters) -> String {
+    match words(parameters).as_slice() {
+        [] => format!("nothing is set for the sessions of {whose} any more\n"),
+        words => format!(
+            "from the next login on, for sessions of {whose}: {}\n",
+            words.join(" ")
+        ),
+    }
 }
 
 fn redirect(target: &Target) -> String {
@@ -102,9 +122,26 @@ fn entries(scope: &str, entries: &[AccessEntry]) -> String {
         let from = entry.network.clone().unwrap_or_else(|| "anywhere".into());
         [entry.initiator.clone(), from, access.into(), user, mutual]
     };
-    table(
+    let list = table(
         ["INITIATOR", "FROM", "ACCESS", "CHAP USER", "MUTUAL USER"],
         &[],
         entries.iter().map(row),
-    )
+    );
+    let with_parameters = entries.iter().filter(|entry| !entry.parameters.is_empty());
+    let set: String = with_parameters
+        .map(|entry| {
+            let network = entry.network.as_deref();
+            let from = network.map_or_else(String::new, |network| format!(" from {network}"));
+            format!(
+                "{}{from}: {}\n",
+                entry.initiator,
+                set_words(&entry.parameters)
+            )
+        })
+        .collect();
+    if set.is_empty() {
+        list
+    } else {
+        format!("{list}\nset for their sessions:\n{set}")
+    }
 }

@@ -123,6 +123,7 @@ fn sample_target() -> v1::Target {
         network: network.map(Into::into),
         access,
         chap,
+        parameters: v1::SessionParameters::default(),
     };
     v1::Target {
         name: TARGET.into(),
@@ -161,6 +162,11 @@ fn sample_target() -> v1::Target {
             address: "[fd00::1]:3260".into(),
             permanent: true,
         }),
+        parameters: v1::SessionParameters {
+            queue_depth: Some(8),
+            initial_r2t: Some(false),
+            ..v1::SessionParameters::default()
+        },
     }
 }
 
@@ -174,6 +180,7 @@ portal groups  1,3
 relative port  1
 sessions       2
 redirect       to [fd00::1]:3260, for good
+parameters     initial-r2t=no queue-depth=8
 
 LUN  VOLUME  READ ONLY
   0  db      no

@@ -78,7 +78,13 @@ pub(super) fn full(
         .route(acl, get(access::list))
         .route(
             &format!("{acl}/{{initiator}}"),
-            put(access::set).delete(access::remove),
+            put(access::set)
+                .patch(access::set_parameters)
+                .delete(access::remove),
+        )
+        .route(
+            "/v1/targets/{target}/parameters",
+            patch(targets::set_parameters),
         )
         .route("/v1/discovery/acl", get(access::list_discovery))
         .route(

@@ -3,13 +3,14 @@
 use tidelock_admin::v1;
 use tidelock_catalog as catalog;
 use tidelock_catalog::{
-    Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Redirect, Subject,
-    Target, Volume,
+    Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Redirect,
+    SessionParameters, Subject, Target, Volume,
 };
 
 use tidelock_scsi::{AccessState, TargetPort, TargetPortGroup};
 
 use crate::admin_server::control::VolumeFacts;
+use crate::admin_server::parameters;
 
 pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> v1::Volume {
     v1::Volume {
@@ -55,6 +56,7 @@ pub(super) fn target(target: &Target, sessions: &[v1::Session]) -> v1::Target {
         luns: target.luns.values().map(lun).collect(),
         acl: acl(&target.acl),
         redirect: target.redirect.as_ref().map(redirect),
+        parameters: parameters::view(target.parameters),
         sessions: sessions.count() as u64,
     }
 }
@@ -115,11 +117,15 @@ pub(super) fn lun(lun: &Lun) -> v1::Lun {
 
 pub(super) fn acl(acl: &Acl) -> Vec<v1::AccessEntry> {
     acl.entries()
-        .map(|(subject, says)| access(subject, says))
+        .map(|(subject, says)| access(subject, says, acl.parameters(subject)))
         .collect()
 }
 
-pub(super) fn access(subject: &Subject, access: &Access) -> v1::AccessEntry {
+pub(super) fn access(
+    subject: &Subject,
+    access: &Access,
+    set: SessionParameters,
+) -> v1::AccessEntry {
     let users = |chap: &ChapAccess| v1::ChapUsers {
         user: chap.initiator.user.to_string(),
         mutual_user: chap.mutual.as_ref().map(|mutual| mutual.user.to_string()),
@@ -133,6 +139,7 @@ pub(super) fn access(subject: &Subject, access: &Access) -> v1::AccessEntry {
         network: subject.network.map(|network| network.to_string()),
         access,
         chap,
+        parameters: parameters::view(set),
     }
 }
 
@@ -182,6 +189,16 @@ pub fn event_of(change: &Change) -> v1::EventKind {
             target: target.to_string(),
             lun: lun.number.get(),
             volume: lun.volume.to_string(),
+        },
+        Change::ParametersSet { target, subject } => Kind::ParametersSet {
+            target: target.to_string(),
+            initiator: subject
+                .as_ref()
+                .map(|subject| subject.initiator.to_string()),
+            network: subject
+                .as_ref()
+                .and_then(|subject| subject.network)
+                .map(|network| network.to_string()),
         },
         Change::RedirectSet {
             target,

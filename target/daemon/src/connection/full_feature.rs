@@ -61,6 +61,10 @@ pub struct FullFeature {
     close_by: Option<Instant>,
     /// Nothing of it is left on the reactor.
     cleaned_up: bool,
+    /// Commands that it may have outstanding, whatever memory there is.
+    queue_depth: u32,
+    /// FirstBurstLength: what each of them may bring unasked, in bytes.
+    first_burst: u32,
     /// When to stop waiting for a logout that was asked for.
     stop_at: Option<Instant>,
 }
@@ -73,6 +77,7 @@ impl FullFeature {
             login,
             registration,
             target,
+            terms,
             rest,
         } = admitted;
         let now = Instant::now();
@@ -82,16 +87,15 @@ impl FullFeature {
             .shared
             .directory
             .set_digests(registration.info.id, header, data);
-        let config = &local.shared.config;
         let session_config = SessionConfig {
             parameters: parameters.clone(),
             session_type: login.identity.session_type,
             cmd_sn: login.cmd_sn,
             stat_sn: login.stat_sn,
             cid: login.identity.cid,
-            command_window: local.command_window(),
-            nop_interval: config.nop_interval,
-            nop_timeout: config.nop_timeout,
+            command_window: local.command_window(terms.queue_depth, parameters.first_burst_length),
+            nop_interval: terms.nop_interval,
+            nop_timeout: terms.nop_timeout,
             target_name: target.as_ref().map(|target| target.name().to_owned()),
         };
         let mut session = Session::new(session_config, now);
@@ -127,6 +131,8 @@ impl FullFeature {
             close_by: None,
             cleaned_up: false,
             stop_at: None,
+            queue_depth: terms.queue_depth,
+            first_burst: login.parameters.first_burst_length,
             session,
             registration,
             local,
@@ -343,7 +349,10 @@ impl FullFeature {
         if self.close_by.is_some_and(|close_by| self.now >= close_by) {
             return ControlFlow::Break(self.closing.take().unwrap_or_default());
         }
-        self.session.set_command_window(self.local.command_window());
+        let window = self
+            .local
+            .command_window(self.queue_depth, self.first_burst);
+        self.session.set_command_window(window);
         self.session.set_data_credit(self.local.data_credit());
         self.session.handle_timeout(self.now);
         self.sweep_deadlines();

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tidelock_catalog::{IscsiName, PortalGroupTag};
+use tidelock_catalog::{IscsiName, PortalGroupTag, SessionParameters};
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::login::{
-    Authorization, LoggedIn, Login, LoginEntropy, LoginFailure, LoginIdentity, LoginReply,
+    Access, Authorization, LoggedIn, Login, LoginEntropy, LoginFailure, LoginIdentity, LoginReply,
     LoginStatus, LoginStep,
 };
 use tidelock_iscsi::transmit::TxQueue;
 use tokio::net::TcpStream;
 
+use crate::connection::terms::{self, Terms};
 use crate::connection::write_out;
-use crate::directory::{Candidate, Refusal, Registration, SessionCounters, SessionKey};
+use crate::directory::{
+    Candidate, Refusal, Registration, SessionCounters, SessionKey, SessionLimits,
+};
 use crate::reactor::Local;
 use crate::registry::Target;
 use crate::registry::access::Arrival;
@@ -31,8 +34,6 @@ const LIMITS: FramingLimits = FramingLimits {
 };
 /// Bytes read at a time: a login request rarely has more.
 const READ_LEN: usize = 4_096;
-/// Commands that may come right behind the login; the session opens its window as it has room.
-const FIRST_WINDOW: u32 = 8;
 /// How long a session that is to be replaced is given to end.
 const REPLACE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -45,6 +46,8 @@ pub struct Admitted {
     pub registration: Registration,
     /// What is served; `None` in a discovery session.
     pub target: Option<Arc<Target>>,
+    /// The terms that it didn't negotiate.
+    pub terms: Terms,
     /// What the initiator sent right behind its last login request.
     pub rest: BytesMut,
 }
@@ -59,19 +62,17 @@ pub async fn run(
     group: PortalGroupTag,
     local: &Local,
 ) -> io::Result<Option<Admitted>> {
+    let nothing_set = SessionParameters::default();
     let mut phase = Phase {
         stream,
         peer,
         group,
         local,
-        login: Login::new(
-            local
-                .shared
-                .local_parameters(FIRST_WINDOW.min(local.shared.config.command_window)),
-            entropy()?,
-        ),
+        login: Login::new(terms::local_parameters(local, &nothing_set), entropy()?),
         tx: TxQueue::new(),
         target: None,
+        terms: Terms::new(&local.shared.config, &nothing_set),
+        limits: SessionLimits::default(),
         registration: None,
     };
     let mut decoder = Decoder::new(LIMITS);
@@ -87,11 +88,12 @@ pub async fn run(
                         let Some(registration) = phase.registration else {
                             return Ok(None);
                         };
-                        let target = phase.target;
+                        let (target, terms) = (phase.target, phase.terms);
                         return Ok(Some(Admitted {
                             login,
                             registration,
                             target,
+                            terms,
                             rest: rx,
                         }));
                     }
@@ -148,6 +150,8 @@ struct Phase<'a> {
     login: Login,
     tx: TxQueue,
     target: Option<Arc<Target>>,
+    terms: Terms,
+    limits: SessionLimits,
     registration: Option<Registration>,
 }
 
@@ -203,9 +207,15 @@ impl Phase<'_> {
         let registry = &self.local.shared.registry;
         let decision = registry.authorize(identity, self.arrival());
         match decision {
-            Ok((access, target)) => {
-                self.target = target;
-                Authorization::Accept(access)
+            Ok(granted) => {
+                let parameters = &granted.parameters;
+                self.target = granted.target;
+                self.limits = granted.limits;
+                self.terms = Terms::new(&self.local.shared.config, parameters);
+                Authorization::Accept(Access {
+                    local: Some(terms::local_parameters(self.local, parameters)),
+                    ..granted.access
+                })
             }
             Err(status) => {
                 tracing::info!(
@@ -240,6 +250,7 @@ impl Phase<'_> {
             cid: identity.cid,
             peer: self.peer,
             reactor: self.local.index,
+            limits: self.limits,
             counters: Arc::new(SessionCounters::default()),
         };
         let admitted = self
@@ -252,12 +263,12 @@ impl Phase<'_> {
             Ok(registration) => {
                 // The operator may have changed access or deleted the target since this login began.
                 // A change ends the sessions that are registered; whoever registers later looks again.
-                let (_, target) = self
+                let granted = self
                     .local
                     .shared
                     .registry
                     .authorize(&identity, self.arrival())?;
-                let same = match (&self.target, &target) {
+                let same = match (&self.target, &granted.target) {
                     (Some(before), Some(now)) => Arc::ptr_eq(before, now),
                     (None, None) => true,
                     _ => false,

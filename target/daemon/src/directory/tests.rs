@@ -14,6 +14,7 @@ fn candidate(isid: u8, tsih: u16) -> Candidate {
         cid: 0,
         peer: "127.0.0.1:1".parse().unwrap(),
         reactor: 0,
+        limits: SessionLimits::default(),
         counters: Arc::default(),
     }
 }
@@ -141,4 +142,46 @@ async fn a_second_connection_for_a_session_of_one_is_refused() {
         directory.admit(second, PATIENCE).await.unwrap_err(),
         Refusal::CannotAdd
     );
+}
+
+#[tokio::test]
+async fn a_target_and_an_initiator_may_have_limits_of_their_own() {
+    let directory = Directory::new(16);
+    let limits = SessionLimits {
+        of_target: Some(3),
+        of_initiator: Some(2),
+    };
+    let of = |initiator: &str, isid| {
+        let mut candidate = candidate(isid, 0);
+        candidate.key.initiator = initiator.into();
+        Candidate {
+            limits,
+            ..candidate
+        }
+    };
+    let admit = |candidate| directory.admit(candidate, PATIENCE);
+    let _one = admit(of("iqn.2026-11.test:i", 1)).await.unwrap();
+    let two = admit(of("iqn.2026-11.test:i", 2)).await.unwrap();
+    let error = admit(of("iqn.2026-11.test:i", 3)).await.unwrap_err();
+    assert_eq!(error, Refusal::TooMany, "of one initiator");
+    let _other = admit(of("iqn.2026-11.test:j", 1)).await.unwrap();
+    let error = admit(of("iqn.2026-11.test:k", 1)).await.unwrap_err();
+    assert_eq!(error, Refusal::TooMany, "of the target");
+    // Sessions with other targets don't count.
+    let mut elsewhere = of("iqn.2026-11.test:i", 3);
+    elsewhere.key.target = Some("iqn.2026-11.test:u".into());
+    let _elsewhere = admit(elsewhere).await.unwrap();
+    // A session that is replaced makes its own room.
+    let again = tokio::spawn({
+        let directory = Arc::clone(&directory);
+        let candidate = of("iqn.2026-11.test:i", 2);
+        async move { directory.admit(candidate, PATIENCE).await }
+    });
+    let mut two = two;
+    assert!(matches!(
+        two.messages.recv().await,
+        Some(SessionMessage::Terminate(_))
+    ));
+    drop(two);
+    assert!(again.await.unwrap().is_ok());
 }

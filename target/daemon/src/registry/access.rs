@@ -3,12 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tidelock_catalog::{ChapAccess, IscsiName, PortalGroupTag, Verdict};
+use tidelock_catalog::{ChapAccess, IscsiName, PortalGroupTag, SessionParameters, Verdict};
 use tidelock_iscsi::auth::{ChapPolicy, Secret};
 use tidelock_iscsi::login::{Access, LoginIdentity, LoginStatus, Redirect, SessionType};
 use tidelock_iscsi::session::{SendTargets, TargetRecord};
 
 use super::{Registry, Target, View};
+use crate::directory::SessionLimits;
 use crate::portal::Portal;
 
 /// By which way an initiator has come.
@@ -22,6 +23,30 @@ pub struct Arrival {
     pub group: PortalGroupTag,
 }
 
+/// The terms on which an initiator is let in.
+#[derive(Debug)]
+pub struct Granted {
+    /// How it must prove itself, and where it is sent.
+    pub access: Access,
+    /// What it has come for; `None` in a discovery session.
+    pub target: Option<Arc<Target>>,
+    /// What the target and the access list's entry set for its session.
+    pub parameters: SessionParameters,
+    /// How many sessions there may be.
+    pub limits: SessionLimits,
+}
+
+impl Granted {
+    fn discovery(chap: Option<&ChapAccess>) -> Result<Self, LoginStatus> {
+        Ok(Self {
+            access: access(chap, 0)?,
+            target: None,
+            parameters: SessionParameters::default(),
+            limits: SessionLimits::default(),
+        })
+    }
+}
+
 impl Registry {
     /// Whether an initiator may go on with its login, and how it must prove who it is.
     ///
@@ -31,7 +56,7 @@ impl Registry {
         &self,
         identity: &LoginIdentity,
         arrival: Arrival,
-    ) -> Result<(Access, Option<Arc<Target>>), LoginStatus> {
+    ) -> Result<Granted, LoginStatus> {
         let view = self.view();
         if !view.loaded {
             // Retryable: initiators come back (RFC 7143 §11.13.5). Target Not Found would make some
@@ -43,9 +68,9 @@ impl Registry {
             IscsiName::new(&identity.initiator_name).map_err(|_| LoginStatus::INITIATOR_ERROR)?;
         if identity.session_type == SessionType::Discovery {
             return match view.catalog.discovery().verdict(&initiator, from) {
-                Verdict::Allowed { chap } => Ok((access(chap, 0)?, None)),
+                Verdict::Allowed { chap, .. } => Granted::discovery(chap),
                 Verdict::NotListed if view.catalog.discovery().is_empty() => {
-                    Ok((access(None, 0)?, None))
+                    Granted::discovery(None)
                 }
                 Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
             };
@@ -64,12 +89,21 @@ impl Registry {
         }
         let target = view.targets.get(&name).ok_or(LoginStatus::NOT_FOUND)?;
         match record.acl.verdict(&initiator, from) {
-            Verdict::Allowed { chap } => {
+            Verdict::Allowed { chap, parameters } => {
                 let access = Access {
                     redirect: redirect(record, identity, at),
                     ..access(chap, group.get())?
                 };
-                Ok((access, Some(Arc::clone(target))))
+                let limits = SessionLimits {
+                    of_target: record.parameters.max_sessions,
+                    of_initiator: parameters.max_sessions,
+                };
+                Ok(Granted {
+                    access,
+                    target: Some(Arc::clone(target)),
+                    parameters: parameters.over(record.parameters),
+                    limits,
+                })
             }
             Verdict::Denied | Verdict::NotListed => Err(LoginStatus::AUTHORIZATION_FAILURE),
         }

@@ -5,11 +5,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1;
-use tidelock_catalog::{AclEntry, AclScope, Command, Subject};
+use tidelock_catalog::{AclEntry, AclScope, Command, SessionParameters, Subject};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
-use crate::admin_server::handlers::to_end;
+use crate::admin_server::handlers::{targets, to_end};
 use crate::admin_server::router::Shared;
 use crate::admin_server::{parse, view};
 
@@ -86,6 +86,17 @@ pub(in crate::admin_server) async fn remove_discovery(
     take(&shared, AclScope::Discovery, whence.subject(&initiator)?).await
 }
 
+pub(in crate::admin_server) async fn set_parameters(
+    State(shared): State<Shared>,
+    Segments((target, initiator)): Segments<(String, String)>,
+    Options(whence): Options<Whence>,
+    request: Request,
+) -> Result<Json<v1::SessionParameters>, Failure> {
+    let target = parse::target_name(&target)?;
+    let subject = whence.subject(&initiator)?;
+    targets::put_parameters(&shared, target, Some(subject), request).await
+}
+
 async fn put(
     shared: &Shared,
     scope: AclScope,
@@ -93,11 +104,26 @@ async fn put(
     request: Request,
 ) -> Result<Json<v1::AccessEntry>, Failure> {
     let access = parse::access(body::read(request, &shared.limits).await?)?;
-    let answer = view::access(&subject, &access);
-    let entry = AclEntry { subject, access };
+    let entry = AclEntry {
+        subject: subject.clone(),
+        access: access.clone(),
+    };
     let control = shared.control.clone();
-    to_end(async move { control.apply(Command::SetAccess { scope, entry }).await }).await?;
-    Ok(Json(answer))
+    let command = Command::SetAccess {
+        scope: scope.clone(),
+        entry,
+    };
+    to_end(async move { control.apply(command).await }).await?;
+    // Another way to prove who it is leaves what is set for the sessions.
+    let catalog = shared.control.catalog();
+    let set = match &scope {
+        AclScope::Discovery => SessionParameters::default(),
+        AclScope::Target(name) => catalog
+            .target(name)
+            .map(|target| target.acl.parameters(&subject))
+            .unwrap_or_default(),
+    };
+    Ok(Json(view::access(&subject, &access, set)))
 }
 
 async fn take(shared: &Shared, scope: AclScope, subject: Subject) -> Result<StatusCode, Failure> {

@@ -5,14 +5,14 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1;
-use tidelock_catalog::{Change, Command};
+use tidelock_catalog::{Change, Command, IscsiName, Subject};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::control::ControlError;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::router::Shared;
-use crate::admin_server::{parse, view};
+use crate::admin_server::{parameters, parse, view};
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::TargetList> {
     let (catalog, sessions) = (shared.control.catalog(), shared.control.sessions());
@@ -128,6 +128,39 @@ pub(in crate::admin_server) async fn unmap(
     let number = parse::lun_number(number)?;
     apply(&shared, Command::UnmapLun { target, number }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(in crate::admin_server) async fn set_parameters(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::SessionParameters>, Failure> {
+    let target = parse::target_name(&name)?;
+    put_parameters(&shared, target, None, request).await
+}
+
+/// Sets the parameters of a target, or of one entry of its access list.
+pub(super) async fn put_parameters(
+    shared: &Shared,
+    target: IscsiName,
+    subject: Option<Subject>,
+    request: Request,
+) -> Result<Json<v1::SessionParameters>, Failure> {
+    let request: v1::SetParameters = body::read(request, &shared.limits).await?;
+    let command = Command::SetParameters {
+        target: target.clone(),
+        subject: subject.clone(),
+        set: parameters::parse(&request.set),
+        reset: request.reset,
+    };
+    apply(shared, command).await?;
+    let catalog = shared.control.catalog();
+    let record = catalog.target(&target)?;
+    let set = match subject {
+        None => record.parameters,
+        Some(subject) => record.acl.parameters(&subject),
+    };
+    Ok(Json(parameters::view(set)))
 }
 
 pub(in crate::admin_server) async fn set_redirect(

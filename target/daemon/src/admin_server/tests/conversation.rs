@@ -372,6 +372,48 @@ async fn a_target_shows_where_it_is_redirected_to() {
 }
 
 #[tokio::test]
+async fn parameters_are_changed_one_by_one_and_what_a_list_says_keeps_them() {
+    let server = server();
+    let create = json!({"name": TARGET}).to_string();
+    assert_eq!(server.ask("POST", "/v1/targets", &create).await.0, 201);
+    let of_target = format!("/v1/targets/{TARGET}/parameters");
+    let of_entry = format!("/v1/targets/{TARGET}/acl/{HOST}");
+    let patch = |path: String, body: Value| {
+        let server = &server;
+        async move { server.ask("PATCH", &path, &body.to_string()).await }
+    };
+    let (status, set) = patch(of_target.clone(), json!({"set": {"queue_depth": 4}})).await;
+    assert_eq!((status, set), (200, json!({"queue_depth": 4})));
+    let more = json!({"set": {"initial_r2t": true}, "reset": ["nop_interval"]});
+    let (_, set) = patch(of_target.clone(), more).await;
+    assert_eq!(set, json!({"queue_depth": 4, "initial_r2t": true}));
+    for (body, says) in [
+        (
+            json!({"set": {"queue_depth": 5_000_000_000_u64}}),
+            "from 1 to 1024",
+        ),
+        (json!({"set": {"depth": 1}}), "depth"),
+        (json!({"reset": ["depth"]}), "there is no parameter"),
+    ] {
+        let (status, answer) = patch(of_target.clone(), body).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.to_string().contains(says), "{answer}");
+    }
+    let depth = json!({"set": {"queue_depth": 2}});
+    assert_eq!(patch(of_entry.clone(), depth.clone()).await.0, 404);
+    let allow = r#"{"access": "allow"}"#;
+    assert_eq!(server.ask("PUT", &of_entry, allow).await.0, 200);
+    assert_eq!(patch(of_entry.clone(), depth).await.0, 200);
+    let (_, entry) = server.ask("PUT", &of_entry, allow).await;
+    assert_eq!(entry["parameters"], json!({"queue_depth": 2}));
+    let (_, target) = server
+        .ask("GET", &format!("/v1/targets/{TARGET}"), "")
+        .await;
+    assert_eq!(target["parameters"]["queue_depth"], 4);
+    assert_eq!(target["acl"][0]["parameters"]["queue_depth"], 2);
+}
+
+#[tokio::test]
 async fn secrets_that_break_a_rule_are_refused_without_being_quoted() {
     let server = server();
     let path = format!("/v1/discovery/acl/{HOST}");

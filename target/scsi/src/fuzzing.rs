@@ -12,6 +12,7 @@ use crate::config::{BlockSize, Identity, LogicalUnitConfig};
 use crate::copy::MAX_SEGMENTS;
 use crate::mode::ModeSaving;
 use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
+use crate::opcodes;
 use crate::plan::{Extent, LbaExtent, Operation, Outcome, Plan};
 use crate::renewal::{MediumCondition, Renewal};
 use crate::reply::{DataPieces, Reply};
@@ -103,17 +104,19 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
         luns: &[0, 0x0001_0000_0000_0000],
     };
     let mut rest = rest;
+    let mut received = 0;
     let mut plan = unit.begin(nexus, &command);
     for _ in 0..MAX_STEPS {
         plan = match plan {
             Plan::Done(reply) => {
                 check_reply(&command, &reply);
+                check_field_pointer(&command, &reply.sense, received);
                 return rest;
             }
             Plan::NeedData { length, pending } => {
                 assert!(length > 0 && command.write && length <= expected_length);
                 let (data, after) = data_out(rest, length);
-                rest = after;
+                (rest, received) = (after, length);
                 unit.data_out(nexus, pending, data)
             }
             Plan::Execute {
@@ -374,6 +377,48 @@ fn check_reply(command: &Command<'_>, reply: &Reply) {
     if reply.status == Status::GOOD && command.cdb.starts_with(&[0x9e, 0x12]) {
         check_lba_status(command.cdb, &reply.data_in.concat());
     }
+}
+
+/// A field pointer of an ILLEGAL REQUEST lies inside the CDB, or inside the parameter list that came.
+fn check_field_pointer(command: &Command<'_>, sense: &[u8], received: u32) {
+    const ILLEGAL_REQUEST: u8 = 5;
+    const SKSV: u8 = 0x80;
+    const IN_CDB: u8 = 0x40;
+    let specific = match sense {
+        [0x70 | 0xf0, _, ILLEGAL_REQUEST, ..] => sense.get(15..18),
+        [0x72, ILLEGAL_REQUEST, _, _, _, _, _, _, descriptors @ ..] => {
+            let mut rest = descriptors;
+            let mut found = None;
+            while let [kind, length, ..] = rest {
+                if *kind == 0x02 {
+                    found = rest.get(4..7);
+                }
+                rest = rest.get(2 + usize::from(*length)..).unwrap_or_default();
+            }
+            found
+        }
+        _ => None,
+    };
+    let Some([flags, high, low]) = specific else {
+        return;
+    };
+    if flags & SKSV == 0 {
+        return;
+    }
+    let byte = u32::from(u16::from_be_bytes([*high, *low]));
+    let length = if flags & IN_CDB == 0 {
+        received
+    } else {
+        let operation_code = command.cdb.first().copied().unwrap_or(0);
+        let known = opcodes::entries(operation_code).next();
+        known.map_or(16, |opcode| {
+            u32::try_from(opcode.cdb_length()).unwrap_or(16)
+        })
+    };
+    assert!(
+        byte < length,
+        "a pointer to byte {byte} of {length}: {sense:02x?}"
+    );
 }
 
 /// The first descriptor starts where the CDB does, and every other where the one before it ends.

@@ -188,6 +188,9 @@ fn a_renewal_waits_for_commands_that_were_let_pass_before() {
     let second = rig.nexuses[0].underway();
     drop(first);
     assert!(rig.unit.has_commands_under_way());
+    // Unmapping doesn't end them.
+    rig.unit.detach(&rig.nexuses[0]);
+    assert!(rig.unit.has_commands_under_way());
     drop(second);
     assert!(!rig.unit.has_commands_under_way());
 }

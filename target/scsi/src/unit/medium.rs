@@ -1,9 +1,13 @@
 //! What the condition of the medium as a whole forbids, and how it changes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
 
 use crate::cdb::{Cdb, invalid_field};
 use crate::commands::mode_pages;
+use crate::nexus::NexusState;
 use crate::opcodes::{self, Class};
 use crate::renewal::{MediumCondition, Renewal};
 use crate::sense::{AdditionalSense, Sense, SenseKey};
@@ -38,9 +42,11 @@ impl LogicalUnit {
     /// medium: the renewal waits for them. See [`crate::Underway`].
     #[must_use]
     pub fn has_commands_under_way(&self) -> bool {
-        let nexuses = self.nexuses.lock();
-        self.third_parties.load(Ordering::SeqCst) != 0
-            || nexuses.iter().any(|nexus| nexus.has_commands_under_way())
+        let has = |nexuses: &Mutex<Vec<Arc<NexusState>>>| {
+            let nexuses = nexuses.lock();
+            nexuses.iter().any(|nexus| nexus.has_commands_under_way())
+        };
+        self.third_parties.load(Ordering::SeqCst) != 0 || has(&self.nexuses) || has(&self.departed)
     }
 
     /// Turns the medium over to `renewal`: from now on nothing else may touch it. The condition that

@@ -51,6 +51,8 @@ pub struct LogicalUnit {
     /// Locked before `reservations` and `nexuses` where several are.
     port_groups: Mutex<PortGroups>,
     nexuses: Mutex<Vec<Arc<NexusState>>>,
+    /// Nexuses that were removed before all of their commands had ended.
+    departed: Mutex<Vec<Arc<NexusState>>>,
     pub(crate) copies: RunningCopies,
     /// Steps of copies of any logical unit that read or write this one.
     third_parties: Arc<AtomicU32>,
@@ -70,6 +72,7 @@ impl LogicalUnit {
             saved_mode: CurrentMode::new(config.saved_mode()),
             port_groups: Mutex::default(),
             nexuses: Mutex::new(Vec::new()),
+            departed: Mutex::new(Vec::new()),
             copies: RunningCopies::default(),
             third_parties: Arc::default(),
             reservations: Mutex::default(),
@@ -94,6 +97,14 @@ impl LogicalUnit {
 
     /// Removes an I_T nexus.
     pub fn detach(&self, nexus: &LuNexus) {
+        // A unit that is unmapped may have commands under way that a renewal has to wait for. It looks
+        // at the nexuses first, so at no time is one in neither list.
+        let mut departed = self.departed.lock();
+        departed.retain(|state| state.has_commands_under_way());
+        if nexus.state.has_commands_under_way() {
+            departed.push(Arc::clone(&nexus.state));
+        }
+        drop(departed);
         self.nexuses
             .lock()
             .retain(|state| !Arc::ptr_eq(state, &nexus.state));

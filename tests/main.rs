@@ -20,6 +20,7 @@ mod bad_input;
 mod copy;
 mod demo;
 mod endurance;
+mod farewell;
 mod fence;
 mod login;
 mod management;

@@ -205,6 +205,16 @@ impl Client {
         self.get("/v1/sessions".into()).await
     }
 
+    /// Asks the initiator of a session to log out.
+    pub async fn logout_session(&self, id: u64, request: &v1::LogoutSession) -> Answer<()> {
+        let path = path(&["sessions", &id.to_string(), "logout"]);
+        let json = serde_json::to_vec(request)
+            .map_err(|error| ClientError::protocol(&self.socket, error))?;
+        http::request(&self.socket, "POST", &path, Some(json))
+            .await
+            .map(drop)
+    }
+
     /// Ends a session.
     pub async fn drop_session(&self, id: u64) -> Answer<()> {
         self.delete(path(&["sessions", &id.to_string()])).await

@@ -49,6 +49,7 @@ use utoipa::OpenApi;
         paths::set_discovery_access,
         paths::remove_discovery_access,
         paths::list_sessions,
+        paths::logout_session,
         paths::drop_session,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))

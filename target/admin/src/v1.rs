@@ -25,7 +25,7 @@ pub use event::{Event, EventKind};
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use reservation::{Registrant, ReservationType, Reservations};
 pub use secret::SecretText;
-pub use session::{Session, SessionList};
+pub use session::{LogoutSession, Session, SessionList};
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
 pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

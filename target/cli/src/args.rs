@@ -420,6 +420,18 @@ pub enum ReservationVerb {
 pub enum SessionVerb {
     /// List all sessions.
     List,
+    /// Ask the initiator of a session to log out, and end the session if it doesn't.
+    ///
+    /// Initiators that honour it finish what they do, log out and come back by themselves: with other
+    /// parameters, or to where the target is redirected to.
+    Logout {
+        /// The session's number.
+        id: u64,
+        /// Seconds after which the session is ended if it is still there.
+        #[arg(long, value_name = "SECONDS", default_value_t = 10,
+            value_parser = clap::value_parser!(u64).range(1..=600))]
+        within: u64,
+    },
     /// End a session. Initiators log in again unless `acl deny` keeps them out.
     Drop {
         /// The session's number.

@@ -9,6 +9,7 @@ mod volume;
 use serde::Serialize;
 use serde_json::json;
 use tidelock_admin::client::Client;
+use tidelock_admin::v1::LogoutSession;
 
 use crate::args::{Cli, Noun, SessionVerb};
 use crate::confirm::confirm;
@@ -68,6 +69,19 @@ async fn session(verb: SessionVerb, context: &mut Context<'_>) -> Result<(), Cli
             let list = context.client.sessions().await?;
             let now = context.terminal.now_unix_ms;
             context.print(&list, |list| show::sessions(&list.sessions, now))
+        }
+        SessionVerb::Logout { id, within } => {
+            let request = LogoutSession {
+                within_seconds: within,
+            };
+            context.client.logout_session(id, &request).await?;
+            let asked = json!({"asked": id, "within_seconds": within});
+            context.print(&asked, |_| {
+                format!(
+                    "the initiator of session {id} was asked to log out; if it doesn't, the session \
+                     ends in {within} s\n"
+                )
+            })
         }
         SessionVerb::Drop { id, yes } => {
             let what = format!(

@@ -524,6 +524,19 @@ fn parameters_are_set_for_a_target_and_for_an_entry() {
 }
 
 #[test]
+fn an_initiator_is_asked_to_log_out() {
+    let daemon = Daemon::start(vec![(202, Value::Null)]);
+    let line = ["session", "logout", "7", "--within", "30"];
+    let said = command(Some(daemon.socket()), &line, None).out;
+    assert!(
+        said.contains("session 7") && said.contains("in 30 s"),
+        "{said}"
+    );
+    let path = "POST /v1/sessions/7/logout".to_owned();
+    assert_eq!(daemon.asked(), [(path, json!({"within_seconds": 30}))]);
+}
+
+#[test]
 fn a_file_that_holds_no_secret_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap().to_owned();

@@ -238,6 +238,10 @@ impl Control for DaemonControl {
         self.shared.directory.list().iter().map(session).collect()
     }
 
+    fn logout_session(&self, id: u64, seconds: u16) -> BoxFuture<'_, bool> {
+        async move { self.shared.directory.request_logout(id, seconds) }.boxed()
+    }
+
     fn drop_session(&self, id: u64) -> BoxFuture<'_, bool> {
         async move {
             self.shared

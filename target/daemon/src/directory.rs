@@ -29,9 +29,16 @@ pub struct SessionKey {
 /// What other threads may ask of a session.
 #[derive(Debug)]
 pub enum SessionMessage {
-    /// End now, without ceremony: the initiator has come back with a new session, or an operator
-    /// wants it gone. The session's end is what the sender waits for.
+    /// End now, without ceremony: the initiator has come back with a new session. The session's end is
+    /// what the sender waits for.
     Terminate(&'static str),
+    /// An operator wants it gone, or it isn't allowed any more: end, and tell the initiator so.
+    Drop(&'static str),
+    /// Ask the initiator to log out, and end if it hasn't by then.
+    RequestLogout {
+        /// Its time.
+        seconds: u16,
+    },
     /// The daemon stops: ask the initiator to log out, finish what is running.
     Shutdown,
     /// The target's LUN map has changed.
@@ -377,7 +384,16 @@ impl Directory {
             .lock()
             .by_id
             .get(&id)
-            .is_some_and(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok())
+            .is_some_and(|entry| entry.messages.send(SessionMessage::Drop(why)).is_ok())
+    }
+
+    /// Asks the initiator of a session to log out within that time; false if there is none of that
+    /// number.
+    pub fn request_logout(&self, id: u64, seconds: u16) -> bool {
+        let message = SessionMessage::RequestLogout { seconds };
+        let inner = self.inner.lock();
+        let entry = inner.by_id.get(&id);
+        entry.is_some_and(|entry| entry.messages.send(message).is_ok())
     }
 
     /// Ends the sessions for which `which` holds, and says how many those were.
@@ -389,7 +405,7 @@ impl Directory {
         let inner = self.inner.lock();
         let chosen = inner.by_id.values().filter(|entry| which(&entry.info));
         chosen
-            .filter(|entry| entry.messages.send(SessionMessage::Terminate(why)).is_ok())
+            .filter(|entry| entry.messages.send(SessionMessage::Drop(why)).is_ok())
             .count()
     }
 

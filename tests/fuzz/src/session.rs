@@ -140,7 +140,7 @@ impl World {
             4 => self.session.set_data_credit(u64::MAX),
             5 => self
                 .session
-                .async_message(ConnectionId::LEADING, AsyncEvent::RequestLogout),
+                .async_message(ConnectionId::LEADING, AsyncEvent::RequestLogout { seconds: 3 }),
             choice => self.answer_stale(choice, TaskId::from_raw(u32::from(input.u16()))),
         }
     }

@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    AccessEntry, AccessList, AsymmetricAccess, CreateTarget, CreateVolume, ErrorBody, Lun, MapLun,
-    Redirect, ResizeVolume, SessionList, SessionParameters, SetAccess, SetGroupAccess,
-    SetParameters, SetTarget, Status, Target, TargetList, Volume, VolumeList,
+    AccessEntry, AccessList, AsymmetricAccess, CreateTarget, CreateVolume, ErrorBody,
+    LogoutSession, Lun, MapLun, Redirect, ResizeVolume, SessionList, SessionParameters, SetAccess,
+    SetGroupAccess, SetParameters, SetTarget, Status, Target, TargetList, Volume, VolumeList,
 };
 
 /// How the daemon is
@@ -265,6 +265,17 @@ pub(super) fn remove_discovery_access() {}
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions",
     responses((status = 200, body = SessionList), (status = "4XX", body = ErrorBody)))]
 pub(super) fn list_sessions() {}
+
+/// Ask the initiator of a session to log out
+///
+/// Answers when it has been asked. Initiators that honour it log out and come back by themselves, with
+/// what has been changed meanwhile; the session of one that doesn't is ended when its time is over.
+#[utoipa::path(post, path = "/v1/sessions/{session}/logout", tag = "sessions",
+    params(("session" = u64, Path, description = "The session's number")),
+    request_body = LogoutSession,
+    responses((status = 202), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn logout_session() {}
 
 /// End a session
 ///

@@ -44,3 +44,11 @@ pub struct Session {
     /// Bytes written by the initiator.
     pub written_bytes: u64,
 }
+
+/// A logout that an initiator is to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogoutSession {
+    /// Seconds after which the session is ended if it is still there, 1 to 600.
+    pub within_seconds: u64,
+}

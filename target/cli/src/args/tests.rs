@@ -48,6 +48,8 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock target set t queue-depth=4 header-digest=required",
         "tidelock target set t initial-r2t=default",
         "tidelock acl set t i --subnet 10.0.0.0/8 queue-depth=4",
+        "tidelock session logout 3",
+        "tidelock session logout 3 --within 600",
         "tidelock acl allow iqn.2024-01.com.example:t *",
         "tidelock acl allow discovery iqn.2024-01.com.example:h --chap-user u --chap-secret-file f",
         "tidelock acl allow t i --chap-user u --chap-secret-file f --mutual-user m \
@@ -104,6 +106,7 @@ fn what_contradicts_itself_or_is_missing_is_refused() {
         "tidelock target set t queue-depth=many",
         "tidelock target set t --portal-groups 1 queue-depth=4",
         "tidelock acl set t i",
+        "tidelock session logout 3 --within 0",
         "tidelock acl allow t",
         "tidelock acl deny t",
         "tidelock acl deny t --subnet",

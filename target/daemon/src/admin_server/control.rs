@@ -54,6 +54,10 @@ pub trait Control: Send + Sync + 'static {
     /// All sessions in the order in which they logged in.
     fn sessions(&self) -> Vec<v1::Session>;
 
+    /// Asks the initiator of a session to log out within that time, after which the session ends; false
+    /// if there is none of that number.
+    fn logout_session(&self, id: u64, seconds: u16) -> BoxFuture<'_, bool>;
+
     /// Ends a session; false if there is none of that number.
     fn drop_session(&self, id: u64) -> BoxFuture<'_, bool>;
 

@@ -93,6 +93,7 @@ pub(super) fn full(
         )
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{session}", delete(sessions::drop))
+        .route("/v1/sessions/{session}/logout", post(sessions::logout))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn(note))

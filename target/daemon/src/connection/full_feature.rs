@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tidelock_admin::v1::EventKind;
 use tidelock_iscsi::session::{
-    AsyncEvent, CloseReason, ConnectionId, Event, Session, SessionConfig,
+    AsyncEvent, CloseReason, ConnectionId, Event, LOGOUT_SECONDS, Session, SessionConfig,
 };
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -36,8 +36,10 @@ const MEMORY_PAUSE: Duration = Duration::from_millis(2);
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long I/O is given to end when its session has ended.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a session that is dropped may take to say so.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the initiator is given to log out when the daemon stops.
-const LOGOUT_PATIENCE: Duration = Duration::from_secs(3);
+const LOGOUT_PATIENCE: Duration = Duration::from_secs(LOGOUT_SECONDS as u64);
 
 /// A session in full feature phase, with its connections.
 pub struct FullFeature {
@@ -67,6 +69,8 @@ pub struct FullFeature {
     first_burst: u32,
     /// When to stop waiting for a logout that was asked for.
     stop_at: Option<Instant>,
+    /// When to drop the session if the initiator hasn't logged out as an operator wished.
+    logout_by: Option<Instant>,
 }
 
 impl FullFeature {
@@ -131,6 +135,7 @@ impl FullFeature {
             close_by: None,
             cleaned_up: false,
             stop_at: None,
+            logout_by: None,
             queue_depth: terms.queue_depth,
             first_burst: login.parameters.first_burst_length,
             session,
@@ -324,11 +329,10 @@ impl FullFeature {
     fn take_message(&mut self, message: SessionMessage) -> ControlFlow<String> {
         match message {
             SessionMessage::Terminate(why) => return ControlFlow::Break(why.into()),
+            SessionMessage::Drop(why) => self.say_goodbye(why),
+            SessionMessage::RequestLogout { seconds } => self.ask_to_log_out(seconds),
             SessionMessage::Shutdown => {
-                for link in &self.links {
-                    self.session
-                        .async_message(link.id, AsyncEvent::RequestLogout);
-                }
+                self.request_logout(LOGOUT_SECONDS);
                 self.stop_at = Some(Instant::now() + LOGOUT_PATIENCE);
                 self.timer
                     .as_mut()
@@ -340,11 +344,42 @@ impl FullFeature {
         ControlFlow::Continue(())
     }
 
+    /// Asks the initiator to log out; each connection is asked on its own (RFC 7143 §11.9.1).
+    fn request_logout(&mut self, seconds: u16) {
+        for link in &self.links {
+            self.session
+                .async_message(link.id, AsyncEvent::RequestLogout { seconds });
+        }
+    }
+
+    /// Asks for a logout, and drops the session if there is none in time.
+    fn ask_to_log_out(&mut self, seconds: u16) {
+        self.request_logout(seconds);
+        self.logout_by = Some(Instant::now() + Duration::from_secs(seconds.into()));
+        // The timer goes on as it would, and from then on sees that time too.
+        let soon = tokio::time::Instant::now() + MEMORY_PAUSE;
+        self.timer.as_mut().reset(soon);
+    }
+
+    /// Drops the session, and tells the initiator that all its connections go (RFC 7143 §11.9.1).
+    fn say_goodbye(&mut self, why: &str) {
+        self.now = Instant::now();
+        if let Some(link) = self.links.first() {
+            self.session
+                .async_message(link.id, AsyncEvent::DropAllConnections);
+        }
+        self.close(why.to_owned(), GOODBYE_PATIENCE);
+    }
+
     fn handle_timer(&mut self, cx: &mut Context<'_>) -> ControlFlow<String> {
         self.now = Instant::now();
         self.starved = false;
         if self.stop_at.is_some_and(|stop_at| self.now >= stop_at) {
             return ControlFlow::Break("the daemon stops".into());
+        }
+        if self.logout_by.is_some_and(|by| self.now >= by) {
+            self.logout_by = None;
+            self.say_goodbye("it was asked to log out and didn't");
         }
         if self.close_by.is_some_and(|close_by| self.now >= close_by) {
             return ControlFlow::Break(self.closing.take().unwrap_or_default());
@@ -366,6 +401,9 @@ impl FullFeature {
         };
         let close_in = self
             .close_by
+            .into_iter()
+            .chain(self.logout_by)
+            .min()
             .map(|close_by| close_by.saturating_duration_since(self.now));
         let pause = close_in.map_or(pause, |close_in| pause.min(close_in));
         self.timer

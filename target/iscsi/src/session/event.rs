@@ -207,8 +207,11 @@ pub struct TargetRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AsyncEvent {
-    /// 1: the initiator is to log out, within [`LOGOUT_SECONDS`](super::LOGOUT_SECONDS).
-    RequestLogout,
+    /// 1: the initiator is to log out.
+    RequestLogout {
+        /// Within that time (Parameter3).
+        seconds: u16,
+    },
     /// 2: this connection will be dropped.
     DropConnection,
     /// 3: all connections of the session will be dropped.

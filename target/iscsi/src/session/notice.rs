@@ -6,7 +6,7 @@ use super::event::AsyncEvent;
 use crate::pdu::RESERVED_TAG;
 use crate::pdu::async_message::AsyncMessage;
 
-/// How many seconds the initiator is given to log out when it is asked to.
+/// How many seconds the initiator is given to log out when the daemon stops.
 pub const LOGOUT_SECONDS: u16 = 3;
 
 impl Session {
@@ -22,7 +22,7 @@ impl Session {
         let wait = self.parameters.default_time2wait;
         let retain = self.parameters.default_time2retain;
         let (async_event, parameter1, parameter2, parameter3) = match event {
-            AsyncEvent::RequestLogout => (1, 0, 0, LOGOUT_SECONDS),
+            AsyncEvent::RequestLogout { seconds } => (1, 0, 0, seconds),
             AsyncEvent::DropConnection => (2, connection.cid, wait, retain),
             AsyncEvent::DropAllConnections => (3, 0, wait, retain),
         };

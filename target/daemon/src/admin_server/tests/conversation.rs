@@ -414,6 +414,24 @@ async fn parameters_are_changed_one_by_one_and_what_a_list_says_keeps_them() {
 }
 
 #[tokio::test]
+async fn an_initiator_is_asked_to_log_out_within_a_time_that_makes_sense() {
+    let server = server();
+    server.control.sessions.lock().push(session(1, TARGET));
+    let ask = |seconds: u64| {
+        let body = json!({"within_seconds": seconds}).to_string();
+        let server = &server;
+        async move { server.ask("POST", "/v1/sessions/1/logout", &body).await }
+    };
+    for seconds in [0, 601, 65_537] {
+        let (status, answer) = ask(seconds).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.to_string().contains("from 1 to 600"), "{answer}");
+    }
+    assert_eq!(ask(600).await.0, 202);
+    assert_eq!(ask(1).await.0, 404);
+}
+
+#[tokio::test]
 async fn secrets_that_break_a_rule_are_refused_without_being_quoted() {
     let server = server();
     let path = format!("/v1/discovery/acl/{HOST}");

@@ -189,6 +189,10 @@ impl Control for Fake {
         self.sessions.lock().clone()
     }
 
+    fn logout_session(&self, id: u64, _: u16) -> BoxFuture<'_, bool> {
+        self.drop_session(id)
+    }
+
     fn drop_session(&self, id: u64) -> BoxFuture<'_, bool> {
         let mut sessions = self.sessions.lock();
         let before = sessions.len();

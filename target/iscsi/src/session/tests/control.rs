@@ -190,7 +190,7 @@ fn logouts_that_make_no_sense_change_nothing() {
 fn asynchronous_messages_say_what_is_to_happen() {
     let mut initiator = Initiator::new();
     for (event, expected) in [
-        (AsyncEvent::RequestLogout, (1, 0, 0, LOGOUT_SECONDS)),
+        (AsyncEvent::RequestLogout { seconds: 42 }, (1, 0, 0, 42)),
         (AsyncEvent::DropConnection, (2, CID, 2, 20)),
         (AsyncEvent::DropAllConnections, (3, 0, 2, 20)),
     ] {

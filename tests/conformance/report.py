@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from expectations import Expectations
 from verdicts import TestResult, Verdict
 
 
@@ -16,85 +17,93 @@ class SuiteRun:
     problems: list[str]
     """What went wrong beside the tests: a daemon that died or didn't stop."""
 
-    def count(self, verdict: Verdict) -> int:
-        """How many tests ended so."""
-        return sum(result.verdict is verdict for result in self.results)
-
-    def counts(self) -> tuple[int, int, int]:
-        """Passed, failed, skipped."""
-        return self.count(Verdict.PASSED), self.count(Verdict.FAILED), self.count(Verdict.SKIPPED)
-
     def line(self) -> str:
         """Progress in one line."""
-        passed, failed, skipped = self.counts()
-        return f"{self.suite}: {passed} passed, {failed} failed, {skipped} skipped ({self.seconds:.1f} s)"
+        counts = ", ".join(f"{number} {verdict.value}" for verdict, number in _counts(self.results))
+        return f"{self.suite}: {counts} ({self.seconds:.1f} s)"
 
 
-def table(version: str, runs: list[SuiteRun]) -> str:
-    """One row per suite, then the reasons of skips."""
-    rows = [("suite", "passed", "failed", "skipped")]
-    rows += [(run.suite, *map(_number, run.counts())) for run in runs]
-    rows.append(("total", *map(str, _totals(runs))))
-    reasons = [f"  {run.suite}: {_skip_reasons(run)}" for run in runs if run.count(Verdict.SKIPPED)]
-    return "\n".join([version, _align(rows), *(["why skipped:", *reasons] if reasons else [])])
+@dataclass
+class Column:
+    """One pass of all suites against one target: a column of the table."""
+
+    target: str
+    entry: str
+    runs: list[SuiteRun]
+
+    @property
+    def results(self) -> list[TestResult]:
+        """Those of all suites."""
+        return [result for run in self.runs for result in run.results]
 
 
-def side_by_side(versions: dict[str, str], runs: dict[str, list[SuiteRun]]) -> str:
-    """Two targets, suite by suite: passed / failed / skipped of each."""
-    first, second = runs
-    rows = [("suite", f"{versions[first]}: passed", "failed", "skipped", f"{versions[second]}: passed", "failed", "skipped")]
-    for left, right in zip(runs[first], runs[second], strict=True):
-        rows.append((left.suite, *map(_number, left.counts()), *map(_number, right.counts())))
-    rows.append(("total", *map(str, _totals(runs[first])), *map(str, _totals(runs[second]))))
-    return _align(rows)
+def table(columns: list[Column]) -> str:
+    """One row per suite and one column per pass; all columns have the same suites."""
+    several = len({column.target for column in columns}) > 1
+    heads = [f"{column.target} {column.entry}" if several else column.entry for column in columns]
+    rows = [("suite", *heads)]
+    for index, run in enumerate(columns[0].runs):
+        rows.append((run.suite, *(_cell(column.runs[index].results) for column in columns)))
+    rows.append(("total", *(_cell(column.results) for column in columns)))
+    return f"{_align(rows)}\n(how many passed; F: failed, s: skipped, w: wrote to the read-only LUN and was refused)"
 
 
-def details(name: str, runs: list[SuiteRun]) -> str:
+def skip_lines(columns: list[Column], expectations: Expectations) -> list[str]:
+    """Which tests were skipped in which passes, what the suite says, and why that is right."""
+    where: dict[tuple[str, str, str | None], Counter[str]] = {}
+    for column in columns:
+        for result in (result for result in column.results if result.verdict is Verdict.SKIPPED):
+            key = (result.suite, result.reasons[0], expectations.skip_reason(column.entry, result))
+            where.setdefault(key, Counter())[column.entry] += 1
+    every = [column.entry for column in columns]
+    lines = []
+    for (suite, said, why), counts in where.items():
+        passes = "all passes" if list(counts) == every else ", ".join(counts)
+        known = f": {why}" if why else ""
+        lines.append(f"  {suite} ({max(counts.values())} in {passes}), \"{said}\"{known}")
+    return ["why skipped:", *lines] if lines else []
+
+
+def details(column: Column) -> str:
     """Every failure with its assertions."""
     lines = []
-    for result in (result for run in runs for result in run.results):
-        if result.verdict is Verdict.FAILED:
-            lines.append(f"{name}: FAILED {result.name}")
-            lines += [f"    {reason}" for reason in result.reasons[:5]]
-    return "\n".join(lines) + "\n" if lines else ""
+    for result in (result for result in column.results if result.verdict is Verdict.FAILED):
+        lines.append(f"{column.target} {column.entry}: FAILED {result.name}")
+        lines += [f"    {reason}" for reason in result.reasons[:5]]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def as_json(versions: dict[str, str], runs: dict[str, list[SuiteRun]]) -> dict:
+def as_json(versions: dict[str, str], columns: list[Column]) -> dict:
     """Everything, for machines."""
     return {
         name: {
-            "version": versions[name],
-            "suites": [
-                {
-                    "suite": run.suite,
-                    "seconds": round(run.seconds, 2),
-                    "problems": run.problems,
-                    "tests": [
-                        {"test": result.test, "verdict": result.verdict.value, "reasons": result.reasons}
-                        for result in run.results
-                    ],
-                }
-                for run in runs[name]
-            ],
+            "version": version,
+            "passes": {column.entry: [_suite(run) for run in column.runs] for column in columns if column.target == name},
         }
-        for name in runs
+        for name, version in versions.items()
     }
 
 
-def _totals(runs: list[SuiteRun]) -> tuple[int, int, int]:
-    total = Counter(result.verdict for run in runs for result in run.results)
-    return total[Verdict.PASSED], total[Verdict.FAILED], total[Verdict.SKIPPED]
+def _suite(run: SuiteRun) -> dict:
+    return {
+        "suite": run.suite,
+        "seconds": round(run.seconds, 2),
+        "problems": run.problems,
+        "tests": [
+            {"test": result.test, "verdict": result.verdict.value, "reasons": result.reasons} for result in run.results
+        ],
+    }
 
 
-def _skip_reasons(run: SuiteRun) -> str:
-    reasons = Counter(
-        result.reasons[0] for result in run.results if result.verdict is Verdict.SKIPPED and result.reasons
-    )
-    return "; ".join(f"{reason} ({count})" if count > 1 else reason for reason, count in reasons.items())
+def _counts(results: list[TestResult]) -> list[tuple[Verdict, int]]:
+    """How often each verdict came that came at all, in the order of the verdicts."""
+    counts = Counter(result.verdict for result in results)
+    return [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]]
 
 
-def _number(count: int) -> str:
-    return str(count) if count else "-"
+def _cell(results: list[TestResult]) -> str:
+    letters = {Verdict.PASSED: "", Verdict.FAILED: "F", Verdict.SKIPPED: "s", Verdict.REFUSED: "w"}
+    return " ".join(f"{number}{letters[verdict]}" for verdict, number in _counts(results)) or "-"
 
 
 def _align(rows: list[tuple[str, ...]]) -> str:

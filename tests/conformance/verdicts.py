@@ -14,6 +14,11 @@ TEST = re.compile(r"^\s*Test: (?P<name>\S+) \.\.\.(?P<rest>.*)$")
 VERDICT = re.compile(r"^(?P<word>passed|FAILED)")
 SKIPPED = re.compile(r"\[SKIPPED\]\s*(?P<reason>.*)$")
 ASSERTION = re.compile(r"^\s+\d+\. (?P<text>.+)$")
+WRITE_PROTECTED = re.compile(
+    r"DATA PROTECTION\((0x0)?7\).*WRITE_PROTECTED|\(0x07\)/\(0x2700\)"
+    # What a copy says of a destination that can't be written to: THIRD PARTY DEVICE FAILURE.
+    r"|COPY ABORTED\(0x0a\).*\(0x0d01\)"
+)
 LISTED = re.compile(r"^ALL\.(?P<suite>[^.\s]+)\.(?P<test>\S+)$")
 
 
@@ -23,6 +28,8 @@ class Verdict(Enum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    REFUSED = "refused"
+    """Failed, for it wrote to a LUN that may not be written to. Only `Expectations.settle` says so."""
 
 
 @dataclass
@@ -33,6 +40,10 @@ class TestResult:
     test: str
     verdict: Verdict
     reasons: list[str] = field(default_factory=list)
+    complete: bool = True
+    """Whether the suite came to a verdict of its own."""
+    write_protected: bool = False
+    """Whether a command was refused because the LUN is write-protected, by what the suite says."""
 
     @property
     def name(self) -> str:
@@ -61,7 +72,7 @@ def read(suite: str, tests: list[str], output: str, ended: str | None) -> list[T
         result = found.pop(test, None)
         if result is None:
             why = ended or "iscsi-test-cu printed no verdict"
-            result = TestResult(suite, test, Verdict.FAILED, [_with_last_line(why, output)])
+            result = TestResult(suite, test, Verdict.FAILED, [_with_last_line(why, output)], complete=False)
         results.append(result)
     # A test that isn't on the list means that the list was misread: never drop it silently.
     for stray in found.values():
@@ -71,21 +82,38 @@ def read(suite: str, tests: list[str], output: str, ended: str | None) -> list[T
     return results
 
 
+def unsettled(results: list[TestResult]) -> list[TestResult]:
+    """What came after a failure and was skipped, or has no verdict: the failure may be the only reason.
+
+    A suite doesn't log in again after a test that lost its session.
+    """
+    failed = [number for number, result in enumerate(results) if result.verdict is Verdict.FAILED]
+    return [
+        result
+        for result in (results[failed[0] + 1 :] if failed else [])
+        if result.verdict is Verdict.SKIPPED or not result.complete
+    ]
+
+
 def _results(suite: str, output: str) -> list[TestResult]:
     results: list[TestResult] = []
     current: str | None = None
     skips: list[str] = []
+    protected = False
     lines = output.splitlines()
     for number, line in enumerate(lines):
         if match := TEST.match(line):
-            current, skips = match["name"], []
+            current, skips, protected = match["name"], [], False
             line = match["rest"]
         if current is None:
             continue
+        protected = protected or WRITE_PROTECTED.search(line) is not None
         if match := SKIPPED.search(line):
             skips.append(match["reason"].strip() or "no reason given")
         elif match := VERDICT.match(line):
-            results.append(_result(suite, current, match["word"], skips, lines[number + 1 :]))
+            result = _result(suite, current, match["word"], skips, lines[number + 1 :])
+            result.write_protected = protected
+            results.append(result)
             current = None
     return results
 

@@ -1,5 +1,6 @@
 """What all targets have in common: a daemon process, a portal, an end."""
 
+import errno
 import os
 import signal
 import socket
@@ -42,21 +43,24 @@ class Target:
     def __init__(
         self, *, size: int, file: Path | None = None, cores: set[int] | None = None,
         uncached: bool = False, chap: tuple[str, str] | None = None, read_only: bool = False,
+        block_size: int = 512, portals: int = 1,
     ):
         """Starts a daemon that serves `file`, or a fresh sparse file of `size` bytes.
 
         `cores` pins it; `uncached` asks for O_DIRECT; `chap` (user, secret) closes it to everybody else;
-        `read_only` protects the LUN against writes.
+        `read_only` protects the LUN against writes; `block_size` is that of its logical blocks, in bytes;
+        `portals` is how many ports of loopback the target can be reached at.
         """
         self.size = size
         self.cores = cores
         self.uncached = uncached
         self.chap = chap
         self.read_only = read_only
+        self.block_size = block_size
         self._folder = tempfile.TemporaryDirectory(prefix=f"tidelock-{self.name}-", dir=_scratch())
         self.folder = Path(self._folder.name)
         self.file = file or self._sparse_file()
-        self.port = free_port()
+        self.ports = free_ports(portals)
         self.process: subprocess.Popen | None = None
         try:
             self._start()
@@ -91,8 +95,13 @@ class Target:
     @property
     def url(self) -> str:
         """The LUN as libiscsi and QEMU spell it, with the CHAP secret if there is one."""
+        return self.urls[0]
+
+    @property
+    def urls(self) -> list[str]:
+        """The same through each portal."""
         login = f"{self.chap[0]}%{self.chap[1]}@" if self.chap else ""
-        return f"iscsi://{login}{self.portal}/{self.iqn}/{self.lun}"
+        return [f"iscsi://{login}{portal}/{self.iqn}/{self.lun}" for portal in self.portals]
 
     @property
     def portal_url(self) -> str:
@@ -101,8 +110,13 @@ class Target:
 
     @property
     def portal(self) -> str:
-        """Address and port."""
-        return f"127.0.0.1:{self.port}"
+        """Address and port of the first portal."""
+        return self.portals[0]
+
+    @property
+    def portals(self) -> list[str]:
+        """Address and port of each portal."""
+        return [f"127.0.0.1:{port}" for port in self.ports]
 
     @property
     def log(self) -> Path:
@@ -122,6 +136,22 @@ class Target:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         ticks = int(fields[11]) + int(fields[12])
         return Usage(ticks / CLOCK_TICKS, pages * os.sysconf("SC_PAGE_SIZE"))
+
+    def was_written(self) -> bool:
+        """Whether the file, sparse when the daemon began, holds anything but zeroes now."""
+        with self.file.open("rb") as file:
+            offset = 0
+            try:
+                while True:
+                    offset = os.lseek(file.fileno(), offset, os.SEEK_DATA)
+                    chunk = os.pread(file.fileno(), 1 << 20, offset)
+                    if any(chunk):
+                        return True
+                    offset += len(chunk)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                return False
 
     def stop(self) -> str | None:
         """Ends the daemon; returns what was wrong with how it ended, if anything."""
@@ -180,15 +210,13 @@ class Target:
 
     def _await_portal(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if not self.is_running():
-                raise TargetError(f"{self.name} died at start: {self.last_words()}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise TargetError(f"{self.name} didn't listen on port {self.port} within {START_SECONDS} s")
+        for port in self.ports:
+            while not _listens(port):
+                if not self.is_running():
+                    raise TargetError(f"{self.name} died at start: {self.last_words()}")
+                if time.monotonic() > deadline:
+                    raise TargetError(f"{self.name} didn't listen on port {port} within {START_SECONDS} s")
+                time.sleep(0.005)
 
     def _run(self, command: list[str], environment: dict[str, str] | None = None) -> str:
         """Runs an administration command; its error becomes ours."""
@@ -214,11 +242,25 @@ def unpacked(program: str) -> list[str]:
     return [str(TREE / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", libraries, str(TREE / program)]
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """TCP ports of loopback that nobody listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        # All are held until all are known, so that none comes twice.
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _scratch() -> str | None:

@@ -29,8 +29,8 @@ class Tgt(Target):
         return f"tgt {done.stdout.strip()}"
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
-        portal = f"portal=127.0.0.1:{self.port}"
-        return [*unpacked("usr/sbin/tgtd"), "-f", "-C", "1", "--iscsi", portal], self._environment()
+        portals = ",".join(f"portal={portal}" for portal in self.portals)
+        return [*unpacked("usr/sbin/tgtd"), "-f", "-C", "1", "--iscsi", portals], self._environment()
 
     def _configure(self) -> None:
         self._admin("--mode", "target", "--op", "new", "--tid", "1", "--targetname", self.iqn)
@@ -39,7 +39,7 @@ class Tgt(Target):
         cache = ["--bsoflags", "direct"] if self.uncached else []
         self._admin(
             "--mode", "logicalunit", "--op", "new", "--tid", "1", "--lun", str(self.lun),
-            "--backing-store", str(self.file), *cache,
+            "--backing-store", str(self.file), "--blocksize", str(self.block_size), *cache,
         )
         # Without this tgt announces neither thin provisioning nor UNMAP.
         self._admin(

@@ -35,14 +35,14 @@ class Tidelock(Target):
             str(BUILD / "tidelockd"),
             "--config", str(config),
             "--state-dir", str(self.folder / "state"),
-            "--portal", f"127.0.0.1:{self.port}",
             "--admin-socket", str(self._socket),
             "--log", "info",
+            *(word for portal in self.portals for word in ("--portal", portal)),
         ], {}
 
     def _configure(self) -> None:
         cache = ["--direct"] if self.uncached else []
-        self._admin("volume", "create", "v", "--file", str(self.file), *cache)
+        self._admin("volume", "create", "v", "--file", str(self.file), "--block-size", str(self.block_size), *cache)
         self._admin("target", "create", self.iqn)
         protection = ["--read-only"] if self.read_only else []
         self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun), *protection)

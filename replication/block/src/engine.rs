@@ -8,7 +8,7 @@ pub mod memory;
 pub mod threads;
 pub mod uring;
 
-mod blocking;
+pub(crate) mod blocking;
 mod lane;
 mod wakeup;
 

@@ -91,6 +91,10 @@ pub enum VolumeError {
     #[error("{}: still failing ({reason}); repair the storage first, then try again",
         path.display())]
     StillFailing { path: PathBuf, reason: String },
+    /// The journal has a record that can't be this volume's.
+    #[error("{}: {what}; if it was put there by mistake, move it away; if the volume's file was \
+        replaced on purpose, remove it", path.display())]
+    Journal { path: PathBuf, what: String },
     /// Anything else: the error names the file.
     #[error("{0}; see the system log for the cause")]
     File(#[source] BlockError),

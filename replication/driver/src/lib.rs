@@ -12,6 +12,7 @@
 mod engine;
 mod error;
 mod fence;
+mod journal;
 mod op;
 mod ranges;
 mod volume;
@@ -19,6 +20,7 @@ mod volume;
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use fence::FenceReason;
+pub use journal::JournalPlace;
 pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
 pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile, PoolSpace};
 pub use tidelock_volume::{BlockSize, Range};

@@ -82,6 +82,15 @@ pub enum VolumeOp {
         /// Durable before it is done.
         fua: bool,
     },
+    /// Writes all or nothing, whatever happens: nobody sees half of it, and neither does a crash or a
+    /// full disk leave a part. Durable when it is done. Only where
+    /// [`crate::Volume::atomic_write_max`] isn't 0.
+    WriteAtomic {
+        /// First byte.
+        offset: u64,
+        /// The pieces, one after the other; no more than [`crate::Volume::atomic_write_max`] bytes.
+        data: SmallVec<[Bytes; 2]>,
+    },
 }
 
 impl VolumeOp {
@@ -95,6 +104,7 @@ impl VolumeOp {
                 | Self::WriteSame { .. }
                 | Self::CompareAndWrite { .. }
                 | Self::OrWrite { .. }
+                | Self::WriteAtomic { .. }
         )
     }
 }

@@ -14,8 +14,9 @@ use tidelock_block::BlockFile;
 use tidelock_volume::{BlockSize, Geometry, RawMap};
 
 use crate::fence::{Fence, FenceReason};
+use crate::journal::{self, Journal, JournalPlace};
 use crate::op::VolumeFaultKind;
-use crate::ranges::RangeLocks;
+use crate::ranges::{RangeLocks, Ticket};
 
 /// How a volume is opened.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct OpenOptions {
     pub read_only: bool,
     /// Allocate what a later [`Volume::resize`] adds.
     pub preallocate: bool,
+    /// Where to keep the record of an atomic write under way; without it there are none.
+    pub journal: Option<JournalPlace>,
 }
 
 impl OpenOptions {
@@ -42,6 +45,7 @@ impl OpenOptions {
             direct: false,
             read_only: false,
             preallocate: false,
+            journal: None,
         }
     }
 }
@@ -84,10 +88,20 @@ pub struct Volume {
     resizing: Mutex<()>,
     /// What keeps others away from operations that must be atomic.
     locks: RangeLocks,
+    /// What makes atomic writes so over a crash.
+    journal: Option<Journal>,
+    /// The lock of an atomic write that failed half-way: its range may have a part of it, which
+    /// nobody must see.
+    unfinished: Mutex<Option<Ticket>>,
 }
 
 impl Volume {
-    fn new(file: Arc<BlockFile>, geometry: Geometry, preallocate: bool) -> Arc<Self> {
+    fn new(
+        file: Arc<BlockFile>,
+        geometry: Geometry,
+        preallocate: bool,
+        journal: Option<Journal>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             block_size: geometry.block_size(),
             size: AtomicU64::new(geometry.bytes()),
@@ -99,6 +113,8 @@ impl Volume {
             data_syncs: AtomicU64::new(0),
             resizing: Mutex::new(()),
             locks: RangeLocks::new(),
+            journal,
+            unfinished: Mutex::new(None),
             file,
         })
     }
@@ -168,6 +184,24 @@ impl Volume {
         Geometry::new(self.block_size, self.size())
             .ok()
             .map(RawMap::new)
+    }
+
+    /// Most bytes of one [`crate::VolumeOp::WriteAtomic`]; 0 if there are none, for want of a journal.
+    #[must_use]
+    pub fn atomic_write_max(&self) -> u64 {
+        self.journal
+            .as_ref()
+            .map_or(0, |_| journal::DATA_MAX as u64)
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// An atomic write has failed half-way: its record isn't done with, and its range stays locked
+    /// until the record is written out ([`Volume::unfence`], or the next opening).
+    pub(crate) fn leave_unfinished(&self, ticket: Ticket) {
+        *self.unfinished.lock() = Some(ticket);
     }
 
     pub(crate) fn locks(&self) -> &RangeLocks {

@@ -15,7 +15,7 @@ use crate::error::BlockError;
 const PIECES_MAX: usize = 64;
 
 /// Does it and waits for it.
-pub(super) fn run(mut request: Request, lane: usize) -> Completion {
+pub(crate) fn run(mut request: Request, lane: usize) -> Completion {
     let file = request.file.clone();
     let Some(fd) = file.lane(lane) else {
         let why = io::Error::from(io::ErrorKind::Unsupported);

@@ -140,6 +140,19 @@ impl MemoryFile {
         self.0.lock().run(&mut OpKind::DataSync)
     }
 
+    /// Does an operation.
+    pub(crate) fn run(&self, mut request: Request) -> Completion {
+        let result = self.0.lock().run(&mut request.op);
+        let result = result.map_err(|source| {
+            if source.kind() == io::ErrorKind::UnexpectedEof {
+                super::ended(&request, 0)
+            } else {
+                request.error(0, source)
+            }
+        });
+        request.finish(result)
+    }
+
     fn holds(&self, op: OpName) -> bool {
         self.0.lock().held.contains(&op)
     }
@@ -258,7 +271,7 @@ impl BlockIo for MemoryIo {
 
     fn submit(&mut self) {
         self.handed_over += 1;
-        for mut request in std::mem::take(&mut self.queued) {
+        for request in std::mem::take(&mut self.queued) {
             let Some(memory) = request.file.memory().cloned() else {
                 let error = request.error(0, io::ErrorKind::Unsupported.into());
                 self.ready.push_back(request.finish(Err(error)));
@@ -269,15 +282,7 @@ impl BlockIo for MemoryIo {
                 self.queued.push_back(request);
                 continue;
             }
-            let result = memory.0.lock().run(&mut request.op);
-            let result = result.map_err(|source| {
-                if source.kind() == io::ErrorKind::UnexpectedEof {
-                    super::ended(&request, 0)
-                } else {
-                    request.error(0, source)
-                }
-            });
-            self.ready.push_back(request.finish(result));
+            self.ready.push_back(memory.run(request));
         }
     }
 

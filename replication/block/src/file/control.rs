@@ -3,10 +3,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 
 use super::{Backing, BlockFile, FileKind, open::sync_folder};
+use crate::engine::{Completion, OpKind, Request, blocking};
 use crate::error::{BlockError, BlockErrorKind, OpName};
 
 /// A stretch of a file that is allocated, or a hole.
@@ -46,6 +48,17 @@ impl BlockFile {
                 }))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Does one operation here and now, for what happens while nothing is served. **Blocks.**
+    #[must_use]
+    pub fn perform(self: &Arc<Self>, op: OpKind) -> Completion {
+        let file = Arc::clone(self);
+        let request = Request { tag: 0, file, op };
+        match self.memory() {
+            Some(memory) => memory.run(request),
+            None => blocking::run(request, 0),
         }
     }
 

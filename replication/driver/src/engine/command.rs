@@ -6,6 +6,7 @@ mod fill;
 mod or_write;
 mod scan;
 mod write;
+mod write_atomic;
 mod zero;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub(super) enum Work {
     Scan(scan::Scan),
     CompareAndWrite(compare_and_write::CompareAndWrite),
     OrWrite(or_write::OrWrite),
+    WriteAtomic(write_atomic::WriteAtomic),
 }
 
 /// What a command wants next.
@@ -66,7 +68,9 @@ pub(super) enum Work {
 pub(super) enum Step {
     /// This operation on its file; then [`Command::completed`].
     Issue(OpKind),
-    /// An `fdatasync` that starts from now on; then it is finished.
+    /// This operation on the volume's journal; then [`Command::completed`].
+    Journal(OpKind),
+    /// An `fdatasync` that starts from now on; then it is finished, or goes on ([`Command::synced`]).
     Sync,
     /// A buffer, and the pool has none: the same step again later.
     NeedMemory,
@@ -93,14 +97,34 @@ impl Command {
     pub(super) fn changes(&self) -> bool {
         match self.work {
             Work::Write(_) | Work::Zero(_) | Work::Fill(_) => true,
-            Work::CompareAndWrite(_) | Work::OrWrite(_) => true,
+            Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_) => true,
             Work::Read { .. } | Work::Flush | Work::Scan(_) => false,
         }
     }
 
     /// Whether nothing that overlaps may happen beside it.
     pub(super) fn is_exclusive(&self) -> bool {
-        matches!(self.work, Work::CompareAndWrite(_) | Work::OrWrite(_))
+        matches!(
+            self.work,
+            Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_)
+        )
+    }
+
+    /// Whether it has to go on even if nobody waits for it any more: there is a record of what it
+    /// does, and whoever finds that does it all.
+    pub(super) fn must_go_on(&self) -> bool {
+        matches!(&self.work, Work::WriteAtomic(command) if command.has_record())
+    }
+
+    /// The `fdatasync` that it asked for has gone well: whether there is a next step.
+    pub(super) fn synced(&mut self) -> bool {
+        match &mut self.work {
+            Work::WriteAtomic(command) => {
+                command.synced();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// From the first byte to the last that it works on; `None` if it has no range.
@@ -117,6 +141,7 @@ impl Command {
             Work::Scan(scan) => scan.range(),
             Work::CompareAndWrite(command) => command.range(),
             Work::OrWrite(command) => command.range(),
+            Work::WriteAtomic(command) => command.range(),
         })
     }
 
@@ -124,6 +149,7 @@ impl Command {
     pub(super) fn ranges(&self) -> Ranges {
         match &self.work {
             Work::Zero(zero) => zero.ranges().iter().copied().collect(),
+            Work::WriteAtomic(command) => smallvec![command.range(), write_atomic::JOURNAL],
             _ => self.span().map_or_else(Ranges::new, |span| smallvec![span]),
         }
     }
@@ -132,7 +158,7 @@ impl Command {
     pub(super) fn needs_memory(&self) -> bool {
         match &self.work {
             Work::Read { .. } | Work::Fill(_) | Work::Scan(_) => true,
-            Work::CompareAndWrite(_) | Work::OrWrite(_) => true,
+            Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_) => true,
             Work::Write(write) => write.needs_copy(&self.volume),
             Work::Flush | Work::Zero(_) => false,
         }
@@ -154,6 +180,7 @@ impl Command {
             Work::Scan(scan) => scan.step(pool),
             Work::CompareAndWrite(command) => command.step(&self.volume, pool),
             Work::OrWrite(command) => command.step(&self.volume, pool),
+            Work::WriteAtomic(command) => command.step(&self.volume, pool),
         }
     }
 
@@ -175,6 +202,7 @@ impl Command {
             (Work::Scan(scan), Ok(())) => scan.completed(op),
             (Work::CompareAndWrite(command), Ok(())) => command.completed(op),
             (Work::OrWrite(command), Ok(())) => command.completed(op),
+            (Work::WriteAtomic(command), result) => command.completed(volume, &op, result),
             (Work::Flush, Ok(())) => Some(VolumeOutcome::Done),
             (_, Err(error)) => Some(fault(volume, &op, error)),
         }

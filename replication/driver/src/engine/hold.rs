@@ -53,6 +53,10 @@ impl Commands {
                     locks.passed(&Ranges::from_slice(&[command.held]));
                 }
             }
+            // A part of it may be in place: whoever writes the record out gives the range free.
+            Hold::Granted(ticket) if command.must_go_on() => {
+                command.volume.leave_unfinished(ticket);
+            }
             Hold::Waits(ticket) | Hold::Granted(ticket) => locks.leave(ticket),
         }
         hold

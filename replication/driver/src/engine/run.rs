@@ -1,6 +1,8 @@
 //! The inside of the engine: commands take their steps, and wait where they must.
 
-use tidelock_block::{BlockIo, Completion, Full, OpKind, Request};
+use std::sync::Arc;
+
+use tidelock_block::{BlockFile, BlockIo, Completion, Full, OpKind, Request};
 
 use super::Engine;
 use super::command::{Stage, Step};
@@ -29,23 +31,35 @@ impl Engine {
         match command.step(&self.pool) {
             Step::NeedMemory => return false,
             Step::Issue(op) => self.issue(key, op),
+            Step::Journal(op) => self.issue_to_journal(key, op),
             Step::Sync => self.join_sync(key),
             Step::Finished(outcome) => self.finish(key, outcome),
         }
         true
     }
 
-    fn advance(&mut self, key: usize) {
+    pub(super) fn advance(&mut self, key: usize) {
         if !self.try_advance(key) {
             self.for_memory.push_back(key);
         }
     }
 
     fn issue(&mut self, key: usize, op: OpKind) {
-        let Some(command) = self.commands.get(key) else {
-            return;
-        };
-        let file = command.volume.file().clone();
+        if let Some(command) = self.commands.get(key) {
+            let file = Arc::clone(command.volume.file());
+            self.issue_on(key, file, op);
+        }
+    }
+
+    fn issue_to_journal(&mut self, key: usize, op: OpKind) {
+        let command = self.commands.get(key);
+        if let Some(journal) = command.and_then(|command| command.volume.journal()) {
+            let file = Arc::clone(journal.file());
+            self.issue_on(key, file, op);
+        }
+    }
+
+    fn issue_on(&mut self, key: usize, file: Arc<BlockFile>, op: OpKind) {
         let request = Request {
             tag: key as u64,
             file,
@@ -112,7 +126,7 @@ impl Engine {
     fn refused_meanwhile(&self, tag: u64) -> Option<usize> {
         let key = usize::try_from(tag).ok().filter(|_| tag & SYNC_TAG == 0)?;
         let command = self.commands.get(key)?;
-        let given_up = command.token.is_none();
+        let given_up = command.token.is_none() && !command.must_go_on();
         let held_off = command.stage == Stage::New && command.volume.detached_writes() > 0;
         (given_up || held_off).then_some(key)
     }
@@ -131,7 +145,9 @@ impl Engine {
         match command.completed(op, result) {
             Some(outcome) => self.finish(key, outcome),
             // Nobody waits for the rest.
-            None if command.token.is_none() => self.finish(key, VolumeFaultKind::Busy.into()),
+            None if command.token.is_none() && !command.must_go_on() => {
+                self.finish(key, VolumeFaultKind::Busy.into());
+            }
             None => self.advance(key),
         }
     }

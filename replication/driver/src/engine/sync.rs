@@ -67,9 +67,11 @@ impl Engine {
             return;
         };
         command.stage = Stage::Syncing;
-        // Its data has landed: nobody has to wait for the medium.
         let volume = Arc::clone(&command.volume);
-        self.release(key);
+        if !command.must_go_on() {
+            // Its data has landed: nobody has to wait for the medium.
+            self.release(key);
+        }
         let handed_over = self.io.handed_over();
         let known = self
             .syncs
@@ -131,6 +133,9 @@ impl Engine {
         let trusted = error.is_none() && !fence.is_up() && fence.epoch() == group.fence_epoch;
         let riders = std::mem::take(&mut group.riders);
         for key in riders {
+            if trusted && self.goes_on(key) {
+                continue;
+            }
             let outcome = if trusted {
                 VolumeOutcome::Done
             } else {
@@ -143,6 +148,20 @@ impl Engine {
             self.finish(key, outcome);
         }
         self.next_sync(tag);
+    }
+
+    /// Takes the next step of a command that wanted an `fdatasync` in between; false if that was all
+    /// that it wanted.
+    fn goes_on(&mut self, key: usize) -> bool {
+        let Some(command) = self.commands.get_mut(key) else {
+            return false;
+        };
+        let goes_on = command.synced();
+        if goes_on {
+            command.stage = Stage::Issued;
+            self.advance(key);
+        }
+        goes_on
     }
 
     fn next_sync(&mut self, tag: u64) {

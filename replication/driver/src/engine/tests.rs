@@ -1,5 +1,6 @@
 //! The engine runs operations in steps, waits where it must, and gives up what is given up.
 
+mod atomic;
 mod detach;
 mod durability;
 mod exclusive;

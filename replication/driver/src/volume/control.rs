@@ -7,6 +7,7 @@ use tidelock_volume::{Geometry, Range};
 
 use super::Volume;
 use crate::error::VolumeError;
+use crate::journal::Journal;
 
 impl Volume {
     /// Grows the volume, durably, while it is in use. For a block device it takes over a size that
@@ -123,6 +124,33 @@ impl Volume {
         })
     }
 
+    /// Writes out the record of an atomic write that failed half-way, and gives its range free.
+    fn finish_unfinished(&self) -> Result<(), VolumeError> {
+        let mut unfinished = self.unfinished.lock();
+        let Some((ticket, journal)) = unfinished.zip(self.journal.as_ref()) else {
+            return Ok(());
+        };
+        let geometry =
+            Geometry::new(self.block_size, self.size()).map_err(|source| VolumeError::Size {
+                path: self.path().to_path_buf(),
+                source,
+            })?;
+        journal.replay(&self.file, geometry)?;
+        *unfinished = None;
+        drop(unfinished);
+        self.locks.leave(ticket);
+        Ok(())
+    }
+
+    /// Overwrites what atomic writes have left in the journal. No atomic write may be under way.
+    /// **Blocks.**
+    ///
+    /// # Errors
+    /// The journal can't be written.
+    pub fn clear_journal(&self) -> Result<(), VolumeError> {
+        self.journal.as_ref().map_or(Ok(()), Journal::clear)
+    }
+
     /// Takes the fence down, at an operator's word, if the file can be flushed again. What was lost
     /// stays lost: the initiators' file systems must be checked. **Blocks.**
     ///
@@ -140,6 +168,7 @@ impl Volume {
                 path: self.path().to_path_buf(),
                 reason: error.to_string(),
             })?;
+        self.finish_unfinished()?;
         self.fence.lower();
         tracing::warn!(file = %self.path().display(), "the fence is down");
         Ok(())

@@ -7,6 +7,7 @@ use tidelock_volume::{BlockSize, Geometry};
 
 use super::{CreateOptions, OpenOptions, Volume};
 use crate::error::VolumeError;
+use crate::journal::Journal;
 
 impl Volume {
     /// Opens an existing file or block device and locks it against other daemons. **Blocks.**
@@ -20,7 +21,8 @@ impl Volume {
         let size = file.size().map_err(refuse)?;
         let geometry = geometry(options, block_size, size)?;
         check_direct(&file, block_size)?;
-        Ok(Self::new(file, geometry, options.preallocate))
+        let journal = journal(options, &file, geometry)?;
+        Ok(Self::new(file, geometry, options.preallocate, journal))
     }
 
     /// Creates a file of the given size, sparse or allocated, and makes it durable with its name.
@@ -34,16 +36,20 @@ impl Volume {
         let geometry = geometry(&options.open, block_size, options.size)?;
         let refuse = |error| VolumeError::from_block(error, options.size);
         let file = BlockFile::create(&file_options(&options.open)).map_err(refuse)?;
-        let filled =
-            check_direct(&file, block_size).and_then(|()| fill(&file, options).map_err(refuse));
-        if let Err(error) = filled {
-            if let Err(left) = file.remove() {
-                tracing::warn!(error = %left, "the file of a failed creation is left behind");
+        let filled = check_direct(&file, block_size)
+            .and_then(|()| fill(&file, options).map_err(refuse))
+            .and_then(|()| journal(&options.open, &file, geometry));
+        let journal = match filled {
+            Ok(journal) => journal,
+            Err(error) => {
+                if let Err(left) = file.remove() {
+                    tracing::warn!(error = %left, "the file of a failed creation is left behind");
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         let preallocate = options.preallocate || options.open.preallocate;
-        Ok(Self::new(file, geometry, preallocate))
+        Ok(Self::new(file, geometry, preallocate, journal))
     }
 
     /// A volume in memory, for engines of [`crate::EngineKind::Memory`]: for tests.
@@ -51,6 +57,18 @@ impl Volume {
     /// # Errors
     /// The size isn't of whole blocks.
     pub fn in_memory(memory: MemoryFile, block_size: BlockSize) -> Result<Arc<Self>, VolumeError> {
+        Self::in_memory_with(memory, block_size, None)
+    }
+
+    /// The same with a journal for atomic writes, in memory as well: for tests.
+    ///
+    /// # Errors
+    /// The size isn't of whole blocks, or the journal has a record that isn't this volume's.
+    pub fn in_memory_with(
+        memory: MemoryFile,
+        block_size: BlockSize,
+        journal: Option<MemoryFile>,
+    ) -> Result<Arc<Self>, VolumeError> {
         let file = BlockFile::in_memory(memory);
         let size = file
             .size()
@@ -59,8 +77,25 @@ impl Volume {
             path: file.path().to_path_buf(),
             source,
         })?;
-        Ok(Self::new(file, geometry, false))
+        let journal = journal
+            .map(|journal| Journal::over(BlockFile::in_memory(journal), [0; 16], &file, geometry))
+            .transpose()?;
+        Ok(Self::new(file, geometry, false, journal))
     }
+}
+
+/// What is opened for reading only is left as it is.
+fn journal(
+    options: &OpenOptions,
+    file: &Arc<BlockFile>,
+    geometry: Geometry,
+) -> Result<Option<Journal>, VolumeError> {
+    options
+        .journal
+        .as_ref()
+        .filter(|_| !options.read_only)
+        .map(|place| Journal::open(place, file, geometry))
+        .transpose()
 }
 
 fn file_options(options: &OpenOptions) -> FileOptions {

@@ -7,7 +7,9 @@ use tidelock_volume::{Piece, Range};
 
 use super::compare_and_write::CompareAndWrite;
 use super::or_write::OrWrite;
+use super::write_atomic::WriteAtomic;
 use super::{Work, fill::Fill, scan::Scan, write::Write, zero::Zero};
+use crate::journal::record_length;
 use crate::op::{VolumeFaultKind, VolumeOp, VolumeOutcome};
 use crate::volume::Volume;
 
@@ -81,7 +83,9 @@ pub(in crate::engine) fn admit(
             let offset = located(volume, offset, length, false)?;
             scan(pool, Scan::new(offset, length, Some(data)))
         }
-        VolumeOp::CompareAndWrite { .. } | VolumeOp::OrWrite { .. } => exclusive(volume, op, pool),
+        VolumeOp::CompareAndWrite { .. }
+        | VolumeOp::OrWrite { .. }
+        | VolumeOp::WriteAtomic { .. } => exclusive(volume, op, pool),
     }
 }
 
@@ -112,6 +116,15 @@ fn exclusive(volume: &Volume, op: VolumeOp, pool: &BufferPool) -> Result<Work, V
             let work = OrWrite::new(offset, data, fua);
             affordable(pool, work.chunk_length())?;
             Ok(Work::OrWrite(work))
+        }
+        VolumeOp::WriteAtomic { offset, data } => {
+            let length = total(&data);
+            let offset = located(volume, offset, length, true)?;
+            if length > volume.atomic_write_max() {
+                return Err(VolumeFaultKind::TooLarge.into());
+            }
+            affordable(pool, record_length(length))?;
+            Ok(Work::WriteAtomic(WriteAtomic::new(offset, data)))
         }
         _ => Err(VolumeFaultKind::Hardware.into()),
     }

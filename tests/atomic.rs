@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Barrier;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::daemon::Daemon;
 use crate::harness::initiator::{Answer, Initiator, LoginAs, cdb16};
+use crate::harness::wait_until;
 
 const COMPARE_AND_WRITE: u8 = 0x89;
 const LOCK: u64 = 64;
@@ -23,7 +24,16 @@ fn session(portal: SocketAddr, isid: u8) -> Initiator {
         isid,
         ..LoginAs::default()
     };
-    let mut initiator = Initiator::log_in_as(portal, &who).unwrap();
+    let mut initiator = None;
+    wait_until("the volumes are open", Duration::from_secs(20), || {
+        match Initiator::log_in_as(portal, &who) {
+            Ok(logged_in) => initiator = Some(logged_in),
+            // A daemon that has just been started writes out records first.
+            Err(failure) => assert_eq!((failure.class, failure.detail), (3, 1)),
+        }
+        initiator.is_some()
+    });
+    let mut initiator = initiator.unwrap();
     initiator.settle(0);
     initiator
 }
@@ -126,4 +136,86 @@ fn a_miscompare_says_where_and_changes_nothing() {
     assert_eq!(answer.sense[0], 0xf0, "INFORMATION is valid");
     assert_eq!(answer.sense[3..7], 1500_u32.to_be_bytes());
     assert_eq!(initiator.read(0, 0, 4).data, [0; 2048]);
+}
+
+const WRITE_ATOMIC: u8 = 0x9c;
+/// As long as they get.
+const ATOMIC_BLOCKS: u32 = 2048;
+
+fn write_atomic(initiator: &mut Initiator, lba: u64, fill: u8) -> std::io::Result<Answer> {
+    let data = vec![fill; ATOMIC_BLOCKS as usize * 512];
+    let cdb = cdb16(WRITE_ATOMIC, lba, ATOMIC_BLOCKS, false);
+    let expected = u32::try_from(data.len()).unwrap();
+    let pdu = initiator
+        .command(0, &cdb, 0x20, expected)
+        .with_data(&data[..65_536]);
+    initiator.send(&pdu)?;
+    initiator.finish(pdu.get(16), &data)
+}
+
+/// The bytes of the area that atomic writes go to, which must be all alike.
+fn whole(initiator: &mut Initiator, lba: u64) -> u8 {
+    let answer = initiator.read(0, lba, ATOMIC_BLOCKS);
+    answer.assert_good();
+    let first = answer.data[0];
+    let differs = answer.data.iter().position(|byte| *byte != first);
+    assert_eq!(differs, None, "a part of an atomic write");
+    first
+}
+
+#[test]
+fn an_atomic_write_that_is_cut_by_a_kill_is_done_or_was_never_begun() {
+    const KILLS: u64 = 12;
+    const LBA: u64 = 8;
+    let mut daemon = Daemon::with_lun("64M");
+    let mut fill = 0_u8;
+    for kill in 0..KILLS {
+        let mut initiator = session(daemon.portal, 1);
+        assert_eq!(whole(&mut initiator, LBA), fill);
+        let writer = std::thread::spawn(move || {
+            let mut done = fill;
+            loop {
+                let next = done.wrapping_add(1);
+                match write_atomic(&mut initiator, LBA, next) {
+                    Ok(answer) => assert_eq!(answer.status, 0, "{answer:?}"),
+                    Err(_) => return (done, next),
+                }
+                done = next;
+            }
+        });
+        // At another place of the steps each time.
+        std::thread::sleep(Duration::from_millis(20 + kill * 7));
+        daemon = daemon.kill_and_restart();
+        let (done, next) = writer.join().unwrap();
+        let mut initiator = session(daemon.portal, 1);
+        let found = whole(&mut initiator, LBA);
+        assert!(
+            [done, next].contains(&found),
+            "{found} after {done} and {next}"
+        );
+        fill = found;
+    }
+}
+
+#[test]
+fn an_atomic_write_is_announced_and_no_reader_sees_half_of_it() {
+    let daemon = Daemon::with_lun("64M");
+    let portal = daemon.portal;
+    let mut reader = session(portal, 2);
+    let page = reader.read_command(0, &[0x12, 1, 0xb0, 0, 0xff, 0], 255);
+    assert_eq!(page.data[44..48], ATOMIC_BLOCKS.to_be_bytes());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            let mut initiator = session(portal, 1);
+            for fill in 1..=20 {
+                let answer = write_atomic(&mut initiator, 3, fill).unwrap();
+                answer.assert_good();
+            }
+        });
+        while !writer.is_finished() {
+            whole(&mut reader, 3);
+        }
+        writer.join().unwrap();
+    });
+    assert_eq!(whole(&mut reader, 3), 20);
 }

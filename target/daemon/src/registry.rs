@@ -6,6 +6,7 @@ pub mod asymmetric_access;
 pub mod changes;
 pub mod facts;
 mod fences;
+mod journals;
 mod renewals;
 pub mod reservations;
 pub mod served;
@@ -29,6 +30,7 @@ use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
 use fences::Fences;
+use journals::Journals;
 use renewals::Renewals;
 pub use served::{Lun, ServedVolume, Target};
 
@@ -83,6 +85,7 @@ pub struct Registry {
     volumes: PathBuf,
     /// Folder of the reservations that outlive the daemon.
     reservations: PathBuf,
+    journals: Journals,
 }
 
 impl Registry {
@@ -120,6 +123,7 @@ impl Registry {
             directory,
             volumes,
             reservations,
+            journals: Journals::new(state)?,
             fences: Arc::new(Fences::new(state.path().to_owned())),
             renewals: Arc::new(Renewals::new(state.path().to_owned())),
         }))
@@ -134,7 +138,12 @@ impl Registry {
         for volume in catalog.volumes() {
             volumes.insert(
                 volume.name.clone(),
-                Arc::new(ServedVolume::new(volume, &self.volumes, &self.reservations)),
+                Arc::new(ServedVolume::new(
+                    volume,
+                    &self.volumes,
+                    &self.reservations,
+                    &self.journals,
+                )),
             );
         }
         // Before anybody can log in: who is registered must be known by then.

@@ -168,6 +168,20 @@ impl<'a> Worker<'a> {
     }
 
     async fn work(&mut self, renewal: &Renewal) -> Result<(), Outcome> {
+        self.work_on_medium(renewal).await?;
+        // What the journal has copied is data of the medium too.
+        let store = Arc::clone(&self.subject.store);
+        match spawn_blocking(move || store.clear_journal()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot clear the journal");
+                Err(Outcome::HardwareError)
+            }
+            Err(_) => Err(Outcome::HardwareError),
+        }
+    }
+
+    async fn work_on_medium(&mut self, renewal: &Renewal) -> Result<(), Outcome> {
         match renewal {
             Renewal::Overwrite {
                 pattern,

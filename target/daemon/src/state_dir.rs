@@ -137,7 +137,11 @@ impl StateDir {
         self.folder("reservations")
     }
 
-    fn folder(&self, name: &str) -> Result<PathBuf, StateDirError> {
+    /// A folder in the state folder; made if it is missing.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, StateDirError> {
         let path = self.path.join(name);
         DirBuilder::new()
             .recursive(true)

@@ -91,6 +91,8 @@ pub struct Limits {
     pub max_unmap_descriptors: u32,
     /// Most blocks of one WRITE SAME command.
     pub max_write_same_blocks: u32,
+    /// Largest atomic write in bytes; 0 where the store has none.
+    pub max_atomic_bytes: u32,
     /// The unit in which the volume can give space back, in bytes: what the file system below uses.
     pub unmap_granularity_bytes: u32,
 }
@@ -103,6 +105,7 @@ impl Default for Limits {
             max_unmap_blocks: 1 << 20,
             max_unmap_descriptors: 256,
             max_write_same_blocks: 1 << 15,
+            max_atomic_bytes: 0,
             unmap_granularity_bytes: 4096,
         }
     }

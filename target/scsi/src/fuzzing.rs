@@ -71,6 +71,7 @@ fn config(setup: u8) -> LogicalUnitConfig {
     let mut config = LogicalUnitConfig::new(identity, block_size, BLOCKS);
     config.thin = setup & 0x02 == 0;
     config.read_only = setup & 0x04 != 0;
+    config.limits.max_atomic_bytes = if setup & 0x20 != 0 { 64 << 10 } else { 0 };
     if setup & 0x10 != 0 {
         config.mode_saving = ModeSaving::Supported(None);
     }
@@ -244,29 +245,20 @@ fn lba_status(extent: Extent, most: u32, choice: u8) -> Outcome {
 fn check_operation(unit: &LogicalUnit, operation: &Operation) {
     let block = u64::from(unit.config().block_size.bytes());
     let check = |extent: &Extent| check_extent(unit, operation, extent);
-    let max = u64::from(unit.config().limits.max_transfer_bytes);
+    let transfer = |extent: &Extent| {
+        check(extent);
+        assert!(extent.length <= u64::from(unit.config().limits.max_transfer_bytes));
+    };
     match operation {
-        Operation::Read { extent, .. } | Operation::Verify { extent } => {
-            check(extent);
-            assert!(extent.length <= max);
-        }
+        Operation::Read { extent, .. } | Operation::Verify { extent } => transfer(extent),
         Operation::Write { extent, data, .. }
         | Operation::Compare { extent, data }
-        | Operation::OrWrite { extent, data, .. } => {
-            check(extent);
-            assert!(extent.length <= max);
+        | Operation::OrWrite { extent, data, .. }
+        | Operation::WriteAtomic { extent, data }
+        | Operation::CompareAndWrite { extent, data, .. } => {
+            transfer(extent);
             assert_eq!(length_of(data), extent.length);
-        }
-        Operation::CompareAndWrite {
-            extent,
-            expected,
-            data,
-            ..
-        } => {
-            check(extent);
-            assert!(extent.length / block <= 255 && extent.length <= max);
-            assert_eq!(length_of(expected), extent.length);
-            assert_eq!(length_of(data), extent.length);
+            check_atomic(unit, operation);
         }
         Operation::Flush { extent } => check(extent),
         Operation::LbaStatus { extent, most } => {
@@ -311,6 +303,23 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);
         }
+    }
+}
+
+/// What is atomic has limits of its own.
+fn check_atomic(unit: &LogicalUnit, operation: &Operation) {
+    match operation {
+        Operation::CompareAndWrite {
+            extent, expected, ..
+        } => {
+            let block = u64::from(unit.config().block_size.bytes());
+            assert!(extent.length / block <= 255);
+            assert_eq!(length_of(expected), extent.length);
+        }
+        Operation::WriteAtomic { extent, .. } => {
+            assert!(extent.length <= u64::from(unit.config().limits.max_atomic_bytes));
+        }
+        _ => {}
     }
 }
 

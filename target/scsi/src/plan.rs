@@ -109,6 +109,14 @@ pub enum Operation {
         /// The result must be on stable storage before [`Outcome::Done`].
         fua: bool,
     },
+    /// Write all of `data` to `extent` or nothing, whatever happens, with nobody seeing half of it, on
+    /// stable storage before [`Outcome::Done`].
+    WriteAtomic {
+        /// Where to; as long as `data`.
+        extent: Extent,
+        /// The bytes.
+        data: DataPieces,
+    },
     /// Put everything that was written to `extent` on stable storage; more is allowed.
     Flush {
         /// What to flush.

@@ -201,6 +201,10 @@ fn engine_op(operation: Operation) -> Result<VolumeOp, Operation> {
             data,
             fua,
         },
+        Operation::WriteAtomic { extent, data } => VolumeOp::WriteAtomic {
+            offset: extent.offset,
+            data,
+        },
         Operation::Flush { .. } => VolumeOp::Flush,
         Operation::Unmap { extents } => VolumeOp::Unmap {
             ranges: extents.iter().copied().map(range).collect(),

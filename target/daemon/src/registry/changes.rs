@@ -9,7 +9,7 @@ use tidelock_catalog::{
     AclScope, Catalog, CatalogError, Change, Command, IscsiName, NewVolume, Verdict, VolumeId,
     VolumeName,
 };
-use tidelock_replication::{CreateOptions, OpenOptions, Volume, VolumeError};
+use tidelock_replication::{CreateOptions, JournalPlace, OpenOptions, Volume, VolumeError};
 use uuid::Uuid;
 
 use super::asymmetric_access::{AccessRequest, Cause};
@@ -126,7 +126,9 @@ impl Registry {
                 .clone()
                 .apply(Command::CreateVolume(new.clone()))?;
         }
-        let store = open_or_create(&request, &path).await?;
+        let id = new.id;
+        let journal = self.journals.place(id);
+        let store = open_or_create(&request, &path, journal).await?;
         new.size_bytes = store.size() & !(u64::from(request.block_size.bytes()) - 1);
         let saved = self.save(&writer, Command::CreateVolume(new)).await;
         match saved {
@@ -135,9 +137,12 @@ impl Registry {
                 Ok(changes)
             }
             Err(error) => {
+                drop(store);
                 if managed {
-                    drop(store);
                     remove_file(&path);
+                }
+                if let Err(error) = self.journals.forget(id) {
+                    tracing::warn!(%error, "the volume's journal stays behind");
                 }
                 Err(error)
             }
@@ -169,12 +174,14 @@ impl Registry {
                 let store = store.clone().filter(|_| volume.managed);
                 let (fences, id) = (Arc::clone(&self.fences), volume.id);
                 let renewals = Arc::clone(&self.renewals);
+                let journals = self.journals.clone();
                 run_blocking(move || {
                     if let Some(store) = store
                         && let Err(error) = store.remove_file()
                     {
                         tracing::warn!(%error, "the volume's file stays behind");
                     }
+                    journals.forget(id)?;
                     renewals.forget(id)?;
                     fences.forget(id)
                 })
@@ -258,7 +265,12 @@ impl Registry {
         for change in changes {
             match change {
                 Change::VolumeCreated(record) => {
-                    let volume = ServedVolume::new(record, &self.volumes, &self.reservations);
+                    let volume = ServedVolume::new(
+                        record,
+                        &self.volumes,
+                        &self.reservations,
+                        &self.journals,
+                    );
                     if let Some(store) = store {
                         volume.set_store(Arc::clone(store));
                     }
@@ -367,8 +379,13 @@ impl Registry {
     }
 }
 
-async fn open_or_create(request: &VolumeRequest, path: &Path) -> Result<Arc<Volume>, ChangeError> {
+async fn open_or_create(
+    request: &VolumeRequest,
+    path: &Path,
+    journal: JournalPlace,
+) -> Result<Arc<Volume>, ChangeError> {
     let open = OpenOptions {
+        journal: Some(journal),
         block_size: request.block_size.bytes(),
         direct: request.direct,
         ..OpenOptions::new(path)

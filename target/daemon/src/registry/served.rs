@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::asymmetric_access::group_accesses;
 use super::fences::Fences;
+use super::journals::{ATOMIC_WRITE_MAX, Journals};
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
-use tidelock_replication::{OpenOptions, Volume};
-use tidelock_scsi::{BlockSize, Identity, LogicalUnit, LogicalUnitConfig, TargetPort, UnitState};
+use tidelock_replication::{JournalPlace, OpenOptions, Volume};
+use tidelock_scsi::{
+    BlockSize, Identity, Limits, LogicalUnit, LogicalUnitConfig, TargetPort, UnitState,
+};
 
 /// What is said of a volume whose file wasn't tried yet.
 const NOT_OPENED: &str = "not opened yet";
@@ -24,6 +27,7 @@ pub struct ServedVolume {
     name: Arc<str>,
     record: catalog::Volume,
     path: PathBuf,
+    journal: JournalPlace,
     unit: LogicalUnit,
     reservations: ReservationFile,
     store: RwLock<Result<Arc<Volume>, String>>,
@@ -33,9 +37,15 @@ pub struct ServedVolume {
 
 impl ServedVolume {
     /// The logical unit of a volume of the catalog; its file isn't opened yet. `volumes` is where the
-    /// daemon keeps the files that it made, `reservations` where it keeps reservations.
+    /// daemon keeps the files that it made, `reservations` where it keeps reservations,
+    /// `journals` where the records of atomic writes are.
     #[must_use]
-    pub fn new(record: &catalog::Volume, volumes: &Path, reservations: &Path) -> Self {
+    pub(super) fn new(
+        record: &catalog::Volume,
+        volumes: &Path,
+        reservations: &Path,
+        journals: &Journals,
+    ) -> Self {
         // The state folder may have been moved since the volume was made: the daemon's own files are
         // where it keeps them now.
         let kept = Path::new(&record.path)
@@ -51,7 +61,12 @@ impl ServedVolume {
             catalog::BlockSize::B4096 => BlockSize::B4096,
         };
         let blocks = record.size_bytes >> block_size.shift();
+        let limits = Limits {
+            max_atomic_bytes: ATOMIC_WRITE_MAX,
+            ..Limits::default()
+        };
         let config = LogicalUnitConfig {
+            limits,
             write_cache: record.write_cache,
             // UNMAP would give back the space that was set aside on purpose.
             thin: !record.preallocated,
@@ -61,6 +76,7 @@ impl ServedVolume {
         unit.complete_transition(group_accesses(&record.access), None);
         Self {
             name: record.name.as_str().into(),
+            journal: journals.place(record.id),
             path: kept.unwrap_or_else(|| record.path.clone().into()),
             record: record.clone(),
             unit,
@@ -128,6 +144,7 @@ impl ServedVolume {
         OpenOptions {
             block_size: self.record.block_size.bytes(),
             direct: self.record.direct,
+            journal: Some(self.journal.clone()),
             ..OpenOptions::new(&self.path)
         }
     }

@@ -50,6 +50,7 @@ pub(crate) mod test_unit_ready;
 pub(crate) mod unmap;
 pub(crate) mod verify;
 pub(crate) mod write;
+pub(crate) mod write_atomic;
 pub(crate) mod write_same;
 pub(crate) mod write_verify;
 
@@ -105,6 +106,8 @@ pub(crate) enum AwaitingData {
     Verify(verify::PendingVerify),
     /// WRITE.
     Write(write::PendingWrite),
+    /// WRITE ATOMIC.
+    WriteAtomic(write_atomic::PendingWriteAtomic),
     /// WRITE SAME.
     WriteSame(write_same::PendingWriteSame),
     /// WRITE AND VERIFY.
@@ -126,6 +129,7 @@ impl AwaitingData {
             | Self::Overwrite(_)
             | Self::Unmap
             | Self::Write(_)
+            | Self::WriteAtomic(_)
             | Self::WriteSame(_)
             | Self::WriteVerify(_) => Class::MediumWrite,
         }
@@ -178,6 +182,7 @@ impl AwaitingData {
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
             Self::Write(pending) => write::data_out(unit, pending, data),
+            Self::WriteAtomic(pending) => write_atomic::data_out(unit, pending, data),
             Self::WriteSame(pending) => write_same::data_out(unit, pending, &data),
             Self::WriteVerify(pending) => write_verify::data_out(unit, pending, data),
         }

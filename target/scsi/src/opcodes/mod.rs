@@ -117,6 +117,8 @@ pub enum Requires {
     Nothing,
     /// Thin provisioning.
     Thin,
+    /// A store with atomic writes.
+    AtomicWrites,
 }
 
 /// Command timeouts in seconds (SPC-5, "Command timeouts descriptor"), for initiators that ask.
@@ -190,6 +192,7 @@ impl OpCode {
         match self.requires {
             Requires::Nothing => true,
             Requires::Thin => config.thin,
+            Requires::AtomicWrites => config.limits.max_atomic_bytes > 0,
         }
     }
 

@@ -8,7 +8,8 @@ use crate::commands::{
     log_sense, mode_select, mode_sense, or_write, persistent_in, persistent_out, prefetch, read,
     read_defect_data, receive_copy, report_luns, report_opcodes, report_target_port_groups,
     report_task_management, request_sense, reserve, sanitize, set_target_port_groups, start_stop,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_same, write_verify,
+    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
+    write_verify,
 };
 use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn, Timeouts};
 
@@ -609,6 +610,19 @@ pub const TABLE: &[OpCode] = &[
         handler: write_same::handle,
         notes: "as the 10-byte command, with NDOB",
         ..entry(0x93, "WRITE SAME(16)", "SBC-4")
+    },
+    OpCode {
+        usage: &[
+            0x9c, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
+            0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumWrite,
+        requires: Requires::AtomicWrites,
+        timeouts: LONG,
+        handler: write_atomic::handle,
+        notes: "all or nothing over a crash, durable before status, up to 1 MiB; ATOMIC BOUNDARY",
+        ..entry(0x9c, "WRITE ATOMIC(16)", "SBC-4")
     },
     OpCode {
         service_action: Some(0x10),

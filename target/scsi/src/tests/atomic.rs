@@ -1,4 +1,4 @@
-//! COMPARE AND WRITE and ORWRITE(16).
+//! COMPARE AND WRITE, ORWRITE(16) and WRITE ATOMIC(16).
 
 use super::rig::*;
 use crate::sense::AdditionalSense as Code;
@@ -155,5 +155,72 @@ fn a_write_protected_unit_refuses_them() {
     let reply = rig.write(&compare_and_write(0, 0, 1), &[0; 1024]);
     assert_sense(&reply, 7, Code::WRITE_PROTECTED);
     let reply = rig.write(&block_cdb(OR_WRITE, 0, 0, 1), &[0; 512]);
+    assert_sense(&reply, 7, Code::WRITE_PROTECTED);
+}
+
+const WRITE_ATOMIC: u8 = 0x9c;
+
+fn atomic_rig() -> Rig {
+    Rig::with(|config| config.limits.max_atomic_bytes = 64 << 10)
+}
+
+fn write_atomic(flags: u8, lba: u64, boundary: u16, blocks: u16) -> Vec<u8> {
+    let fields = u32::from(boundary) << 16 | u32::from(blocks);
+    block_cdb(WRITE_ATOMIC, flags, lba, fields)
+}
+
+#[test]
+fn an_atomic_write_is_one_operation_and_durable() {
+    let mut rig = atomic_rig();
+    let reply = rig.write(&write_atomic(DPO | FUA, 2, 0, 3), &[5; 1536]);
+    assert_good(&reply);
+    assert_eq!(reply.transfer_length, 1536);
+    assert!(matches!(rig.log[..], [Operation::WriteAtomic { .. }]));
+    assert_eq!(rig.durable[1024..2560], [5; 1536]);
+    assert_good(&rig.write(&write_atomic(0, 0, 1, 2), &[6; 1024]));
+    assert_eq!(rig.log.len(), 2, "one, whatever the boundary allows");
+}
+
+#[test]
+fn its_limits_are_those_of_the_vpd_page_and_what_is_above_is_pointed_at() {
+    let mut rig = atomic_rig();
+    let page = rig.data(&[0x12, 1, 0xb0, 0, 0xff, 0]);
+    let field = |at: usize| u32::from_be_bytes(page[at..at + 4].try_into().unwrap());
+    let fields = [44, 48, 52, 56, 60].map(field);
+    assert_eq!(fields, [128, 0, 0, 128, 128]);
+    assert_good(&rig.write(&write_atomic(0, 1, 128, 128), &[1; 65_536]));
+    let reply = rig.write(&write_atomic(0, 1, 0, 129), &[1; 66_048]);
+    assert_invalid_field(&reply, 12, None);
+    let reply = rig.write(&write_atomic(0, 1, 129, 128), &[1; 65_536]);
+    assert_invalid_field(&reply, 10, None);
+    let end = rig.unit.blocks();
+    assert_good(&rig.none(&write_atomic(0, 0, 0, 0)));
+    assert_out_of_range(&rig.none(&write_atomic(0, end, 0, 0)));
+    assert_out_of_range(&rig.write(&write_atomic(0, end - 1, 0, 2), &[0; 1024]));
+    // Out of range says more than too long.
+    assert_out_of_range(&rig.write(&write_atomic(0, end - 1, 0, 129), &[0; 66_048]));
+    for protect in 1..8 {
+        let reply = rig.write(&write_atomic(protect << 5, 0, 0, 1), &[0; 512]);
+        assert_invalid_field(&reply, 1, Some(7));
+    }
+}
+
+#[test]
+fn a_part_of_an_atomic_write_is_not_written() {
+    let mut rig = atomic_rig();
+    let reply = rig.write(&write_atomic(0, 0, 0, 2), &[1; 512]);
+    assert_sense(&reply, 5, Code::INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
+    assert!(rig.log.is_empty());
+}
+
+#[test]
+fn without_atomic_writes_in_the_store_there_is_no_such_command() {
+    let mut rig = Rig::with(|config| config.limits.max_atomic_bytes = 0);
+    let reply = rig.write(&write_atomic(0, 0, 0, 1), &[1; 512]);
+    assert_sense(&reply, 5, Code::INVALID_COMMAND_OPERATION_CODE);
+    let page = rig.data(&[0x12, 1, 0xb0, 0, 0xff, 0]);
+    assert_eq!(page[44..64], [0; 20]);
+    let mut rig = Rig::with(|config| config.read_only = true);
+    let reply = rig.write(&write_atomic(0, 0, 0, 1), &[1; 512]);
     assert_sense(&reply, 7, Code::WRITE_PROTECTED);
 }

@@ -36,7 +36,10 @@ pub(super) struct Rig {
 }
 
 pub(super) fn config() -> LogicalUnitConfig {
-    LogicalUnitConfig::new(Identity::new(0xabc, "SERIAL-1"), BlockSize::B512, BLOCKS)
+    let identity = Identity::new(0xabc, "SERIAL-1");
+    let mut config = LogicalUnitConfig::new(identity, BlockSize::B512, BLOCKS);
+    config.limits.max_atomic_bytes = 1 << 20;
+    config
 }
 
 pub(super) fn nexus_info(id: u64) -> NexusInfo {
@@ -182,7 +185,8 @@ impl Rig {
             Operation::SetAccessStates { states, nexus } => self.set_states(&states, Some(nexus)),
             Operation::Compare { .. }
             | Operation::CompareAndWrite { .. }
-            | Operation::OrWrite { .. } => return self.compare_or_merge(operation),
+            | Operation::OrWrite { .. }
+            | Operation::WriteAtomic { .. } => return self.compare_or_merge(operation),
             Operation::LbaStatus { extent, most } => {
                 // One piece for every grain: who asks has to put them together.
                 let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
@@ -260,6 +264,11 @@ impl Rig {
                     miscompare => miscompare,
                 }
             }
+            Operation::WriteAtomic { extent, data } => self.execute(Operation::Write {
+                extent,
+                data,
+                fua: true,
+            }),
             Operation::OrWrite { extent, data, fua } => {
                 let there = &self.medium[range(extent)];
                 let merged = there

@@ -1,7 +1,7 @@
 //! Vital product data pages (SPC-5, SBC-4).
 
-use crate::commands::compare_and_write;
 use crate::commands::inquiry::ascii;
+use crate::commands::{compare_and_write, write_atomic};
 use crate::config::LogicalUnitConfig;
 use crate::nexus::NexusInfo;
 use crate::unit::LogicalUnit;
@@ -132,6 +132,12 @@ fn block_limits(config: &LogicalUnitConfig) -> Vec<u8> {
     body.extend(granularity.to_be_bytes());
     body.extend(alignment.to_be_bytes());
     body.extend(u64::from(limits.max_write_same_blocks).to_be_bytes());
+    // Atomic writes: the maximum, no alignment, no granularity, the maximum with an atomic boundary,
+    // and the largest boundary.
+    let atomic = u32::from(write_atomic::max_blocks(config));
+    for field in [atomic, 0, 0, atomic, atomic] {
+        body.extend(field.to_be_bytes());
+    }
     body.resize(60, 0);
     body
 }

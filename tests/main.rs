@@ -24,6 +24,7 @@ mod farewell;
 mod fence;
 mod login;
 mod management;
+mod offload;
 mod parameters;
 mod portal_groups;
 mod redirect;

@@ -150,12 +150,12 @@ impl Engine {
     /// Starts an operation. `token` comes back with its outcome and should be unique among those
     /// under way. Never blocks; nothing reaches the kernel before [`Self::submit`].
     pub fn start(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp) {
+        let changing = op.changes().then(|| volume.watches().begin(&op));
         match command::admit(volume, op, &self.pool) {
             Err(outcome) => self.done.push_back((token, outcome)),
             Ok(work) => {
-                let key = self
-                    .commands
-                    .insert(Command::new(token, Arc::clone(volume), work));
+                let command = Command::new(token, Arc::clone(volume), work, changing);
+                let key = self.commands.insert(command);
                 if self.hold(key) {
                     self.begin(key);
                 }

@@ -16,6 +16,7 @@ mod journal;
 mod op;
 mod ranges;
 mod volume;
+mod watch;
 
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
@@ -25,3 +26,4 @@ pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
 pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile, PoolSpace};
 pub use tidelock_volume::{BlockSize, Range};
 pub use volume::{CreateOptions, OpenOptions, Volume, VolumeStatistics};
+pub use watch::{Settling, Watch};

@@ -17,6 +17,7 @@ use crate::fence::{Fence, FenceReason};
 use crate::journal::{self, Journal, JournalPlace};
 use crate::op::VolumeFaultKind;
 use crate::ranges::{RangeLocks, Ticket};
+use crate::watch::Watches;
 
 /// How a volume is opened.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ pub struct Volume {
     cannot_punch: AtomicBool,
     cannot_zero: AtomicBool,
     data_syncs: AtomicU64,
+    watches: Watches,
     /// One resize at a time.
     resizing: Mutex<()>,
     /// What keeps others away from operations that must be atomic.
@@ -111,6 +113,7 @@ impl Volume {
             cannot_punch: AtomicBool::new(!file.can_punch()),
             cannot_zero: AtomicBool::new(false),
             data_syncs: AtomicU64::new(0),
+            watches: Watches::default(),
             resizing: Mutex::new(()),
             locks: RangeLocks::new(),
             journal,
@@ -208,6 +211,10 @@ impl Volume {
         &self.locks
     }
 
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
     pub(crate) fn fence(&self) -> &Fence {
         &self.fence
     }
@@ -215,6 +222,8 @@ impl Volume {
     /// Raises the fence and says so in the log: nothing is written until [`Volume::unfence`]. The
     /// engine does so after a failed flush; a caller that remembers a fence raises it again.
     pub fn raise_fence(&self, what: String) {
+        // Nobody knows what of the image is still what it was.
+        self.watches.change_everything();
         if self.fence.raise(what.clone()) {
             tracing::error!(
                 file = %self.path().display(),

@@ -9,6 +9,7 @@ mod link;
 pub mod login_phase;
 pub mod luns;
 pub mod management;
+mod offload;
 mod operations;
 pub mod shown;
 mod task_set;

@@ -24,6 +24,7 @@ mod renewal;
 pub mod shared;
 pub mod state_dir;
 pub mod systemd;
+pub mod tokens;
 
 pub use lifecycle::DaemonError;
 

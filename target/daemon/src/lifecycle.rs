@@ -148,6 +148,7 @@ impl Daemon {
             pool: Arc::clone(&pool),
             backend,
             events: Events::default(),
+            tokens: Arc::default(),
             started: begun,
             config,
         });

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::events::Events;
 use crate::registry::Registry;
+use crate::tokens::Tokens;
 
 /// Which engine does file I/O, and why that one.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Payload memory of all I/O.
     pub pool: Arc<BufferPool>,
+    /// ROD tokens, whichever session has made them.
+    pub tokens: Arc<Tokens>,
     /// The I/O engine in use.
     pub backend: Backend,
     /// What happens, for those who watch.

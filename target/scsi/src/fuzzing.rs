@@ -9,7 +9,6 @@ use crate::alua::{AccessState, AlteredBy, GroupAccesses};
 use crate::command::{Command, TaskAttribute};
 use crate::commands::length_of;
 use crate::config::{BlockSize, Identity, LogicalUnitConfig};
-use crate::copy::MAX_SEGMENTS;
 use crate::mode::ModeSaving;
 use crate::nexus::{LuNexus, NexusId, NexusInfo, TargetPort};
 use crate::opcodes;
@@ -128,6 +127,9 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
                 renew(unit, &operation, *outcome);
                 let outcome = match &operation {
                     Operation::Copy { job } => copy::outcome(unit, nexus, job, *outcome),
+                    Operation::PopulateToken { .. } | Operation::WriteUsingToken { .. } => {
+                        copy::token_outcome(unit, nexus, &operation, *outcome)
+                    }
                     Operation::ChangeReservations { change } => change_reservations(unit, change),
                     _ => self::outcome(&operation, *outcome),
                 };
@@ -269,10 +271,7 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
         Operation::Unmap { extents } => {
             assert!(!extents.is_empty() && unit.config().thin);
             extents.iter().for_each(check);
-            let blocks = extents
-                .iter()
-                .map(|extent| extent.length / block)
-                .sum::<u64>();
+            let blocks: u64 = extents.iter().map(|extent| extent.length / block).sum();
             assert!(blocks <= u64::from(unit.config().limits.max_unmap_blocks));
         }
         Operation::WriteSame {
@@ -297,7 +296,9 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
             let failed = MediumCondition::SanitizeFailed { unrestricted: true };
             assert_eq!(unit.medium_condition(), failed);
         }
-        Operation::Copy { job } => assert!(job.segments() <= MAX_SEGMENTS),
+        Operation::Copy { .. }
+        | Operation::PopulateToken { .. }
+        | Operation::WriteUsingToken { .. } => copy::check(operation, check),
         Operation::ChangeReservations { .. } => {}
         Operation::SetAccessStates { states, nexus } => check_states(states, *nexus),
         Operation::SaveModeParameters { .. } => {

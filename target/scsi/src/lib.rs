@@ -40,8 +40,9 @@ pub use command::{Command, TaskAttribute};
 pub use config::{BlockSize, Identity, Limits, LogicalUnitConfig, UnsupportedBlockSize};
 pub use copy::{
     Chunk, CopyEnd, CopyEndpoint, CopyFailure, CopyJob, CopySide, Designation,
-    MAX_CONCURRENT_COPIES, MAX_CSCDS, MAX_DESCRIPTORS_LENGTH, MAX_SEGMENT_LENGTH, MAX_SEGMENTS,
-    ThirdPartyRefusal, Transfer,
+    MAX_CONCURRENT_COPIES, MAX_CSCDS, MAX_DESCRIPTORS_LENGTH, MAX_RANGES, MAX_ROD_BYTES,
+    MAX_SEGMENT_LENGTH, MAX_SEGMENTS, PopulateToken, ROD_RANDOM_LENGTH, ROD_TOKEN_LENGTH, RodToken,
+    RodTokenKind, RodTokenProblem, ThirdPartyRefusal, Transfer, WriteUsingToken,
 };
 pub use fuzzing::fuzz_commands;
 pub use lun::{decode_lun, encode_lun};

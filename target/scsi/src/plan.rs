@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::alua::AccessState;
 use crate::commands::{AwaitingData, Stage};
-use crate::copy::{CopyFailure, CopyJob};
+use crate::copy::{CopyFailure, CopyJob, PopulateToken, RodToken, WriteUsingToken};
 use crate::mode::ModeParameters;
 use crate::nexus::NexusId;
 use crate::renewal::{MediumCondition, Renewal};
@@ -192,6 +192,18 @@ pub enum Operation {
         /// Who asks: the one that needn't be told.
         nexus: NexusId,
     },
+    /// Make a ROD token for what `wish` names, which is inside the logical unit: answer with
+    /// [`Outcome::TokenMade`], or with [`Outcome::Done`] if there is nothing to make one of.
+    PopulateToken {
+        /// What the token is to stand for.
+        wish: Arc<PopulateToken>,
+    },
+    /// Write to the logical unit what a ROD token stands for: answer with [`Outcome::Done`] or
+    /// [`Outcome::CopyFailed`]. It may take as long as it takes.
+    WriteUsingToken {
+        /// What to write, and whom to tell how far it is.
+        job: Arc<WriteUsingToken>,
+    },
 }
 
 /// A command that waits for its data-out; hand it back to [`crate::LogicalUnit::data_out`].
@@ -227,6 +239,8 @@ pub enum Outcome {
         /// if nobody can tell.
         available: Option<u64>,
     },
+    /// The token that an [`Operation::PopulateToken`] asked for.
+    TokenMade(RodToken),
     /// Any other operation succeeded.
     Done,
     /// An [`Operation::ChangeReservations`] was refused.
@@ -263,7 +277,11 @@ impl Outcome {
     pub const fn is_success(&self) -> bool {
         matches!(
             self,
-            Self::Read(_) | Self::LbaStatus(_) | Self::Resources { .. } | Self::Done
+            Self::Read(_)
+                | Self::LbaStatus(_)
+                | Self::Resources { .. }
+                | Self::TokenMade(_)
+                | Self::Done
         )
     }
 }

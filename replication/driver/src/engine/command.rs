@@ -19,6 +19,7 @@ use super::hold::Hold;
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
 use crate::ranges::Ranges;
 use crate::volume::Volume;
+use crate::watch::Changing;
 
 pub(super) use admit::admit;
 
@@ -36,6 +37,8 @@ pub(super) struct Command {
     /// From the first byte of what it holds to the last.
     pub(super) held: Range,
     work: Work,
+    /// Of a command that changes the volume: until it has landed.
+    _changing: Option<Changing>,
 }
 
 /// How far it is.
@@ -79,7 +82,12 @@ pub(super) enum Step {
 }
 
 impl Command {
-    pub(super) fn new(token: u64, volume: Arc<Volume>, work: Work) -> Self {
+    pub(super) fn new(
+        token: u64,
+        volume: Arc<Volume>,
+        work: Work,
+        changing: Option<Changing>,
+    ) -> Self {
         Self {
             token: Some(token),
             volume,
@@ -91,6 +99,7 @@ impl Command {
                 length: 0,
             },
             work,
+            _changing: changing,
         }
     }
 

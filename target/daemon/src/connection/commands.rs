@@ -284,6 +284,7 @@ impl FullFeature {
                         volume: &attached.volume,
                         shown: &shown,
                         number: attached.number(),
+                        nexus: attached.nexus.info(),
                         local: &self.local,
                         session: self.registration.info.id,
                     };

@@ -17,8 +17,8 @@ use smallvec::SmallVec;
 use tidelock_replication::{Volume, VolumeOp};
 use tidelock_scsi::opcodes::Class;
 use tidelock_scsi::{
-    Chunk, CopyEnd, CopyFailure, CopyJob, CopySide, Extent, NexusInfo, Outcome, ThirdPartyRefusal,
-    Transfer,
+    Chunk, CopyEnd, CopyFailure, CopyJob, CopySide, Extent, LogicalUnitConfig, NexusInfo, Outcome,
+    ThirdPartyRefusal, Transfer,
 };
 
 use crate::connection::shown::{Shown, Visible};
@@ -178,7 +178,7 @@ impl Copier {
         let data = wanted(pieces.into_iter(), chunk);
         // What was asked for between the read and now is heard before anything is written.
         self.check(segment, destination)?;
-        let write = write(destination, chunk.write, data);
+        let write = write_of(destination.volume.unit().config(), chunk.write, data);
         self.perform(segment, destination, chunk.write, write)
             .await?;
         Ok(())
@@ -192,15 +192,9 @@ impl Copier {
         extent: Extent,
         op: VolumeOp,
     ) -> Result<Outcome, CopyFailure> {
-        let mut tries = BUSY_TRIES;
-        let outcome = loop {
-            let outcome = self.performer.perform(&end.store, op.clone()).await;
-            if outcome != Outcome::Busy || tries == 0 || self.job.is_aborted() {
-                break outcome;
-            }
-            tries -= 1;
-            tokio::time::sleep(BUSY_PAUSE).await;
-        };
+        let job = Arc::clone(&self.job);
+        let aborted = || job.is_aborted();
+        let outcome = perform_patiently(&mut self.performer, &end.store, op, aborted).await;
         if outcome.is_success() {
             self.job.count_operation();
             return Ok(outcome);
@@ -261,6 +255,24 @@ impl Copier {
     }
 }
 
+/// Performs an operation, again and again while the volume is busy and nobody has `aborted` the copy.
+pub(super) async fn perform_patiently(
+    performer: &mut Performer,
+    store: &Arc<Volume>,
+    op: VolumeOp,
+    aborted: impl Fn() -> bool,
+) -> Outcome {
+    let mut tries = BUSY_TRIES;
+    loop {
+        let outcome = performer.perform(store, op.clone()).await;
+        if outcome != Outcome::Busy || tries == 0 || aborted() {
+            return outcome;
+        }
+        tries -= 1;
+        tokio::time::sleep(BUSY_PAUSE).await;
+    }
+}
+
 /// The failure of a segment of which `done` bytes are written.
 fn with_residual(
     failure: CopyFailure,
@@ -300,8 +312,11 @@ fn wanted(pieces: impl Iterator<Item = Bytes>, chunk: &Chunk) -> SmallVec<[Bytes
 
 /// The write of a chunk. Zeros take no space where the destination is thin, so that a thin volume
 /// stays thin when it is copied.
-fn write(destination: &End, extent: Extent, data: SmallVec<[Bytes; 2]>) -> VolumeOp {
-    let config = destination.volume.unit().config();
+pub(super) fn write_of(
+    config: &LogicalUnitConfig,
+    extent: Extent,
+    data: SmallVec<[Bytes; 2]>,
+) -> VolumeOp {
     if config.thin && data.iter().all(|piece| is_zero(piece)) {
         return VolumeOp::WriteSame {
             offset: extent.offset,
@@ -318,7 +333,7 @@ fn write(destination: &End, extent: Extent, data: SmallVec<[Bytes; 2]>) -> Volum
     }
 }
 
-fn usize_of(bytes: u64) -> usize {
+pub(super) fn usize_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 

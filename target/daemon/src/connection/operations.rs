@@ -10,13 +10,14 @@ use tidelock_replication::{
     Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
 };
 use tidelock_scsi::{
-    AccessState, CopyJob, Extent, LbaExtent, NexusId, Operation, Outcome, ReservationChange,
+    AccessState, Extent, LbaExtent, NexusId, NexusInfo, Operation, Outcome, ReservationChange,
 };
 use tidelock_volume::Range;
 
 use crate::admin_server::event_of;
 use crate::connection::copying;
 use crate::connection::management::PATIENCE;
+use crate::connection::offload::{self, Own};
 use crate::connection::shown::Shown;
 use crate::reactor::Local;
 use crate::registry::ServedVolume;
@@ -70,6 +71,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) volume: &'a Arc<ServedVolume>,
     /// All that the session is shown.
     pub(crate) shown: &'a Rc<Shown>,
+    /// The session's nexus with it.
+    pub(crate) nexus: &'a NexusInfo,
     /// The number of the logical unit that it was sent to.
     pub(crate) number: u16,
     /// The file behind the logical unit that it was sent to, if it is open.
@@ -105,6 +108,18 @@ async fn set_access_states(
         Err(error) => {
             tracing::warn!(volume = %volume.name(), %error, "access states stay as they are");
             Outcome::HardwareError
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    /// The logical unit that the command was sent to, for as long as it takes.
+    fn own(&self, store: &Arc<Volume>) -> Own {
+        Own {
+            local: Rc::clone(self.local),
+            volume: Arc::clone(self.volume),
+            store: Arc::clone(store),
+            nexus: self.nexus.clone(),
         }
     }
 }
@@ -154,7 +169,9 @@ fn work_on(operation: Operation, store: &Arc<Volume>, surroundings: &Surrounding
             let accepting = renewal::accept_failure(local, Arc::clone(surroundings.volume));
             Elsewhere::quick(accepting)
         }
-        Operation::Copy { job } => copy(job, surroundings),
+        Operation::Copy { .. }
+        | Operation::PopulateToken { .. }
+        | Operation::WriteUsingToken { .. } => copy(operation, store, surroundings),
         Operation::Resources => resources(Arc::clone(store)),
         // What is left was looked at before.
         _ => Work::NotOurs,
@@ -226,13 +243,22 @@ fn engine_op(operation: Operation) -> Result<VolumeOp, Operation> {
 }
 
 /// Lets the copy manager's hands do it, however long that takes.
-fn copy(job: Arc<CopyJob>, surroundings: &Surroundings<'_>) -> Work {
-    Elsewhere::patient(copying::copy(
-        Rc::clone(surroundings.local),
-        Rc::clone(surroundings.shown),
-        surroundings.number,
-        job,
-    ))
+fn copy(operation: Operation, store: &Arc<Volume>, surroundings: &Surroundings<'_>) -> Work {
+    match operation {
+        Operation::Copy { job } => Elsewhere::patient(copying::copy(
+            Rc::clone(surroundings.local),
+            Rc::clone(surroundings.shown),
+            surroundings.number,
+            job,
+        )),
+        Operation::PopulateToken { wish } => {
+            Elsewhere::patient(offload::populate(surroundings.own(store), wish))
+        }
+        Operation::WriteUsingToken { job } => {
+            Elsewhere::patient(offload::write(surroundings.own(store), job))
+        }
+        _ => Work::NotOurs,
+    }
 }
 
 fn range(extent: Extent) -> Range {

@@ -11,6 +11,7 @@ use crate::commands::{
     parameter_list_length_error,
 };
 use crate::copy::list::{CopyList, ListFormat};
+use crate::copy::record::Origin;
 use crate::copy::{CopyJob, CopyTicket};
 use crate::nexus::LuNexus;
 use crate::plan::{Completion, Operation, Plan};
@@ -64,7 +65,7 @@ pub(crate) fn data_out(
     let record = nexus
         .state
         .copies
-        .begin(list.identifier, format)
+        .begin(list.identifier, Origin::ExtendedCopy(format))
         .map_err(refused)?;
     let ticket = CopyTicket::new(Arc::clone(&record), transfer_length, counted);
     let job = Arc::new(CopyJob::new(list, record));

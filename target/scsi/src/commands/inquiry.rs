@@ -10,7 +10,7 @@ use crate::unit::LogicalUnit;
 
 mod vpd;
 
-pub(crate) use vpd::names_unit;
+pub(crate) use vpd::{names_unit, target_device_designator};
 
 const EVPD: u8 = 0x01;
 const PAGE_CODE: usize = 2;

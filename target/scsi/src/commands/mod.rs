@@ -42,6 +42,7 @@ pub(crate) mod report_target_port_groups;
 pub(crate) mod report_task_management;
 pub(crate) mod request_sense;
 pub(crate) mod reserve;
+pub(crate) mod rod_token;
 pub(crate) mod sanitize;
 pub(crate) mod set_target_port_groups;
 pub(crate) mod start_stop;
@@ -90,6 +91,10 @@ pub(crate) enum AwaitingData {
     Format(format_unit::PendingFormat),
     /// EXTENDED COPY.
     ExtendedCopy(ListFormat),
+    /// POPULATE TOKEN with this list identifier.
+    PopulateToken(u32),
+    /// WRITE USING TOKEN with this list identifier.
+    WriteUsingToken(u32),
     /// MODE SELECT.
     ModeSelect(mode_select::PendingModeSelect),
     /// ORWRITE.
@@ -122,7 +127,7 @@ impl AwaitingData {
                 Class::Control
             }
             Self::ExtendedCopy(_) => Class::Ready,
-            Self::Verify(_) => Class::MediumRead,
+            Self::PopulateToken(_) | Self::Verify(_) => Class::MediumRead,
             Self::CompareAndWrite(_)
             | Self::Format(_)
             | Self::OrWrite(_)
@@ -131,6 +136,7 @@ impl AwaitingData {
             | Self::Write(_)
             | Self::WriteAtomic(_)
             | Self::WriteSame(_)
+            | Self::WriteUsingToken(_)
             | Self::WriteVerify(_) => Class::MediumWrite,
         }
     }
@@ -175,6 +181,8 @@ impl AwaitingData {
             Self::OrWrite(pending) => or_write::data_out(unit, pending, data),
             Self::Format(pending) => format_unit::data_out(unit, pending, &data),
             Self::Overwrite(pending) => sanitize::overwrite_data_out(unit, pending, &data),
+            Self::PopulateToken(identifier) => rod_token::populate(unit, nexus, identifier, &data),
+            Self::WriteUsingToken(identifier) => rod_token::write(unit, nexus, identifier, &data),
             Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
             Self::PersistentOut(pending) => persistent_out::data_out(nexus, pending, &data),

@@ -17,11 +17,12 @@ use crate::sense::Sense;
 use crate::status::Status;
 use crate::unit::LogicalUnit;
 
-const ALLOCATION_LENGTH: usize = 10;
+pub(crate) const ALLOCATION_LENGTH: usize = 10;
 const LIST_IDENTIFIER: usize = 2;
 /// TRANSFER COUNT UNITS.
 const BYTES: u8 = 0x00;
 const KIBIBYTES: u8 = 0x01;
+const BLOCKS_OF_DESTINATION: u8 = 0xf1;
 
 /// RECEIVE COPY STATUS(LID1): the operation is forgotten once it has ended and this was told.
 pub(crate) fn handle_status_lid1(
@@ -114,12 +115,12 @@ pub(crate) fn handle_failure_details(
 
 /// RECEIVE COPY STATUS(LID4): may be asked again and again.
 pub(crate) fn handle_status_lid4(
-    _: &LogicalUnit,
+    unit: &LogicalUnit,
     nexus: &LuNexus,
     request: &Request<'_>,
 ) -> Result<Plan, Refusal> {
     let record = find(nexus, request.cdb.u32(LIST_IDENTIFIER))?;
-    let data = with_length(shared_status(&record, &record.progress()));
+    let data = with_length(shared_status(unit, &record, &record.progress()));
     Plan::reply(Reply::parameter_data(
         data,
         request.cdb.u32(ALLOCATION_LENGTH),
@@ -127,7 +128,11 @@ pub(crate) fn handle_status_lid4(
 }
 
 /// The shared third-party copy status header (SPC-5), without AVAILABLE DATA.
-fn shared_status(record: &CopyRecord, progress: &Progress) -> Vec<u8> {
+pub(crate) fn shared_status(
+    unit: &LogicalUnit,
+    record: &CopyRecord,
+    progress: &Progress,
+) -> Vec<u8> {
     const IN_FOREGROUND: u8 = 0x11;
     /// ESTIMATED STATUS UPDATE DELAY in milliseconds of what runs, and of what has ended.
     const AGAIN: u32 = 1000;
@@ -144,19 +149,25 @@ fn shared_status(record: &CopyRecord, progress: &Progress) -> Vec<u8> {
         }
     };
     let length = u8::try_from(sense.len()).unwrap_or(0);
-    let mut body = vec![record.service_action, status];
+    let (units, count, segments) = if record.origin.counts_blocks() {
+        let shift = unit.config().block_size.shift();
+        (BLOCKS_OF_DESTINATION, progress.written >> shift, 0)
+    } else {
+        (BYTES, progress.written, progress.segments)
+    };
+    let mut body = vec![record.origin.service_action(), status];
     body.extend(progress.operations.to_be_bytes());
     body.extend(delay.to_be_bytes());
-    body.extend([completion, length.next_multiple_of(4), length, BYTES]);
-    body.extend(progress.written.to_be_bytes());
-    body.extend(progress.segments.to_be_bytes());
+    body.extend([completion, length.next_multiple_of(4), length, units]);
+    body.extend(count.to_be_bytes());
+    body.extend(segments.to_be_bytes());
     body.extend([0; 6]);
     body.extend(sense);
     body.resize(body.len().next_multiple_of(4), 0);
     body
 }
 
-fn find(nexus: &LuNexus, identifier: u32) -> Result<Arc<CopyRecord>, Sense> {
+pub(crate) fn find(nexus: &LuNexus, identifier: u32) -> Result<Arc<CopyRecord>, Sense> {
     nexus.state.copies.find(identifier).ok_or_else(no_such_list)
 }
 
@@ -166,7 +177,7 @@ fn no_such_list() -> Sense {
 }
 
 /// AVAILABLE DATA and what it counts.
-fn with_length(body: Vec<u8>) -> Vec<u8> {
+pub(crate) fn with_length(body: Vec<u8>) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let mut data = length.to_be_bytes().to_vec();
     data.extend(body);

@@ -6,6 +6,7 @@ use nom::number::complete::{be_u8, be_u24};
 use nom::{IResult, Parser};
 use smallvec::SmallVec;
 
+use crate::config::LogicalUnitConfig;
 use crate::sense::{AdditionalSense, Sense};
 
 /// DESCRIPTOR TYPE CODE of the Identification Descriptor CSCD descriptor.
@@ -63,6 +64,19 @@ pub(super) fn parse(bytes: &[u8], at: u16) -> Result<Cscd, Sense> {
         pad: raw.flags & 0x04 != 0,
         block_length: raw.block_length,
     })
+}
+
+/// The descriptor of the logical unit that `config` describes, by its NAA designator.
+pub(super) fn naming(config: &LogicalUnitConfig) -> Vec<u8> {
+    const BINARY: u8 = 0x01;
+    const NAA: u8 = 0x03;
+    let naa = config.identity.naa;
+    let length = u8::try_from(naa.len()).unwrap_or(0);
+    let mut bytes = vec![IDENTIFICATION, 0, 0, 0, BINARY, NAA, 0, length];
+    bytes.extend(naa);
+    bytes.resize(28, 0);
+    bytes.extend(config.block_size.bytes().to_be_bytes());
+    bytes
 }
 
 struct Raw<'a> {

@@ -3,6 +3,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::copy::rod::RodTokenProblem;
 use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey, SenseKeySpecific};
 use crate::status::Status;
 
@@ -64,6 +65,56 @@ impl CopyFailure {
         Self::new(segment, AdditionalSense::COMMANDS_CLEARED_BY_DEVICE_SERVER)
     }
 
+    /// The token of a WRITE USING TOKEN can't be used; nothing was written.
+    #[must_use]
+    pub fn token(problem: RodTokenProblem) -> Self {
+        Self {
+            key: SenseKey::ILLEGAL_REQUEST,
+            ..Self::new(0, problem.additional())
+        }
+    }
+
+    /// A ROD token can't be made now.
+    #[must_use]
+    pub fn no_token() -> Self {
+        Self {
+            key: SenseKey::ILLEGAL_REQUEST,
+            ..Self::new(0, AdditionalSense::INSUFFICIENT_RESOURCES_TO_CREATE_ROD)
+        }
+    }
+
+    /// The OFFSET INTO ROD of a WRITE USING TOKEN is behind the end of what the token stands for.
+    #[must_use]
+    pub fn offset_into_rod() -> Self {
+        const OFFSET_AT: u16 = 8;
+        Self {
+            key: SenseKey::ILLEGAL_REQUEST,
+            ..Self::new(0, AdditionalSense::INVALID_FIELD_IN_PARAMETER_LIST)
+                .pointing_at(Pointer::List(OFFSET_AT))
+        }
+    }
+
+    /// A WRITE USING TOKEN wrote `blocks` blocks, fewer than it was to write.
+    #[must_use]
+    pub fn underrun(blocks: u64) -> Self {
+        let key = if blocks == 0 {
+            SenseKey::ILLEGAL_REQUEST
+        } else {
+            SenseKey::COPY_ABORTED
+        };
+        Self {
+            key,
+            residual: Some(blocks),
+            ..Self::new(0, AdditionalSense::COPY_TARGET_DEVICE_DATA_UNDERRUN)
+        }
+    }
+
+    /// A logical unit refused a read or write of an operation without segments.
+    #[must_use]
+    pub fn refused(side: CopySide, refusal: ThirdPartyRefusal) -> Self {
+        Self::new(0, AdditionalSense::THIRD_PARTY_DEVICE_FAILURE).reported_by(side, refusal)
+    }
+
     pub(super) fn pointing_at(mut self, pointer: Pointer) -> Self {
         self.pointer = Some(pointer);
         self
@@ -86,7 +137,13 @@ impl CopyFailure {
     pub(crate) fn encode(&self, format: SenseFormat) -> Bytes {
         let mut sense = Sense::new(self.key, self.additional);
         sense.information = self.residual;
+        let in_list = |byte| SenseKeySpecific::Field {
+            in_cdb: false,
+            byte,
+            bit: None,
+        };
         sense.specific = self.pointer.map(|pointer| match pointer {
+            Pointer::List(byte) if self.key == SenseKey::ILLEGAL_REQUEST => in_list(byte),
             Pointer::List(byte) => SenseKeySpecific::Segment {
                 in_segment: false,
                 byte,
@@ -96,6 +153,10 @@ impl CopyFailure {
                 byte,
             },
         });
+        if self.key == SenseKey::ILLEGAL_REQUEST {
+            // Nothing was processed yet.
+            return sense.encode(format);
+        }
         let plain = BytesMut::from(sense.encode(format).as_ref());
         match format {
             SenseFormat::Fixed => self.complete_fixed(plain),

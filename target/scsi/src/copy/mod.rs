@@ -10,11 +10,16 @@ mod failure;
 mod job;
 pub(crate) mod list;
 pub(crate) mod record;
+pub(crate) mod rod;
 mod segment;
 
 pub use cscd::Designation;
 pub use failure::{CopyFailure, CopySide, ThirdPartyRefusal};
 pub use job::{CopyEnd, CopyJob};
+pub use rod::{
+    MAX_RANGES, MAX_ROD_BYTES, PopulateToken, ROD_RANDOM_LENGTH, ROD_TOKEN_LENGTH, RodToken,
+    RodTokenKind, RodTokenProblem, WriteUsingToken,
+};
 pub use segment::{Chunk, CopyEndpoint, Transfer};
 
 pub(crate) use record::{CopyRecords, CopyTicket, RunningCopies};

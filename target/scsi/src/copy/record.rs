@@ -10,19 +10,47 @@ use parking_lot::Mutex;
 
 use crate::copy::MAX_CONCURRENT_COPIES;
 use crate::copy::list::ListFormat;
+use crate::copy::rod::RodToken;
 use crate::sense::{AdditionalSense, Sense};
 use crate::status::Status;
 
 /// Operations that have ended and that are remembered, of one I_T nexus.
 const REMEMBERED: usize = 16;
 
+/// What began a copy operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// EXTENDED COPY.
+    ExtendedCopy(ListFormat),
+    /// POPULATE TOKEN.
+    PopulateToken,
+    /// WRITE USING TOKEN.
+    WriteUsingToken,
+}
+
+impl Origin {
+    /// SERVICE ACTION of the command.
+    pub(crate) const fn service_action(self) -> u8 {
+        match self {
+            Self::ExtendedCopy(format) => format.service_action(),
+            Self::PopulateToken => 0x10,
+            Self::WriteUsingToken => 0x11,
+        }
+    }
+
+    /// Whether it tells its transfer count in blocks, and has no segments.
+    pub(crate) const fn counts_blocks(self) -> bool {
+        !matches!(self, Self::ExtendedCopy(_))
+    }
+}
+
 /// One copy operation.
 #[derive(Debug)]
 pub(crate) struct CopyRecord {
     /// `None`: it can't be asked about.
     pub(crate) identifier: Option<u32>,
-    /// SERVICE ACTION of the command that began it.
-    pub(crate) service_action: u8,
+    pub(crate) origin: Origin,
+    token: Mutex<Option<RodToken>>,
     written: AtomicU64,
     segments: AtomicU16,
     operations: AtomicU16,
@@ -52,10 +80,11 @@ pub(crate) struct Progress {
 }
 
 impl CopyRecord {
-    fn new(identifier: Option<u32>, service_action: u8) -> Self {
+    fn new(identifier: Option<u32>, origin: Origin) -> Self {
         Self {
             identifier,
-            service_action,
+            origin,
+            token: Mutex::new(None),
             written: AtomicU64::new(0),
             segments: AtomicU16::new(0),
             operations: AtomicU16::new(0),
@@ -79,6 +108,15 @@ impl CopyRecord {
 
     pub(super) fn is_aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)
+    }
+
+    /// The ROD token that it has made.
+    pub(crate) fn token(&self) -> Option<RodToken> {
+        self.token.lock().clone()
+    }
+
+    pub(crate) fn set_token(&self, token: RodToken) {
+        *self.token.lock() = Some(token);
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -108,10 +146,9 @@ impl CopyRecords {
     pub(crate) fn begin(
         &self,
         identifier: Option<u32>,
-        format: ListFormat,
+        origin: Origin,
     ) -> Result<Arc<CopyRecord>, Sense> {
-        let service_action = format.service_action();
-        let record = Arc::new(CopyRecord::new(identifier, service_action));
+        let record = Arc::new(CopyRecord::new(identifier, origin));
         let Some(identifier) = identifier else {
             return Ok(record);
         };
@@ -121,7 +158,7 @@ impl CopyRecords {
             .iter()
             .find(|record| same(record) && record.is_running())
         {
-            return Err(duplicate(other, format));
+            return Err(duplicate(other, origin));
         }
         records.retain(|record| !same(record));
         let ended = records.iter().filter(|record| !record.is_running());
@@ -141,6 +178,11 @@ impl CopyRecords {
             .iter()
             .find(|record| record.identifier == Some(identifier));
         found.cloned()
+    }
+
+    /// Forgets an operation that was never carried out.
+    pub(crate) fn withdraw(&self, record: &Arc<CopyRecord>) {
+        self.0.lock().retain(|other| !Arc::ptr_eq(other, record));
     }
 
     /// Forgets an operation that has ended.
@@ -171,13 +213,18 @@ impl CopyRecords {
 }
 
 /// The list identifier is that of an operation which runs.
-fn duplicate(other: &CopyRecord, format: ListFormat) -> Sense {
-    let at = format.identifier_at();
-    if other.service_action == format.service_action() {
-        Sense::illegal_request(AdditionalSense::OPERATION_IN_PROGRESS).with_parameter_pointer(at)
-    } else {
+fn duplicate(other: &CopyRecord, origin: Origin) -> Sense {
+    let in_progress = Sense::illegal_request(AdditionalSense::OPERATION_IN_PROGRESS);
+    match (other.origin, origin) {
         // The same identifier in the other format.
-        Sense::invalid_field_in_parameter_list(at, None)
+        (Origin::ExtendedCopy(other), Origin::ExtendedCopy(format)) if other != format => {
+            Sense::invalid_field_in_parameter_list(format.identifier_at(), None)
+        }
+        (_, Origin::ExtendedCopy(format)) => {
+            in_progress.with_parameter_pointer(format.identifier_at())
+        }
+        // The identifier is in the CDB.
+        _ => in_progress,
     }
 }
 

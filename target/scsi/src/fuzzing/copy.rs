@@ -1,10 +1,13 @@
 //! What must hold for any copy operation whatsoever: it reaches nothing outside its logical units,
 //! leaves no gap, and takes a bounded number of steps.
 
-use crate::copy::{Chunk, CopyEnd, CopyFailure, CopyJob, CopySide, MAX_SEGMENT_LENGTH, Transfer};
+use crate::copy::{
+    Chunk, CopyEnd, CopyFailure, CopyJob, CopySide, MAX_RANGES, MAX_ROD_BYTES, MAX_SEGMENT_LENGTH,
+    MAX_SEGMENTS, RodToken, RodTokenProblem, Transfer,
+};
 use crate::nexus::LuNexus;
 use crate::opcodes::Class;
-use crate::plan::{Extent, Outcome};
+use crate::plan::{Extent, Operation, Outcome};
 use crate::unit::LogicalUnit;
 
 /// Carries out a copy on `unit` alone, without moving data; `choice` says what goes wrong and how
@@ -83,5 +86,56 @@ fn check_transfer(unit: &LogicalUnit, transfer: &Transfer, most: u64) {
         }
         assert_eq!(done, length);
         assert_eq!(transfer.residual(done, unit.config().block_size), 0);
+    }
+}
+
+/// The operations of the copy manager are bounded, and whole blocks where they name blocks.
+pub(super) fn check(operation: &Operation, check_extent: impl Fn(&Extent)) {
+    let ranges = match operation {
+        Operation::Copy { job } => return assert!(job.segments() <= MAX_SEGMENTS),
+        Operation::PopulateToken { wish } => &wish.ranges,
+        Operation::WriteUsingToken { job } => &job.ranges,
+        _ => return,
+    };
+    assert!(ranges.len() <= usize::from(MAX_RANGES));
+    ranges.iter().for_each(check_extent);
+    assert!(ranges.iter().map(|range| range.length).sum::<u64>() <= MAX_ROD_BYTES);
+    let mut sorted = ranges.clone();
+    sorted.sort_unstable_by_key(|range| range.offset);
+    let apart = |pair: &[Extent]| matches!(pair, [a, b] if a.end() <= b.offset);
+    assert!(sorted.windows(2).all(apart), "{ranges:?}");
+}
+
+/// How making or using a token goes, as `choice` says.
+pub(super) fn token_outcome(
+    unit: &LogicalUnit,
+    nexus: &LuNexus,
+    operation: &Operation,
+    choice: u8,
+) -> Outcome {
+    let failed = |failure| Outcome::CopyFailed(Box::new(failure));
+    match (operation, choice % 8) {
+        (_, 0) => Outcome::NotReady,
+        (Operation::PopulateToken { .. }, 1) => failed(CopyFailure::no_token()),
+        (Operation::PopulateToken { .. }, _) => Outcome::TokenMade(RodToken::new(
+            unit.config(),
+            &nexus.info().target_port,
+            choice.into(),
+            512,
+            &[choice; _],
+        )),
+        (_, 1) => failed(CopyFailure::token(RodTokenProblem::Cancelled)),
+        (_, 2) => failed(CopyFailure::offset_into_rod()),
+        (_, 3) => failed(CopyFailure::underrun(choice.into())),
+        (_, 4) => {
+            let refusal =
+                unit.third_party_refusal(Class::MediumRead, Extent::default(), Outcome::Busy);
+            failed(CopyFailure::refused(CopySide::Source, refusal))
+        }
+        (Operation::WriteUsingToken { job }, _) => {
+            job.written(job.ranges.iter().map(|range| range.length).sum());
+            Outcome::Done
+        }
+        _ => Outcome::Done,
     }
 }

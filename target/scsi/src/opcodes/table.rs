@@ -7,8 +7,8 @@ use crate::commands::{
     capacity, compare_and_write, diagnostic, extended_copy, format_unit, inquiry, lba_status,
     log_sense, mode_select, mode_sense, or_write, persistent_in, persistent_out, prefetch, read,
     read_defect_data, receive_copy, report_luns, report_opcodes, report_target_port_groups,
-    report_task_management, request_sense, reserve, sanitize, set_target_port_groups, start_stop,
-    synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
+    report_task_management, request_sense, reserve, rod_token, sanitize, set_target_port_groups,
+    start_stop, synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
     write_verify,
 };
 use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn, Timeouts};
@@ -458,6 +458,29 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x83, "EXTENDED COPY(LID4)", "SPC-5")
     },
     OpCode {
+        service_action: Some(0x10),
+        usage: &[
+            0x83, 0x10, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumRead,
+        handler: rod_token::handle_populate,
+        notes: "change vulnerable tokens: a write to what one stands for cancels it",
+        ..entry(0x83, "POPULATE TOKEN", "SBC-4")
+    },
+    OpCode {
+        service_action: Some(0x11),
+        usage: &[
+            0x83, 0x11, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        tolerated: GROUP_16,
+        class: Class::MediumWrite,
+        timeouts: COPY,
+        handler: rod_token::handle_write,
+        notes: "tokens of this daemon and the zero token; always in the foreground",
+        ..entry(0x83, "WRITE USING TOKEN", "SBC-4")
+    },
+    OpCode {
         service_action: Some(0x1c),
         usage: &[
             0x83, 0x1c, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -502,6 +525,15 @@ pub const TABLE: &[OpCode] = &[
         reservations: Some(Access::Reads),
         handler: receive_copy::handle_status_lid4,
         ..entry(0x84, "RECEIVE COPY STATUS(LID4)", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x07),
+        usage: &[
+            0x84, 0x07, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0,
+        ],
+        reservations: Some(Access::Reads),
+        handler: rod_token::handle_receive,
+        ..entry(0x84, "RECEIVE ROD TOKEN INFORMATION", "SPC-5")
     },
     OpCode {
         usage: &[

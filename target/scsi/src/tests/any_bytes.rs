@@ -132,10 +132,65 @@ fn extended_copy() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
+/// POPULATE TOKEN or WRITE USING TOKEN with a list that is nearly right.
+fn rod_token() -> impl Strategy<Value = Vec<u8>> {
+    let lba = prop_oneof![6 => 0_u64..4200, 1 => any::<u64>()];
+    let blocks = prop_oneof![6 => 0_u32..300, 1 => any::<u32>()];
+    let ranges = prop::collection::vec((lba, blocks), 0..5);
+    let damage = prop::option::weighted(0.2, (0_usize..560, any::<u8>()));
+    (any::<u8>(), any::<bool>(), any::<bool>(), ranges, damage).prop_map(
+        |(outcome, write, zero, ranges, damage)| {
+            let described = u16::try_from(ranges.len() * 16).unwrap();
+            let header = if write { 536 } else { 16 };
+            let mut list = (described + header - 2).to_be_bytes().to_vec();
+            if write {
+                list.resize(16, 0);
+                list.extend(if zero {
+                    [0xff, 0xff, 0, 1]
+                } else {
+                    [0, 0x80, 0, 1]
+                });
+                list.extend([0, 0, 0x01, 0xf8]);
+            }
+            list.resize(usize::from(header) - 2, 0);
+            list.extend(described.to_be_bytes());
+            for (lba, blocks) in ranges {
+                list.extend(lba.to_be_bytes());
+                list.extend(blocks.to_be_bytes());
+                list.extend([0; 4]);
+            }
+            if let Some((at, byte)) = damage
+                && let Some(damaged) = list.get_mut(at)
+            {
+                *damaged = byte;
+            }
+            let length = u32::try_from(list.len()).unwrap().to_be_bytes();
+            let mut record = vec![0xe6, outcome];
+            record.extend(length);
+            record.extend([
+                0x83,
+                0x10 + u8::from(write),
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                outcome & 3,
+            ]);
+            record.extend(length);
+            record.extend([0, 0]);
+            record.extend(list);
+            record
+        },
+    )
+}
+
 /// A question about copy operations.
 fn receive_copy() -> impl Strategy<Value = Vec<u8>> {
     let allocation_length = prop_oneof![3 => 0_u32..200, 1 => any::<u32>()];
-    (0_u8..6, 0_u8..2, allocation_length).prop_map(|(action, identifier, length)| {
+    (0_u8..8, 0_u8..2, allocation_length).prop_map(|(action, identifier, length)| {
         let mut record = vec![0xe5, 15];
         record.extend(length.to_be_bytes());
         record.extend([0x84, action, identifier, 0, 0, 0, 0, 0, 0, 0]);
@@ -173,7 +228,7 @@ proptest! {
     #[test]
     fn copies_stay_inside_and_are_told_of(
         setup in any::<u8>(),
-        records in prop::collection::vec(prop_oneof![2 => extended_copy(), 1 => receive_copy()], 1..8),
+        records in prop::collection::vec(prop_oneof![2 => extended_copy(), 2 => rod_token(), 1 => receive_copy()], 1..8),
     ) {
         fuzz_commands(&past_unit_attention(setup, &records));
     }

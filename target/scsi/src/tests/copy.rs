@@ -10,15 +10,12 @@ use crate::opcodes::Class;
 use crate::sense::AdditionalSense as Asc;
 use crate::{
     Command, Completion, CopyEnd, CopyFailure, CopyJob, CopySide, LogicalUnit, MAX_CSCDS,
-    MAX_SEGMENTS, MediumCondition, Operation, Outcome, Plan, Reply, Status, TaskAttribute,
+    MAX_SEGMENTS, MediumCondition, Operation, Outcome, Plan, Reply, RodToken, Status,
+    TaskAttribute,
 };
 
 /// Carries out a copy whose logical units are all `unit`, in steps of a few blocks.
-pub(super) fn carry_out(
-    unit: &LogicalUnit,
-    job: &CopyJob,
-    medium: &mut [u8],
-) -> Result<(), CopyFailure> {
+fn carry_out(unit: &LogicalUnit, job: &CopyJob, medium: &mut [u8]) -> Result<(), CopyFailure> {
     let nexus = nexus_info(1);
     for segment in 0..job.segments() {
         job.begin_segment(segment);
@@ -56,6 +53,27 @@ pub(super) fn carry_out(
         job.written(done);
     }
     Ok(())
+}
+
+/// Does what the copy manager wants: copies inside `unit`; tokens are made without being kept, and
+/// nothing is written from one.
+pub(super) fn execute(unit: &LogicalUnit, operation: Operation, medium: &mut [u8]) -> Outcome {
+    match operation {
+        Operation::Copy { job } => match carry_out(unit, &job, medium) {
+            Ok(()) => Outcome::Done,
+            Err(failure) => Outcome::CopyFailed(Box::new(failure)),
+        },
+        Operation::PopulateToken { wish } => {
+            let bytes = wish.ranges.iter().map(|range| range.length).sum();
+            let port = nexus_info(1).target_port;
+            Outcome::TokenMade(RodToken::new(unit.config(), &port, 77, bytes, &[0xaa; _]))
+        }
+        Operation::WriteUsingToken { job } => {
+            job.written(job.ranges.iter().map(|range| range.length).sum());
+            Outcome::Done
+        }
+        other => panic!("not the copy manager's: {other:?}"),
+    }
 }
 
 /// An Identification Descriptor CSCD descriptor with the unit's NAA designator.
@@ -641,9 +659,11 @@ fn operating_parameters_and_the_vpd_page_agree() {
         rest = &rest[4 + length..];
     }
     let commands = &descriptors[&[0, 0x01]];
-    let known = [0x83, 3, 0x00, 0x01, 0x1c, 0x84, 4, 0x00, 0x03, 0x04, 0x05];
-    assert_eq!(commands[0], 11);
-    assert_eq!(commands[1..12], known);
+    let known = [
+        0x83, 5, 0x00, 0x01, 0x10, 0x11, 0x1c, 0x84, 5, 0x00, 0x03, 0x04, 0x05, 0x07,
+    ];
+    assert_eq!(commands[0], 14);
+    assert_eq!(commands[1..15], known);
     let parameters = &descriptors[&[0, 0x04]];
     assert_eq!(parameters.len(), 0x1c);
     assert_eq!(parameters[4..12], data[8..16]);
@@ -655,4 +675,83 @@ fn operating_parameters_and_the_vpd_page_agree() {
     assert_eq!(general[12], data[37]);
     // 3PC.
     assert_eq!(rig.data(&[0x12, 0, 0, 0, 96, 0])[5] & 0x08, 0x08);
+}
+
+/// POPULATE TOKEN for blocks 8 to 15 and 0 to 3.
+fn populate(rig: &mut Rig) -> Reply {
+    let mut list = vec![0, 46, 0, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 32];
+    list.extend([0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0, 0]);
+    list.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    let mut cdb = cdb(0x10, list.len());
+    cdb[9] = 3;
+    rig.write(&cdb, &list)
+}
+
+#[test]
+fn a_token_is_told_once_and_says_whose_it_is() {
+    let mut rig = Rig::new();
+    assert_good(&populate(&mut rig));
+    let Some(Operation::PopulateToken { wish }) = rig.log.last() else {
+        panic!("{:?}", rig.log);
+    };
+    assert_eq!(wish.inactivity_timeout, 30);
+    let ranges: Vec<_> = wish.ranges.iter().map(|r| (r.offset, r.length)).collect();
+    assert_eq!(ranges, [(4096, 4096), (0, 2048)]);
+
+    let short = rig.data(&[0x84, 7, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0]);
+    let data = rig.data(&receive4(0x07, 3));
+    assert_eq!(short, data[..40]);
+    assert_eq!(data[..6], [0, 0, 0x02, 34, 0x10, 0x01]);
+    assert_eq!(data[15], 0xf1);
+    assert_eq!(data[24..26], [0, 0], "no segments");
+    assert_eq!(data[32..38], [0, 0, 0x02, 0x02, 0, 0]);
+    let token = &data[38..];
+    assert_eq!(token.len(), 512);
+    assert_eq!(token[..8], [0, 0x80, 0, 0x01, 0, 0, 0x01, 0xf8]);
+    assert_eq!(token[8..16], 77_u64.to_be_bytes());
+    assert_eq!(token[16..48], cscd(&rig));
+    assert_eq!(token[48..64], 6144_u128.to_be_bytes());
+    assert_eq!(token[96..102], [0, 0, 2, 0, 0, 3]);
+    // UTF-8, of the target device, SCSI name.
+    assert_eq!(token[128..131], [0x53, 0xa8, 0]);
+    assert!(token[132..].starts_with(b"iqn.2026-11.test:disk\0"));
+    assert!(token[256..].iter().all(|byte| *byte == 0xaa));
+    assert_invalid_field(&rig.read(&receive4(0x07, 3)), 2, None);
+}
+
+#[test]
+fn tokens_differ_by_a_single_bit() {
+    let config = super::rig::config();
+    let port = nexus_info(1).target_port;
+    let one = RodToken::new(&config, &port, 1, 512, &[0x55; _]);
+    let mut random = [0x55; _];
+    random[200] ^= 0x01;
+    assert!(one.is(&one.clone()));
+    assert!(!one.is(&RodToken::new(&config, &port, 1, 512, &random)));
+    assert!(!one.is(&RodToken::new(&config, &port, 2, 512, &[0x55; _])));
+}
+
+#[test]
+fn a_long_target_name_leaves_room_for_what_cannot_be_guessed() {
+    let mut port = nexus_info(1).target_port;
+    port.target_name = "n".repeat(223);
+    let token = RodToken::new(&super::rig::config(), &port, 1, 512, &[0x55; _]);
+    assert_eq!(token.bytes().len(), 512);
+    assert!(token.bytes()[512 - 32..].iter().all(|byte| *byte == 0x55));
+}
+
+#[test]
+fn the_vpd_page_has_the_limits_of_tokens() {
+    let mut rig = Rig::new();
+    let page = rig.data(&[0x12, 0x01, 0x8f, 0x02, 0x00, 0]);
+    assert_eq!(page[4..8], [0, 0, 0, 0x20]);
+    assert_eq!(page[14..16], [0, 64]);
+    assert_eq!(page[16..24], [0, 0, 0x02, 0x58, 0, 0, 0, 60]);
+    // 256 MiB and 64 MiB, in blocks.
+    assert_eq!(page[24..32], (1_u64 << 19).to_be_bytes());
+    assert_eq!(page[32..40], (1_u64 << 17).to_be_bytes());
+    let features = page.windows(4).position(|at| at == [0x01, 0x06, 0, 92]);
+    let features = &page[features.unwrap()..][..96];
+    assert_eq!(features[46..52], [0, 48, 0, 0, 0, 0x2c]);
+    assert_eq!(features[56..64], (1_u64 << 28).to_be_bytes());
 }

@@ -209,11 +209,10 @@ impl Rig {
                 };
             }
             Operation::Flush { extent } => self.settle(extent, true),
-            Operation::Copy { job } => {
-                let copied = super::copy::carry_out(&self.unit, &job, &mut self.medium);
-                if let Err(failure) = copied {
-                    return Outcome::CopyFailed(Box::new(failure));
-                }
+            Operation::Copy { .. }
+            | Operation::PopulateToken { .. }
+            | Operation::WriteUsingToken { .. } => {
+                return super::copy::execute(&self.unit, operation, &mut self.medium);
             }
             Operation::Unmap { extents } => {
                 for extent in extents {

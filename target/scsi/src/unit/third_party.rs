@@ -117,6 +117,10 @@ impl LogicalUnit {
         let transfer_length = ticket.transfer_length;
         let reply = match outcome {
             Outcome::Done => Reply::written(transfer_length),
+            Outcome::TokenMade(token) => {
+                ticket.record.set_token(token);
+                Reply::written(transfer_length)
+            }
             Outcome::CopyFailed(failure) => Reply {
                 sense: failure.encode(self.sense_format()),
                 ..Reply::with_status(Status::CHECK_CONDITION).of_transfer(transfer_length)

@@ -10,7 +10,7 @@ mod designators;
 mod scsi_ports;
 mod third_party_copy;
 
-pub(crate) use designators::names_unit;
+pub(crate) use designators::{names_unit, target_device_designator};
 
 const SUPPORTED_PAGES: u8 = 0x00;
 const UNIT_SERIAL_NUMBER: u8 = 0x80;
@@ -52,7 +52,7 @@ pub(crate) fn page(
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
         MODE_PAGE_POLICY => mode_page_policy(),
         SCSI_PORTS => scsi_ports::body(&unit.ports_of(&nexus.target_port)),
-        THIRD_PARTY_COPY => third_party_copy::body(),
+        THIRD_PARTY_COPY => third_party_copy::body(config.block_size),
         BLOCK_LIMITS => block_limits(config),
         BLOCK_DEVICE_CHARACTERISTICS => block_device_characteristics(config),
         LOGICAL_BLOCK_PROVISIONING => logical_block_provisioning(unit),

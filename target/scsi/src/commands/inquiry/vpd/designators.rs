@@ -79,6 +79,22 @@ pub(crate) fn all(identity: &Identity, port: &TargetPort) -> Vec<u8> {
     page
 }
 
+/// The designation descriptor of the target device: its SCSI name, padded as a token of a copy manager
+/// has it.
+pub(crate) fn target_device_designator(port: &TargetPort) -> Vec<u8> {
+    const LEAST: usize = 128;
+    let mut bytes = Vec::with_capacity(LEAST);
+    push(
+        &mut bytes,
+        CodeSet::Utf8,
+        Association::TargetDevice,
+        DesignatorType::ScsiName,
+        &scsi_name(&port.target_name),
+    );
+    bytes.resize(bytes.len().max(LEAST), 0);
+    bytes
+}
+
 /// Whether `designation` is one of those that the page gives to the logical unit itself.
 pub(crate) fn names_unit(config: &LogicalUnitConfig, designation: &Designation) -> bool {
     // Who the port is makes no difference to the unit's own designators.

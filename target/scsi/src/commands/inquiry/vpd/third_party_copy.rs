@@ -1,25 +1,33 @@
 //! The Third-party Copy VPD page (SPC-5): what the copy manager can do.
 
+use crate::config::BlockSize;
 use crate::copy::{
     DATA_SEGMENT_GRANULARITY, DESCRIPTOR_TYPES, MAX_CONCURRENT_COPIES, MAX_CSCDS,
-    MAX_DESCRIPTORS_LENGTH, MAX_SEGMENT_LENGTH, MAX_SEGMENTS,
+    MAX_DESCRIPTORS_LENGTH, MAX_RANGES, MAX_ROD_BYTES, MAX_SEGMENT_LENGTH, MAX_SEGMENTS, rod,
 };
 use crate::opcodes::{THIRD_PARTY_COPY_IN, THIRD_PARTY_COPY_OUT, entries};
 
 /// THIRD-PARTY COPY DESCRIPTOR TYPE.
+const BLOCK_DEVICE_ROD_LIMITS: u16 = 0x0000;
 const SUPPORTED_COMMANDS: u16 = 0x0001;
 const PARAMETER_DATA: u16 = 0x0004;
 const SUPPORTED_DESCRIPTORS: u16 = 0x0008;
 const SUPPORTED_CSCD_IDS: u16 = 0x000c;
+const ROD_TOKEN_FEATURES: u16 = 0x0106;
 const GENERAL_COPY_OPERATIONS: u16 = 0x8001;
 
 /// The descriptors, in ascending order of their types.
-pub(super) fn body() -> Vec<u8> {
+pub(super) fn body(block_size: BlockSize) -> Vec<u8> {
     [
+        descriptor(
+            BLOCK_DEVICE_ROD_LIMITS,
+            &block_device_rod_limits(block_size),
+        ),
         descriptor(SUPPORTED_COMMANDS, &supported_commands()),
         descriptor(PARAMETER_DATA, &parameter_data()),
         descriptor(SUPPORTED_DESCRIPTORS, &counted(&DESCRIPTOR_TYPES)),
         descriptor(SUPPORTED_CSCD_IDS, &[0, 2, 0xff, 0xff]),
+        descriptor(ROD_TOKEN_FEATURES, &rod_token_features()),
         descriptor(GENERAL_COPY_OPERATIONS, &general_copy_operations()),
     ]
     .concat()
@@ -51,6 +59,37 @@ fn supported_commands() -> Vec<u8> {
         [vec![operation_code], counted(&actions)].concat()
     });
     counted(&lists.concat())
+}
+
+/// SBC-4, "Block Device ROD Limits descriptor".
+fn block_device_rod_limits(block_size: BlockSize) -> Vec<u8> {
+    let mut bytes = vec![0; 6];
+    bytes.extend(MAX_RANGES.to_be_bytes());
+    bytes.extend(rod::MAX_TIMEOUT.to_be_bytes());
+    bytes.extend(rod::DEFAULT_TIMEOUT.to_be_bytes());
+    bytes.extend((MAX_ROD_BYTES >> block_size.shift()).to_be_bytes());
+    bytes.extend((rod::OPTIMAL_ROD_BYTES >> block_size.shift()).to_be_bytes());
+    bytes
+}
+
+/// REMOTE TOKENS is 0h: only tokens of this device. The types are not listed: that would promise ROD
+/// CSCD descriptors.
+fn rod_token_features() -> Vec<u8> {
+    const BLOCK_FEATURES: [u8; 4] = [0, 0, 0, 0x2c];
+    let mut bytes = vec![0; 12];
+    bytes.extend(1_u32.to_be_bytes());
+    bytes.extend(rod::MAX_TIMEOUT.to_be_bytes());
+    bytes.extend(rod::MAX_TIMEOUT.to_be_bytes());
+    bytes.resize(42, 0);
+    bytes.extend(48_u16.to_be_bytes());
+    bytes.extend(BLOCK_FEATURES);
+    bytes.extend([0; 4]);
+    bytes.extend(MAX_ROD_BYTES.to_be_bytes());
+    for _ in 0..3 {
+        bytes.extend(rod::OPTIMAL_ROD_BYTES.to_be_bytes());
+    }
+    bytes.resize(44 + 48, 0);
+    bytes
 }
 
 fn parameter_data() -> Vec<u8> {

@@ -58,4 +58,4 @@ pub use reservation::{
 };
 pub use sense::Sense;
 pub use status::Status;
-pub use unit::{LogicalUnit, ThirdPartyUnderway, UnitState};
+pub use unit::{EarlierThirdParties, LogicalUnit, ThirdPartyUnderway, UnitState};

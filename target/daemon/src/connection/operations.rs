@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidelock_block::AllocationExtent;
 use tidelock_replication::{
@@ -25,6 +26,9 @@ use crate::registry::asymmetric_access::{AccessRequest, Cause, requested};
 use crate::registry::reservations::ReservationError;
 use crate::renewal::{self, Subject};
 use crate::shared::Shared;
+
+/// How long to wait before looking again whether a step of a copy has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Who does an operation.
 pub(crate) enum Work {
@@ -310,6 +314,11 @@ async fn end_tasks_of(
         for waiter in waiters {
             // A session that ended instead of answering has no tasks either.
             all &= waiter.await.unwrap_or(true);
+        }
+        // Copies that they sent to other logical units read and write this one as well.
+        let copies = volume.unit().earlier_third_parties();
+        while !nexuses.is_empty() && !copies.have_ended() {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         all
     };

@@ -276,10 +276,10 @@ fn move_action(list: &Bytes) -> Result<ServiceAction, Sense> {
     let (Some((TransportId::Port(initiator_port), [])), 1..) =
         (transport_id::take(rest), relative_port)
     else {
-        let at = if relative_port == 0 {
-            18
-        } else {
-            MOVE_TRANSPORT_ID_AT
+        let at = match (relative_port, length) {
+            (0, _) => 18,
+            (_, 0) => 20,
+            _ => MOVE_TRANSPORT_ID_AT,
         };
         return Err(Sense::invalid_field_in_parameter_list(at, None));
     };

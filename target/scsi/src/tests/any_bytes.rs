@@ -200,6 +200,49 @@ fn receive_copy() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// PERSISTENT RESERVE OUT with a parameter list that is nearly right, TransportIDs and all.
+fn persistent_reserve_out() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![6 => Just(0_u8), 2 => 0_u8..4, 1 => any::<u8>()];
+    let name = "iqn.2026-11.test:host,i,0x00000000000";
+    let id = (0_u8..4, any::<bool>()).prop_map(move |(port, whole)| {
+        let name = format!("{name}{port}");
+        let mut id = crate::reservation::transport_id::encode(&name);
+        id.truncate(if whole { id.len() } else { 20 });
+        id
+    });
+    let ids = prop::collection::vec(id, 0..3).prop_map(|ids| ids.concat());
+    let keys = (0_u64..3, 0_u64..3);
+    let flags = prop_oneof![4 => 0_u8..16, 1 => any::<u8>()];
+    let fields = (keys, flags, ids, any::<bool>());
+    (0_u8..9, byte, fields, 0_i8..2).prop_map(|(action, kind, fields, off)| {
+        let ((key, new), flags, ids, with_ids) = fields;
+        let ids_length = u32::try_from(ids.len()).unwrap().to_be_bytes();
+        let mut list = key.to_be_bytes().to_vec();
+        list.extend(new.to_be_bytes());
+        if action == 7 {
+            list.extend([0, flags & 0x03, 0, flags >> 2]);
+            list.extend(ids_length);
+            list.extend(&ids);
+        } else {
+            list.extend([0, 0, 0, 0, flags, 0, 0, 0]);
+            if with_ids {
+                list.extend(ids_length);
+                list.extend(&ids);
+            }
+        }
+        let length = u32::try_from(list.len()).unwrap();
+        let told = length.saturating_add_signed(i32::from(off) * 4 * i32::from(kind > 2));
+        let mut record = vec![0xe6, 15];
+        record.extend(told.to_be_bytes());
+        record.extend([0x5f, action, kind, 0, 0]);
+        record.extend(told.to_be_bytes());
+        record.extend([0; 7]);
+        record.extend(list);
+        record.resize(22 + usize::try_from(told).unwrap(), 0);
+        record
+    })
+}
+
 /// A fuzz input of `records`. The first command of a nexus meets its unit attention: one is spent
 /// on it.
 fn past_unit_attention(setup: u8, records: &[Vec<u8>]) -> Vec<u8> {
@@ -229,6 +272,14 @@ proptest! {
     fn copies_stay_inside_and_are_told_of(
         setup in any::<u8>(),
         records in prop::collection::vec(prop_oneof![2 => extended_copy(), 2 => rod_token(), 1 => receive_copy()], 1..8),
+    ) {
+        fuzz_commands(&past_unit_attention(setup, &records));
+    }
+
+    #[test]
+    fn reservations_of_any_kind_get_well_formed_answers(
+        setup in any::<u8>(),
+        records in prop::collection::vec(persistent_reserve_out(), 1..12),
     ) {
         fuzz_commands(&past_unit_attention(setup, &records));
     }

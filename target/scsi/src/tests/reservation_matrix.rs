@@ -252,6 +252,20 @@ fn a_copy_on_behalf_of_a_nexus_is_let_through_like_its_commands() {
 }
 
 #[test]
+fn whoever_preempts_can_wait_for_the_copies_of_those_who_lost() {
+    let rig = three();
+    let step = rig.unit.third_party_underway();
+    let earlier = rig.unit.earlier_third_parties();
+    // One that begins later has been checked against what holds now: it isn't waited for.
+    let later = rig.unit.third_party_underway();
+    assert!(!earlier.have_ended() && rig.unit.has_commands_under_way());
+    drop(step);
+    assert!(earlier.have_ended() && rig.unit.has_commands_under_way());
+    drop(later);
+    assert!(!rig.unit.has_commands_under_way());
+}
+
+#[test]
 fn a_write_whose_data_comes_after_its_nexus_lost_access_is_refused() {
     use crate::{Command, Plan, TaskAttribute};
     let mut rig = three();

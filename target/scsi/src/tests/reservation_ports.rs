@@ -207,6 +207,8 @@ fn a_reservation_is_moved_with_or_without_the_registration() {
         assert_invalid_parameter(&nowhere, 18, None);
         let to_node = move_list(5, 6, flags, 7, &node("iqn.2026-11.test:host2"));
         assert_invalid_parameter(&out(&mut rig, 0, REGISTER_AND_MOVE, 0, &to_node), 24, None);
+        let nobody = move_list(5, 6, flags, 7, &[]);
+        assert_invalid_parameter(&out(&mut rig, 0, REGISTER_AND_MOVE, 0, &nobody), 20, None);
         let mut short = move_list(5, 6, flags, 7, &id);
         short.pop();
         let short = out(&mut rig, 0, REGISTER_AND_MOVE, 0, &short);

@@ -46,7 +46,7 @@ impl LogicalUnit {
             let nexuses = nexuses.lock();
             nexuses.iter().any(|nexus| nexus.has_commands_under_way())
         };
-        self.third_parties.load(Ordering::SeqCst) != 0 || has(&self.nexuses) || has(&self.departed)
+        !self.third_parties.is_empty() || has(&self.nexuses) || has(&self.departed)
     }
 
     /// Turns the medium over to `renewal`: from now on nothing else may touch it. The condition that

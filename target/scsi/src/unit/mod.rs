@@ -4,7 +4,7 @@
 //! the list of nexuses, which changes when sessions come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -35,7 +35,8 @@ use provisioning::SoftThreshold;
 use reservations::Reservations;
 use state::CurrentState;
 pub use state::UnitState;
-pub use third_party::ThirdPartyUnderway;
+use third_party::ThirdParties;
+pub use third_party::{EarlierThirdParties, ThirdPartyUnderway};
 
 /// A logical unit (SAM-6): one device server for all its I_T nexuses.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub struct LogicalUnit {
     departed: Mutex<Vec<Arc<NexusState>>>,
     pub(crate) copies: RunningCopies,
     /// Steps of copies of any logical unit that read or write this one.
-    third_parties: Arc<AtomicU32>,
+    third_parties: Arc<ThirdParties>,
     reservations: Mutex<Reservations>,
 }
 

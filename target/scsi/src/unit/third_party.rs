@@ -1,10 +1,11 @@
 //! What a logical unit says to the copy manager of another one (or to its own), which reads and
 //! writes on behalf of an I_T nexus.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::commands::inquiry::names_unit;
 use crate::commands::{Effect, Finish};
@@ -22,15 +23,67 @@ const NO_RENEWAL: u8 = 0;
 /// Held for a step of a copy until nothing of it touches the medium any more: what needs the medium
 /// for itself waits for that.
 #[derive(Debug)]
-pub struct ThirdPartyUnderway(Arc<AtomicU32>);
+pub struct ThirdPartyUnderway {
+    parties: Arc<ThirdParties>,
+    number: u64,
+}
 
 impl Drop for ThirdPartyUnderway {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.parties.steps.lock().live.remove(&self.number);
+    }
+}
+
+/// The steps of copies that are under way, each with a number of its own. A step moves a lot of data,
+/// so that a lock for each doesn't matter.
+#[derive(Debug, Default)]
+pub(super) struct ThirdParties {
+    steps: Mutex<Steps>,
+}
+
+#[derive(Debug, Default)]
+struct Steps {
+    next: u64,
+    live: BTreeSet<u64>,
+}
+
+impl ThirdParties {
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.lock().live.is_empty()
+    }
+}
+
+/// The steps of copies that were under way at some moment.
+#[derive(Debug)]
+pub struct EarlierThirdParties {
+    parties: Arc<ThirdParties>,
+    /// The first number that wasn't given yet.
+    before: u64,
+}
+
+impl EarlierThirdParties {
+    /// Whether all of them have ended.
+    #[must_use]
+    pub fn have_ended(&self) -> bool {
+        let steps = self.parties.steps.lock();
+        steps
+            .live
+            .first()
+            .is_none_or(|oldest| *oldest >= self.before)
     }
 }
 
 impl LogicalUnit {
+    /// The steps of copies that are under way now. What a change of reservations stands against from
+    /// now on is among them or is refused: a step is announced before it is checked.
+    #[must_use]
+    pub fn earlier_third_parties(&self) -> EarlierThirdParties {
+        EarlierThirdParties {
+            parties: Arc::clone(&self.third_parties),
+            before: self.third_parties.steps.lock().next,
+        }
+    }
+
     /// Whether the unit's Device Identification VPD page names the unit itself so.
     #[must_use]
     pub fn is_named(&self, designation: &Designation) -> bool {
@@ -50,8 +103,14 @@ impl LogicalUnit {
     /// Announces a step of a copy, before [`Self::check_third_party`]: see [`crate::Underway`].
     #[must_use]
     pub fn third_party_underway(&self) -> ThirdPartyUnderway {
-        self.third_parties.fetch_add(1, Ordering::SeqCst);
-        ThirdPartyUnderway(Arc::clone(&self.third_parties))
+        let mut steps = self.third_parties.steps.lock();
+        let number = steps.next;
+        steps.next += 1;
+        steps.live.insert(number);
+        ThirdPartyUnderway {
+            parties: Arc::clone(&self.third_parties),
+            number,
+        }
     }
 
     /// Whether a read or write of `nexus`, of that class, would be let through now. A copy asks

@@ -1,4 +1,9 @@
-"""One boot of the guest: a user-mode Linux process, its console and the folder shared with it."""
+"""One boot of a guest: its process, its console and the folder shared with it.
+
+There are two kinds. User-mode Linux boots fast and runs native code, and has
+no `scsi_dh_alua`; QEMU emulates a machine with several CPUs for Debian's own
+kernel, and is slower.
+"""
 
 import os
 import signal
@@ -11,8 +16,6 @@ from . import network
 from .errors import GuestError
 from .image import Image
 
-BOOT_LIMIT_SECONDS = 45
-MEMORY = "640M"
 POLL_SECONDS = 0.02
 
 
@@ -24,36 +27,37 @@ class Guest:
     written under another name and renamed, so a file that is there is whole.
     """
 
+    boot_limit_seconds = 45
+
     def __init__(self, image: Image, harness: Path, folder: Path, memory: Path, transcript, first_lun: int):
+        self._image = image
+        self._harness = harness
+        self._memory = memory
         self._share = folder / "share"
         self._share.mkdir(parents=True)
         self._transcript = transcript
         self._jobs = 0
         self._requests = 0
         (self._share / "first-lun").write_text(f"{first_lun}\n")
-        (memory / "uml").mkdir(exist_ok=True)
         reader, writer = os.pipe()
         kernel_log = (folder / "kernel.log").open("wb")
-        command = [
-            str(image.kernel), f"mem={MEMORY}", f"ubd0r={image.root}", "root=98:0", "ro", "init=/init",
-            f"share={self._share}", f"harness={harness}", "con=null",
-            f"con0=null,fd:{kernel_log.fileno()}", f"con1=null,fd:{writer}",
-            "panic=-1", f"uml_dir={memory}/uml", "umid=guest",
-        ]
-        command += [f"vec{path}:transport=tap,ifname=tap{path},depth=128,gro=1" for path in network.PATHS]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=kernel_log, stderr=kernel_log,
+            self._command(kernel_log.fileno(), writer), stdin=subprocess.DEVNULL, stdout=kernel_log, stderr=kernel_log,
             pass_fds=(writer, kernel_log.fileno()), start_new_session=True,
-            env={"PATH": os.environ["PATH"], "TMPDIR": str(memory)},
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(memory), "QEMU_MODULE_DIR": str(image.emulator_modules)},
         )
         os.close(writer)
         kernel_log.close()
         self._console = threading.Thread(target=self._follow, args=(reader,), daemon=True)
         self._console.start()
 
+    def _command(self, kernel_log: int, output: int) -> list[str]:
+        """What to run: the kernel's console goes to one file descriptor, what the scenarios say to the other."""
+        raise NotImplementedError
+
     def wait_until_up(self) -> None:
         """Waits for the guest's first word."""
-        self._wait_for(self._share / "up", BOOT_LIMIT_SECONDS, "boot")
+        self._wait_for(self._share / "up", self.boot_limit_seconds, "boot")
 
     def run(self, scenario: str, limit: float, serve) -> tuple[str, str]:
         """Runs a scenario, answering its requests with `serve(words)`; returns its verdict and reason."""
@@ -115,6 +119,52 @@ class Guest:
         with os.fdopen(reader, "r", encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 self._transcript.line("guest", line.rstrip())
+
+
+class UserModeGuest(Guest):
+    """User-mode Linux: the kernel is an ordinary process."""
+
+    def _command(self, kernel_log: int, output: int) -> list[str]:
+        (self._memory / "uml").mkdir(exist_ok=True)
+        return [
+            str(self._image.user_mode_kernel), "mem=640M", f"ubd0r={self._image.root}", "root=98:0", "ro", "init=/init",
+            f"share={self._share}", f"harness={self._harness}", "con=null",
+            f"con0=null,fd:{kernel_log}", f"con1=null,fd:{output}",
+            "panic=-1", f"uml_dir={self._memory}/uml", "umid=guest",
+            *(f"vec{path}:transport=tap,ifname=tap{path},depth=128,gro=1" for path in network.PATHS),
+        ]
+
+
+class EmulatedGuest(Guest):
+    """QEMU without hardware support, and Debian's kernel for amd64 with two CPUs."""
+
+    boot_limit_seconds = 90
+
+    def _command(self, kernel_log: int, output: int) -> list[str]:
+        words = [
+            *self._image.emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            # Without erms and fsrm the kernel copies in a way that is emulated faster.
+            "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-la57,-smap,-smep,-erms,-fsrm",
+            "-machine", "q35", "-smp", "2", "-m", "768M",
+            "-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd),
+            "-append", "console=ttyS0 panic=-1 mitigations=off nopti no_timer_check audit=0 random.trust_cpu=on",
+            "-chardev", f"file,id=log,path=/dev/fd/{kernel_log}", "-serial", "chardev:log",
+            "-chardev", f"file,id=output,path=/dev/fd/{output}",
+            "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=output",
+            "-drive", f"file={self._image.root},format=raw,if=none,id=root,readonly=on",
+            "-device", "virtio-blk-pci,drive=root",
+            "-virtfs", f"local,path={self._share},mount_tag=share,security_model=none,id=share",
+            "-virtfs", f"local,path={self._harness},mount_tag=harness,security_model=none,readonly=on,id=harness",
+        ]
+        for path in network.PATHS:
+            words += [
+                "-netdev", f"tap,id=net{path},ifname=tap{path},script=no,downscript=no",
+                "-device", f"virtio-net-pci,netdev=net{path},mac={network.guest_mac(path)},romfile=",
+            ]
+        return words
+
+
+KINDS: dict[str, type[Guest]] = {"uml": UserModeGuest, "qemu": EmulatedGuest}
 
 
 def _publish(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import network, scenarios
 from .errors import BootError, GuestError, SetupError, TargetError
-from .guest import Guest
+from .guest import KINDS, Guest
 from .image import Cache, Image
 from .packages import require_tools
 from .scenarios import Requests, Scenario
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--binaries", type=Path, default=ROOT / "build/release", help="folder with tidelockd, tidelock")
     parser.add_argument("--cache", type=Path, default=ROOT / "build/guest-cache")
     parser.add_argument("--logs", type=Path, default=ROOT / "build/guest-run")
-    parser.add_argument("--time-limit", type=int, default=780, help="seconds for the whole run, without the image")
+    parser.add_argument("--time-limit", type=int, default=870, help="seconds for the whole run, without the image")
     parser.add_argument("--self-test", action="store_true", help="test the harness: do failures count as failures?")
     parser.add_argument("--prepare", action="store_true", help="only build the image")
     parser.add_argument("--inner", help=argparse.SUPPRESS)
@@ -84,7 +84,7 @@ def _outer(options: argparse.Namespace) -> int:
         except BlockingIOError as busy:
             raise SetupError(f"another run writes to {options.logs}: wait for it or pass --logs") from busy
         with tempfile.TemporaryDirectory(prefix="tidelock-guest-") as memory:
-            inner = [str(image.kernel), str(image.root), memory]
+            inner = [str(image.folder), memory]
             return _in_namespaces([*sys.argv, "--inner", ":".join(inner)], options.time_limit)
 
 
@@ -110,8 +110,8 @@ class Run:
     """The inner half: everything that happens inside the namespaces."""
 
     def __init__(self, options: argparse.Namespace, chosen: list[Scenario]):
-        kernel, root, memory = options.inner.split(":")
-        self._image = Image(Path(kernel), Path(root))
+        image, memory = options.inner.split(":")
+        self._image = Image(Path(image))
         self._memory = Path(memory)
         self._options = options
         self._chosen = chosen
@@ -121,6 +121,7 @@ class Run:
                 shutil.rmtree(old)
         self._transcript = Transcript(self._logs / "transcript.log")
         self._guest: Guest | None = None
+        self._kind = ""
         self._boots = 0
 
     def all(self) -> int:
@@ -169,9 +170,9 @@ class Run:
 
     def _in_guest(self, scenario: Scenario, target: Target) -> tuple[str, str]:
         try:
-            guest = self._booted()
+            guest = self._booted(scenario.guest)
             target.start()
-            verdict, why = guest.run(scenario.file, scenario.limit, Requests(target).serve)
+            verdict, why = guest.run(scenario.file, scenario.limit, Requests(target, self._logs).serve)
         except BootError:
             raise
         except GuestError as error:
@@ -185,22 +186,27 @@ class Run:
             return "FAIL", why
         return verdict, why
 
-    def _booted(self) -> Guest:
-        if self._guest is not None:
+    def _booted(self, kind: str) -> Guest:
+        if self._guest is not None and self._kind == kind:
             return self._guest
+        # Both kinds use the same taps, so there is one guest at a time.
+        if self._guest is not None:
+            self._guest.power_off()
+            self._discard_guest()
+        self._kind = kind
         for attempt in range(1, BOOT_TRIES + 1):
             self._boots += 1
             started = time.monotonic()
             folder = self._logs / f"boot-{self._boots}"
             first_lun = (Tgt if self._options.target == "tgt" else Tidelock).first_lun
-            self._guest = Guest(self._image, HERE, folder, self._memory, self._transcript, first_lun)
+            self._guest = KINDS[kind](self._image, HERE, folder, self._memory, self._transcript, first_lun)
             try:
                 self._guest.wait_until_up()
             except GuestError as error:
                 self._transcript.line("run", f"boot attempt {attempt} of {BOOT_TRIES}: {error}")
                 self._discard_guest()
                 continue
-            self._transcript.line("run", f"the guest is up after {time.monotonic() - started:.1f} s")
+            self._transcript.line("run", f"the guest ({kind}) is up after {time.monotonic() - started:.1f} s")
             return self._guest
         raise BootError(f"the guest didn't boot in {BOOT_TRIES} attempts; see {self._logs}/boot-*/kernel.log")
 

@@ -13,6 +13,11 @@ def host_address(path: int) -> str:
     return f"10.77.{path}.1"
 
 
+def guest_mac(path: int) -> str:
+    """By which an emulated guest knows which of its interfaces is on which path."""
+    return f"52:54:00:77:00:0{path}"
+
+
 def portals() -> list[str]:
     """ADDR:PORT of both paths, and of the first once more with IPv6, as the target is told to listen."""
     return [f"{host_address(path)}:{PORT}" for path in PATHS] + [f"[{HOST_ADDRESS_6}]:{PORT}"]

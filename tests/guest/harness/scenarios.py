@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SetupError, TargetError
+from .guest import KINDS
 from .targets import Target
 
 
@@ -17,6 +18,8 @@ class Scenario:
     """Its path as the guest sees it, under the folder of the guest tests."""
     limit: float
     """Seconds until it is ended as failed, from its `# limit:` line."""
+    guest: str
+    """The kind of guest, from its `# guest:` line."""
     expect: str | None
     """How it must end, as a pattern, from its `# expect:` line: for the tests of the harness itself."""
 
@@ -31,8 +34,9 @@ class Scenario:
 
 
 def load(folder: Path) -> list[Scenario]:
-    """All scenarios in the order of their numbers."""
-    return [_parse(path) for path in sorted(folder.glob("*.sh"))]
+    """All scenarios in the order of their numbers, but those of one kind of guest together."""
+    scenarios = [_parse(path) for path in sorted(folder.glob("*.sh"))]
+    return sorted(scenarios, key=lambda scenario: list(KINDS).index(scenario.guest))
 
 
 def select(scenarios: list[Scenario], names: list[str]) -> list[Scenario]:
@@ -49,12 +53,18 @@ def _parse(path: Path) -> Scenario:
     text = path.read_text()
     limit = re.search(r"^# limit: (\d+)$", text, re.MULTILINE)
     expect = re.search(r"^# expect: (.+)$", text, re.MULTILINE)
-    if name is None or limit is None:
-        raise SetupError(f"{path.name} must be named NN-name.sh and have a line '# limit: SECONDS'")
+    guest = re.search(r"^# guest: (.+)$", text, re.MULTILINE)
+    kind = guest.group(1) if guest else "uml"
+    if name is None or limit is None or kind not in KINDS:
+        raise SetupError(
+            f"{path.name} must be named NN-name.sh and have a line '# limit: SECONDS'; "
+            f"it may have a line '# guest: KIND' with one of {', '.join(KINDS)}"
+        )
     return Scenario(
         name=name.group(1),
         file=f"{path.parent.name}/{path.name}",
         limit=float(limit.group(1)),
+        guest=kind,
         expect=expect.group(1) if expect else None,
     )
 
@@ -62,8 +72,9 @@ def _parse(path: Path) -> Scenario:
 class Requests:
     """Answers the `host ...` lines of one scenario."""
 
-    def __init__(self, target: Target):
+    def __init__(self, target: Target, logs: Path):
         self._target = target
+        self._logs = logs
         self._commands = {
             "volume": target.volume_create,
             "resize": target.volume_resize,
@@ -72,6 +83,11 @@ class Requests:
             "unmap": target.lun_unmap,
             "allow": target.allow,
             "drop": target.drop_sessions,
+            "tidelock": target.command_line,
+            "portals": target.listen_on,
+            "allocated": target.allocated,
+            "secret": target.secret_file,
+            "keep": self._keep,
             "flip": target.flip_byte,
             "start": target.start,
             "kill": target.kill,
@@ -87,11 +103,15 @@ class Requests:
         if command is None:
             return False, f"the host knows no '{words[0]}', only {', '.join(sorted(self._commands))}"
         try:
-            command(*words[1:])
+            said = command(*words[1:])
         except (TargetError, OSError, TypeError, ValueError, KeyError) as error:
             return False, " ".join(str(error).split())
-        return True, ""
+        return True, " ".join((said or "").split())
 
     def _supports(self, feature: str) -> None:
         if feature in self._target.missing:
             raise TargetError(f"this target has no {feature}")
+
+    def _keep(self, name: str, *lines: str) -> None:
+        """Writes a text that is to be shown after the run."""
+        (self._logs / Path(name).name).write_text("".join(f"{line}\n" for line in lines))

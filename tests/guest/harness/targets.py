@@ -138,6 +138,31 @@ class Target:
         """Ends every session from the target's side."""
         raise NotImplementedError
 
+    def command_line(self, *words: str) -> str:
+        """Runs `tidelock` with these words and returns what it says."""
+        raise NotImplementedError
+
+    def listen_on(self, *portals: str) -> None:
+        """The portals for the next start, as `tidelockd --portal` takes them."""
+        raise NotImplementedError
+
+    def secret_file(self, name: str, secret: str) -> str:
+        """Writes a secret and returns the file's path."""
+        path = self.folder / f"{name}.secret"
+        path.touch(mode=0o600)
+        path.write_text(secret)
+        return str(path)
+
+    def allocated(self, name: str) -> str:
+        """Bytes that a volume's file takes on the host's disk."""
+        descriptor = os.open(self.backing_file(name), os.O_RDONLY)
+        try:
+            # Space that is written to is counted when it is given, which may be late.
+            os.fsync(descriptor)
+            return str(os.fstat(descriptor).st_blocks * 512)
+        finally:
+            os.close(descriptor)
+
     def backing_file(self, name: str) -> Path:
         """The file in which a volume's blocks lie one to one."""
         return self.folder / f"{name}.img"
@@ -200,6 +225,7 @@ class Tidelock(Target):
         self._socket = sockets / "admin.sock"
         self._config = folder / "tidelockd.toml"
         self._config.write_text("")
+        self._portals = network.portals()
 
     def volume_create(self, name: str, size: str, *options: str) -> None:
         # A file of ours rather than one of the daemon's, so that `flip_byte` knows where it is.
@@ -223,10 +249,7 @@ class Tidelock(Target):
     def allow(self, iqn: str, initiator: str, *credentials: str) -> None:
         words = ["acl", "allow", iqn, initiator]
         for kind, user, secret in zip(("chap", "mutual"), credentials[::2], credentials[1::2]):
-            path = self.folder / f"{kind}.secret"
-            path.write_text(secret)
-            path.chmod(0o600)
-            words += [f"--{kind}-user", user, f"--{kind}-secret-file", str(path)]
+            words += [f"--{kind}-user", user, f"--{kind}-secret-file", self.secret_file(kind, secret)]
         self._tidelock(*words)
 
     def _command(self) -> list[str]:
@@ -234,9 +257,15 @@ class Tidelock(Target):
             str(self._binaries / "tidelockd"), "--config", str(self._config),
             "--state-dir", str(self.folder / "state"), "--admin-socket", str(self._socket), "--log", "info",
         ]
-        for portal in network.portals():
+        for portal in self._portals:
             words += ["--portal", portal]
         return words
+
+    def listen_on(self, *portals: str) -> None:
+        self._portals = list(portals)
+
+    def command_line(self, *words: str) -> str:
+        return self._tidelock(*words)
 
     def _probe(self) -> bool:
         if not self._socket.exists():
@@ -259,7 +288,7 @@ class Tgt(Target):
 
     first_lun = 1
     # It names only the portal that is asked, and knows CHAP with MD5 alone.
-    missing = frozenset({"resize", "chap-sha", "all-portals", "volume-options", "session-drop"})
+    missing = frozenset({"resize", "chap-sha", "all-portals", "volume-options", "session-drop", "full-conformance"})
 
     def __init__(self, folder: Path, log: Path, tree: Path, sockets: Path):
         super().__init__(folder, log)

@@ -18,6 +18,6 @@ dmsetup remove_all
 if [ -e /sys/class/iscsi_session ] && [ -n "$(ls /sys/class/iscsi_session)" ]; then
     iscsiadm -m node -U all >/dev/null
 fi
-rm -rf /etc/iscsi/nodes /etc/iscsi/send_targets
+rm -rf /etc/iscsi/nodes /etc/iscsi/send_targets /etc/iscsi/ifaces/*
 udevadm settle --timeout=10
 [ -z "$(ls /sys/class/iscsi_session)" ] && ! grep -q ' /mnt/' /proc/mounts && [ -z "$(dmsetup ls --target multipath | grep -v '^No devices')" ]

@@ -14,6 +14,7 @@ setup() {
     /usr/lib/systemd/systemd-udevd --daemon
     modprobe -a ipv6 iscsi_tcp sd_mod sg dm_multipath dm_round_robin
     ip link set lo up
+    name_interfaces
     local path
     for path in 0 1; do
         ip address add "10.77.$path.2/24" dev "vec$path"
@@ -29,6 +30,18 @@ setup() {
     iscsid
     wait_until 10 'iscsid listens' grep -q ISCSIADM_ABSTRACT_NAMESPACE /proc/net/unix
     dmesg --clear
+}
+
+# User-mode Linux has them as vec0 and vec1 already; an emulated machine has cards with known addresses.
+name_interfaces() {
+    local file name
+    [ ! -e /sys/class/net/vec0 ] || return 0
+    modprobe -a virtio_net scsi_dh_alua dm_service_time
+    udevadm settle --timeout=10
+    for file in /sys/class/net/*/address; do
+        name=$(basename "${file%/address}")
+        case $(cat "$file") in 52:54:00:77:00:0[01]) ip link set "$name" name "vec$(tail -c 2 "$file")" ;; esac
+    done
 }
 
 set_iscsid_option() {

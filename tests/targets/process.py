@@ -43,13 +43,13 @@ class Target:
     def __init__(
         self, *, size: int, file: Path | None = None, cores: set[int] | None = None,
         uncached: bool = False, chap: tuple[str, str] | None = None, read_only: bool = False,
-        block_size: int = 512, portals: int = 1,
+        block_size: int = 512, portals: int = 1, header_digest: bool = False,
     ):
         """Starts a daemon that serves `file`, or a fresh sparse file of `size` bytes.
 
         `cores` pins it; `uncached` asks for O_DIRECT; `chap` (user, secret) closes it to everybody else;
         `read_only` protects the LUN against writes; `block_size` is that of its logical blocks, in bytes;
-        `portals` is how many ports of loopback the target can be reached at.
+        `portals` is how many ports of loopback the target can be reached at; `header_digest` makes it insist on one.
         """
         self.size = size
         self.cores = cores
@@ -57,6 +57,7 @@ class Target:
         self.chap = chap
         self.read_only = read_only
         self.block_size = block_size
+        self.header_digest = header_digest
         self._folder = tempfile.TemporaryDirectory(prefix=f"tidelock-{self.name}-", dir=_scratch())
         self.folder = Path(self._folder.name)
         self.file = file or self._sparse_file()

@@ -34,8 +34,9 @@ class Tgt(Target):
 
     def _configure(self) -> None:
         self._admin("--mode", "target", "--op", "new", "--tid", "1", "--targetname", self.iqn)
-        for key in ("HeaderDigest", "DataDigest"):
-            self._admin("--mode", "target", "--op", "update", "--tid", "1", "-n", key, "-v", "None,CRC32C")
+        header = "CRC32C" if self.header_digest else "None,CRC32C"
+        for key, values in (("HeaderDigest", header), ("DataDigest", "None,CRC32C")):
+            self._admin("--mode", "target", "--op", "update", "--tid", "1", "-n", key, "-v", values)
         cache = ["--bsoflags", "direct"] if self.uncached else []
         self._admin(
             "--mode", "logicalunit", "--op", "new", "--tid", "1", "--lun", str(self.lun),

@@ -44,6 +44,8 @@ class Tidelock(Target):
         cache = ["--direct"] if self.uncached else []
         self._admin("volume", "create", "v", "--file", str(self.file), "--block-size", str(self.block_size), *cache)
         self._admin("target", "create", self.iqn)
+        if self.header_digest:
+            self._admin("target", "set", self.iqn, "header-digest=required")
         protection = ["--read-only"] if self.read_only else []
         self._admin("lun", "map", self.iqn, "v", "--lun", str(self.lun), *protection)
         self._admin("acl", "allow", self.iqn, "*", *self._chap_words())

@@ -167,6 +167,8 @@ fn a_connection_is_replaced_within_its_session() {
     let mut new = Initiator::log_in_as(daemon.portal, &who).unwrap();
     assert_eq!(new.tsih, old.tsih);
     assert!(old.is_dropped());
+    // The order of commands goes on where it was.
+    assert_eq!(new.cmd_sn, old.cmd_sn);
     new.settle(0);
 }
 

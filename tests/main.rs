@@ -27,6 +27,7 @@ mod management;
 mod offload;
 mod parameters;
 mod portal_groups;
+mod recovery;
 mod redirect;
 mod reservations;
 mod sanitize;

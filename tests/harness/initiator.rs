@@ -197,6 +197,10 @@ impl Initiator {
         self.send(&pdu)?;
         let reply = self.receive()?;
         self.tsih = u16::from_be_bytes([reply.bhs[14], reply.bhs[15]]);
+        if who.tsih != 0 {
+            // The order of commands is that of the session, which goes on.
+            self.cmd_sn = reply.get(28);
+        }
         Ok(reply)
     }
 

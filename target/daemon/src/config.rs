@@ -109,6 +109,8 @@ struct File {
     max_burst_length: Option<u64>,
     first_burst_length: Option<u64>,
     sanitize_mib_per_second: Option<u64>,
+    max_connections: Option<u64>,
+    error_recovery_level: Option<u64>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -162,6 +164,10 @@ pub struct Config {
     /// How fast a SANITIZE overwrites one volume at most, in bytes per second, so that the others keep
     /// their share of the disk.
     pub sanitize_bytes_per_second: u64,
+    /// Connections that one session may have: our MaxConnections.
+    pub max_connections: u16,
+    /// The highest ErrorRecoveryLevel that an initiator can have.
+    pub error_recovery_level: u8,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -212,6 +218,9 @@ const LENGTHS: RangeInclusive<u64> = 512..=0xff_ffff;
 const MAX_RECV: Key = Key::new("max_recv_data_segment_length", 262_144, LENGTHS);
 const MAX_BURST: Key = Key::new("max_burst_length", 1_048_576, LENGTHS);
 const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 192, 1..=1 << 20);
+/// Windows asks for as many as it is set up for; nobody needs more than a few.
+const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
+const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);
 const FIRST_BURST: Key = Key::new("first_burst_length", 65_536, LENGTHS);
 
 impl Config {
@@ -253,6 +262,8 @@ impl Config {
             first_burst_length: FIRST_BURST.check(file.first_burst_length)?,
             sanitize_bytes_per_second: SANITIZE_MIB.check::<u64>(file.sanitize_mib_per_second)?
                 << 20,
+            max_connections: MAX_CONNECTIONS.check(file.max_connections)?,
+            error_recovery_level: ERROR_RECOVERY_LEVEL.check(file.error_recovery_level)?,
             demo: args.demo,
         })
     }

@@ -26,7 +26,8 @@ use tidelock_iscsi::transmit::TxQueue;
 use tokio::net::TcpStream;
 
 use crate::connection::full_feature::FullFeature;
-use crate::connection::login_phase::Admitted;
+use crate::connection::login_phase::Outcome;
+use crate::directory::{Joined, SessionMessage};
 use crate::reactor::Local;
 
 /// Buffers handed to the kernel in one `writev`.
@@ -46,13 +47,32 @@ pub async fn serve(
             return;
         }
     };
-    let Some(admitted) = log_in(&stream, peer, group, &local).await else {
-        return;
-    };
-    // Boxed, so that a connection that only ever logs in stays small.
-    Box::new(FullFeature::new(stream, admitted, local))
-        .run()
-        .await;
+    match log_in(&stream, peer, group, &local).await {
+        None => {}
+        // Boxed, so that a connection that only ever logs in stays small.
+        Some(Outcome::Session(admitted)) => {
+            Box::new(FullFeature::new(stream, *admitted, local))
+                .run()
+                .await;
+        }
+        Some(Outcome::Joins {
+            session,
+            login,
+            rest,
+        }) => match stream.into_std() {
+            Ok(stream) => {
+                let joined = Joined {
+                    stream,
+                    peer,
+                    login,
+                    rest,
+                };
+                // A session that has just ended takes the connection with it.
+                let _ = session.send(SessionMessage::Connect(Box::new(joined)));
+            }
+            Err(error) => tracing::debug!(%peer, %error, "a connection was lost at its login"),
+        },
+    }
 }
 
 fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
@@ -66,7 +86,7 @@ async fn log_in(
     peer: SocketAddr,
     group: PortalGroupTag,
     local: &Local,
-) -> Option<Admitted> {
+) -> Option<Outcome> {
     let config = &local.shared.config;
     let share = config.max_half_open.div_ceil(config.reactors);
     let (number, sent_away) = local.half_open.borrow_mut().add(share);

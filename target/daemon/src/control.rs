@@ -287,6 +287,7 @@ fn session(info: &SessionInfo) -> v1::Session {
         portal_group: info.key.target.is_some().then(|| info.key.group.get()),
         tsih: info.tsih,
         peer: info.peer.to_string(),
+        connections: info.peers.iter().map(ToString::to_string).collect(),
         since_unix_ms: unix_ms(info.since),
         header_digest: info.digests.0,
         data_digest: info.digests.1,

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use tidelock_catalog::PortalGroupTag;
+use tidelock_iscsi::login::LoggedIn;
+use tidelock_iscsi::session::{Joining, TooManyConnections};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What tells two sessions apart: the I_T nexus, whose ends are the initiator's name with the ISID and
@@ -43,6 +46,10 @@ pub enum SessionMessage {
     Shutdown,
     /// The target's LUN map has changed.
     LunsChanged,
+    /// A login wants to add a connection to the session.
+    Join(JoinRequest),
+    /// That login has ended well.
+    Connect(Box<Joined>),
     /// A task management function of another session concerns this one's tasks too.
     AbortTasks {
         /// Tasks of this logical unit, by volume name.
@@ -51,6 +58,30 @@ pub enum SessionMessage {
         /// was given up while it still ran.
         done: oneshot::Sender<bool>,
     },
+}
+
+/// A login that carries the session's TSIH.
+#[derive(Debug)]
+pub struct JoinRequest {
+    /// CID of the connection.
+    pub cid: u16,
+    /// What the initiator has acknowledged on a connection with that CID before.
+    pub exp_stat_sn: u32,
+    /// Gets the answer.
+    pub answer: oneshot::Sender<Result<Joining, TooManyConnections>>,
+}
+
+/// A connection that has logged in to a session that is there already.
+#[derive(Debug)]
+pub struct Joined {
+    /// The connection.
+    pub stream: std::net::TcpStream,
+    /// Its other end.
+    pub peer: SocketAddr,
+    /// What the login settled on.
+    pub login: LoggedIn,
+    /// What the initiator sent right behind its last login request.
+    pub rest: BytesMut,
 }
 
 /// Counters of one session, written by its reactor alone.
@@ -99,8 +130,10 @@ pub struct SessionInfo {
     pub key: SessionKey,
     /// Target session identifying handle, never 0 (RFC 7143 §11.12.6).
     pub tsih: u16,
-    /// The connection's other end.
+    /// The other end of the connection that it began with.
     pub peer: SocketAddr,
+    /// The other ends of the connections that it has now.
+    pub peers: Vec<SocketAddr>,
     /// When it logged in.
     pub since: SystemTime,
     /// CRC32C on headers, on data.
@@ -114,7 +147,6 @@ pub struct SessionInfo {
 #[derive(Debug)]
 struct Entry {
     info: SessionInfo,
-    cid: u16,
     messages: mpsc::UnboundedSender<SessionMessage>,
     ended: watch::Receiver<bool>,
 }
@@ -140,8 +172,6 @@ pub enum Refusal {
     Busy,
     /// The daemon, the target or the initiator has as many sessions as it may.
     TooMany,
-    /// A further connection for a session that may only have one.
-    CannotAdd,
 }
 
 /// The directory. Locked at login, logout and listing, never per command.
@@ -159,8 +189,6 @@ pub struct Registration {
     pub info: SessionInfo,
     /// What others ask of this session.
     pub messages: mpsc::UnboundedReceiver<SessionMessage>,
-    /// This registration replaces a connection of the same session rather than beginning a new one.
-    pub continues: bool,
     _ended: watch::Sender<bool>,
 }
 
@@ -209,10 +237,6 @@ impl SessionLimits {
 pub struct Candidate {
     /// Who and with whom.
     pub key: SessionKey,
-    /// The TSIH of the login request: 0 for a new session.
-    pub tsih: u16,
-    /// The connection's number within the session (RFC 7143 §11.12.7).
-    pub cid: u16,
     /// The connection's other end.
     pub peer: SocketAddr,
     /// Which reactor serves it.
@@ -233,8 +257,7 @@ impl Directory {
         })
     }
 
-    /// Registers a session, after ending the one that it replaces (RFC 7143 §6.3.5 session
-    /// reinstatement; §6.3.4 connection reinstatement).
+    /// Registers a session, after ending the one that it replaces (RFC 7143 §6.3.5).
     ///
     /// # Errors
     /// See [`Refusal`]. The old session is given `patience` to end.
@@ -244,7 +267,6 @@ impl Directory {
         patience: Duration,
     ) -> Result<Registration, Refusal> {
         let deadline = tokio::time::Instant::now() + patience;
-        let mut continues = false;
         loop {
             let mut ended = {
                 let mut inner = self.inner.lock();
@@ -253,20 +275,8 @@ impl Directory {
                     .get(&candidate.key)
                     .and_then(|id| inner.by_id.get(id));
                 let Some(old) = old else {
-                    if candidate.tsih != 0 && !continues {
-                        return Err(Refusal::DoesNotExist);
-                    }
-                    return self.register(&mut inner, candidate, continues);
+                    return self.register(&mut inner, candidate);
                 };
-                if candidate.tsih != 0 && !continues {
-                    if candidate.tsih != old.info.tsih {
-                        return Err(Refusal::DoesNotExist);
-                    }
-                    if candidate.cid != old.cid {
-                        return Err(Refusal::CannotAdd);
-                    }
-                    continues = true;
-                }
                 // A session that has already ended has nobody to tell; its end is awaited all the same.
                 let _ = old
                     .messages
@@ -287,7 +297,6 @@ impl Directory {
         self: &Arc<Self>,
         inner: &mut Inner,
         candidate: Candidate,
-        continues: bool,
     ) -> Result<Registration, Refusal> {
         if inner.closed {
             return Err(Refusal::Busy);
@@ -301,17 +310,14 @@ impl Directory {
         {
             return Err(Refusal::TooMany);
         }
-        let tsih = if continues {
-            candidate.tsih
-        } else {
-            free_tsih(inner)
-        };
+        let tsih = free_tsih(inner);
         inner.next_id += 1;
         let info = SessionInfo {
             id: inner.next_id,
             key: candidate.key,
             tsih,
             peer: candidate.peer,
+            peers: vec![candidate.peer],
             since: SystemTime::now(),
             digests: (false, false),
             reactor: candidate.reactor,
@@ -321,7 +327,6 @@ impl Directory {
         let (ended_sender, ended) = watch::channel(false);
         let entry = Entry {
             info: info.clone(),
-            cid: candidate.cid,
             messages: sender,
             ended,
         };
@@ -331,9 +336,32 @@ impl Directory {
             directory: Arc::clone(self),
             info,
             messages,
-            continues,
             _ended: ended_sender,
         })
+    }
+
+    /// Where to ask for a further connection of a session (RFC 7143 §6.3.1).
+    ///
+    /// # Errors
+    /// [`Refusal::DoesNotExist`]: there is no session of that nexus with that TSIH.
+    pub fn find(
+        &self,
+        key: &SessionKey,
+        tsih: u16,
+    ) -> Result<mpsc::UnboundedSender<SessionMessage>, Refusal> {
+        let inner = self.inner.lock();
+        let id = inner.by_key.get(key);
+        id.and_then(|id| inner.by_id.get(id))
+            .filter(|entry| entry.info.tsih == tsih)
+            .map(|entry| entry.messages.clone())
+            .ok_or(Refusal::DoesNotExist)
+    }
+
+    /// Tells the listing which connections a session has.
+    pub fn set_peers(&self, id: u64, peers: Vec<SocketAddr>) {
+        if let Some(entry) = self.inner.lock().by_id.get_mut(&id) {
+            entry.info.peers = peers;
+        }
     }
 
     /// Tells the listing what the login negotiated.

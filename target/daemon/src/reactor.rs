@@ -149,6 +149,21 @@ impl Local {
         u32::try_from(fits).unwrap_or(u32::MAX).max(LEAST)
     }
 
+    /// Bytes of payload memory that reads of one session may hold, beyond one command.
+    #[must_use]
+    pub fn read_share(&self) -> usize {
+        /// The largest part of the payload memory for one session.
+        const PART: usize = 4;
+        let shared = &self.shared;
+        shared.pool.limit() / PART / shared.config.reactors / (1 + self.sessions.get())
+    }
+
+    /// Bytes of them that a session may keep to send them again.
+    #[must_use]
+    pub fn retention(&self) -> usize {
+        self.read_share() / 2
+    }
+
     /// A session's share of half the receive memory; the other half is for data that was asked for.
     fn share(&self) -> usize {
         self.receive_memory / 2 / (1 + self.sessions.get())

@@ -50,6 +50,8 @@ impl Shared {
             max_recv_data_segment_length: self.config.max_recv_data_segment_length,
             max_burst_length: self.config.max_burst_length,
             first_burst_length: self.config.first_burst_length,
+            max_connections: self.config.max_connections,
+            error_recovery_level: self.config.error_recovery_level,
             command_window: u16::try_from(window).unwrap_or(u16::MAX),
             ..LocalParameters::default()
         }

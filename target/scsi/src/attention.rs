@@ -22,6 +22,8 @@ pub enum UnitAttention {
     NexusLoss,
     /// Another initiator cleared the task set (2Fh/00h).
     CommandsCleared,
+    /// A connection of the session ended, and commands with it (47h/7Fh; RFC 7143 §7.6).
+    CommandsClearedByProtocolEvent,
     /// LUNs were mapped or unmapped (3Fh/0Eh).
     ReportedLunsChanged,
     /// Another nexus ended all reservations and registrations (2Ah/03h).
@@ -45,11 +47,12 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    const BY_PRIORITY: [Self; 14] = [
+    const BY_PRIORITY: [Self; 15] = [
         Self::PowerOn,
         Self::BusDeviceReset,
         Self::NexusLoss,
         Self::CommandsCleared,
+        Self::CommandsClearedByProtocolEvent,
         Self::ReportedLunsChanged,
         Self::ReservationsPreempted,
         Self::ReservationsReleased,
@@ -74,6 +77,9 @@ impl UnitAttention {
             Self::BusDeviceReset => AdditionalSense::BUS_DEVICE_RESET_FUNCTION_OCCURRED,
             Self::NexusLoss => AdditionalSense::I_T_NEXUS_LOSS_OCCURRED,
             Self::CommandsCleared => AdditionalSense::COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
+            Self::CommandsClearedByProtocolEvent => {
+                AdditionalSense::SOME_COMMANDS_CLEARED_BY_ISCSI_PROTOCOL_EVENT
+            }
             Self::ReportedLunsChanged => AdditionalSense::REPORTED_LUNS_DATA_HAS_CHANGED,
             Self::ReservationsPreempted => AdditionalSense::RESERVATIONS_PREEMPTED,
             Self::ReservationsReleased => AdditionalSense::RESERVATIONS_RELEASED,

@@ -1,5 +1,6 @@
 //! Any sequence of PDUs in full feature phase, with a shell that answers when and as the input says:
-//! the numbering holds, the initiator's limits are kept, and events make sense to a shell.
+//! the numbering holds, the initiator's limits are kept, and events make sense to a shell. At every
+//! ErrorRecoveryLevel, with connections that come and go.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use tidelock_iscsi::pdu::r2t::R2t;
 use tidelock_iscsi::pdu::{BHS_LEN, Bhs, DataSegment, RawPdu, opcode};
 use tidelock_iscsi::serial::SerialNumber;
 use tidelock_iscsi::session::{
-    AsyncEvent, ConnectionId, Event, ScsiCommand, ScsiReply, Session, SessionConfig, TargetRecord,
-    TaskId, TaskManagementResponse, TaskManagementTag, TextTag,
+    AsyncEvent, ConnectionConfig, ConnectionId, Event, ScsiCommand, ScsiReply, Session,
+    SessionConfig, TargetRecord, TaskId, TaskManagementResponse, TaskManagementTag, TextTag,
 };
 
 use crate::input::Input;
@@ -36,18 +37,36 @@ pub fn check(input: &[u8]) {
 
 struct World {
     session: Session,
-    /// The initiator's end.
-    decoder: Decoder,
+    links: Vec<Link>,
     now: Instant,
     parameters: Parameters,
     tasks: HashMap<TaskId, Task>,
     functions: Vec<TaskManagementTag>,
     texts: Vec<TextTag>,
     exp_cmd_sn: u32,
-    max_cmd_sn: SerialNumber,
     /// The last R2T, so that Data-Out that fits can be sent.
     r2t: Option<R2t>,
     closed: bool,
+}
+
+/// The initiator's end of a connection.
+struct Link {
+    id: ConnectionId,
+    decoder: Decoder,
+    max_cmd_sn: SerialNumber,
+}
+
+impl Link {
+    fn new(id: ConnectionId) -> Self {
+        Self {
+            id,
+            decoder: Decoder::new(FramingLimits {
+                max_data_segment: 0xff_ffff,
+                max_ahs: 0,
+            }),
+            max_cmd_sn: SerialNumber(u32::MAX - 4),
+        }
+    }
 }
 
 struct Task {
@@ -59,7 +78,11 @@ struct Task {
 impl World {
     fn new(input: &mut Input<'_>) -> Self {
         let flags = input.byte();
+        // 3 is for a discovery session.
+        let level = (flags >> 2) & 3;
         let parameters = Parameters {
+            error_recovery_level: if level == 3 { 0 } else { level },
+            max_connections: 3,
             initial_r2t: flags & 1 != 0,
             immediate_data: flags & 2 != 0,
             initiator_max_recv_data_segment_length: 512 + u32::from(input.u16()),
@@ -88,17 +111,13 @@ impl World {
         };
         Self {
             session: Session::new(config, now),
-            decoder: Decoder::new(FramingLimits {
-                max_data_segment: 0xff_ffff,
-                max_ahs: 0,
-            }),
+            links: vec![Link::new(ConnectionId::LEADING)],
             now,
             parameters,
             tasks: HashMap::new(),
             functions: Vec::new(),
             texts: Vec::new(),
             exp_cmd_sn: u32::MAX - 3,
-            max_cmd_sn: SerialNumber(u32::MAX - 4),
             r2t: None,
             closed: false,
         }
@@ -107,9 +126,9 @@ impl World {
     fn step(&mut self, input: &mut Input<'_>) {
         match input.byte() % 16 {
             0..=8 => {
+                let on = self.any_link(input);
                 let pdu = self.pdu(input);
-                self.session
-                    .handle_pdu(ConnectionId::LEADING, pdu, self.now);
+                self.session.handle_pdu(on, pdu, self.now);
             }
             9 | 10 => self.answer_task(input),
             11 => self.answer_function(input),
@@ -124,25 +143,67 @@ impl World {
     }
 
     fn seldom(&mut self, input: &mut Input<'_>) {
-        match input.byte() % 8 {
-            0 => self.session.handle_framing_error(
-                ConnectionId::LEADING,
-                FramingError::HeaderDigest,
-                self.now,
-            ),
+        let on = self.any_link(input);
+        match input.byte() % 12 {
+            0 => self
+                .session
+                .handle_framing_error(on, FramingError::HeaderDigest, self.now),
             1 => {
-                let error = FramingError::DataDigest { bhs: [0; BHS_LEN] };
-                self.session
-                    .handle_framing_error(ConnectionId::LEADING, error, self.now);
+                let bhs = self.pdu(input).bhs;
+                let error = FramingError::DataDigest { bhs };
+                self.session.handle_framing_error(on, error, self.now);
             }
             2 => self.session.abort_lun([0; 8]),
             3 => self.session.set_data_credit(u64::from(input.u16())),
             4 => self.session.set_data_credit(u64::MAX),
             5 => self
                 .session
-                .async_message(ConnectionId::LEADING, AsyncEvent::RequestLogout { seconds: 3 }),
+                .async_message(on, AsyncEvent::RequestLogout { seconds: 3 }),
+            8 | 9 => self.connect(input),
+            10 => self.lose(on),
+            11 => self.session.set_retention(usize::from(input.u16())),
             choice => self.answer_stale(choice, TaskId::from_raw(u32::from(input.u16()))),
         }
+    }
+
+    fn any_link(&self, input: &mut Input<'_>) -> ConnectionId {
+        // One byte more only where there is a choice.
+        let choice = if self.links.len() > 1 {
+            input.byte()
+        } else {
+            0
+        };
+        let link = self
+            .links
+            .get(usize::from(choice) % self.links.len().max(1));
+        link.map_or(ConnectionId::LEADING, |link| link.id)
+    }
+
+    fn connect(&mut self, input: &mut Input<'_>) {
+        let cid = u16::from(input.byte() % 4);
+        let exp_stat_sn = u32::MAX - 3 + u32::from(input.byte() % 4);
+        if self
+            .session
+            .prepare_connection(cid, exp_stat_sn, self.now)
+            .is_err()
+        {
+            return;
+        }
+        let config = ConnectionConfig {
+            cid,
+            stat_sn: u32::MAX - 3,
+            parameters: self.parameters.clone(),
+            nop_interval: Duration::from_secs(10),
+            nop_timeout: Duration::from_secs(10),
+        };
+        let id = self.session.add_connection(config, self.now);
+        self.links
+            .push(Link::new(id.expect("a place was promised")));
+    }
+
+    fn lose(&mut self, id: ConnectionId) {
+        self.links.retain(|link| link.id != id);
+        self.session.connection_lost(id, self.now);
     }
 
     /// A shell that comes too late: the task has been aborted, or there never was one.
@@ -270,15 +331,18 @@ impl World {
             self.event(event);
         }
         assert!(self.tasks.len() <= self.session.outstanding());
-        let stream = drain(
-            self.session.tx(ConnectionId::LEADING).expect("it is there"),
-            usize::MAX,
-        );
-        let (pdus, error) = decode(&mut self.decoder, &stream, usize::MAX);
-        assert_eq!(error, None);
-        pdus.iter().for_each(|pdu| self.received(pdu));
+        for mut link in std::mem::take(&mut self.links) {
+            let Some(tx) = self.session.tx(link.id) else {
+                continue;
+            };
+            let stream = drain(tx, usize::MAX);
+            let (pdus, error) = decode(&mut link.decoder, &stream, usize::MAX);
+            assert_eq!(error, None);
+            pdus.iter().for_each(|pdu| self.received(&mut link, pdu));
+            self.links.push(link);
+        }
         if let Some(due) = self.session.poll_timeout() {
-            assert!(!self.closed && due <= self.now + Duration::from_secs(20));
+            assert!(!self.closed && due <= self.now + Duration::from_secs(40));
         }
     }
 
@@ -310,17 +374,19 @@ impl World {
             }
             Event::TaskManagement(request) => self.functions.push(request.tag),
             Event::SendTargets { tag, .. } => self.texts.push(tag),
+            Event::CloseConnection { on, .. } => self.lose(on),
+            Event::ClearedByProtocolEvent { .. } => {}
             Event::Close { .. } => self.closed = true,
         }
     }
 
     /// What the initiator makes of a PDU.
-    fn received(&mut self, pdu: &RawPdu) {
+    fn received(&mut self, link: &mut Link, pdu: &RawPdu) {
         let code = opcode(&pdu.bhs);
         // MaxRecvDataSegmentLength may be changed by a Text Request on the way.
         let limit = self.parameters.initiator_max_recv_data_segment_length.max(
             self.session
-                .parameters(ConnectionId::LEADING)
+                .parameters(link.id)
                 .map_or(0, |p| p.initiator_max_recv_data_segment_length),
         );
         assert!(
@@ -330,8 +396,8 @@ impl World {
         let field = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| pdu.bhs[at + i]));
         self.exp_cmd_sn = field(28);
         let max_cmd_sn = SerialNumber(field(32));
-        assert!(!max_cmd_sn.is_before(self.max_cmd_sn), "MaxCmdSN went back");
-        self.max_cmd_sn = max_cmd_sn;
+        assert!(!max_cmd_sn.is_before(link.max_cmd_sn), "MaxCmdSN went back");
+        link.max_cmd_sn = max_cmd_sn;
         if code == R2t::OPCODE {
             let r2t = R2t::parse(&pdu.bhs);
             let length = r2t.desired_data_transfer_length;

@@ -27,8 +27,11 @@ pub struct Session {
     pub isid: String,
     /// Target session identifying handle (RFC 7143 §11.12.6).
     pub tsih: u16,
-    /// Address and port of the connection's other end.
+    /// Address and port of the other end of the connection that it began with.
     pub peer: String,
+    /// Address and port of the other end of each connection that it has now.
+    #[serde(default)]
+    pub connections: Vec<String>,
     /// When it logged in, in milliseconds since 1970-01-01 UTC.
     pub since_unix_ms: u64,
     /// Headers carry CRC32C.

@@ -23,7 +23,7 @@ pub(crate) fn sessions(sessions: &[Session], now_unix_ms: u64) -> String {
                 .target
                 .clone()
                 .unwrap_or_else(|| "(discovery)".into()),
-            session.peer.clone(),
+            from(session),
             duration(now_unix_ms.saturating_sub(session.since_unix_ms) / 1_000),
             digests.into(),
             session.commands.to_string(),
@@ -43,4 +43,12 @@ pub(crate) fn sessions(sessions: &[Session], now_unix_ms: u64) -> String {
         "WRITTEN",
     ];
     table(header, &[0, 6, 7, 8], sessions.iter().map(row))
+}
+
+/// Where it comes from: all its connections, if there are several.
+fn from(session: &Session) -> String {
+    match session.connections.as_slice() {
+        [] | [_] => session.peer.clone(),
+        several => several.join(", "),
+    }
 }

@@ -232,6 +232,7 @@ fn sessions_are_a_table() {
         isid: "00023d000001".into(),
         tsih: 1,
         peer: "192.0.2.7:41234".into(),
+        connections: vec!["192.0.2.7:41234".into(), "192.0.2.8:41235".into()],
         since_unix_ms: 1_000,
         header_digest: true,
         data_digest: true,
@@ -244,14 +245,15 @@ fn sessions_are_a_table() {
         id: 3,
         target: None,
         header_digest: false,
+        connections: vec!["192.0.2.7:41234".into()],
         ..session.clone()
     };
     assert_eq!(
         sessions(&[session, discovery], 3_662_000),
         "\
-ID  INITIATOR                 TARGET                         FROM             FOR        DIGESTS  COMMANDS   READ  WRITTEN
-12  iqn.1994-05.com.redhat:a  iqn.2024-01.com.example:disks  192.0.2.7:41234  1 h 1 min  both         1234  5 MiB      0 B
- 3  iqn.1994-05.com.redhat:a  (discovery)                    192.0.2.7:41234  1 h 1 min  data         1234  5 MiB      0 B
+ID  INITIATOR                 TARGET                         FROM                              FOR        DIGESTS  COMMANDS   READ  WRITTEN
+12  iqn.1994-05.com.redhat:a  iqn.2024-01.com.example:disks  192.0.2.7:41234, 192.0.2.8:41235  1 h 1 min  both         1234  5 MiB      0 B
+ 3  iqn.1994-05.com.redhat:a  (discovery)                    192.0.2.7:41234                   1 h 1 min  data         1234  5 MiB      0 B
 "
     );
 }

@@ -19,8 +19,6 @@ use crate::connection::luns::AttachmentId;
 use crate::connection::operations::{Elsewhere, Surroundings, Work, work_of};
 use crate::connection::task_set::is_ordering;
 
-/// The largest part of the payload memory that reads of one session may hold, beyond one command.
-const READ_SHARE: usize = 4;
 /// A read of at most this many bytes is small.
 const SMALL_READ: usize = 256 << 10;
 /// REPORT LUNS (SPC-6 §6.34).
@@ -194,19 +192,23 @@ impl FullFeature {
         if !command.read {
             return true;
         }
+        // What is kept to be sent again counts, but it doesn't hold anybody up: its limit is lower.
+        let kept = self.session.retained_bytes();
         let held = self.commands.reading + self.session.unsent_bytes();
-        let reactors = self.local.shared.config.reactors;
-        let limit = self.local.shared.pool.limit()
-            / READ_SHARE
-            / reactors
-            / (1 + self.local.sessions.get());
+        let limit = self.local.read_share();
         let length = command.expected_data_transfer_length as usize;
         // Large reads leave half of the memory to small ones: initiators that ask for much and take
         // nothing must not keep others from reading.
         let pool = &self.local.shared.pool;
         let crowded = length > SMALL_READ && pool.in_use() + length > pool.limit() / 2;
+        if held == 0 && kept > 0 && crowded {
+            // Nothing else of ours would ever make room.
+            self.session.set_retention(0);
+            self.session.set_retention(self.local.retention());
+        }
+        let pool = &self.local.shared.pool;
         let first = held == 0 && (!crowded || pool.in_use() == 0);
-        first || (!crowded && held + length <= limit)
+        first || (!crowded && held + kept + length <= limit)
     }
 
     pub(super) fn begin(&mut self, command: &ScsiCommand) {

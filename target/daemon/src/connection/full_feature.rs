@@ -2,7 +2,6 @@
 //! I/O engine. The rooms beside it do the steps: `link` moves bytes, `commands` runs SCSI commands,
 //! `luns` finds logical units, `management` waits for aborted tasks.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,6 +12,7 @@ use bytes::BytesMut;
 use tidelock_admin::v1::EventKind;
 use tidelock_iscsi::session::{
     AsyncEvent, CloseReason, ConnectionId, Event, LOGOUT_SECONDS, Session, SessionConfig,
+    TooManyConnections,
 };
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -22,7 +22,7 @@ use crate::connection::link::{Link, Received, Sent};
 use crate::connection::login_phase::Admitted;
 use crate::connection::luns::Luns;
 use crate::connection::management::Management;
-use crate::directory::{Registration, SessionMessage};
+use crate::directory::{JoinRequest, Registration, SessionMessage};
 use crate::reactor::Local;
 use crate::reactor::mailbox::MailboxId;
 
@@ -61,6 +61,8 @@ pub struct FullFeature {
     closing: Option<String>,
     /// When to close whether it is sent or not.
     close_by: Option<Instant>,
+    /// How the last connection ended.
+    pub(super) parting: Option<String>,
     /// Nothing of it is left on the reactor.
     cleaned_up: bool,
     /// Commands that it may have outstanding, whatever memory there is.
@@ -120,7 +122,9 @@ impl FullFeature {
         });
         let mailbox = local.mailboxes.borrow_mut().open();
         local.sessions.set(local.sessions.get() + 1);
-        let link = Link::new(ConnectionId::LEADING, stream, &login.parameters, rest);
+        session.set_retention(local.retention());
+        let peer = registration.info.peer;
+        let link = Link::new(ConnectionId::LEADING, stream, peer, &login.parameters, rest);
         Self {
             links: vec![link],
             luns: Luns::new(target, &registration.info),
@@ -133,6 +137,7 @@ impl FullFeature {
             starved: false,
             closing: None,
             close_by: None,
+            parting: None,
             cleaned_up: false,
             stop_at: None,
             logout_by: None,
@@ -162,14 +167,10 @@ impl FullFeature {
         let received = self.receive();
         self.run_io();
         let sent = self.send();
-        match (received, sent) {
-            (Err(error), _) | (_, Err(error)) => ControlFlow::Break(match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the initiator closed the connection".into(),
-                _ => error.to_string(),
-            }),
+        match sent {
             // Something was begun that nothing would wake us for.
-            (Ok(_), Ok(Sent::MadeRoom)) => ControlFlow::Continue(()),
-            (Ok(received), Ok(Sent::Nothing)) => self.rest_or_wait(received).await,
+            Sent::MadeRoom => ControlFlow::Continue(()),
+            Sent::Nothing => self.rest_or_wait(received).await,
         }
     }
 
@@ -278,9 +279,12 @@ impl FullFeature {
     /// Receive memory has run out: the timer says when to try again.
     pub(super) fn starve(&mut self) {
         self.starved = true;
-        self.timer
-            .as_mut()
-            .reset(tokio::time::Instant::now() + MEMORY_PAUSE);
+        self.wake_in(MEMORY_PAUSE);
+    }
+
+    fn wake_in(&mut self, pause: Duration) {
+        let deadline = tokio::time::Instant::now() + pause;
+        self.timer.as_mut().reset(deadline);
     }
 
     /// Does what the session says. Called after every call that may make it say something.
@@ -314,13 +318,16 @@ impl FullFeature {
                     );
                     self.session.send_targets_reply(tag, targets);
                 }
+                Event::CloseConnection { on, reason } => {
+                    self.close_link(on, patience(reason));
+                    self.wake_in(patience(reason));
+                }
+                Event::ClearedByProtocolEvent { lun } => self.luns.cleared_by_protocol_event(lun),
                 Event::Close { reason } => {
-                    let patience = match reason {
-                        // Nobody is there to take what is queued.
-                        CloseReason::KeepaliveTimeout => Duration::ZERO,
-                        _ => CLOSE_PATIENCE,
-                    };
-                    self.close(reason.to_string(), patience);
+                    let parting = self.parting.take();
+                    let why = parting.filter(|_| reason == CloseReason::ConnectionLost);
+                    let why = why.unwrap_or_else(|| reason.to_string());
+                    self.close(why, patience(reason));
                 }
             }
         }
@@ -337,6 +344,26 @@ impl FullFeature {
                 self.timer
                     .as_mut()
                     .reset(tokio::time::Instant::now() + LOGOUT_PATIENCE);
+            }
+            SessionMessage::Join(request) => {
+                self.now = Instant::now();
+                let JoinRequest {
+                    cid,
+                    exp_stat_sn,
+                    answer,
+                } = request;
+                let joining = if self.is_closing() {
+                    Err(TooManyConnections)
+                } else {
+                    self.session.prepare_connection(cid, exp_stat_sn, self.now)
+                };
+                self.handle_events();
+                // The login may have given up.
+                let _ = answer.send(joining);
+            }
+            SessionMessage::Connect(joined) => {
+                self.now = Instant::now();
+                self.join(*joined);
             }
             SessionMessage::LunsChanged => self.luns.refresh(),
             SessionMessage::AbortTasks { volume, done } => self.abort_for_others(&volume, done),
@@ -389,6 +416,7 @@ impl FullFeature {
             .command_window(self.queue_depth, self.first_burst);
         self.session.set_command_window(window);
         self.session.set_data_credit(self.local.data_credit());
+        self.session.set_retention(self.local.retention());
         self.session.handle_timeout(self.now);
         self.sweep_deadlines();
         self.handle_events();
@@ -399,9 +427,9 @@ impl FullFeature {
         } else {
             SWEEP
         };
-        let close_in = self
-            .close_by
-            .into_iter()
+        self.close_finished_links();
+        let close_by = self.close_by.into_iter().chain(self.next_link_close());
+        let close_in = close_by
             .chain(self.logout_by)
             .min()
             .map(|close_by| close_by.saturating_duration_since(self.now));
@@ -435,6 +463,15 @@ impl FullFeature {
             target: info.key.target.clone(),
             reason: reason.to_owned(),
         });
+    }
+}
+
+/// How long the last words of a connection may take to go out.
+fn patience(reason: CloseReason) -> Duration {
+    match reason {
+        // Nobody is there to take what is queued.
+        CloseReason::KeepaliveTimeout => Duration::ZERO,
+        _ => CLOSE_PATIENCE,
     }
 }
 

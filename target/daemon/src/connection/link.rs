@@ -2,17 +2,19 @@
 //! no SCSI.
 
 use std::io;
-use std::ops::ControlFlow;
+use std::net::SocketAddr;
 use std::task::Context;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::parameters::Parameters;
-use tidelock_iscsi::session::ConnectionId;
+use tidelock_iscsi::session::{ConnectionConfig, ConnectionId};
 use tokio::net::TcpStream;
 
-use crate::connection::full_feature::{CLOSE_PATIENCE, FullFeature};
+use crate::connection::full_feature::FullFeature;
 use crate::connection::write_some;
+use crate::directory::Joined;
 
 /// Bytes taken from the socket before other connections of the reactor get their turn.
 const RECEIVE_BUDGET: usize = 1 << 20;
@@ -29,6 +31,10 @@ pub(crate) struct Link {
     /// Its name in the session.
     pub(crate) id: ConnectionId,
     pub(crate) stream: TcpStream,
+    /// Its other end.
+    pub(crate) peer: SocketAddr,
+    /// Its last words are queued: when it is closed, sent or not.
+    pub(super) close_by: Option<Instant>,
     decoder: Decoder,
     /// What the initiator sent right behind its login.
     rest: BytesMut,
@@ -41,6 +47,7 @@ impl Link {
     pub(crate) fn new(
         id: ConnectionId,
         stream: TcpStream,
+        peer: SocketAddr,
         parameters: &Parameters,
         rest: BytesMut,
     ) -> Self {
@@ -52,6 +59,8 @@ impl Link {
         Self {
             id,
             stream,
+            peer,
+            close_by: None,
             decoder,
             rest,
             backed_up: false,
@@ -83,47 +92,158 @@ impl FullFeature {
             return;
         };
         let mut rest = std::mem::take(&mut link.rest);
-        if let ControlFlow::Break(reason) = self.decode(at, &mut rest) {
-            self.close(reason, CLOSE_PATIENCE);
+        self.decode(at, &mut rest);
+    }
+
+    /// A further connection has logged in.
+    pub(super) fn join(&mut self, joined: Joined) {
+        let Joined {
+            stream,
+            peer,
+            login,
+            rest,
+        } = joined;
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a connection was gone before it was served");
+                return;
+            }
+        };
+        let config = &self.local.shared.config;
+        let connection = ConnectionConfig {
+            cid: login.identity.cid,
+            stat_sn: login.stat_sn,
+            parameters: login.parameters.clone(),
+            nop_interval: config.nop_interval,
+            nop_timeout: config.nop_timeout,
+        };
+        // Two logins may have been promised the last place: the later one is dropped.
+        let added = self.session.add_connection(connection, self.now);
+        self.handle_events();
+        let Ok(id) = added else { return };
+        tracing::info!(
+            session = self.registration.info.id,
+            %peer,
+            cid = login.identity.cid,
+            "a connection was added"
+        );
+        let link = Link::new(id, stream, peer, &login.parameters, rest);
+        self.links.push(link);
+        self.tell_peers();
+        self.decode_rest(self.links.len() - 1);
+    }
+
+    /// A connection is over, as the session has said: what is queued has a limited time to go out.
+    pub(super) fn close_link(&mut self, id: ConnectionId, patience: Duration) {
+        let by = self.now + patience;
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            link.close_by.get_or_insert(by);
         }
+    }
+
+    /// When the next connection is closed whose last words are queued.
+    pub(super) fn next_link_close(&self) -> Option<Instant> {
+        self.links.iter().filter_map(|link| link.close_by).min()
+    }
+
+    /// Closes connections whose last words are sent, or have had their time.
+    pub(super) fn close_finished_links(&mut self) {
+        let mut at = 0;
+        while let Some(link) = self.links.get(at) {
+            let sent = self.session.tx(link.id).is_none_or(|tx| tx.is_empty());
+            if link.close_by.is_some_and(|by| sent || by <= self.now) {
+                self.lose(at, None);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// The connection at that place is closed; the session says what becomes of its tasks.
+    fn lose(&mut self, at: usize, error: Option<io::Error>) {
+        let link = self.links.remove(at);
+        self.parting = Some(match error {
+            Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                "the initiator closed the connection".into()
+            }
+            Some(error) => error.to_string(),
+            None => "its last connection was closed".into(),
+        });
+        if !self.links.is_empty() {
+            let why = self.parting.as_deref().unwrap_or_default();
+            let session = self.registration.info.id;
+            tracing::info!(session, peer = %link.peer, why, "a connection of a session ended");
+        }
+        self.session.connection_lost(link.id, self.now);
+        self.tell_peers();
+        self.handle_events();
+    }
+
+    fn tell_peers(&self) {
+        let peers = self.links.iter().map(|link| link.peer).collect();
+        let id = self.registration.info.id;
+        self.local.shared.directory.set_peers(id, peers);
     }
 
     /// Receives on every connection.
-    pub(super) fn receive(&mut self) -> io::Result<Received> {
+    pub(super) fn receive(&mut self) -> Received {
         let mut received = Received::All;
-        for at in 0..self.links.len() {
-            if self.receive_on(at)? == Received::More {
-                received = Received::More;
+        let mut at = 0;
+        while at < self.links.len() {
+            match self.receive_on(at) {
+                Ok(here) => {
+                    if here == Received::More {
+                        received = Received::More;
+                    }
+                    at += 1;
+                }
+                Err(error) => self.lose(at, Some(error)),
             }
         }
-        Ok(received)
+        received
     }
 
     /// Sends what the sockets take. What the initiator takes makes room for reads that waited.
-    pub(super) fn send(&mut self) -> io::Result<Sent> {
+    pub(super) fn send(&mut self) -> Sent {
         let mut sent = 0;
-        for link in &mut self.links {
+        let mut closes = false;
+        let mut at = 0;
+        while let Some(link) = self.links.get_mut(at) {
+            at += 1;
+            closes |= link.close_by.is_some();
             let Some(tx) = self.session.tx(link.id) else {
                 continue;
             };
-            let here = write_some(&link.stream, tx)?;
-            let backed_up = !tx.is_empty();
-            if here > 0 && link.backed_up {
-                // It takes what had piled up: a sign of life, though its answers may be far behind.
-                self.session.heard(link.id, self.now);
+            match write_some(&link.stream, tx) {
+                Ok(here) => {
+                    let backed_up = !tx.is_empty();
+                    if here > 0 && link.backed_up {
+                        // It takes what had piled up: a sign of life, though its answers may be far
+                        // behind.
+                        self.session.heard(link.id, self.now);
+                    }
+                    link.backed_up = backed_up;
+                    sent += here;
+                }
+                Err(error) => {
+                    at -= 1;
+                    self.lose(at, Some(error));
+                }
             }
-            link.backed_up = backed_up;
-            sent += here;
+        }
+        if closes {
+            self.close_finished_links();
         }
         if sent > 0 && self.commands.has_waiting() {
             let before = self.commands.waiting_len();
             self.start_waiting();
             self.handle_events();
             if self.commands.waiting_len() < before {
-                return Ok(Sent::MadeRoom);
+                return Sent::MadeRoom;
             }
         }
-        Ok(Sent::Nothing)
+        Sent::Nothing
     }
 
     /// Whether everything that was to be said is sent.
@@ -154,7 +274,8 @@ impl FullFeature {
         if self.starved || self.is_closing() {
             return false;
         }
-        let tx = self.links.get(at).and_then(|link| self.session.tx(link.id));
+        let link = self.links.get(at).filter(|link| link.close_by.is_none());
+        let tx = link.and_then(|link| self.session.tx(link.id));
         tx.is_some_and(|tx| tx.len_bytes() < SEND_BACKLOG)
     }
 
@@ -191,32 +312,33 @@ impl FullFeature {
                 }
             };
             budget = budget.saturating_sub(batch.len());
-            if let ControlFlow::Break(reason) = self.decode(at, &mut batch) {
-                self.close(reason, CLOSE_PATIENCE);
-            }
+            self.decode(at, &mut batch);
         }
         Ok(Received::All)
     }
 
     /// Runs what was received through the session.
-    fn decode(&mut self, at: usize, batch: &mut BytesMut) -> ControlFlow<String> {
+    fn decode(&mut self, at: usize, batch: &mut BytesMut) {
         while let Some(link) = self.links.get_mut(at) {
             match link.decoder.decode(batch) {
                 Ok(Some(pdu)) => self.session.handle_pdu(link.id, pdu, self.now),
-                Ok(None) => return ControlFlow::Continue(()),
+                Ok(None) => return,
+                // The session says what follows. If the boundaries of PDUs are lost, the decoder
+                // swallows the rest.
                 Err(error) => {
-                    let reason = error.to_string();
+                    let session = self.registration.info.id;
+                    tracing::info!(session, peer = %link.peer, %error, "a PDU was damaged");
                     self.session.handle_framing_error(link.id, error, self.now);
-                    self.handle_events();
-                    // What comes after a broken frame can't be told apart any more.
-                    return ControlFlow::Break(reason);
                 }
             }
             self.handle_events();
-            if self.is_closing() {
-                break;
+            let closing = self
+                .links
+                .get(at)
+                .is_none_or(|link| link.close_by.is_some());
+            if closing || self.is_closing() {
+                return;
             }
         }
-        ControlFlow::Continue(())
     }
 }

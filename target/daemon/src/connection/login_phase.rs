@@ -16,11 +16,13 @@ use tidelock_iscsi::login::{
 };
 use tidelock_iscsi::transmit::TxQueue;
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::terms::{self, Terms};
 use crate::connection::write_out;
 use crate::directory::{
-    Candidate, Refusal, Registration, SessionCounters, SessionKey, SessionLimits,
+    Candidate, JoinRequest, Refusal, Registration, SessionCounters, SessionKey, SessionLimits,
+    SessionMessage,
 };
 use crate::reactor::Local;
 use crate::registry::Target;
@@ -36,6 +38,22 @@ const LIMITS: FramingLimits = FramingLimits {
 const READ_LEN: usize = 4_096;
 /// How long a session that is to be replaced is given to end.
 const REPLACE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a login ended well.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The connection has become a session.
+    Session(Box<Admitted>),
+    /// The connection is one more of a session that is there already.
+    Joins {
+        /// Where that session listens.
+        session: mpsc::UnboundedSender<SessionMessage>,
+        /// What the login settled on.
+        login: LoggedIn,
+        /// What the initiator sent right behind its last login request.
+        rest: BytesMut,
+    },
+}
 
 /// A connection that has become a session.
 #[derive(Debug)]
@@ -61,7 +79,7 @@ pub async fn run(
     peer: SocketAddr,
     group: PortalGroupTag,
     local: &Local,
-) -> io::Result<Option<Admitted>> {
+) -> io::Result<Option<Outcome>> {
     let nothing_set = SessionParameters::default();
     let mut phase = Phase {
         stream,
@@ -74,6 +92,7 @@ pub async fn run(
         terms: Terms::new(&local.shared.config, &nothing_set),
         limits: SessionLimits::default(),
         registration: None,
+        joins: None,
     };
     let mut decoder = Decoder::new(LIMITS);
     let mut rx = BytesMut::new();
@@ -85,17 +104,7 @@ pub async fn run(
                     Next::Read => {}
                     Next::Close => return Ok(None),
                     Next::FullFeature(login) => {
-                        let Some(registration) = phase.registration else {
-                            return Ok(None);
-                        };
-                        let (target, terms) = (phase.target, phase.terms);
-                        return Ok(Some(Admitted {
-                            login,
-                            registration,
-                            target,
-                            terms,
-                            rest: rx,
-                        }));
+                        return Ok(phase.outcome(login, rx));
                     }
                 }
             }
@@ -153,6 +162,8 @@ struct Phase<'a> {
     terms: Terms,
     limits: SessionLimits,
     registration: Option<Registration>,
+    /// The session that the connection joins.
+    joins: Option<mpsc::UnboundedSender<SessionMessage>>,
 }
 
 enum Next {
@@ -175,7 +186,7 @@ impl Phase<'_> {
                     self.login.authorize(decision)
                 }
                 LoginStep::Establish(identity) => match self.establish(identity).await {
-                    Ok(tsih) => self.login.established(tsih),
+                    Ok(step) => step,
                     Err(status) => self.login.refuse(status),
                 },
                 LoginStep::Complete { reply, session } => {
@@ -238,16 +249,65 @@ impl Phase<'_> {
         }
     }
 
-    async fn establish(&mut self, identity: LoginIdentity) -> Result<u16, LoginStatus> {
-        let candidate = Candidate {
-            key: SessionKey {
-                initiator: normalised(identity.initiator_name.clone()),
-                isid: identity.isid,
-                target: self.target.as_ref().map(|target| target.name().to_owned()),
-                group: self.group,
-            },
-            tsih: identity.tsih,
+    fn outcome(self, login: LoggedIn, rest: BytesMut) -> Option<Outcome> {
+        if let Some(session) = self.joins {
+            return Some(Outcome::Joins {
+                session,
+                login,
+                rest,
+            });
+        }
+        Some(Outcome::Session(Box::new(Admitted {
+            login,
+            registration: self.registration?,
+            target: self.target,
+            terms: self.terms,
+            rest,
+        })))
+    }
+
+    /// The session that the TSIH names is asked: it knows how many connections it has, and up to
+    /// where commands have come (RFC 7143 §6.3.1, §6.3.4).
+    async fn join(&mut self, identity: &LoginIdentity) -> Result<LoginStep, LoginStatus> {
+        let key = self.session_key(identity);
+        let directory = &self.local.shared.directory;
+        let session = directory
+            .find(&key, identity.tsih)
+            .map_err(|_| LoginStatus::SESSION_DOES_NOT_EXIST)?;
+        let (answer, joining) = oneshot::channel();
+        let request = JoinRequest {
             cid: identity.cid,
+            exp_stat_sn: self.login.first_exp_stat_sn(),
+            answer,
+        };
+        session
+            .send(SessionMessage::Join(request))
+            .map_err(|_| LoginStatus::SESSION_DOES_NOT_EXIST)?;
+        let joining = tokio::time::timeout(REPLACE_PATIENCE, joining)
+            .await
+            .map_err(|_| LoginStatus::SERVICE_UNAVAILABLE)?
+            .map_err(|_| LoginStatus::SESSION_DOES_NOT_EXIST)?
+            .map_err(|_| LoginStatus::TOO_MANY_CONNECTIONS)?;
+        self.joins = Some(session);
+        let numbers = (joining.exp_cmd_sn, joining.max_cmd_sn);
+        Ok(self.login.joined(identity.tsih, numbers.0, numbers.1))
+    }
+
+    fn session_key(&self, identity: &LoginIdentity) -> SessionKey {
+        SessionKey {
+            initiator: normalised(identity.initiator_name.clone()),
+            isid: identity.isid,
+            target: self.target.as_ref().map(|target| target.name().to_owned()),
+            group: self.group,
+        }
+    }
+
+    async fn establish(&mut self, identity: LoginIdentity) -> Result<LoginStep, LoginStatus> {
+        if identity.tsih != 0 {
+            return self.join(&identity).await;
+        }
+        let candidate = Candidate {
+            key: self.session_key(&identity),
             peer: self.peer,
             reactor: self.local.index,
             limits: self.limits,
@@ -278,7 +338,7 @@ impl Phase<'_> {
                 }
                 let tsih = registration.info.tsih;
                 self.registration = Some(registration);
-                Ok(tsih)
+                Ok(self.login.established(tsih))
             }
             Err(refusal) => {
                 tracing::info!(peer = %self.peer, ?refusal, "login refused");
@@ -286,7 +346,6 @@ impl Phase<'_> {
                     Refusal::DoesNotExist => LoginStatus::SESSION_DOES_NOT_EXIST,
                     Refusal::Busy => LoginStatus::SERVICE_UNAVAILABLE,
                     Refusal::TooMany => LoginStatus::OUT_OF_RESOURCES,
-                    Refusal::CannotAdd => LoginStatus::TOO_MANY_CONNECTIONS,
                 })
             }
         }

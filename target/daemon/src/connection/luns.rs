@@ -196,6 +196,15 @@ impl Luns {
         self.get(lun).0
     }
 
+    /// Commands to that LUN have ended because a connection has (RFC 7143 §7.6).
+    pub fn cleared_by_protocol_event(&mut self, lun: [u8; 8]) {
+        if let Some(attached) = self.get(lun).0 {
+            attached
+                .nexus
+                .raise(UnitAttention::CommandsClearedByProtocolEvent);
+        }
+    }
+
     /// The logical unit of that attachment, if it is still there.
     pub fn by_id(&mut self, id: AttachmentId) -> Option<&mut Attached> {
         let index = self

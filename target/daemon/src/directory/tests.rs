@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn candidate(isid: u8, tsih: u16) -> Candidate {
+fn candidate(isid: u8) -> Candidate {
     Candidate {
         key: SessionKey {
             initiator: "iqn.2026-11.test:i".into(),
@@ -10,8 +10,6 @@ fn candidate(isid: u8, tsih: u16) -> Candidate {
             group: PortalGroupTag::DEFAULT,
             target: Some("iqn.2026-11.test:t".into()),
         },
-        tsih,
-        cid: 0,
         peer: "127.0.0.1:1".parse().unwrap(),
         reactor: 0,
         limits: SessionLimits::default(),
@@ -24,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[tokio::test]
 async fn the_same_isid_again_ends_the_old_session_first() {
     let directory = Directory::new(8);
-    let mut old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let mut old = directory.admit(candidate(1), PATIENCE).await.unwrap();
     let old_id = old.info.id;
     let task = tokio::spawn(async move {
         let message = old.messages.recv().await;
@@ -32,23 +30,19 @@ async fn the_same_isid_again_ends_the_old_session_first() {
         drop(old);
     });
     let new = directory
-        .admit(candidate(1, 0), Duration::from_secs(5))
+        .admit(candidate(1), Duration::from_secs(5))
         .await
         .unwrap();
     task.await.unwrap();
     assert_ne!(new.info.id, old_id);
-    assert!(!new.continues);
     assert_eq!(directory.len(), 1);
 }
 
 #[tokio::test]
 async fn an_old_session_that_does_not_end_refuses_the_new_one() {
     let directory = Directory::new(8);
-    let _old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let refusal = directory
-        .admit(candidate(1, 0), PATIENCE)
-        .await
-        .unwrap_err();
+    let _old = directory.admit(candidate(1), PATIENCE).await.unwrap();
+    let refusal = directory.admit(candidate(1), PATIENCE).await.unwrap_err();
     assert_eq!(refusal, Refusal::Busy);
 }
 
@@ -56,20 +50,14 @@ async fn an_old_session_that_does_not_end_refuses_the_new_one() {
 #[tokio::test]
 async fn the_same_isid_through_another_portal_group_is_another_session() {
     let directory = Directory::new(8);
-    let first = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let elsewhere = |tsih| {
-        let mut candidate = candidate(1, tsih);
-        candidate.key.group = PortalGroupTag::new(2).unwrap();
-        candidate
-    };
+    let first = directory.admit(candidate(1), PATIENCE).await.unwrap();
+    let mut elsewhere = candidate(1);
+    elsewhere.key.group = PortalGroupTag::new(2).unwrap();
     // Nor can a connection be added to it from there.
     let tsih = first.info.tsih;
-    let refused = directory
-        .admit(elsewhere(tsih), PATIENCE)
-        .await
-        .unwrap_err();
+    let refused = directory.find(&elsewhere.key, tsih).unwrap_err();
     assert_eq!(refused, Refusal::DoesNotExist);
-    let second = directory.admit(elsewhere(0), PATIENCE).await.unwrap();
+    let second = directory.admit(elsewhere, PATIENCE).await.unwrap();
     assert_ne!(second.info.tsih, tsih);
     assert_eq!(directory.len(), 2);
 }
@@ -77,71 +65,46 @@ async fn the_same_isid_through_another_portal_group_is_another_session() {
 #[tokio::test]
 async fn another_isid_is_another_session_with_another_handle() {
     let directory = Directory::new(8);
-    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let two = directory.admit(candidate(2, 0), PATIENCE).await.unwrap();
+    let one = directory.admit(candidate(1), PATIENCE).await.unwrap();
+    let two = directory.admit(candidate(2), PATIENCE).await.unwrap();
     assert_ne!(one.info.tsih, two.info.tsih);
     assert_eq!(directory.list().len(), 2);
 }
 
 #[tokio::test]
-async fn a_handle_that_is_not_there_is_refused() {
+async fn a_session_is_found_by_its_handle_and_nothing_else() {
     let directory = Directory::new(8);
-    let refusal = directory
-        .admit(candidate(1, 77), PATIENCE)
-        .await
-        .unwrap_err();
+    let key = candidate(1).key;
+    let refusal = directory.find(&key, 77).unwrap_err();
     assert_eq!(refusal, Refusal::DoesNotExist);
-    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
+    let mut one = directory.admit(candidate(1), PATIENCE).await.unwrap();
     let wrong = one.info.tsih.wrapping_add(1);
-    let refusal = directory
-        .admit(candidate(1, wrong), PATIENCE)
-        .await
-        .unwrap_err();
+    let refusal = directory.find(&key, wrong).unwrap_err();
     assert_eq!(refusal, Refusal::DoesNotExist);
+    let messages = directory.find(&key, one.info.tsih).unwrap();
+    messages.send(SessionMessage::Shutdown).unwrap();
+    let message = one.messages.recv().await;
+    assert!(matches!(message, Some(SessionMessage::Shutdown)));
 }
 
 #[tokio::test]
-async fn a_connection_is_replaced_within_its_session_and_keeps_the_handle() {
+async fn the_listing_follows_the_connections() {
     let directory = Directory::new(8);
-    let mut old = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let tsih = old.info.tsih;
-    tokio::spawn(async move {
-        old.messages.recv().await;
-        drop(old);
-    });
-    let new = directory
-        .admit(candidate(1, tsih), Duration::from_secs(5))
-        .await
-        .unwrap();
-    assert!(new.continues);
-    assert_eq!(new.info.tsih, tsih);
+    let one = directory.admit(candidate(1), PATIENCE).await.unwrap();
+    assert_eq!(directory.list()[0].peers, [one.info.peer]);
+    let other = "127.0.0.1:2".parse().unwrap();
+    directory.set_peers(one.info.id, vec![one.info.peer, other]);
+    assert_eq!(directory.list()[0].peers, [one.info.peer, other]);
 }
 
 #[tokio::test]
 async fn the_limit_holds_and_a_free_place_is_given_again() {
     let directory = Directory::new(1);
-    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let refusal = directory
-        .admit(candidate(2, 0), PATIENCE)
-        .await
-        .unwrap_err();
+    let one = directory.admit(candidate(1), PATIENCE).await.unwrap();
+    let refusal = directory.admit(candidate(2), PATIENCE).await.unwrap_err();
     assert_eq!(refusal, Refusal::TooMany);
     drop(one);
-    directory.admit(candidate(2, 0), PATIENCE).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_second_connection_for_a_session_of_one_is_refused() {
-    let directory = Directory::new(8);
-    let one = directory.admit(candidate(1, 0), PATIENCE).await.unwrap();
-    let second = Candidate {
-        cid: 1,
-        ..candidate(1, one.info.tsih)
-    };
-    assert_eq!(
-        directory.admit(second, PATIENCE).await.unwrap_err(),
-        Refusal::CannotAdd
-    );
+    directory.admit(candidate(2), PATIENCE).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,7 +115,7 @@ async fn a_target_and_an_initiator_may_have_limits_of_their_own() {
         of_initiator: Some(2),
     };
     let of = |initiator: &str, isid| {
-        let mut candidate = candidate(isid, 0);
+        let mut candidate = candidate(isid);
         candidate.key.initiator = initiator.into();
         Candidate {
             limits,

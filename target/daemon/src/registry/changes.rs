@@ -371,8 +371,12 @@ impl Registry {
                 return false;
             }
             let allowed = IscsiName::new(&info.key.initiator).is_ok_and(|initiator| {
-                let verdict = record.acl.verdict(&initiator, info.peer.ip());
-                matches!(verdict, Verdict::Allowed { .. })
+                // All its connections have to be allowed; one at least is always looked at.
+                let mut peers = info.peers.iter().chain([&info.peer]);
+                peers.all(|peer| {
+                    let verdict = record.acl.verdict(&initiator, peer.ip());
+                    matches!(verdict, Verdict::Allowed { .. })
+                })
             });
             !allowed
         });

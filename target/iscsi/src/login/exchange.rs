@@ -36,6 +36,8 @@ pub(super) struct Exchange {
     stat_sn: u32,
     exp_stat_sn: u32,
     command_window: u16,
+    /// ExpCmdSN and MaxCmdSN of the session that the connection joins, once they are known.
+    joined: Option<(u32, u32)>,
 }
 
 impl Exchange {
@@ -52,6 +54,7 @@ impl Exchange {
             stat_sn: first.exp_stat_sn,
             exp_stat_sn: first.exp_stat_sn,
             command_window: local.command_window,
+            joined: None,
             first,
         }
     }
@@ -102,9 +105,33 @@ impl Exchange {
     }
 
     pub(super) fn max_cmd_sn(&self) -> u32 {
-        self.first
-            .cmd_sn
-            .wrapping_add(u32::from(self.command_window.max(1)) - 1)
+        self.numbers().1
+    }
+
+    /// The connection joins a session that has these numbers now.
+    pub(super) fn join(&mut self, exp_cmd_sn: u32, max_cmd_sn: u32) {
+        self.joined = Some((exp_cmd_sn, max_cmd_sn));
+    }
+
+    /// ExpStatSN of the first request: with a TSIH, what the initiator has of the connection that it
+    /// reinstates (RFC 7143 §11.12.9).
+    pub(super) fn first_exp_stat_sn(&self) -> u32 {
+        self.first.exp_stat_sn
+    }
+
+    /// ExpCmdSN and MaxCmdSN. The numbers of a session that is to be joined aren't known here: until
+    /// they are, MaxCmdSN is below ExpCmdSN - 1, which tells the initiator to ignore both (RFC 7143
+    /// §4.2.2.1).
+    fn numbers(&self) -> (u32, u32) {
+        let first = self.first.cmd_sn;
+        match self.joined {
+            Some(numbers) => numbers,
+            None if self.first.tsih != 0 => (first, first.wrapping_sub(2)),
+            None => {
+                let window = u32::from(self.command_window.max(1));
+                (first, first.wrapping_add(window - 1))
+            }
+        }
     }
 
     /// StatSN of the next PDU.
@@ -179,8 +206,8 @@ impl Exchange {
             tsih: self.first.tsih,
             initiator_task_tag: self.initiator_task_tag,
             stat_sn: self.stat_sn,
-            exp_cmd_sn: self.cmd_sn(),
-            max_cmd_sn: self.max_cmd_sn(),
+            exp_cmd_sn: self.numbers().0,
+            max_cmd_sn: self.numbers().1,
             status: LoginStatus::SUCCESS,
         }
     }

@@ -115,6 +115,23 @@ impl Login {
         self.go(next)
     }
 
+    /// Answers [`LoginStep::Establish`] for a connection that joins the session with that TSIH, whose
+    /// ExpCmdSN and MaxCmdSN are these.
+    pub fn joined(&mut self, tsih: u16, exp_cmd_sn: u32, max_cmd_sn: u32) -> LoginStep {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.join(exp_cmd_sn, max_cmd_sn);
+        }
+        self.established(tsih)
+    }
+
+    /// ExpStatSN of the first Login Request: with a TSIH, what the initiator has of the connection
+    /// that it reinstates (RFC 7143 §11.12.9). 0 before that.
+    #[must_use]
+    pub fn first_exp_stat_sn(&self) -> u32 {
+        let exchange = self.exchange.as_ref();
+        exchange.map_or(0, Exchange::first_exp_stat_sn)
+    }
+
     /// Answers [`LoginStep::Authorize`] or [`LoginStep::Establish`] with a no.
     pub fn refuse(&mut self, status: LoginStatus) -> LoginStep {
         let state = std::mem::replace(&mut self.state, State::Ended);

@@ -29,8 +29,13 @@ pub(crate) struct Negotiation {
 impl Negotiation {
     /// Nothing settled yet. `leading` is whether this is the first connection of its session.
     pub(crate) fn new(local: &LocalParameters, session_type: SessionType, leading: bool) -> Self {
+        let mut local = local.clamped();
+        if session_type == SessionType::Discovery {
+            // RFC 7143 §7.4: there is nothing to recover in a discovery session.
+            local.error_recovery_level = 0;
+        }
         Self {
-            local: local.clamped(),
+            local,
             agreed: Parameters::default(),
             seen: KeySet::default(),
             session_type,

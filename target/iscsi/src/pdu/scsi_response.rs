@@ -23,6 +23,8 @@ pdu! {
         status: u8 = 3;
         /// Initiator Task Tag.
         initiator_task_tag: u32 = 16;
+        /// SNACK Tag: that of the last R-Data SNACK for the task, else 0 (RFC 7143 §11.16.3).
+        snack_tag: u32 = 20;
         /// StatSN.
         stat_sn: SerialNumber = 24;
         /// ExpCmdSN.

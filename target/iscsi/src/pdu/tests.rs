@@ -91,6 +91,7 @@ fn a_scsi_response_is_laid_out_as_in_11_4() {
         response: 1,
         status: 2,
         initiator_task_tag: WORD_16,
+        snack_tag: WORD_20,
         stat_sn: SN_24,
         exp_cmd_sn: SN_28,
         max_cmd_sn: SN_32,
@@ -100,7 +101,6 @@ fn a_scsi_response_is_laid_out_as_in_11_4() {
     };
     let mut expected = counting([0x21, 0x92, 1, 2, 0, 0, 0, 20]);
     expected[8..16].fill(0);
-    expected[20..24].fill(0);
     assert_eq!(response.encode(20), expected);
 }
 

@@ -126,6 +126,10 @@ impl Session {
         } else {
             self.window.begin_task();
         }
+        if self.recovery_level() > 0 {
+            // The initiator has the answer to what the tag meant before.
+            self.forget_answer(info.initiator_task_tag);
+        }
         if !self.ended.is_empty() {
             // The tag means the new task from now on.
             self.ended.retain(|tag| *tag != info.initiator_task_tag);
@@ -141,6 +145,7 @@ impl Session {
         header: &CommandPdu,
         pdu: &mut RawPdu,
     ) -> Result<(), Condition> {
+        let recovers = self.limits().recovers;
         let parameters = &self.parameters;
         let expected = header.expected_data_transfer_length;
         let limit = expected.min(parameters.first_burst_length);
@@ -152,7 +157,8 @@ impl Session {
         if !header.last {
             // Announced here in any case, so that a task that fails waits for its end.
             let may_be_short = expected <= parameters.first_burst_length;
-            transfer.expect_unsolicited(immediate.min(limit), limit, may_be_short);
+            let start = immediate.min(limit);
+            transfer.expect_unsolicited(start, limit, may_be_short, recovers);
         }
         if immediate > 0 && !(header.write && parameters.immediate_data)
             || !header.last && parameters.initial_r2t

@@ -16,6 +16,8 @@ pub(super) enum Condition {
     IncorrectAmountOfData,
     /// Data was lost on the way: a DataSN is missing (RFC 7143 §7.9).
     ProtocolServiceCrcError,
+    /// Data was to be sent again that isn't there any more.
+    SnackRejected,
 }
 
 impl Condition {
@@ -24,10 +26,12 @@ impl Condition {
         static UNEXPECTED_UNSOLICITED_DATA: [u8; 18] = fixed(0x0c, 0x0c);
         static INCORRECT_AMOUNT_OF_DATA: [u8; 18] = fixed(0x0c, 0x0d);
         static PROTOCOL_SERVICE_CRC_ERROR: [u8; 18] = fixed(0x47, 0x05);
+        static SNACK_REJECTED: [u8; 18] = fixed(0x11, 0x13);
         Bytes::from_static(match self {
             Self::UnexpectedUnsolicitedData => &UNEXPECTED_UNSOLICITED_DATA,
             Self::IncorrectAmountOfData => &INCORRECT_AMOUNT_OF_DATA,
             Self::ProtocolServiceCrcError => &PROTOCOL_SERVICE_CRC_ERROR,
+            Self::SnackRejected => &SNACK_REJECTED,
         })
     }
 }

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use super::connection::ConnectionId;
 use crate::pdu::RawPdu;
 
-/// The most bytes of data that PDUs may hold while they wait.
+/// The most bytes of data that PDUs may hold while they wait, when there is one connection and
+/// nothing that gets lost is sent again.
 pub(super) const EARLY_BYTES_MAX: usize = 1_024 * 1_024;
 
 /// What is known of a CmdSN.
@@ -61,9 +62,11 @@ impl EarlyPdus {
     }
 
     /// Keeps a PDU that is `distance` CmdSNs ahead of ExpCmdSN; a second one with the same CmdSN is
-    /// ignored. The caller has checked that it is inside the window.
+    /// ignored. All together may have `most` bytes. The caller has checked that it is inside the
+    /// window.
     pub(super) fn keep(
         &mut self,
+        most: usize,
         distance: u32,
         on: ConnectionId,
         pdu: &RawPdu,
@@ -81,11 +84,7 @@ impl EarlyPdus {
         let length = waiting.len();
         *slot = Slot::Arrived(Box::new(waiting));
         self.bytes += length;
-        if self.bytes > EARLY_BYTES_MAX {
-            Err(Full)
-        } else {
-            Ok(())
-        }
+        if self.bytes > most { Err(Full) } else { Ok(()) }
     }
 
     /// Takes the CmdSN at that distance as received; a PDU that waits there is dropped and returned.
@@ -96,6 +95,22 @@ impl EarlyPdus {
         };
         self.bytes -= waiting.len();
         Some(waiting)
+    }
+
+    /// A connection has gone: what came on it and waits is as good as never received. Its initiator
+    /// may send it again.
+    pub(super) fn forget(&mut self, on: ConnectionId) {
+        for slot in &mut self.slots {
+            if let Slot::Arrived(waiting) = slot
+                && waiting.on == on
+            {
+                self.bytes -= waiting.len();
+                *slot = Slot::Missing;
+            }
+        }
+        if self.slots.iter().all(|slot| matches!(slot, Slot::Missing)) {
+            self.slots.clear();
+        }
     }
 
     /// The waiting PDUs with their distance from ExpCmdSN.
@@ -167,9 +182,15 @@ mod tests {
     #[test]
     fn pdus_come_out_in_order_once_the_gap_is_filled() {
         let mut early = EarlyPdus::default();
-        early.keep(2, ConnectionId::LEADING, &pdu(2, 0)).unwrap();
-        early.keep(1, ConnectionId::LEADING, &pdu(1, 0)).unwrap();
-        early.keep(4, ConnectionId::LEADING, &pdu(4, 0)).unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 2, ConnectionId::LEADING, &pdu(2, 0))
+            .unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 1, ConnectionId::LEADING, &pdu(1, 0))
+            .unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 4, ConnectionId::LEADING, &pdu(4, 0))
+            .unwrap();
         assert_eq!(delivered(early.step()), Some(1));
         assert_eq!(delivered(early.step()), Some(2));
         assert!(matches!(early.step(), Next::Wait));
@@ -181,15 +202,21 @@ mod tests {
     #[test]
     fn the_first_of_two_pdus_with_one_number_counts() {
         let mut early = EarlyPdus::default();
-        early.keep(1, ConnectionId::LEADING, &pdu(1, 10)).unwrap();
-        early.keep(1, ConnectionId::LEADING, &pdu(9, 10)).unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 1, ConnectionId::LEADING, &pdu(1, 10))
+            .unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 1, ConnectionId::LEADING, &pdu(9, 10))
+            .unwrap();
         assert_eq!(delivered(early.step()), Some(1));
     }
 
     #[test]
     fn a_void_number_is_skipped_and_its_pdu_dropped() {
         let mut early = EarlyPdus::default();
-        early.keep(1, ConnectionId::LEADING, &pdu(1, 10)).unwrap();
+        early
+            .keep(EARLY_BYTES_MAX, 1, ConnectionId::LEADING, &pdu(1, 10))
+            .unwrap();
         assert_eq!(early.void(1).unwrap().pdu.bhs[0], 1);
         assert_eq!(early.bytes, 0);
         assert!(early.void(0).is_none());
@@ -203,8 +230,16 @@ mod tests {
     fn data_that_waits_is_limited() {
         let mut early = EarlyPdus::default();
         early
-            .keep(1, ConnectionId::LEADING, &pdu(1, EARLY_BYTES_MAX))
+            .keep(
+                EARLY_BYTES_MAX,
+                1,
+                ConnectionId::LEADING,
+                &pdu(1, EARLY_BYTES_MAX),
+            )
             .unwrap();
-        assert_eq!(early.keep(2, ConnectionId::LEADING, &pdu(2, 1)), Err(Full));
+        assert_eq!(
+            early.keep(EARLY_BYTES_MAX, 2, ConnectionId::LEADING, &pdu(2, 1)),
+            Err(Full)
+        );
     }
 }

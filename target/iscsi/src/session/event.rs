@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::connection::ConnectionId;
 use super::task::TaskId;
 use crate::pdu::DataSegment;
 
@@ -44,7 +45,22 @@ pub enum Event {
         /// Which targets.
         request: SendTargets,
     },
-    /// The connection is to be closed once what waits to be sent is sent. No event follows.
+    /// A connection is to be closed once what waits to be sent on it is sent; the shell says
+    /// [`Session::connection_lost`](super::Session::connection_lost) when it is closed. The session
+    /// goes on.
+    CloseConnection {
+        /// The connection.
+        on: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Tasks for that logical unit have ended because a connection has: the initiator is to be told
+    /// by a unit attention (RFC 7143 §7.6).
+    ClearedByProtocolEvent {
+        /// LUN as it stands on the wire.
+        lun: [u8; 8],
+    },
+    /// All connections are to be closed once what waits to be sent is sent. No event follows.
     Close {
         /// Why.
         reason: CloseReason,
@@ -214,6 +230,11 @@ pub enum AsyncEvent {
     },
     /// 2: this connection will be dropped.
     DropConnection,
+    /// 2: another connection of the session was dropped.
+    DroppedConnection {
+        /// Its CID.
+        cid: u16,
+    },
     /// 3: all connections of the session will be dropped.
     DropAllConnections,
 }
@@ -224,6 +245,8 @@ pub enum AsyncEvent {
 pub enum CloseReason {
     /// The initiator has logged out.
     Logout,
+    /// The last connection has ended, and the time to continue the session is over.
+    ConnectionLost,
     /// The initiator didn't answer a NOP-In in time.
     KeepaliveTimeout,
     /// A header digest didn't match.
@@ -244,6 +267,7 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Logout => "the initiator logged out",
+            Self::ConnectionLost => "the connection was lost",
             Self::KeepaliveTimeout => "the initiator didn't answer a NOP-In in time",
             Self::HeaderDigest => "a header digest didn't match",
             Self::DataDigest => "a data digest didn't match",

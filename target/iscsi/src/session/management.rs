@@ -1,9 +1,12 @@
 //! Task management: ends the tasks of this session that a function concerns, and hands the function
-//! to the shell, which knows logical units and other sessions (RFC 7143 §4.2.3, §11.5, §11.6).
+//! to the shell, which knows logical units and other sessions (RFC 7143 §4.2.3, §11.5, §11.6). TASK
+//! REASSIGN has a room of its own.
 //!
 //! The session doesn't wait for the answers to outstanding R2Ts of ended tasks, as RFC 7143 §4.2.3.3
 //! has it: the usual initiators stop sending data once they have asked for an abort, and a tag of an
 //! ended task never comes to mean another one. Such data is swallowed when it comes.
+
+use bytes::Bytes;
 
 use super::connection::ConnectionId;
 use super::early::Next;
@@ -56,6 +59,11 @@ impl Functions {
         !self.waiting.is_empty()
     }
 
+    /// A connection has gone: what waited on it isn't done any more.
+    pub(super) fn forget(&mut self, on: ConnectionId) {
+        self.waiting.retain(|request| request.on != on);
+    }
+
     fn is_full(&self) -> bool {
         self.running.len() + self.waiting.len() >= FUNCTIONS_MAX
     }
@@ -76,7 +84,7 @@ impl Session {
         if self.closed {
             return;
         }
-        self.answer_function(running.on, running.initiator_task_tag, response);
+        self.answer_behind_fence(running.on, running.initiator_task_tag, response);
         if running.function == TaskManagementFunction::TargetColdReset
             && response == TaskManagementResponse::FunctionComplete
         {
@@ -143,10 +151,7 @@ impl Session {
             5 => TaskManagementFunction::LogicalUnitReset,
             6 => TaskManagementFunction::TargetWarmReset,
             7 => TaskManagementFunction::TargetColdReset,
-            TASK_REASSIGN => {
-                let response = TaskManagementResponse::TaskAllegianceReassignmentNotSupported;
-                return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
-            }
+            TASK_REASSIGN => return self.reassign(request.on, &request.pdu),
             _ => {
                 let response = TaskManagementResponse::FunctionNotSupported;
                 return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
@@ -264,23 +269,25 @@ impl Session {
         self.events.push_back(Event::TaskManagement(request));
     }
 
-    fn answer_function(
+    pub(super) fn answer_function(
         &mut self,
         on: ConnectionId,
         initiator_task_tag: u32,
         response: TaskManagementResponse,
     ) {
+        let most = self.retention_of(on);
         let Some(connection) = self.connections.get_mut(on) else {
             return;
         };
+        let stat_sn = connection.take_stat_sn();
         let response = ResponsePdu {
             response: response as u8,
             initiator_task_tag,
-            stat_sn: connection.take_stat_sn(),
+            stat_sn,
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
         };
-        connection.tx.push_header(&response.encode(0));
+        connection.send_status(stat_sn, response.encode(0), Bytes::new(), most);
     }
 }
 

@@ -17,25 +17,44 @@
 //!          ◀─ request_data: R2T ─▶ Data-Out ─▶ Event::DataOut ─▶ ────────┘
 //! ```
 //!
-//! ErrorRecoveryLevel is 0: nothing is kept for a retry, and what breaks the stream ends the session.
 //! What belongs to a connection stands in `connection`, apart from what belongs to the session; the
-//! shell names the connection that something came on.
+//! shell names the connection that something came on. `lifecycle` says how connections come and go,
+//! and what becomes of their tasks.
+//!
+//! What is done about losses depends on ErrorRecoveryLevel (RFC 7143 §7.1.5):
+//!
+//! | what is lost | 0 | 1 | 2 |
+//! |---|---|---|---|
+//! | data of a PDU (data digest) | the connection goes | Reject; data-out is asked for again (`loss`) | as 1 |
+//! | header of a PDU (header digest) | the connection goes: where the next PDU begins is unknown | as 0 | as 0 |
+//! | a Data-Out (gap in DataSN, silence) | the task ends | recovery R2T (`loss`) | as 1 |
+//! | a command | the initiator gives up | the initiator sends it again, and it is done once (`early`) | as 1 |
+//! | a response, Data-In or R2T | the initiator gives up | SNACK (`snack`), from what is kept (`retained`) | as 1 |
+//! | a connection | its tasks end (`lifecycle`) | as 0 | TASK REASSIGN (`reassign`) |
 
 mod assembly;
 mod command;
 mod condition;
 mod connection;
+mod data_in;
 mod early;
 mod event;
+mod fence;
 mod keepalive;
+mod lifecycle;
 mod logout;
+mod loss;
 mod management;
 mod nop;
 mod notice;
 mod order;
+mod reassign;
+mod recoverable;
 mod reject;
 mod reply;
 mod residual;
+mod retained;
+mod snack;
 mod task;
 mod text;
 mod transfer;
@@ -49,6 +68,7 @@ use crate::framing::FramingError;
 use crate::login::SessionType;
 use crate::parameters::Parameters;
 use crate::pdu::RawPdu;
+use crate::pdu::nop_out::NopOut;
 use crate::serial::SerialNumber;
 use crate::transmit::TxQueue;
 
@@ -58,16 +78,23 @@ pub use event::{
     TaskAttribute, TaskManagementFunction, TaskManagementRequest, TaskManagementResponse,
     TaskManagementTag, TextTag,
 };
+pub use lifecycle::{Joining, TooManyConnections};
 pub use notice::LOGOUT_SECONDS;
 pub use task::TaskId;
 
 use connection::Connections;
 use early::EarlyPdus;
+use fence::Fenced;
+use lifecycle::Lost;
 use management::Functions;
 use reject::Reason;
+use retained::Answered;
 use task::TaskTable;
 use window::CommandWindow;
 use write::Credit;
+
+/// Bytes of data that are kept for being sent again, until the shell sets another limit.
+const RETENTION_DEFAULT: usize = 8 << 20;
 
 /// What a session begins with.
 #[derive(Clone, Debug)]
@@ -126,6 +153,22 @@ pub struct Session {
     ended: VecDeque<u32>,
     events: VecDeque<Event>,
     connections: Connections,
+    /// Connections that ended, whose tasks wait to be reassigned.
+    lost: Vec<Lost>,
+    /// Answers whose connection is in `lost`.
+    orphans: Vec<Answered>,
+    /// CIDs of connections whose login is about to end, and how long they are waited for.
+    joining: Vec<(u16, Instant)>,
+    /// There is no connection: when the session ends if none is added.
+    failed_until: Option<Instant>,
+    /// Answers to task management functions that wait for acknowledgements.
+    fenced: Vec<Fenced>,
+    /// Bytes of data that may be kept for being sent again.
+    retention: usize,
+    /// Target Transfer Tag of the last answer that may ask for an acknowledgement.
+    next_acknowledgement: u32,
+    /// When the shell last said what time it is.
+    now: Instant,
     /// Number of the next question about targets.
     next_text: u32,
     /// The last event was told: nothing is accepted any more.
@@ -136,7 +179,8 @@ impl Session {
     /// A session whose login has just ended.
     #[must_use]
     pub fn new(config: SessionConfig, now: Instant) -> Self {
-        let mut connections = Connections::default();
+        let recovers = config.parameters.error_recovery_level > 0;
+        let mut connections = Connections::new(recovers);
         let leading = connections.add(config.connection(), now);
         debug_assert_eq!(leading, ConnectionId::LEADING, "names are given in order");
         Self {
@@ -152,35 +196,48 @@ impl Session {
             ended: VecDeque::new(),
             events: VecDeque::new(),
             connections,
+            lost: Vec::new(),
+            orphans: Vec::new(),
+            joining: Vec::new(),
+            failed_until: None,
+            fenced: Vec::new(),
+            retention: RETENTION_DEFAULT,
+            next_acknowledgement: 0,
+            now,
             next_text: 0,
             closed: false,
         }
     }
 
-    /// Takes the next PDU from the initiator.
+    /// Takes the next PDU from the initiator on that connection.
     pub fn handle_pdu(&mut self, on: ConnectionId, mut pdu: RawPdu, now: Instant) {
         if self.closed || !self.hear(on, now) {
             return;
         }
+        self.take_acknowledgement(on, &pdu);
         // By reference from here on: a PDU is too large to be moved from room to room.
         self.order(on, &mut pdu);
     }
 
-    /// Takes what the decoder reports in place of a PDU: at ErrorRecoveryLevel 0 it ends the session
-    /// (RFC 7143 §7.7, §7.8).
+    /// Takes what the decoder reports in place of a PDU (RFC 7143 §7.7, §7.8): it ends the connection,
+    /// but for a damaged data segment at ErrorRecoveryLevel 1 and above.
     pub fn handle_framing_error(&mut self, on: ConnectionId, error: FramingError, now: Instant) {
         if self.closed || !self.hear(on, now) {
             return;
         }
         match error {
-            FramingError::HeaderDigest => self.close(CloseReason::HeaderDigest),
+            FramingError::HeaderDigest => self.drop_connection(on, CloseReason::HeaderDigest),
             FramingError::DataDigest { bhs } => {
                 self.reject(on, Reason::DATA_DIGEST_ERROR, &bhs, &[]);
-                self.close(CloseReason::DataDigest);
+                if self.recovery_level() == 0 {
+                    self.drop_connection(on, CloseReason::DataDigest);
+                } else {
+                    self.recover_damaged(on, &bhs);
+                }
             }
             FramingError::DataSegmentTooLong { bhs, .. } | FramingError::AhsTooLong { bhs, .. } => {
                 self.reject(on, Reason::PROTOCOL_ERROR, &bhs, &[]);
-                self.close(CloseReason::FormatError);
+                self.drop_connection(on, CloseReason::FormatError);
             }
         }
     }
@@ -191,18 +248,26 @@ impl Session {
         if self.closed {
             None
         } else {
-            let connections = self.connections.iter();
+            let connections = self.connections.open();
             connections
                 .filter_map(|connection| connection.keepalive.timeout())
+                .chain(self.lost_timeout())
+                .chain(self.fence_timeout())
+                .chain(self.sequence_timeout())
                 .min()
         }
     }
 
-    /// Does what is due by now: keepalive.
+    /// Does what is due by now: keepalive, and what waited too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if !self.closed {
-            self.keep_alive(now);
+        if self.closed {
+            return;
         }
+        self.now = now;
+        self.keep_alive(now);
+        self.recover_overdue();
+        self.expire_lost();
+        self.release_fences();
     }
 
     /// The next event. To be called until there is none, after every other call that takes `&mut`.
@@ -262,12 +327,25 @@ impl Session {
     /// A sign of life; false if there is no such connection.
     #[inline]
     fn hear(&mut self, on: ConnectionId, now: Instant) -> bool {
+        self.now = now;
         match self.connections.get_mut(on) {
-            Some(connection) => {
+            Some(connection) if connection.is_open() => {
                 connection.keepalive.heard(now);
                 true
             }
-            None => false,
+            _ => false,
+        }
+    }
+
+    /// ExpStatSN stands in the same place in every PDU of an initiator (RFC 7143 §11.2).
+    #[inline]
+    fn take_acknowledgement(&mut self, on: ConnectionId, pdu: &RawPdu) {
+        let exp_stat_sn = NopOut::parse(&pdu.bhs).exp_stat_sn;
+        if let Some(connection) = self.connections.get_mut(on) {
+            connection.acknowledge(exp_stat_sn);
+        }
+        if !self.fenced.is_empty() {
+            self.release_fences();
         }
     }
 

@@ -19,6 +19,7 @@ impl Session {
             // An answer to our NOP-In, or only an ExpStatSN: that it came is all there is to it.
             return;
         }
+        let most = self.retention_of(on);
         let Some(connection) = self.connections.get_mut(on) else {
             return;
         };
@@ -26,22 +27,22 @@ impl Session {
         echo.truncate(connection.segment_limit());
         // It may wait in the queue for long: it must not keep a receive buffer alive.
         echo.detach();
+        let stat_sn = connection.take_stat_sn();
         let nop = NopIn {
             lun: [0; 8],
             initiator_task_tag: header.initiator_task_tag,
             target_transfer_tag: RESERVED_TAG,
-            stat_sn: connection.take_stat_sn(),
+            stat_sn,
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
         };
-        connection
-            .tx
-            .push_pieces(&nop.encode(echo.len()), echo.into_pieces());
+        let bhs = nop.encode(echo.len());
+        connection.send_status(stat_sn, bhs, echo.to_contiguous(), most);
     }
 
     /// Sends a NOP-In of our own, which uses no StatSN up: one that asks for an answer, or one that
     /// only tells the command window.
-    fn send_nop_in(&mut self, on: ConnectionId, ask: bool) {
+    pub(super) fn send_nop_in(&mut self, on: ConnectionId, ask: bool) {
         let Some(connection) = self.connections.get_mut(on) else {
             return;
         };
@@ -62,7 +63,7 @@ impl Session {
 
     /// Tells the initiator on some connection that the command window is open again.
     pub(super) fn tell_window(&mut self) {
-        let first = self.connections.iter().next();
+        let first = self.connections.open().next();
         if let Some(on) = first.map(|connection| connection.id) {
             self.send_nop_in(on, false);
         }
@@ -72,13 +73,14 @@ impl Session {
         let due: SmallVec<[_; 2]> = self
             .connections
             .iter_mut()
+            .filter(|connection| connection.is_open())
             .map(|connection| (connection.id, connection.keepalive.due(now)))
             .collect();
         for (on, due) in due {
             match due {
                 Due::Nothing => {}
                 Due::Ping => self.send_nop_in(on, true),
-                Due::Dead => return self.close(CloseReason::KeepaliveTimeout),
+                Due::Dead => self.drop_connection(on, CloseReason::KeepaliveTimeout),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! without a CmdSN as they come (RFC 7143 §4.2.2.1). Then each PDU goes to its room.
 
 use super::connection::ConnectionId;
-use super::early::{Full, Next};
+use super::early::{EARLY_BYTES_MAX, Full, Next};
 use super::reject::Reason;
 use super::window::Admission;
 use super::{CloseReason, Session};
@@ -22,6 +22,7 @@ impl Session {
     pub(super) fn order(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         match opcode(&pdu.bhs) {
             DataOut::OPCODE if !self.is_discovery() => self.handle_data_out(on, pdu),
+            Snack::OPCODE if !self.is_discovery() => self.handle_snack(on, pdu),
             ScsiCommand::OPCODE
             | NopOut::OPCODE
             | TaskManagementRequest::OPCODE
@@ -45,12 +46,27 @@ impl Session {
                 self.deliver(on, pdu);
                 self.follow_up();
             }
-            Admission::Early(distance) => match self.early.keep(distance, on, pdu) {
-                Ok(()) => {}
-                Err(Full) => self.close(CloseReason::TooFarAhead),
-            },
+            Admission::Early(distance) => {
+                let most = self.early_limit();
+                match self.early.keep(most, distance, on, pdu) {
+                    Ok(()) => {}
+                    Err(Full) => self.drop_connection(on, CloseReason::TooFarAhead),
+                }
+            }
             // A duplicate, or beyond MaxCmdSN: silently ignored.
             Admission::Outside => {}
+        }
+    }
+
+    /// Bytes that PDUs may hold while they wait. With several connections, or when lost commands are
+    /// sent again, a gap is nothing unusual, and all that the window allows may come before it is
+    /// filled.
+    fn early_limit(&self) -> usize {
+        if self.parameters.max_connections > 1 || self.recovery_level() > 0 {
+            let burst = self.parameters.first_burst_length as usize;
+            EARLY_BYTES_MAX.max(burst * self.window.width() as usize)
+        } else {
+            EARLY_BYTES_MAX
         }
     }
 
@@ -107,9 +123,9 @@ impl Session {
             LoginRequest::OPCODE => {
                 // RFC 7143 §6.3: a Login Request in full feature phase is a protocol error.
                 self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu);
-                self.close(CloseReason::UnexpectedLogin);
+                self.drop_connection(on, CloseReason::UnexpectedLogin);
             }
-            // RFC 7143 §11.16: there are no SNACKs at ErrorRecoveryLevel 0.
+            // RFC 7143 §7.4: discovery sessions have ErrorRecoveryLevel 0.
             Snack::OPCODE => self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu),
             DataOut::OPCODE => self.reject_pdu(on, Reason::COMMAND_NOT_SUPPORTED, pdu),
             _ => {

@@ -13,6 +13,7 @@ pub(super) struct Reason(u8);
 
 impl Reason {
     pub(super) const DATA_DIGEST_ERROR: Self = Self(0x02);
+    pub(super) const SNACK_REJECT: Self = Self(0x03);
     pub(super) const PROTOCOL_ERROR: Self = Self(0x04);
     pub(super) const COMMAND_NOT_SUPPORTED: Self = Self(0x05);
     pub(super) const IMMEDIATE_COMMAND_REJECT: Self = Self(0x06);
@@ -28,6 +29,7 @@ impl Session {
     /// Sends the header of the PDU in error back, with the additional headers as far as they fit.
     #[cold]
     pub(super) fn reject(&mut self, on: ConnectionId, reason: Reason, bhs: &Bhs, ahs: &[u8]) {
+        let most = self.retention_of(on);
         let Some(connection) = self.connections.get_mut(on) else {
             return;
         };
@@ -40,14 +42,15 @@ impl Session {
         header.put_slice(bhs);
         header.put_slice(ahs);
         let header: Bytes = header.freeze();
+        let stat_sn = connection.take_stat_sn();
         let reject = Reject {
             reason: reason.0,
             initiator_task_tag: RESERVED_TAG,
-            stat_sn: connection.take_stat_sn(),
+            stat_sn,
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
             data_sn: 0,
         };
-        connection.tx.push(reject.encode(header.len()), header);
+        connection.send_status(stat_sn, reject.encode(header.len()), header, most);
     }
 }

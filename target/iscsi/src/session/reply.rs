@@ -6,7 +6,7 @@ use super::Session;
 use super::condition::GOOD;
 use super::event::ScsiReply;
 use super::residual::Residual;
-use super::task::{Ended, TaskId, TaskInfo};
+use super::task::{Ended, TaskId};
 use crate::pdu::data_in::DataIn;
 use crate::pdu::scsi_response::ScsiResponse;
 use crate::pdu::{DataSegment, RESERVED_TAG};
@@ -30,6 +30,9 @@ impl Session {
 
     #[inline]
     pub(super) fn send_reply(&mut self, ended: &Ended, reply: ScsiReply) {
+        if self.recovery_level() > 0 {
+            return self.send_recoverable(ended, reply);
+        }
         let ScsiReply {
             status,
             sense,
@@ -46,25 +49,26 @@ impl Session {
         let residual = Residual::new(expected, transfer_length);
         let bidirectional = info.read && info.write;
         if data_in.is_empty() {
-            return self.send_scsi_response(ended, status, &sense, residual, 0, 0);
+            return self.send_scsi_response(ended, status, &sense, residual, ended.r2t_count, 0);
         }
         let length = data_in.len();
         let collapsed = (status == GOOD && sense.is_empty() && !bidirectional).then_some(residual);
-        let sent = self.send_data_in(info, data_in, collapsed);
+        let sent = self.send_data_in(ended, data_in, collapsed);
         if collapsed.is_none() {
             self.send_scsi_response(ended, status, &sense, residual, sent, length);
         }
     }
 
     /// Sends data-in in PDUs that the initiator takes, in sequences of at most MaxBurstLength, and
-    /// returns how many PDUs that took. With a residual, the status goes with the last one.
+    /// returns the DataSN behind the last. With a residual, the status goes with the last one.
     #[inline]
     fn send_data_in(
         &mut self,
-        info: TaskInfo,
+        ended: &Ended,
         mut data: DataSegment,
         collapsed: Option<Residual>,
     ) -> u32 {
+        let info = ended.info;
         let Some(connection) = self.connections.get_mut(info.connection) else {
             return 0;
         };
@@ -72,7 +76,7 @@ impl Session {
         let max_segment = connection.segment_limit();
         let mut burst_left = max_burst;
         let mut buffer_offset = 0;
-        let mut data_sn = 0;
+        let mut data_sn = ended.first_data_sn();
         loop {
             let most = max_segment.min(burst_left);
             let segment = if data.len() <= most {
@@ -128,7 +132,7 @@ impl Session {
         status: u8,
         sense: &Bytes,
         residual: Residual,
-        data_in_count: u32,
+        exp_data_sn: u32,
         data_in_length: usize,
     ) {
         let info = ended.info;
@@ -149,10 +153,11 @@ impl Session {
             response: 0,
             status,
             initiator_task_tag: info.initiator_task_tag,
+            snack_tag: 0,
             stat_sn: connection.take_stat_sn(),
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
-            exp_data_sn: data_in_count + ended.r2t_count,
+            exp_data_sn,
             bidirectional_read_residual_count: read.count,
             residual_count: residual.count,
         };
@@ -166,7 +171,7 @@ impl Session {
 }
 
 /// SenseLength and sense data, as much as the initiator takes.
-fn sense_segment(sense: &Bytes, limit: usize) -> Bytes {
+pub(super) fn sense_segment(sense: &Bytes, limit: usize) -> Bytes {
     if sense.is_empty() {
         return Bytes::new();
     }

@@ -114,6 +114,8 @@ pub(super) struct Task {
     pub(super) delivered: bool,
     /// Bytes that the task may solicit, taken from the session's credit.
     pub(super) credit: u32,
+    /// Of the last R-Data SNACK; 0: there was none.
+    pub(super) snack_tag: u32,
 }
 
 /// What is left of a task that has ended.
@@ -124,6 +126,20 @@ pub(super) struct Ended {
     pub(super) r2t_count: u32,
     pub(super) unsolicited_open: bool,
     pub(super) credit: u32,
+    pub(super) snack_tag: u32,
+}
+
+impl Ended {
+    /// DataSN of the first Data-In: R2Ts and Data-Ins of a bidirectional command are numbered
+    /// together (RFC 7143 §4.2.2.4).
+    #[inline]
+    pub(super) fn first_data_sn(&self) -> u32 {
+        if self.info.read && self.info.write {
+            self.r2t_count
+        } else {
+            0
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -172,6 +188,7 @@ impl TaskTable {
             r2t_count: slot.transfer.r2t_count(),
             unsolicited_open: slot.transfer.has_unsolicited(),
             credit: slot.credit,
+            snack_tag: slot.snack_tag,
         };
         if slot.info.write || slot.transfer.failure().is_some() {
             slot.transfer.reset();
@@ -179,6 +196,7 @@ impl TaskTable {
         slot.live = false;
         slot.delivered = false;
         slot.credit = 0;
+        slot.snack_tag = 0;
         slot.generation = (slot.generation + 1) & (u32::MAX >> INDEX_BITS);
         if let Some(tag) = self.tags.get_mut(task.index()) {
             *tag = RESERVED_TAG;

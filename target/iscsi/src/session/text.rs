@@ -50,7 +50,7 @@ impl Default for TextExchange {
 
 impl TextExchange {
     /// Forgets everything: the next request begins a new exchange.
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.assembler.reset();
         self.state = State::Idle;
         self.expected_tag = None;
@@ -169,6 +169,7 @@ impl Session {
     /// Sends as much of the text as the initiator takes at a time. `last`: the initiator has nothing
     /// more to say, so that our last segment ends the exchange.
     fn send_text(&mut self, on: ConnectionId, mut text: OutgoingText, last: bool) {
+        let most = self.retention_of(on);
         let Some(connection) = self.connections.get_mut(on) else {
             return;
         };
@@ -179,17 +180,18 @@ impl Session {
         } else {
             connection.take_tag()
         };
+        let stat_sn = connection.take_stat_sn();
         let response = TextResponse {
             last: ends,
             text_continues: more,
             lun: [0; 8],
             initiator_task_tag: connection.text.initiator_task_tag,
             target_transfer_tag,
-            stat_sn: connection.take_stat_sn(),
+            stat_sn,
             exp_cmd_sn: self.window.expected(),
             max_cmd_sn: self.window.advertise(),
         };
-        connection.tx.push(response.encode(segment.len()), segment);
+        connection.send_status(stat_sn, response.encode(segment.len()), segment, most);
         connection.text.expected_tag = (!ends).then_some(target_transfer_tag);
         connection.text.state = if more {
             State::Sending { text, last }

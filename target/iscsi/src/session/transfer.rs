@@ -1,12 +1,19 @@
 //! The data-out of one task: which sequences are open, what may still come, and what to solicit next
 //! (RFC 7143 §4.2.5.1, §11.7, §11.8). Pure bookkeeping: sends nothing.
 
+use std::collections::VecDeque;
+use std::time::Instant;
+
 use smallvec::SmallVec;
 
 use super::assembly::Assembly;
 use super::condition::Condition;
+use super::loss::SEQUENCE_TIMEOUT;
 use crate::pdu::DataSegment;
 use crate::pdu::data_out::DataOut;
+
+/// How often data of one task is asked for again before the task ends.
+const RECOVERIES_MAX: u16 = 64;
 
 /// Data-out of a task, from the first byte to the last.
 #[derive(Debug, Default)]
@@ -27,6 +34,17 @@ pub(super) struct Transfer {
     /// What came isn't wanted any more.
     discarding: bool,
     failure: Option<Condition>,
+    /// What was lost of sequences that were given up, to be asked for again: offsets from, to.
+    lost: VecDeque<(u32, u32)>,
+    /// R2Ts that were given up. It may be the R2T that was lost: then the initiator asks for it, and
+    /// answers no later one before.
+    gave_up: Vec<Solicitation>,
+    /// The sequence of unsolicited data was given up: what comes of it is ignored.
+    gave_up_unsolicited: bool,
+    /// How often something was lost.
+    recoveries: u16,
+    /// When data came last, or was asked for last, while losses are made good.
+    moved: Option<Instant>,
 }
 
 /// A sequence of Data-Out PDUs: offsets from `start` to `end`.
@@ -46,6 +64,17 @@ struct Solicited {
     sequence: Sequence,
 }
 
+impl Solicited {
+    fn solicitation(&self) -> Solicitation {
+        let Sequence { start, end, .. } = self.sequence;
+        Solicitation {
+            r2t_sn: self.r2t_sn,
+            offset: start,
+            length: end - start,
+        }
+    }
+}
+
 /// What an R2T asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Solicitation {
@@ -60,6 +89,8 @@ pub(super) struct Limits {
     pub(super) max_burst_length: u32,
     pub(super) max_outstanding_r2t: usize,
     pub(super) data_pdu_in_order: bool,
+    /// The time, if what is lost is asked for again: at ErrorRecoveryLevel 1 and above.
+    pub(super) recovers: Option<Instant>,
 }
 
 /// What a Data-Out PDU does wrong.
@@ -88,6 +119,11 @@ impl Transfer {
         self.granted = false;
         self.discarding = false;
         self.failure = None;
+        self.lost.clear();
+        self.gave_up.clear();
+        self.gave_up_unsolicited = false;
+        self.recoveries = 0;
+        self.moved = None;
     }
 
     /// Takes immediate data: it is at most as long as the sequence of unsolicited data would be.
@@ -99,7 +135,14 @@ impl Transfer {
     }
 
     /// Unsolicited Data-Out PDUs will bring the bytes from `start` to `end`.
-    pub(super) fn expect_unsolicited(&mut self, start: u32, end: u32, may_be_short: bool) {
+    pub(super) fn expect_unsolicited(
+        &mut self,
+        start: u32,
+        end: u32,
+        may_be_short: bool,
+        recovers: Option<Instant>,
+    ) {
+        self.moved = recovers;
         self.unsolicited = Some(Sequence {
             start,
             end,
@@ -130,6 +173,12 @@ impl Transfer {
     pub(super) fn fail(&mut self, condition: Condition) {
         self.failure.get_or_insert(condition);
         self.assembly.clear();
+        self.lost.clear();
+        if self.is_hopeless() {
+            // Their end may never come.
+            self.unsolicited = None;
+            self.solicited.clear();
+        }
     }
 
     /// The shell wants `length` bytes.
@@ -165,14 +214,7 @@ impl Transfer {
         {
             return None;
         }
-        let offset = self.solicited_to;
-        let length = self
-            .requested
-            .saturating_sub(offset)
-            .min(limits.max_burst_length);
-        if length == 0 {
-            return None;
-        }
+        let (offset, length) = self.next_to_solicit(limits.max_burst_length)?;
         let r2t_sn = self.next_r2t_sn;
         let end = offset + length;
         let sequence = Sequence {
@@ -184,12 +226,114 @@ impl Transfer {
         };
         self.solicited.push(Solicited { r2t_sn, sequence });
         self.next_r2t_sn += 1;
-        self.solicited_to = end;
+        self.moved = limits.recovers;
         Some(Solicitation {
             r2t_sn,
             offset,
             length,
         })
+    }
+
+    /// Offset and length of the next R2T: what was lost before what was never asked for.
+    fn next_to_solicit(&mut self, max_burst: u32) -> Option<(u32, u32)> {
+        if let Some((from, to)) = self.lost.pop_front() {
+            let length = (to - from).min(max_burst);
+            if from + length < to {
+                self.lost.push_front((from + length, to));
+            }
+            return Some((from, length));
+        }
+        let offset = self.solicited_to;
+        let length = self.requested.saturating_sub(offset).min(max_burst);
+        self.solicited_to = offset + length;
+        (length > 0).then_some((offset, length))
+    }
+
+    /// R2Ts that were sent and that the initiator may not have, from R2TSN `first` on, `count` of
+    /// them.
+    pub(super) fn outstanding(&self, first: u32, count: u32) -> impl Iterator<Item = Solicitation> {
+        let open = self.solicited.iter().map(Solicited::solicitation);
+        let all = self.gave_up.iter().copied().chain(open);
+        all.filter(move |it| it.r2t_sn >= first && it.r2t_sn - first < count)
+    }
+
+    /// A PDU of a sequence was lost: the sequence is given up, and what it hasn't brought is asked for
+    /// again. `r2t` as for [`accept`](Self::accept); `last`: the PDU had the F bit. False if there is
+    /// no such sequence.
+    pub(super) fn lose(&mut self, r2t: Option<u8>, last: bool, now: Instant) -> bool {
+        match r2t {
+            None => {
+                if self.unsolicited.take().is_none() {
+                    return false;
+                }
+                self.gave_up_unsolicited = !last;
+            }
+            Some(low) => {
+                let is_it = |open: &Solicited| open.r2t_sn.to_be_bytes()[3] == low;
+                let Some(at) = self.solicited.iter().position(is_it) else {
+                    return false;
+                };
+                let open = self.solicited.remove(at);
+                self.miss(open);
+            }
+        }
+        self.recoveries = self.recoveries.saturating_add(1);
+        self.moved = Some(now);
+        true
+    }
+
+    /// Gives all open sequences up: nothing has come for too long, or their connection is gone.
+    pub(super) fn lose_all(&mut self, now: Instant) {
+        if self.unsolicited.take().is_some() {
+            self.gave_up_unsolicited = true;
+        }
+        for open in std::mem::take(&mut self.solicited) {
+            self.miss(open);
+        }
+        self.recoveries = self.recoveries.saturating_add(1);
+        self.moved = Some(now);
+    }
+
+    /// The task goes on over another connection, whose initiator expects the R2T with that R2TSN
+    /// next; 0: the first one that isn't answered (RFC 7143 §7.2.2, §11.5.6).
+    pub(super) fn resume(&mut self, exp_data_sn: u32, now: Instant) {
+        let open = self.solicited.iter().map(|open| open.r2t_sn);
+        let gave_up = self.gave_up.iter().map(|it| it.r2t_sn);
+        let oldest = open.chain(gave_up).min().unwrap_or(self.next_r2t_sn);
+        let recoveries = self.recoveries;
+        self.lose_all(now);
+        // Nothing of the old connection can arrive any more, and its end is nobody's failure.
+        self.gave_up_unsolicited = false;
+        self.gave_up.clear();
+        self.recoveries = recoveries;
+        let sent = exp_data_sn >= oldest && exp_data_sn <= self.next_r2t_sn;
+        self.next_r2t_sn = if exp_data_sn > 0 && sent {
+            exp_data_sn
+        } else {
+            oldest
+        };
+    }
+
+    /// So much was lost that asking again is of no use.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.recoveries > RECOVERIES_MAX
+    }
+
+    /// When sequences that stand still are given up.
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        let moved = self
+            .moved
+            .filter(|_| self.is_open() && self.failure.is_none())?;
+        moved.checked_add(SEQUENCE_TIMEOUT)
+    }
+
+    fn miss(&mut self, open: Solicited) {
+        let sequence = open.sequence;
+        self.gave_up.push(open.solicitation());
+        let from = sequence.start + sequence.received;
+        if from < sequence.end {
+            self.lost.push_back((from, sequence.end));
+        }
     }
 
     /// Takes a Data-Out PDU: `r2t` is the low byte of its R2TSN, `None` if it is unsolicited. After a
@@ -201,24 +345,42 @@ impl Transfer {
         r2t: Option<u8>,
         limits: Limits,
     ) -> Result<(), Violation> {
+        let recovers = limits.recovers.is_some();
         let at = match r2t {
             None => None,
             Some(low) => {
                 let is_it = |open: &Solicited| open.r2t_sn.to_be_bytes()[3] == low;
-                Some(
-                    self.solicited
-                        .iter()
-                        .position(is_it)
-                        .ok_or(Violation::NoSequence)?,
-                )
+                match self.solicited.iter().position(is_it) {
+                    Some(at) => Some(at),
+                    // It was given up, or answered twice.
+                    None if recovers => return Ok(()),
+                    None => return Err(Violation::NoSequence),
+                }
             }
         };
+        if at.is_none() && self.gave_up_unsolicited {
+            self.gave_up_unsolicited = !header.last;
+            return Ok(());
+        }
         let sequence = match at {
             None => self.unsolicited.as_mut(),
             Some(at) => self.solicited.get_mut(at).map(|open| &mut open.sequence),
         };
         let sequence = sequence.ok_or(Violation::NoSequence)?;
         let length = u32::try_from(data.len()).map_err(|_| Violation::WrongPlace)?;
+        if let Some(now) = limits.recovers {
+            let ahead = header.data_sn.wrapping_sub(sequence.next_data_sn);
+            if ahead >= 1 << 31 {
+                // It has been there before.
+                return Ok(());
+            }
+            if ahead > 0 {
+                // One before it was lost (RFC 7143 §7.9).
+                self.lose(r2t, header.last, now);
+                return Ok(());
+            }
+            self.moved = limits.recovers;
+        }
         let mut outcome = sequence.accept(header, length, limits.data_pdu_in_order);
         let end = sequence.end;
         if header.last {
@@ -243,6 +405,7 @@ impl Transfer {
         if self.requested == 0
             || self.assembly.contiguous() < self.requested
             || !self.solicited.is_empty()
+            || !self.lost.is_empty()
             || self.failure.is_some()
         {
             return None;
@@ -293,6 +456,7 @@ mod tests {
         max_burst_length: 100,
         max_outstanding_r2t: 2,
         data_pdu_in_order: true,
+        recovers: None,
     };
 
     fn header(data_sn: u32, buffer_offset: u32, last: bool) -> DataOut {
@@ -414,7 +578,7 @@ mod tests {
     fn unsolicited_data_beyond_what_is_wanted_is_discarded() {
         let mut transfer = Transfer::default();
         transfer.begin(data(10), 10, 100);
-        transfer.expect_unsolicited(10, 50, false);
+        transfer.expect_unsolicited(10, 50, false, None);
         transfer.request(20);
         transfer
             .accept(&header(0, 10, false), data(15), None, LIMITS)

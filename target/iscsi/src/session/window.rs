@@ -79,6 +79,11 @@ impl CommandWindow {
         self.outstanding = self.outstanding.saturating_sub(1);
     }
 
+    /// How many tasks may be outstanding.
+    pub(super) fn width(&self) -> u32 {
+        self.width
+    }
+
     pub(super) fn set_width(&mut self, width: u32) {
         self.width = width.clamp(1, WINDOW_MAX);
     }

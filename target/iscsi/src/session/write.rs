@@ -106,7 +106,7 @@ impl Session {
         }
         let data = std::mem::take(&mut pdu.data);
         match slot.transfer.accept(&header, data, r2t, limits) {
-            Ok(()) => self.advance_transfer(task),
+            Ok(()) => self.continue_after_loss(task),
             Err(violation) => {
                 let condition = match violation {
                     Violation::NoSequence if r2t.is_none() => Condition::UnexpectedUnsolicitedData,
@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// Does what a task's transfer is ready for: the end of a failed one, the data, or R2Ts.
-    fn advance_transfer(&mut self, task: TaskId) {
+    pub(super) fn advance_transfer(&mut self, task: TaskId) {
         let Some(slot) = self.tasks.get_mut(task) else {
             return;
         };
@@ -254,7 +254,7 @@ impl Session {
         }
     }
 
-    fn send_r2t(&mut self, task: TaskId, info: TaskInfo, solicitation: Solicitation) {
+    pub(super) fn send_r2t(&mut self, task: TaskId, info: TaskInfo, solicitation: Solicitation) {
         let Some(connection) = self.connections.get_mut(info.connection) else {
             return;
         };
@@ -273,7 +273,7 @@ impl Session {
     }
 
     #[inline]
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         let parameters = &self.parameters;
         Limits {
             max_burst_length: parameters.max_burst_length,
@@ -281,6 +281,7 @@ impl Session {
                 parameters.max_outstanding_r2t.clamp(1, OUTSTANDING_R2T_MAX),
             ),
             data_pdu_in_order: parameters.data_pdu_in_order,
+            recovers: (parameters.error_recovery_level > 0).then_some(self.now),
         }
     }
 }

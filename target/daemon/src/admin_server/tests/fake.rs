@@ -219,6 +219,7 @@ pub(super) fn session(id: u64, target: &str) -> v1::Session {
         isid: "00023d000001".into(),
         tsih: 1,
         peer: "127.0.0.1:50000".into(),
+        connections: vec!["127.0.0.1:50000".into()],
         since_unix_ms: 1,
         header_digest: false,
         data_digest: false,

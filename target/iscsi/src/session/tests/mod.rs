@@ -3,10 +3,12 @@
 
 mod bounds;
 mod control;
+mod lossy;
 mod management;
 mod ordering;
 mod properties;
 mod reads;
+mod recovery;
 mod text;
 mod writes;
 

@@ -490,6 +490,7 @@ fn take_events(session: &mut Session, tasks: &mut Vec<TaskId>) -> bool {
             }
             Event::SendTargets { tag, .. } => session.send_targets_reply(tag, vec![]),
             Event::DataOut { task, .. } => assert!(tasks.contains(&task), "data of no task"),
+            Event::CloseConnection { .. } | Event::ClearedByProtocolEvent { .. } => {}
             Event::Close { .. } => return false,
         }
     }

@@ -22,6 +22,7 @@ mod demo;
 mod endurance;
 mod farewell;
 mod fence;
+mod identifying;
 mod login;
 mod management;
 mod offload;

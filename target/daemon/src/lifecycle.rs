@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 use tidelock_block::BufferPool;
@@ -127,7 +127,7 @@ struct Daemon {
 
 impl Daemon {
     async fn start(config: Config) -> Result<Self, DaemonError> {
-        let begun = Instant::now();
+        let (begun, begun_at) = (Instant::now(), SystemTime::now());
         let descriptors = limits::raise_descriptors();
         if descriptors < config.max_sessions + config.max_half_open {
             tracing::warn!(
@@ -150,6 +150,7 @@ impl Daemon {
             events: Events::default(),
             tokens: Arc::default(),
             started: begun,
+            started_at: begun_at,
             config,
         });
         let (reactors, threads) = start_reactors(&shared, kind, &pool, receive)?;

@@ -6,6 +6,7 @@ pub mod asymmetric_access;
 pub mod changes;
 pub mod facts;
 mod fences;
+mod identifying;
 mod journals;
 mod renewals;
 pub mod reservations;
@@ -20,7 +21,7 @@ use parking_lot::RwLock;
 use thiserror::Error;
 use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
 use tidelock_replication::Volume;
-use tidelock_scsi::Renewal;
+use tidelock_scsi::{IdentifyingInformation, Renewal};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -85,6 +86,8 @@ pub struct Registry {
     volumes: PathBuf,
     /// Folder of the reservations that outlive the daemon.
     reservations: PathBuf,
+    /// Folder of what hosts call volumes.
+    identifying: PathBuf,
     journals: Journals,
 }
 
@@ -115,6 +118,7 @@ impl Registry {
         };
         let volumes = state.volumes()?;
         let reservations = state.reservations()?;
+        let identifying = state.folder("identifying")?;
         Ok(Arc::new(Self {
             view: RwLock::new(Arc::new(view)),
             writer: tokio::sync::Mutex::new(Writer {
@@ -123,6 +127,7 @@ impl Registry {
             directory,
             volumes,
             reservations,
+            identifying,
             journals: Journals::new(state)?,
             fences: Arc::new(Fences::new(state.path().to_owned())),
             renewals: Arc::new(Renewals::new(state.path().to_owned())),
@@ -142,12 +147,13 @@ impl Registry {
                     volume,
                     &self.volumes,
                     &self.reservations,
+                    &self.identifying,
                     &self.journals,
                 )),
             );
         }
         // Before anybody can log in: who is registered must be known by then.
-        restore_reservations(volumes.values().cloned().collect()).await;
+        restore_kept(volumes.values().cloned().collect()).await;
         let mut opening = open_all(volumes.values().cloned().collect(), self);
         let all_open = async { while opening.join_next().await.is_some() {} };
         if tokio::time::timeout(LOAD_PATIENCE, all_open).await.is_err() {
@@ -258,19 +264,22 @@ impl Registry {
     }
 }
 
-/// Gives all volumes the reservations that were kept. Those are small files beside the catalog, which
+/// Gives all volumes the reservations and the identifying information that were kept. Those are small files beside the catalog, which
 /// has just been read.
-async fn restore_reservations(volumes: Vec<Arc<ServedVolume>>) {
+async fn restore_kept(volumes: Vec<Arc<ServedVolume>>) {
     let all = volumes.clone();
     let restoring = tokio::task::spawn_blocking(move || {
         for volume in &volumes {
             volume.reservations().restore(volume.name(), volume.unit());
+            volume.identifying().restore(volume.name(), volume.unit());
         }
     });
     if let Err(error) = restoring.await {
-        tracing::error!(%error, "restoring reservations ended by a defect: please report it");
+        tracing::error!(%error, "restoring what was kept ended by a defect: please report it");
         for volume in all {
             volume.unit().lose_reservations();
+            let lost = IdentifyingInformation::LOST;
+            volume.unit().set_identifying_information(lost, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What all threads of the daemon share. Holds things together; does nothing itself.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tidelock_block::BufferPool;
 use tidelock_iscsi::parameters::LocalParameters;
@@ -40,9 +40,22 @@ pub struct Shared {
     pub events: Events,
     /// When the daemon started.
     pub started: Instant,
+    /// What the host's clock said then.
+    pub started_at: SystemTime,
 }
 
 impl Shared {
+    /// The device clock of all logical units: milliseconds since 1970. It was set from the host's clock
+    /// when the daemon started, and doesn't jump with it, as every jump would have to be told to all.
+    #[must_use]
+    pub fn timestamp(&self) -> u64 {
+        let then = self.started_at.duration_since(UNIX_EPOCH);
+        let now = then
+            .unwrap_or_default()
+            .saturating_add(self.started.elapsed());
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// What we declare and offer in a login, with room for `window` commands to begin with.
     #[must_use]
     pub fn local_parameters(&self, window: u32) -> LocalParameters {

@@ -42,6 +42,8 @@ pub enum UnitAttention {
     CapacityChanged,
     /// Standard INQUIRY data or a VPD page changed (3Fh/03h).
     InquiryDataChanged,
+    /// Another nexus changed identifying information (3Fh/05h).
+    DeviceIdentifierChanged,
     /// A soft threshold of thin provisioning was reached (38h/07h).
     ThinProvisioningThreshold,
 }
@@ -62,6 +64,7 @@ impl UnitAttention {
         Self::ImplicitTransitionFailed,
         Self::CapacityChanged,
         Self::InquiryDataChanged,
+        Self::DeviceIdentifierChanged,
         Self::ThinProvisioningThreshold,
     ];
 
@@ -91,6 +94,7 @@ impl UnitAttention {
             }
             Self::CapacityChanged => AdditionalSense::CAPACITY_DATA_HAS_CHANGED,
             Self::InquiryDataChanged => AdditionalSense::INQUIRY_DATA_HAS_CHANGED,
+            Self::DeviceIdentifierChanged => AdditionalSense::DEVICE_IDENTIFIER_CHANGED,
             Self::ThinProvisioningThreshold => {
                 AdditionalSense::THIN_PROVISIONING_SOFT_THRESHOLD_REACHED
             }

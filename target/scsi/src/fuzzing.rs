@@ -133,10 +133,8 @@ fn drive<'a>(unit: &LogicalUnit, nexus: &mut LuNexus, record: &[u8], rest: &'a [
                     Operation::ChangeReservations { change } => change_reservations(unit, change),
                     _ => self::outcome(&operation, *outcome),
                 };
-                if let (Operation::SetAccessStates { states, nexus }, Outcome::Done) =
-                    (&operation, &outcome)
-                {
-                    set_access_states(unit, states, *nexus);
+                if outcome == Outcome::Done {
+                    settle(unit, &operation);
                 }
                 unit.finish(nexus, completion, outcome)
             }
@@ -157,6 +155,24 @@ fn change_reservations(unit: &LogicalUnit, change: &ReservationChange) -> Outcom
     match done {
         Ok(_) => Outcome::Done,
         Err(refused) => Outcome::ReservationsRefused(refused),
+    }
+}
+
+/// What a shell has done for the unit when an operation succeeded.
+fn settle(unit: &LogicalUnit, operation: &Operation) {
+    match operation {
+        Operation::SetAccessStates { states, nexus } => set_access_states(unit, states, *nexus),
+        Operation::SetIdentifyingInformation {
+            kind,
+            information,
+            nexus,
+        } => {
+            let whole = unit.identifying_information();
+            let whole = whole.with(*kind, Some(information.clone()));
+            assert_eq!(whole.get(*kind), Some(information));
+            unit.set_identifying_information(whole, Some(*nexus));
+        }
+        _ => {}
     }
 }
 
@@ -205,6 +221,9 @@ fn outcome(operation: &Operation, choice: u8) -> Outcome {
         (_, Operation::Resources) => Outcome::Resources {
             used: u64::MAX >> (choice % 64),
             available: (choice < 0x80).then_some(u64::from(choice) << 40),
+        },
+        (_, Operation::Timestamp) => Outcome::Timestamp {
+            milliseconds: u64::from(choice) << 44,
         },
         (_, Operation::LbaStatus { extent, most }) => lba_status(*extent, *most, choice),
         _ => Outcome::Done,
@@ -299,7 +318,12 @@ fn check_operation(unit: &LogicalUnit, operation: &Operation) {
         Operation::Copy { .. }
         | Operation::PopulateToken { .. }
         | Operation::WriteUsingToken { .. } => copy::check(operation, check),
-        Operation::ChangeReservations { .. } => {}
+        Operation::ChangeReservations { .. } | Operation::Timestamp => {}
+        Operation::SetIdentifyingInformation {
+            kind,
+            information,
+            nexus,
+        } => assert!(kind.admits(information) && *nexus == NexusId(1)),
         Operation::SetAccessStates { states, nexus } => check_states(states, *nexus),
         Operation::SaveModeParameters { .. } => {
             assert_ne!(unit.config().mode_saving, ModeSaving::NotSupported);

@@ -18,6 +18,7 @@ mod commands;
 mod config;
 mod copy;
 mod fuzzing;
+mod identifying;
 mod lun;
 mod mode;
 mod nexus;
@@ -45,6 +46,7 @@ pub use copy::{
     RodTokenKind, RodTokenProblem, ThirdPartyRefusal, Transfer, WriteUsingToken,
 };
 pub use fuzzing::fuzz_commands;
+pub use identifying::{IdentifyingInformation, IdentifyingInformationType};
 pub use lun::{decode_lun, encode_lun};
 pub use mode::{ModeParameters, ModeSaving};
 pub use nexus::{LuNexus, NexusId, NexusInfo, TargetPort, Underway};

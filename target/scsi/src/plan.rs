@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::alua::AccessState;
 use crate::commands::{AwaitingData, Stage};
 use crate::copy::{CopyFailure, CopyJob, PopulateToken, RodToken, WriteUsingToken};
+use crate::identifying::IdentifyingInformationType;
 use crate::mode::ModeParameters;
 use crate::nexus::NexusId;
 use crate::renewal::{MediumCondition, Renewal};
@@ -204,6 +205,19 @@ pub enum Operation {
         /// What to write, and whom to tell how far it is.
         job: Arc<WriteUsingToken>,
     },
+    /// Change one piece of identifying information: make what the unit has with it durable, then put
+    /// it in force by [`crate::LogicalUnit::set_identifying_information`], with no other such change
+    /// of the same logical unit in between. Then [`Outcome::Done`]. Needs no medium.
+    SetIdentifyingInformation {
+        /// Which piece.
+        kind: IdentifyingInformationType,
+        /// What it becomes, which is of that type; empty for none.
+        information: Bytes,
+        /// Who asks: the one that needn't be told.
+        nexus: NexusId,
+    },
+    /// Read the device clock: answer with [`Outcome::Timestamp`]. Needs no medium.
+    Timestamp,
 }
 
 /// A command that waits for its data-out; hand it back to [`crate::LogicalUnit::data_out`].
@@ -241,6 +255,12 @@ pub enum Outcome {
     },
     /// The token that an [`Operation::PopulateToken`] asked for.
     TokenMade(RodToken),
+    /// The answer to [`Operation::Timestamp`]: a clock that was set once, from the host's, and never
+    /// since.
+    Timestamp {
+        /// Since 1970-01-01 00:00 UTC.
+        milliseconds: u64,
+    },
     /// Any other operation succeeded.
     Done,
     /// An [`Operation::ChangeReservations`] was refused.
@@ -281,6 +301,7 @@ impl Outcome {
                 | Self::LbaStatus(_)
                 | Self::Resources { .. }
                 | Self::TokenMade(_)
+                | Self::Timestamp { .. }
                 | Self::Done
         )
     }

@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tidelock_block::AllocationExtent;
 use tidelock_replication::{
     Volume, VolumeError, VolumeFaultKind as FaultKind, VolumeOp, VolumeOutcome,
 };
 use tidelock_scsi::{
-    AccessState, Extent, LbaExtent, NexusId, NexusInfo, Operation, Outcome, ReservationChange,
+    AccessState, Extent, IdentifyingInformationType, LbaExtent, NexusId, NexusInfo, Operation,
+    Outcome, ReservationChange,
 };
 use tidelock_volume::Range;
 
@@ -143,6 +145,18 @@ pub(crate) fn work_of(operation: Operation, surroundings: &Surroundings<'_>) -> 
             Elsewhere::quick(
                 async move { set_access_states(&volume, &states, nexus, &shared).await },
             )
+        }
+        (
+            Operation::SetIdentifyingInformation {
+                kind,
+                information,
+                nexus,
+            },
+            _,
+        ) => identify(surroundings, (kind, information), nexus),
+        (Operation::Timestamp, _) => {
+            let milliseconds = surroundings.local.shared.timestamp();
+            Elsewhere::quick(std::future::ready(Outcome::Timestamp { milliseconds }))
         }
         (Operation::SaveModeParameters { .. }, _) => Work::NotOurs,
         (_, None) => Work::NotReady,
@@ -293,6 +307,38 @@ fn reservations(change: ReservationChange, surroundings: &Surroundings<'_>) -> W
             }
             Err(error) => {
                 tracing::error!(%error, "a change of reservations ended by a defect");
+                Outcome::HardwareError
+            }
+        }
+    })
+}
+
+/// SET IDENTIFYING INFORMATION: durable before the host is answered.
+fn identify(
+    surroundings: &Surroundings<'_>,
+    change: (IdentifyingInformationType, Bytes),
+    nexus: NexusId,
+) -> Work {
+    let volume = Arc::clone(surroundings.volume);
+    Elsewhere::quick(async move {
+        // A task of its own: the command may be given up, the change must not be left half-made.
+        let changed = tokio::spawn({
+            let volume = Arc::clone(&volume);
+            async move {
+                volume
+                    .identifying()
+                    .change(volume.unit(), change, nexus)
+                    .await
+            }
+        });
+        match changed.await {
+            Ok(Ok(())) => Outcome::Done,
+            Ok(Err(error)) => {
+                tracing::error!(volume = %volume.name(), %error, "what a host calls the volume can't be kept");
+                Outcome::HardwareError
+            }
+            Err(error) => {
+                tracing::error!(%error, "a change of identifying information ended by a defect");
                 Outcome::HardwareError
             }
         }

@@ -186,11 +186,16 @@ impl Registry {
                     fences.forget(id)
                 })
                 .await??;
+                // Nobody gets that identity again: what is left takes up space, and that is all.
                 if let Some(deleted) = &deleted
                     && let Err(error) = deleted.reservations().forget().await
                 {
-                    // Nobody gets that identity again: it takes up space, and that is all.
                     tracing::warn!(%error, "the record of reservations stays behind");
+                }
+                if let Some(deleted) = &deleted
+                    && let Err(error) = deleted.identifying().forget().await
+                {
+                    tracing::warn!(%error, "the record of identifying information stays behind");
                 }
             }
         }
@@ -269,6 +274,7 @@ impl Registry {
                         record,
                         &self.volumes,
                         &self.reservations,
+                        &self.identifying,
                         &self.journals,
                     );
                     if let Some(store) = store {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::asymmetric_access::group_accesses;
 use super::fences::Fences;
+use super::identifying::IdentifyingFile;
 use super::journals::{ATOMIC_WRITE_MAX, Journals};
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
@@ -30,6 +31,7 @@ pub struct ServedVolume {
     journal: JournalPlace,
     unit: LogicalUnit,
     reservations: ReservationFile,
+    identifying: IdentifyingFile,
     store: RwLock<Result<Arc<Volume>, String>>,
     /// Held while the file is being opened: a second try at the same time would find it locked.
     opening: Mutex<()>,
@@ -37,13 +39,14 @@ pub struct ServedVolume {
 
 impl ServedVolume {
     /// The logical unit of a volume of the catalog; its file isn't opened yet. `volumes` is where the
-    /// daemon keeps the files that it made, `reservations` where it keeps reservations,
+    /// daemon keeps the files that it made, `reservations` where it keeps reservations, `identifying` where it keeps what hosts call volumes,
     /// `journals` where the records of atomic writes are.
     #[must_use]
     pub(super) fn new(
         record: &catalog::Volume,
         volumes: &Path,
         reservations: &Path,
+        identifying: &Path,
         journals: &Journals,
     ) -> Self {
         // The state folder may have been moved since the volume was made: the daemon's own files are
@@ -81,6 +84,7 @@ impl ServedVolume {
             record: record.clone(),
             unit,
             reservations: ReservationFile::new(reservations, record.id),
+            identifying: IdentifyingFile::new(identifying, record.id),
             store: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),
         }
@@ -120,6 +124,11 @@ impl ServedVolume {
     #[must_use]
     pub fn reservations(&self) -> &ReservationFile {
         &self.reservations
+    }
+
+    /// What hosts call it, on disk.
+    pub(crate) fn identifying(&self) -> &IdentifyingFile {
+        &self.identifying
     }
 
     /// Its file, if it could be opened.

@@ -10,6 +10,7 @@ use crate::cdb::Cdb;
 use crate::command::Command;
 use crate::copy::CopyTicket;
 use crate::copy::list::ListFormat;
+use crate::identifying::IdentifyingInformationType;
 use crate::mode::ModeParameters;
 use crate::nexus::LuNexus;
 use crate::opcodes::{self, Access, Class, ServedIn};
@@ -23,6 +24,7 @@ pub(crate) mod compare_and_write;
 pub(crate) mod diagnostic;
 pub(crate) mod extended_copy;
 pub(crate) mod format_unit;
+pub(crate) mod identifying_information;
 pub(crate) mod inquiry;
 pub(crate) mod lba_status;
 pub(crate) mod log_sense;
@@ -40,6 +42,7 @@ pub(crate) mod report_luns;
 pub(crate) mod report_opcodes;
 pub(crate) mod report_target_port_groups;
 pub(crate) mod report_task_management;
+pub(crate) mod report_timestamp;
 pub(crate) mod request_sense;
 pub(crate) mod reserve;
 pub(crate) mod rod_token;
@@ -103,6 +106,8 @@ pub(crate) enum AwaitingData {
     Overwrite(sanitize::PendingOverwrite),
     /// PERSISTENT RESERVE OUT.
     PersistentOut(persistent_out::PendingPersistentOut),
+    /// SET IDENTIFYING INFORMATION.
+    SetIdentifyingInformation(IdentifyingInformationType),
     /// SET TARGET PORT GROUPS.
     SetTargetPortGroups,
     /// UNMAP.
@@ -123,9 +128,10 @@ impl AwaitingData {
     /// What the command needs of the unit.
     pub(crate) fn class(&self) -> Class {
         match self {
-            Self::ModeSelect(_) | Self::PersistentOut(_) | Self::SetTargetPortGroups => {
-                Class::Control
-            }
+            Self::ModeSelect(_)
+            | Self::PersistentOut(_)
+            | Self::SetIdentifyingInformation(_)
+            | Self::SetTargetPortGroups => Class::Control,
             Self::ExtendedCopy(_) => Class::Ready,
             Self::PopulateToken(_) | Self::Verify(_) => Class::MediumRead,
             Self::CompareAndWrite(_)
@@ -186,6 +192,9 @@ impl AwaitingData {
             Self::ExtendedCopy(format) => extended_copy::data_out(unit, nexus, format, &data),
             Self::ModeSelect(pending) => mode_select::data_out(unit, nexus, pending, &data),
             Self::PersistentOut(pending) => persistent_out::data_out(nexus, pending, &data),
+            Self::SetIdentifyingInformation(kind) => {
+                identifying_information::data_out(nexus, kind, &data)
+            }
             Self::SetTargetPortGroups => set_target_port_groups::data_out(unit, nexus, &data),
             Self::Unmap => unmap::data_out(unit, &data),
             Self::Verify(pending) => verify::data_out(unit, pending, data),
@@ -246,6 +255,11 @@ pub(crate) enum Effect {
         from: u16,
         /// ALLOCATION LENGTH.
         allocation_length: u16,
+    },
+    /// It reports the device clock, in as many bytes as the CDB has room for.
+    ReportsTimestamp {
+        /// ALLOCATION LENGTH.
+        allocation_length: u32,
     },
     /// It writes, but nothing says yet that the result outlives a power loss.
     WritesToCache,

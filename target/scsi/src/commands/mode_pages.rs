@@ -87,7 +87,7 @@ pub(crate) fn page(
         (READ_WRITE_ERROR_RECOVERY, NO_SUBPAGE) => error_recovery(unit, fixed),
         (CACHING, NO_SUBPAGE) => caching(parameters),
         (CONTROL, NO_SUBPAGE) => self::control(parameters, fixed),
-        (CONTROL, CONTROL_EXTENSION) => vec![0; 28],
+        (CONTROL, CONTROL_EXTENSION) => control_extension(fixed),
         (INFORMATIONAL_EXCEPTIONS, NO_SUBPAGE) => informational_exceptions(fixed),
         (INFORMATIONAL_EXCEPTIONS, LOGICAL_BLOCK_PROVISIONING) if unit.config().thin => {
             provisioning(unit, fixed)
@@ -191,6 +191,17 @@ fn control(parameters: ModeParameters, fixed: bool) -> Vec<u8> {
         let [high, low] = BUSY_TIMEOUT_PERIOD.to_be_bytes();
         set(&mut body, 8, high);
         set(&mut body, 9, low);
+    }
+    body
+}
+
+/// Control Extension mode page (SPC-5): the device clock is set by other means than commands (TCMOS), and
+/// by no command (SCSIP is zero).
+fn control_extension(fixed: bool) -> Vec<u8> {
+    const TCMOS: u8 = 0x04;
+    let mut body = vec![0; 28];
+    if let Some(flags) = body.first_mut() {
+        *flags = if fixed { TCMOS } else { 0 };
     }
     body
 }

@@ -4,12 +4,12 @@
 //! byte is always zero: ACA is not supported, so NACA is a reserved bit here.
 
 use crate::commands::{
-    capacity, compare_and_write, diagnostic, extended_copy, format_unit, inquiry, lba_status,
-    log_sense, mode_select, mode_sense, or_write, persistent_in, persistent_out, prefetch, read,
-    read_defect_data, receive_copy, report_luns, report_opcodes, report_target_port_groups,
-    report_task_management, request_sense, reserve, rod_token, sanitize, set_target_port_groups,
-    start_stop, synchronize_cache, test_unit_ready, unmap, verify, write, write_atomic, write_same,
-    write_verify,
+    capacity, compare_and_write, diagnostic, extended_copy, format_unit, identifying_information,
+    inquiry, lba_status, log_sense, mode_select, mode_sense, or_write, persistent_in,
+    persistent_out, prefetch, read, read_defect_data, receive_copy, report_luns, report_opcodes,
+    report_target_port_groups, report_task_management, report_timestamp, request_sense, reserve,
+    rod_token, sanitize, set_target_port_groups, start_stop, synchronize_cache, test_unit_ready,
+    unmap, verify, write, write_atomic, write_same, write_verify,
 };
 use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn, Timeouts};
 
@@ -688,6 +688,14 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0xa0, "REPORT LUNS", "SPC-5")
     },
     OpCode {
+        service_action: Some(0x05),
+        usage: &[0xa3, 0x05, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0],
+        reservations: Some(Access::Allowed),
+        handler: identifying_information::report,
+        notes: "up to 64 bytes, up to 256 of text, and what is supported",
+        ..entry(0xa3, "REPORT IDENTIFYING INFORMATION", "SPC-5")
+    },
+    OpCode {
         service_action: Some(0x0a),
         usage: &[0xa3, 0xea, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
         reservations: Some(Access::Allowed),
@@ -713,6 +721,22 @@ pub const TABLE: &[OpCode] = &[
         handler: report_task_management::handle,
         notes: "short and extended form",
         ..entry(0xa3, "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x0f),
+        usage: &[0xa3, 0x0f, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0],
+        reservations: Some(Access::Allowed),
+        handler: report_timestamp::handle,
+        notes: "the host's clock as it was when the daemon started, counted on",
+        ..entry(0xa3, "REPORT TIMESTAMP", "SPC-5")
+    },
+    OpCode {
+        service_action: Some(0x06),
+        usage: &[0xa4, 0x06, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0],
+        timeouts: TRANSFER,
+        handler: identifying_information::set,
+        notes: "durable before status",
+        ..entry(0xa4, "SET IDENTIFYING INFORMATION", "SPC-5")
     },
     OpCode {
         service_action: Some(0x0a),

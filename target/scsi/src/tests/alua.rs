@@ -376,9 +376,14 @@ fn least(entry: &OpCode) -> Vec<u8> {
     cdb
 }
 
-/// Reservations aren't on the medium.
+/// Reservations, identifying information and the clock aren't on the medium.
 fn is_elsewhere(operation: &Operation) -> bool {
-    matches!(operation, Operation::ChangeReservations { .. })
+    matches!(
+        operation,
+        Operation::ChangeReservations { .. }
+            | Operation::SetIdentifyingInformation { .. }
+            | Operation::Timestamp
+    )
 }
 
 /// What SPC-5 lists for each state, as far as it is supported here, by operation code and service

@@ -187,6 +187,38 @@ fn rod_token() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Identifying information of either type or one that there isn't, set and reported.
+fn identifying_information() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![4 => Just(0_u8), 4 => Just(4), 2 => Just(0xfe), 1 => any::<u8>()];
+    let length = prop_oneof![3 => 0_u32..300, 1 => any::<u32>()];
+    let text = prop_oneof![Just(0_u8), Just(0xc3), Just(0xbc), 0x20_u8..0x7f];
+    let text = prop::collection::vec(text, 0..8);
+    (any::<bool>(), any::<u8>(), kind, length, text).prop_map(
+        |(set, outcome, kind, length, text)| {
+            let (operation, flags) = if set {
+                ([0xa4, 0x06], 0xe6)
+            } else {
+                ([0xa3, 0x05], 0xe5)
+            };
+            let length = if set && outcome & 1 == 0 {
+                u32::try_from(text.len()).unwrap()
+            } else {
+                length
+            };
+            let mut record = vec![flags, outcome];
+            record.extend(length.to_be_bytes());
+            record.extend(operation);
+            record.extend([0; 4]);
+            record.extend(length.to_be_bytes());
+            record.extend([kind, 0, 0, 0, 0, 0]);
+            if set {
+                record.extend(text);
+            }
+            record
+        },
+    )
+}
+
 /// A question about copy operations.
 fn receive_copy() -> impl Strategy<Value = Vec<u8>> {
     let allocation_length = prop_oneof![3 => 0_u32..200, 1 => any::<u32>()];
@@ -280,6 +312,14 @@ proptest! {
     fn reservations_of_any_kind_get_well_formed_answers(
         setup in any::<u8>(),
         records in prop::collection::vec(persistent_reserve_out(), 1..12),
+    ) {
+        fuzz_commands(&past_unit_attention(setup, &records));
+    }
+
+    #[test]
+    fn identifying_information_is_what_its_type_admits(
+        setup in any::<u8>(),
+        records in prop::collection::vec(identifying_information(), 1..8),
     ) {
         fuzz_commands(&past_unit_attention(setup, &records));
     }

@@ -67,7 +67,10 @@ fn subpages_come_when_they_are_asked_for() {
     let subpage = |page, subpage| [0x1a, DBD, page, subpage, 255, 0];
     let extension = rig.data(&subpage(0x0a, 0x01))[4..].to_vec();
     assert_eq!(extension[..4], [0x4a, 0x01, 0, 28]);
-    assert_eq!(extension[4..], [0; 28]);
+    assert_eq!(extension[4], 0x04, "TCMOS, no SCSIP");
+    assert_eq!(extension[5..], [0; 27]);
+    let changeable = rig.data(&subpage(CHANGEABLE | 0x0a, 0x01))[8..].to_vec();
+    assert_eq!(changeable, [0; 28]);
     let provisioning = rig.data(&subpage(0x1c, 0x02))[4..].to_vec();
     assert_eq!(provisioning[..4], [0x5c, 0x02, 0, 20]);
     assert_eq!(provisioning[4..16], [0; 12]);
@@ -104,7 +107,14 @@ fn a_subpage_can_be_selected_as_it_is() {
     let mut list = vec![0; 4];
     list.extend([0x4a, 0x01, 0, 28]);
     list.extend([0; 28]);
+    list[8] = 0x04;
     assert_good(&rig.write(&select_6(0, &list), &list));
+    // SCSIP would let a command set the device clock, and without TCMOS nobody could have.
+    list[8] = 0x06;
+    assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 8, Some(1));
+    list[8] = 0;
+    assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 8, Some(2));
+    list[8] = 0x04;
     list[9] = 0x02;
     assert_invalid_parameter(&rig.write(&select_6(0, &list), &list), 9, Some(1));
     list[9] = 0;

@@ -16,6 +16,9 @@ pub(super) const BLOCKS: u64 = 2048;
 pub(super) const GRAIN: usize = 512;
 pub(super) const LUNS: [u64; 2] = [0, 0x0003_0000_0000_0000];
 
+/// What the device clock says, in milliseconds.
+pub(super) const TIMESTAMP: u64 = 0x0192_0304_0506;
+
 /// The unit, its nexuses (the first has no unit attention pending) and its medium.
 pub(super) struct Rig {
     pub(super) unit: LogicalUnit,
@@ -206,6 +209,20 @@ impl Rig {
                 return Outcome::Resources {
                     used: (grains * GRAIN) as u64,
                     available: Some(5 << 20),
+                };
+            }
+            Operation::SetIdentifyingInformation {
+                kind,
+                information,
+                nexus,
+            } => {
+                let whole = self.unit.identifying_information();
+                let whole = whole.with(kind, Some(information));
+                self.unit.set_identifying_information(whole, Some(nexus));
+            }
+            Operation::Timestamp => {
+                return Outcome::Timestamp {
+                    milliseconds: TIMESTAMP,
                 };
             }
             Operation::Flush { extent } => self.settle(extent, true),

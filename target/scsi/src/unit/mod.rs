@@ -15,6 +15,7 @@ use crate::command::{Command, TaskAttribute};
 use crate::commands::{Refusal, Request};
 use crate::config::LogicalUnitConfig;
 use crate::copy::RunningCopies;
+use crate::identifying::IdentifyingInformation;
 use crate::mode::{CurrentMode, ModeParameters};
 use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState};
 use crate::opcodes::{self, Class};
@@ -24,6 +25,7 @@ use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
 
 mod access;
 mod addresses;
+mod identifying;
 mod medium;
 mod outcome;
 pub(crate) mod provisioning;
@@ -58,6 +60,8 @@ pub struct LogicalUnit {
     /// Steps of copies of any logical unit that read or write this one.
     third_parties: Arc<ThirdParties>,
     reservations: Mutex<Reservations>,
+    /// Locked before `nexuses`.
+    identifying: Mutex<IdentifyingInformation>,
 }
 
 impl LogicalUnit {
@@ -77,6 +81,7 @@ impl LogicalUnit {
             copies: RunningCopies::default(),
             third_parties: Arc::default(),
             reservations: Mutex::default(),
+            identifying: Mutex::default(),
             config,
         }
     }

@@ -1,8 +1,8 @@
 //! What comes of an operation: the next one, or the reply.
 
-use crate::commands::{Effect, Finish, Refusal, Stage, lba_status, log_sense};
+use crate::commands::{Effect, Finish, Refusal, Stage, lba_status, log_sense, report_timestamp};
 use crate::nexus::LuNexus;
-use crate::plan::{Completion, Operation, Outcome, Plan};
+use crate::plan::{Completion, Extent, Operation, Outcome, Plan};
 use crate::reply::Reply;
 use crate::sense::{AdditionalSense, Sense, SenseKey};
 use crate::status::Status;
@@ -62,20 +62,13 @@ impl LogicalUnit {
         let lba = |offset: u64| offset >> self.config.block_size.shift();
         let sense = match outcome {
             Outcome::Read(data) => return Reply::data(data).of_transfer(transfer_length),
-            Outcome::LbaStatus(pieces) => match effect {
-                Effect::ReportsLbaStatus { allocation_length } => {
-                    return lba_status::report(self, extent, allocation_length, &pieces);
+            Outcome::LbaStatus(_) | Outcome::Resources { .. } | Outcome::Timestamp { .. } => {
+                match self.report(extent, effect, &outcome) {
+                    Some(reply) => return reply,
+                    // An answer to a question that nobody asked.
+                    None => FAILURE,
                 }
-                // An answer to a question that nobody asked.
-                _ => FAILURE,
-            },
-            Outcome::Resources { used, available } => match effect {
-                Effect::ReportsResources {
-                    from,
-                    allocation_length,
-                } => return log_sense::resources(used, available, from, allocation_length),
-                _ => FAILURE,
-            },
+            }
             Outcome::Done => return Reply::written(transfer_length),
             Outcome::ReservationsRefused(refused) => {
                 return self.reservations_refused(&refused, transfer_length);
@@ -126,6 +119,27 @@ impl LogicalUnit {
             transfer_length,
         })
     }
+
+    /// What a command reports that asked for it.
+    fn report(&self, extent: Extent, effect: Effect, outcome: &Outcome) -> Option<Reply> {
+        Some(match (effect, outcome) {
+            (Effect::ReportsLbaStatus { allocation_length }, Outcome::LbaStatus(pieces)) => {
+                lba_status::report(self, extent, allocation_length, pieces)
+            }
+            (
+                Effect::ReportsResources {
+                    from,
+                    allocation_length,
+                },
+                Outcome::Resources { used, available },
+            ) => log_sense::resources(*used, *available, from, allocation_length),
+            (
+                Effect::ReportsTimestamp { allocation_length },
+                Outcome::Timestamp { milliseconds },
+            ) => report_timestamp::report(*milliseconds, allocation_length),
+            _ => return None,
+        })
+    }
 }
 
 /// What a failure of the medium means to a command with this effect.
@@ -134,6 +148,7 @@ fn medium_error(effect: Effect) -> AdditionalSense {
         Effect::Reads
         | Effect::ReportsLbaStatus { .. }
         | Effect::ReportsResources { .. }
+        | Effect::ReportsTimestamp { .. }
         | Effect::ComparesAndWrites { .. } => AdditionalSense::UNRECOVERED_READ_ERROR,
         Effect::WritesToCache
         | Effect::Writes

@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_reads_nothing_ends_the_write_and_one_that_reads_slowly_does_not() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut guard = StallGuard::new(ours, Duration::from_millis(200));
+        let mut guard = StallGuard::new(ours, Duration::from_millis(1_500));
         let flood = vec![0; 4 << 20];
         let slow = tokio::spawn(async move {
             let mut buffer = vec![0; 1 << 20];

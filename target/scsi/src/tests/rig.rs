@@ -190,20 +190,7 @@ impl Rig {
             | Operation::CompareAndWrite { .. }
             | Operation::OrWrite { .. }
             | Operation::WriteAtomic { .. } => return self.compare_or_merge(operation),
-            Operation::LbaStatus { extent, most } => {
-                // One piece for every grain: who asks has to put them together.
-                let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
-                return Outcome::LbaStatus(
-                    grains
-                        .take(most as usize)
-                        .flatten()
-                        .map(|mapped| LbaExtent {
-                            length: GRAIN as u64,
-                            mapped: *mapped,
-                        })
-                        .collect(),
-                );
-            }
+            Operation::LbaStatus { extent, most } => return self.lba_status(extent, most),
             Operation::Resources => {
                 let grains = self.mapped.iter().filter(|mapped| **mapped).count();
                 return Outcome::Resources {
@@ -251,6 +238,20 @@ impl Rig {
             }
         }
         Outcome::Done
+    }
+
+    /// One piece for every grain: who asks has to put them together.
+    fn lba_status(&self, extent: Extent, most: u32) -> Outcome {
+        let grains = self.mapped[grains(extent)].chunk_by(PartialEq::eq);
+        let pieces = grains.take(most as usize).flatten();
+        Outcome::LbaStatus(
+            pieces
+                .map(|mapped| LbaExtent {
+                    length: GRAIN as u64,
+                    mapped: *mapped,
+                })
+                .collect(),
+        )
     }
 
     fn compare_or_merge(&mut self, operation: Operation) -> Outcome {

@@ -49,7 +49,7 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    const BY_PRIORITY: [Self; 15] = [
+    const BY_PRIORITY: [Self; 16] = [
         Self::PowerOn,
         Self::BusDeviceReset,
         Self::NexusLoss,

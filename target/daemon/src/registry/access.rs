@@ -64,8 +64,12 @@ impl Registry {
             return Err(LoginStatus::SERVICE_UNAVAILABLE);
         }
         let Arrival { from, at, group } = arrival;
-        let initiator =
-            IscsiName::new(&identity.initiator_name).map_err(|_| LoginStatus::INITIATOR_ERROR)?;
+        let initiator = IscsiName::new(&identity.initiator_name).map_err(|error| {
+            // The status on the wire doesn't say what is wrong with it: the operator has to be told.
+            let name = identity.initiator_name.as_str();
+            tracing::info!(name, %error, "refused: this is no iSCSI name");
+            LoginStatus::INITIATOR_ERROR
+        })?;
         if identity.session_type == SessionType::Discovery {
             return match view.catalog.discovery().verdict(&initiator, from) {
                 Verdict::Allowed { chap, .. } => Granted::discovery(chap),

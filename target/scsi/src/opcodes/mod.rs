@@ -10,6 +10,7 @@ use crate::config::LogicalUnitConfig;
 use crate::sense::{AdditionalSense, Sense};
 
 mod access;
+mod fields;
 mod markdown;
 mod table;
 

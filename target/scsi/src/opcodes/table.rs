@@ -11,53 +11,11 @@ use crate::commands::{
     rod_token, sanitize, set_target_port_groups, start_stop, synchronize_cache, test_unit_ready,
     unmap, verify, write, write_atomic, write_same, write_verify,
 };
-use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn, Timeouts};
-
-/// Answers from memory.
-const QUICK: Timeouts = Timeouts {
-    nominal: 1,
-    recommended: 10,
+use crate::opcodes::fields::{
+    COPY, FUA_NV, GROUP_10, GROUP_12, GROUP_16, HOURS, LIST_IDENTIFIER, LONG, QUICK,
+    RESERVATION_ID, SCOPE_AND_TYPE, SYNC_NV, TRANSFER,
 };
-/// One transfer.
-const TRANSFER: Timeouts = Timeouts {
-    nominal: 5,
-    recommended: 30,
-};
-/// Waits for everything that was written, or works on many blocks.
-const LONG: Timeouts = Timeouts {
-    nominal: 15,
-    recommended: 60,
-};
-
-/// Works on the whole medium.
-const HOURS: Timeouts = Timeouts {
-    nominal: 60 * 60,
-    recommended: 24 * 60 * 60,
-};
-
-/// Copies as much as was asked for.
-const COPY: Timeouts = Timeouts {
-    nominal: 60,
-    recommended: 600,
-};
-
-/// LIST IDENTIFIER in byte 2, reserved since SPC-4.
-const LIST_IDENTIFIER: u128 = 0xff << (8 * 13);
-/// FUA_NV in byte 1, obsolete since SBC-4.
-const FUA_NV: u128 = 0x02 << (8 * 14);
-/// SYNC_NV in byte 1, obsolete since SBC-4.
-const SYNC_NV: u128 = 0x04 << (8 * 14);
-/// GROUP NUMBER in byte 6 of 10 byte CDBs: no grouping function, so it has no effect.
-const GROUP_10: u128 = 0x3f << (8 * 9);
-/// GROUP NUMBER in byte 10 of 12 byte CDBs.
-const GROUP_12: u128 = 0x3f << (8 * 5);
-/// GROUP NUMBER in byte 14 of 16 byte CDBs.
-const GROUP_16: u128 = 0x3f << 8;
-
-/// RESERVATION IDENTIFICATION in byte 2 of RESERVE and RELEASE: for extents, which are obsolete.
-const RESERVATION_ID: u128 = 0xff << (8 * 13);
-/// SCOPE and TYPE in byte 2 of PERSISTENT RESERVE OUT: ignored where nothing is reserved.
-const SCOPE_AND_TYPE: u128 = 0xff << (8 * 13);
+use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn};
 
 const DUPLICATE: &str = "as the 10-byte command";
 

@@ -19,6 +19,15 @@ use crate::opcodes::{Access, Class, OpCode, Requires, ServedIn};
 
 const DUPLICATE: &str = "as the 10-byte command";
 
+/// The usage data of a 16-byte CDB with an 8-byte address and a 4-byte length; GROUP NUMBER has no
+/// effect.
+const fn block_16(operation_code: u8, flags: u8) -> [u8; 16] {
+    let (code, byte) = (operation_code, 0xff);
+    [
+        code, flags, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, 0, 0,
+    ]
+}
+
 const fn entry(operation_code: u8, name: &'static str, standard: &'static str) -> OpCode {
     OpCode {
         operation_code,
@@ -494,10 +503,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x84, "RECEIVE ROD TOKEN INFORMATION", "SPC-5")
     },
     OpCode {
-        usage: &[
-            0x88, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x88, 0xf8),
         tolerated: FUA_NV | GROUP_16,
         class: Class::MediumRead,
         timeouts: TRANSFER,
@@ -517,10 +523,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x89, "COMPARE AND WRITE", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x8a, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x8a, 0xf8),
         tolerated: FUA_NV | GROUP_16,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
@@ -529,10 +532,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x8a, "WRITE(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x8b, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x8b, 0xf8),
         tolerated: FUA_NV | GROUP_16,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
@@ -541,10 +541,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x8b, "ORWRITE(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x8e, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x8e, 0xf6),
         tolerated: GROUP_16,
         class: Class::MediumWrite,
         timeouts: TRANSFER,
@@ -553,10 +550,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x8e, "WRITE AND VERIFY(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x8f, 0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x8f, 0xf6),
         tolerated: GROUP_16,
         class: Class::MediumRead,
         timeouts: TRANSFER,
@@ -565,10 +559,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x8f, "VERIFY(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x90, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x90, 0x02),
         tolerated: GROUP_16,
         class: Class::MediumRead,
         timeouts: TRANSFER,
@@ -577,10 +568,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x90, "PRE-FETCH(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x91, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x91, 0x02),
         tolerated: SYNC_NV | GROUP_16,
         class: Class::MediumRead,
         timeouts: LONG,
@@ -590,10 +578,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x91, "SYNCHRONIZE CACHE(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x93, 0xf9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x93, 0xf9),
         tolerated: GROUP_16,
         class: Class::MediumWrite,
         timeouts: LONG,
@@ -602,10 +587,7 @@ pub const TABLE: &[OpCode] = &[
         ..entry(0x93, "WRITE SAME(16)", "SBC-4")
     },
     OpCode {
-        usage: &[
-            0x9c, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x9c, 0xf8),
         tolerated: GROUP_16,
         class: Class::MediumWrite,
         requires: Requires::AtomicWrites,
@@ -628,10 +610,7 @@ pub const TABLE: &[OpCode] = &[
     },
     OpCode {
         service_action: Some(0x12),
-        usage: &[
-            0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
-            0,
-        ],
+        usage: &block_16(0x9e, 0x12),
         class: Class::MediumRead,
         timeouts: TRANSFER,
         handler: lba_status::handle,

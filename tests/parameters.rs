@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::{INITIATOR, Initiator, LoginAs, LoginFailure};
+use crate::harness::wait_until;
 
 const OTHER: &str = "iqn.2026-11.test.tidelock:other";
 
@@ -174,7 +175,13 @@ fn a_target_and_an_initiator_have_no_more_sessions_than_they_may() {
     // One that comes back takes its own place.
     held[1] = log_in(INITIATOR, 2).unwrap();
     assert!(held.remove(0).log_out());
-    log_in(OTHER, 2).unwrap().settle(0);
+    // The answer to a logout is sent before the session is gone.
+    let mut next = None;
+    wait_until("there is room again", Duration::from_secs(10), || {
+        next = log_in(OTHER, 2).ok();
+        next.is_some()
+    });
+    next.unwrap().settle(0);
 }
 
 #[test]

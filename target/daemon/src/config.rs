@@ -109,6 +109,7 @@ struct File {
     max_burst_length: Option<u64>,
     first_burst_length: Option<u64>,
     sanitize_mib_per_second: Option<u64>,
+    space_warning_percent: Option<u64>,
     max_connections: Option<u64>,
     error_recovery_level: Option<u64>,
 }
@@ -161,6 +162,9 @@ pub struct Config {
     pub max_burst_length: u32,
     /// Our FirstBurstLength in bytes.
     pub first_burst_length: u32,
+    /// Initiators of thin volumes are warned when less than this part of the file system is left; 0:
+    /// never.
+    pub space_warning_percent: u64,
     /// How fast a SANITIZE overwrites one volume at most, in bytes per second, so that the others keep
     /// their share of the disk.
     pub sanitize_bytes_per_second: u64,
@@ -217,6 +221,7 @@ const NOP_TIMEOUT: Key = Key::new("nop_timeout_seconds", 10, 1..=600);
 const LENGTHS: RangeInclusive<u64> = 512..=0xff_ffff;
 const MAX_RECV: Key = Key::new("max_recv_data_segment_length", 262_144, LENGTHS);
 const MAX_BURST: Key = Key::new("max_burst_length", 1_048_576, LENGTHS);
+const SPACE_WARNING: Key = Key::new("space_warning_percent", 10, 0..=99);
 const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 192, 1..=1 << 20);
 /// Windows asks for as many as it is set up for; nobody needs more than a few.
 const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
@@ -260,6 +265,7 @@ impl Config {
             max_recv_data_segment_length: MAX_RECV.check(file.max_recv_data_segment_length)?,
             max_burst_length: MAX_BURST.check(file.max_burst_length)?,
             first_burst_length: FIRST_BURST.check(file.first_burst_length)?,
+            space_warning_percent: SPACE_WARNING.check(file.space_warning_percent)?,
             sanitize_bytes_per_second: SANITIZE_MIB.check::<u64>(file.sanitize_mib_per_second)?
                 << 20,
             max_connections: MAX_CONNECTIONS.check(file.max_connections)?,

@@ -162,7 +162,8 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), opened.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
-        tokio::spawn(watch_space(Arc::clone(&registry)));
+        let percent = shared.config.space_warning_percent;
+        tokio::spawn(watch_space(Arc::clone(&registry), percent));
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
@@ -246,12 +247,12 @@ async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
 }
 
 /// Thin volumes share what their file systems have left.
-async fn watch_space(registry: Arc<Registry>) {
+async fn watch_space(registry: Arc<Registry>, percent: u64) {
     let mut ticks = tokio::time::interval(WATCH_SPACE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        registry.note_space().await;
+        registry.note_space(percent).await;
     }
 }
 

@@ -14,8 +14,6 @@ use super::reservations::ReservationError;
 use super::{Registry, ServedVolume};
 use crate::admin_server::VolumeFacts;
 
-/// Initiators of thin volumes are warned when less than this part of the file system is left.
-const SOFT_THRESHOLD_PART: u64 = 10;
 /// How long a listing waits for a file that doesn't answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -88,14 +86,14 @@ impl Registry {
         }
     }
 
-    /// Looks how much space is left for thin volumes, and warns initiators where it is little. Waits
-    /// for file systems that don't answer.
-    pub async fn note_space(&self) {
+    /// Looks how much space is left for thin volumes, and warns initiators where less than `percent` of
+    /// a file system is; nobody, if that is 0. Waits for file systems that don't answer.
+    pub async fn note_space(&self, percent: u64) {
         let view = self.view();
         let noting = tokio::task::spawn_blocking(move || {
             for volume in view.volumes.values() {
                 if let Some(store) = volume.store() {
-                    note_space(volume, &store);
+                    note_space(volume, &store, percent);
                 }
             }
         });
@@ -191,14 +189,15 @@ fn medium(condition: MediumCondition) -> (VolumeState, String) {
 }
 
 /// Sets the soft threshold of a thin unit and says what is left.
-fn note_space(volume: &ServedVolume, store: &Volume) {
+fn note_space(volume: &ServedVolume, store: &Volume, percent: u64) {
     let unit = volume.unit();
     if !unit.config().thin {
         return;
     }
     match store.pool_space() {
         Ok(Some(pool)) => {
-            unit.set_soft_threshold(Some(pool.total / SOFT_THRESHOLD_PART));
+            let threshold = (percent > 0).then(|| pool.total / 100 * percent);
+            unit.set_soft_threshold(threshold);
             unit.note_available(pool.available);
         }
         Ok(None) => unit.set_soft_threshold(None),

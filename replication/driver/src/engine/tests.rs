@@ -302,10 +302,12 @@ fn compare_finds_the_first_byte_that_differs() {
 
 #[test]
 fn long_verifications_finish_and_leave_the_thread_to_others_meanwhile() {
-    on_each(8 << 20, |rig| {
+    // So long that a thread that gets no processor for a while doesn't miss all of it.
+    const LONG: u64 = 96 << 20;
+    on_each(LONG, |rig| {
         let long = rig.start(VolumeOp::Verify {
             offset: 0,
-            length: 8 << 20,
+            length: LONG,
         });
         let short = rig.start(VolumeOp::Read {
             offset: 0,

@@ -22,6 +22,7 @@ use crate::connection::link::{Link, Received, Sent};
 use crate::connection::login_phase::Admitted;
 use crate::connection::luns::Luns;
 use crate::connection::management::Management;
+use crate::connection::terms::Terms;
 use crate::directory::{JoinRequest, Registration, SessionMessage};
 use crate::reactor::Local;
 use crate::reactor::mailbox::MailboxId;
@@ -65,8 +66,8 @@ pub struct FullFeature {
     pub(super) parting: Option<String>,
     /// Nothing of it is left on the reactor.
     cleaned_up: bool,
-    /// Commands that it may have outstanding, whatever memory there is.
-    queue_depth: u32,
+    /// What wasn't negotiated; the same for all its connections.
+    pub(super) terms: Terms,
     /// FirstBurstLength: what each of them may bring unasked, in bytes.
     first_burst: u32,
     /// When to stop waiting for a logout that was asked for.
@@ -141,7 +142,7 @@ impl FullFeature {
             cleaned_up: false,
             stop_at: None,
             logout_by: None,
-            queue_depth: terms.queue_depth,
+            terms,
             first_burst: login.parameters.first_burst_length,
             session,
             registration,
@@ -413,7 +414,7 @@ impl FullFeature {
         }
         let window = self
             .local
-            .command_window(self.queue_depth, self.first_burst);
+            .command_window(self.terms.queue_depth, self.first_burst);
         self.session.set_command_window(window);
         self.session.set_data_credit(self.local.data_credit());
         self.session.set_retention(self.local.retention());

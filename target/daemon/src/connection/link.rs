@@ -110,13 +110,12 @@ impl FullFeature {
                 return;
             }
         };
-        let config = &self.local.shared.config;
         let connection = ConnectionConfig {
             cid: login.identity.cid,
             stat_sn: login.stat_sn,
             parameters: login.parameters.clone(),
-            nop_interval: config.nop_interval,
-            nop_timeout: config.nop_timeout,
+            nop_interval: self.terms.nop_interval,
+            nop_timeout: self.terms.nop_timeout,
         };
         // Two logins may have been promised the last place: the later one is dropped.
         let added = self.session.add_connection(connection, self.now);

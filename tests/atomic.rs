@@ -1,7 +1,8 @@
 //! Commands that are atomic: two initiators with a block as their spin lock.
 
 use std::net::SocketAddr;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use crate::harness::daemon::Daemon;
@@ -172,6 +173,8 @@ fn an_atomic_write_that_is_cut_by_a_kill_is_done_or_was_never_begun() {
     for kill in 0..KILLS {
         let mut initiator = session(daemon.portal, 1);
         assert_eq!(whole(&mut initiator, LBA), fill);
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&written);
         let writer = std::thread::spawn(move || {
             let mut done = fill;
             loop {
@@ -181,10 +184,13 @@ fn an_atomic_write_that_is_cut_by_a_kill_is_done_or_was_never_begun() {
                     Err(_) => return (done, next),
                 }
                 done = next;
+                counter.fetch_add(1, Ordering::Relaxed);
             }
         });
-        // At another place of the steps each time.
-        std::thread::sleep(Duration::from_millis(20 + kill * 7));
+        // In the middle of one more write, after another number of them each time.
+        wait_until("some are written", Duration::from_secs(20), || {
+            written.load(Ordering::Relaxed) > kill
+        });
         daemon = daemon.kill_and_restart();
         let (done, next) = writer.join().unwrap();
         let mut initiator = session(daemon.portal, 1);

@@ -33,9 +33,9 @@ start_verified_io "$raw"
 write_busily &
 files=$!
 for outage in 0 6; do
-    wait_until 30 'I/O is in flight' io_is_waiting "$raw"
     host kill
     at=$SECONDS
+    wait_until 20 'I/O waits for the target' io_is_waiting "$raw"
     wait_until 20 'the initiator notices' session_down
     # How long the target stays away: a moment, and longer than the initiator's first attempts to come back.
     sleep $outage

@@ -5,6 +5,7 @@ export_disk disk 96M
 connect
 start_verified_io "$DISK"
 host freeze
+wait_until 20 'I/O waits for the target' io_is_waiting "$DISK"
 wait_until 30 'the initiator notices' session_down
 still_verifying
 stalled=$(completed "$DISK")

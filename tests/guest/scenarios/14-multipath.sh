@@ -43,8 +43,8 @@ for cut in 0 1; do
     remaining=path$((1 - cut))
     remaining=${!remaining}
     step "path $cut is cut"
-    wait_until 30 'I/O is in flight' io_is_waiting "$map"
     ip link set vec$cut down
+    wait_until 20 'I/O waits for the path' io_is_waiting "$map"
     wait_until 30 'the map has one path left' active_paths_are 1
     wait_until 20 'I/O goes on over the other' advanced_beyond "$remaining" $(($(completed "$remaining") + 50))
     still_verifying

@@ -183,6 +183,17 @@ io_is_waiting() { [ "$(awk '{print $9}' "/sys/class/block/$(basename "$(readlink
 # session_down: for wait_until; the initiator has noticed that the connection is of no use.
 session_down() { grep -qv LOGGED_IN /sys/class/iscsi_session/session*/state; }
 
+# outlast DEVICE LIMIT AWAY: waits until the initiator has noticed that the target is away, and lets it stay away for
+# AWAY seconds. Commands wait in a queue meanwhile, where nothing counts them: what shows that they do is that fio goes
+# on and none of them ends, well or badly. STALLED is how many had ended.
+outlast() {
+    wait_until "$2" 'the initiator notices' session_down
+    STALLED=$(completed "$1")
+    sleep "$3"
+    still_verifying
+    [ "$(completed "$1")" = "$STALLED" ] || fail "I/O ended while the target was away, $(($(completed "$1") - STALLED)) times"
+}
+
 # make_files FOLDER: files of many sizes, and their checksums in /run/sums.
 make_files() {
     local number

@@ -35,16 +35,12 @@ files=$!
 for outage in 0 6; do
     host kill
     at=$SECONDS
-    wait_until 20 'I/O waits for the target' io_is_waiting "$raw"
-    wait_until 20 'the initiator notices' session_down
-    # How long the target stays away: a moment, and longer than the initiator's first attempts to come back.
-    sleep $outage
-    still_verifying
-    stalled=$(completed "$raw")
+    # A moment, and longer than the initiator's first attempts to come back.
+    outlast "$raw" 20 $outage
     host start
-    wait_until 60 'I/O resumes' advanced_beyond "$raw" "$stalled"
+    wait_until 60 'I/O resumes' advanced_beyond "$raw" "$STALLED"
     echo "I/O resumed $((SECONDS - at)) s after the kill"
-    wait_until 20 'I/O flows' advanced_beyond "$raw" $((stalled + 150))
+    wait_until 20 'I/O flows' advanced_beyond "$raw" $((STALLED + 150))
 done
 finish_verified_io
 wait $files || fail 'writing files failed while the target was away'

@@ -5,11 +5,8 @@ export_disk disk 96M
 connect
 start_verified_io "$DISK"
 host freeze
-wait_until 20 'I/O waits for the target' io_is_waiting "$DISK"
-wait_until 30 'the initiator notices' session_down
-still_verifying
-stalled=$(completed "$DISK")
+outlast "$DISK" 30 1
 host thaw
-wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$stalled"
+wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$STALLED"
 finish_verified_io
 logout

@@ -5,10 +5,8 @@ export_disk disk 96M
 connect
 start_verified_io "$DISK"
 host stop
-wait_until 20 'the initiator notices' session_down
-still_verifying
-stalled=$(completed "$DISK")
+outlast "$DISK" 20 1
 host start
-wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$stalled"
+wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$STALLED"
 finish_verified_io
 logout

@@ -56,7 +56,8 @@ class Apt:
         """Fetches what is missing; apt checks every archive against its signed lists.
 
         Lists that are older than the archive name files that it no longer has. They are refreshed once
-        then, and the answer is what the packages need by the new ones.
+        then, and the answer is what the packages need by the new ones. That may also have been done for
+        other packages since these were resolved.
         """
         packages = list(resolution.packages)
         fetched = self._install(packages, "--download-only", self.archives)
@@ -66,14 +67,20 @@ class Apt:
             fetched = self._install(packages, "--download-only", self.archives)
         if fetched.returncode != 0:
             raise SetupError(f"apt can't download the guest's packages: {_last_line(fetched.stderr)}")
-        paths = [self.archives / name for name in resolution.files]
-        missing = [path.name for path in paths if not path.exists()]
-        if missing:
+        if self._missing(resolution):
+            resolution = self.resolve(packages)
+        if missing := self._missing(resolution):
             raise SetupError(
-                f"apt downloaded other versions than it had announced (missing: {missing[0]}): "
+                f"apt downloaded other versions than it had announced (missing: {missing[0].name}): "
                 "its lists changed meanwhile; run this again"
             )
-        return resolution, paths
+        return resolution, self._paths(resolution)
+
+    def _paths(self, resolution: Resolution) -> list[Path]:
+        return [self.archives / name for name in resolution.files]
+
+    def _missing(self, resolution: Resolution) -> list[Path]:
+        return [path for path in self._paths(resolution) if not path.exists()]
 
     def _install(self, packages: list[str], mode: str, archives: Path) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -25,6 +25,8 @@ class Guest:
     `job.N` is a scenario for the guest, `done.N` its end; `request.N` is
     something that the guest asks of the host, `reply.N` the answer. Each is
     written under another name and renamed, so a file that is there is whole.
+    A request isn't, as the guest would have to start a process for that: it is
+    whole when its last line is `end`.
     """
 
     boot_limit_seconds = 45
@@ -93,10 +95,14 @@ class Guest:
 
     def _serve_one(self, serve) -> None:
         request = self._share / f"request.{self._requests + 1}"
-        if not request.exists():
+        try:
+            text = request.read_text()
+        except FileNotFoundError:
+            return
+        if not text.endswith("\nend\n"):
             return
         self._requests += 1
-        words = request.read_text().rstrip("\n").split("\n")
+        words = text.split("\n")[:-2]
         self._transcript.line("host", " ".join(words))
         ok, text = serve(words)
         if not ok:

@@ -2,22 +2,37 @@
 # Fails if something is left that can't be taken down.
 
 source /harness/inside/lib.sh
+shopt -s nullglob
+
+# Sets MOUNTS to what scenarios have mounted, the latest first.
+mounts() {
+    local folder
+    MOUNTS=()
+    while read -r _ folder _; do
+        [[ $folder != /mnt/* ]] || MOUNTS=("$folder" "${MOUNTS[@]}")
+    done </proc/mounts
+}
 
 for path in 0 1; do
-    ip link set "vec$path" up
+    read -r flags <"/sys/class/net/vec$path/flags"
+    ((flags & 1)) || ip link set "vec$path" up
 done
-awk '$2 ~ "^/mnt/" {print $2}' /proc/mounts | tac | while read -r folder; do
+mounts
+for folder in "${MOUNTS[@]}"; do
     umount "$folder" || umount --lazy "$folder"
 done
-if pidof multipathd >/dev/null; then
+if [ -e /run/multipathd.pid ]; then
     multipath -F
     multipathd shutdown >/dev/null
 fi
-rm -f /etc/multipath.conf
-dmsetup remove_all
-if [ -e /sys/class/iscsi_session ] && [ -n "$(ls /sys/class/iscsi_session)" ]; then
-    iscsiadm -m node -U all >/dev/null
-fi
-rm -rf /etc/iscsi/nodes /etc/iscsi/send_targets /etc/iscsi/ifaces/*
+maps=(/sys/block/dm-*)
+[ ${#maps[@]} = 0 ] || dmsetup remove_all
+sessions=(/sys/class/iscsi_session/session*)
+[ ${#sessions[@]} = 0 ] || iscsiadm -m node -U all >/dev/null
+rm -rf /etc/multipath.conf /etc/iscsi/nodes /etc/iscsi/send_targets /etc/iscsi/ifaces/*
 udevadm settle --timeout=10
-[ -z "$(ls /sys/class/iscsi_session)" ] && ! grep -q ' /mnt/' /proc/mounts && [ -z "$(dmsetup ls --target multipath | grep -v '^No devices')" ]
+
+mounts
+maps=(/sys/block/dm-*)
+sessions=(/sys/class/iscsi_session/session*)
+[ ${#MOUNTS[@]} = 0 ] && [ ${#maps[@]} = 0 ] && [ ${#sessions[@]} = 0 ]

@@ -15,6 +15,8 @@ setup() {
     modprobe -a ipv6 iscsi_tcp sd_mod sg dm_multipath dm_round_robin
     ip link set lo up
     name_interfaces
+    # Else a link that a scenario cuts comes back without its IPv6 address.
+    echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down
     local path
     for path in 0 1; do
         ip address add "10.77.$path.2/24" dev "vec$path"
@@ -55,7 +57,9 @@ run_scenario() {
     rm -f /run/why
     setsid --wait timeout --kill-after=5 "$limit" bash /harness/inside/scenario.sh "$file"
     status=$?
-    why=$(head -c 500 /run/why 2>/dev/null | tr '\n' ' ')
+    why=$(cat /run/why 2>/dev/null)
+    why=${why:0:500}
+    why=${why//$'\n'/ }
     case $status in
     0) verdict=PASS why= ;;
     77) verdict=SKIP ;;
@@ -75,7 +79,7 @@ run_scenario() {
 
 clean_up() {
     local session
-    if session=$(cat /run/scenario.session 2>/dev/null); then
+    if read -r session 2>/dev/null </run/scenario.session; then
         pkill -KILL -s "$session"
         rm -f /run/scenario.session
     fi

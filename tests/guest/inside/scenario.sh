@@ -2,6 +2,8 @@
 
 set -Eeuo pipefail
 source /harness/inside/lib.sh
-ps -o sid= -p $$ | tr -d ' ' >/run/scenario.session
+read -ra fields </proc/$$/stat
+# proc(5): the sixth is the session.
+echo "${fields[5]}" >/run/scenario.session
 trap 'note "line $LINENO of ${BASH_SOURCE##*/}: \"$BASH_COMMAND\" ended with $?"' ERR
 source "/harness/$1"

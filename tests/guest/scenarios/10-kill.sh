@@ -40,7 +40,7 @@ for outage in 0 6; do
     host start
     wait_until 60 'I/O resumes' advanced_beyond "$raw" "$STALLED"
     echo "I/O resumed $((SECONDS - at)) s after the kill"
-    wait_until 20 'I/O flows' advanced_beyond "$raw" $((STALLED + 150))
+    wait_until 60 'I/O flows' advanced_beyond "$raw" $((STALLED + 150))
 done
 finish_verified_io
 wait $files || fail 'writing files failed while the target was away'

@@ -7,8 +7,7 @@ connect
 start_verified_io "$DISK"
 host drop
 wait_until 20 'the initiator notices' logged 'detected conn error|requests logout'
-stalled=$(completed "$DISK")
-wait_until 60 'I/O resumes' advanced_beyond "$DISK" "$stalled"
+advances "$DISK" 1 60
 still_verifying
 finish_verified_io
 logout

@@ -11,7 +11,10 @@ state_of() { run host tidelock alua set disk --group "$1" --state "$2"; }
 # any the other, which the path checker may still use.
 only_through() {
     local taken other before=$SEEN_OTHER
-    taken=$(completed "$1") other=$(completed "$2")
+    completed "$1"
+    taken=$COMPLETED
+    completed "$2"
+    other=$COMPLETED
     [ $((taken - SEEN_TAKEN)) -ge 30 ] || return 1
     SEEN_TAKEN=$taken SEEN_OTHER=$other
     [ $((other - before)) -le 2 ]
@@ -21,7 +24,10 @@ only_through() {
 goes_through() {
     local other=$path0 end=$((SECONDS + $2))
     [ "$1" = "$path1" ] || other=$path1
-    SEEN_TAKEN=$(completed "$1") SEEN_OTHER=$(completed "$other")
+    completed "$1"
+    SEEN_TAKEN=$COMPLETED
+    completed "$other"
+    SEEN_OTHER=$COMPLETED
     until only_through "$1" "$other"; do
         [ $SECONDS -lt $end ] || return 1
         pause
@@ -85,8 +91,8 @@ defaults {
 }
 CONF
 run multipathd
-map=/dev/mapper/$name
-wait_until 30 "$map appears" test -b "$map"
+wait_until 30 'the map appears' test -b "/dev/mapper/$name"
+map=$(readlink -f "/dev/mapper/$name")
 two_groups() { [ "$(multipath -ll "$name" | grep -c 'prio=[1-9]')" = 2 ]; }
 wait_until 30 'the map has two groups of paths' two_groups
 run multipath -ll

@@ -4,4 +4,5 @@
 
 export_disk disk 64M
 connect
+ip link set vec0 down
 false

@@ -5,3 +5,4 @@
 [ -z "$(ls /sys/class/iscsi_session)" ] || fail 'a session was left'
 export_disk disk 64M
 connect
+discover $PORTAL6

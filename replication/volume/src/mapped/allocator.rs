@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::address::{Address, SEGMENT_BLOCKS, SEGMENTS_MAX};
-use super::format::allocation::{Bits, WORDS};
+use super::format::allocation::{AllocationSlot, Bits, WORDS};
 pub use super::format::table::SegmentKind;
+use super::format::table::{SegmentRecord, mark};
 
 /// A segment is written into again when at least one block in this many is free.
 const WORTH_REUSING: u32 = 4;
@@ -38,6 +39,8 @@ struct Segment {
     dirty: bool,
     /// Blocks in use by the checkpoint that was begun last.
     recorded: u32,
+    /// Sequence of the slot that was written last.
+    slot_sequence: u64,
 }
 
 impl Segment {
@@ -49,6 +52,7 @@ impl Segment {
             slot: None,
             dirty: true,
             recorded: 0,
+            slot_sequence: 0,
         }
     }
 
@@ -121,8 +125,17 @@ pub struct SlotWrite {
 }
 
 impl Allocator {
-    /// Takes a segment over that the last checkpoint knew.
-    pub fn load(&mut self, segment: u32, kind: SegmentKind, bits: Box<Bits>, second: bool) {
+    /// Takes a segment over that the last checkpoint knew. If it is `dirty`, the next one writes its
+    /// other slot, changed or not.
+    pub fn load(
+        &mut self,
+        segment: u32,
+        kind: SegmentKind,
+        slot: AllocationSlot,
+        second: bool,
+        dirty: bool,
+    ) {
+        let AllocationSlot { sequence, bits } = slot;
         let used = bits.iter().map(|word| word.count_ones()).sum();
         self.in_use += u64::from(used);
         self.segments.insert(
@@ -132,8 +145,9 @@ impl Allocator {
                 used,
                 bits,
                 slot: Some(second),
-                dirty: false,
+                dirty,
                 recorded: used,
+                slot_sequence: sequence,
             },
         );
     }
@@ -182,9 +196,11 @@ impl Allocator {
 
     /// Up to `count` new blocks next to each other; `None` when the limit is reached.
     pub fn allocate(&mut self, kind: SegmentKind, count: u32) -> Option<Run> {
-        let room = self
-            .limit
-            .map_or(u64::MAX, |limit| limit.saturating_sub(self.in_use));
+        let room = match (kind, self.limit) {
+            (SegmentKind::Data, Some(limit)) => limit.saturating_sub(self.in_use),
+            // What describes the data may always be written, or nothing could ever be deleted.
+            _ => u64::MAX,
+        };
         let count = count.min(u32::try_from(room).unwrap_or(u32::MAX));
         if count == 0 {
             return None;
@@ -268,12 +284,34 @@ impl Allocator {
         due.into_values().for_each(|freed| self.release(freed));
     }
 
-    /// What has become free: its space can be given back to the file system.
+    /// What has become free, in order: its space can be given back to the file system. Nothing of it
+    /// is given out before [`Self::emptied`].
     pub fn take_released(&mut self) -> Vec<Address> {
         let mut released = std::mem::take(&mut self.released);
-        // Some may be in use again already.
-        released.retain(|address| !self.is_used(*address));
+        // Some may be in use again already, or be there twice.
+        released.retain(|address| {
+            let segment = self.segments.get_mut(&address.segment());
+            let taken = segment.is_some_and(|segment| segment.set(address.index(), true));
+            if taken {
+                self.in_use += 1;
+                self.reserved.insert(*address);
+            }
+            taken
+        });
+        released.sort_unstable();
         released
+    }
+
+    /// What [`Self::take_released`] gave may be given out again.
+    pub fn emptied(&mut self, addresses: &[Address]) {
+        for address in addresses {
+            if self.reserved.remove(address)
+                && let Some(segment) = self.segments.get_mut(&address.segment())
+                && segment.set(address.index(), false)
+            {
+                self.in_use -= 1;
+            }
+        }
     }
 
     /// The bits that have changed since the last call, for the checkpoint that is being made, as they
@@ -294,6 +332,7 @@ impl Allocator {
             }
             let second = segment.slot == Some(false);
             segment.slot = Some(second);
+            segment.slot_sequence = checkpoint;
             segment.dirty = freed.is_some();
             writes.push(SlotWrite {
                 segment: *number,
@@ -321,14 +360,19 @@ impl Allocator {
 
     /// All segments, with what they are for and how many of their blocks are in use once this
     /// checkpoint, which is being begun, and these flushes are durable.
-    pub fn record(&mut self, checkpoint: u64, flushes: u64) -> Vec<(u32, SegmentKind, u32)> {
+    pub fn record(&mut self, checkpoint: u64, flushes: u64) -> Vec<(u32, SegmentRecord)> {
         let freed = self.due(checkpoint, flushes);
         let mut recorded = Vec::with_capacity(self.segments.len());
         for (number, segment) in &mut self.segments {
             let free = freed.get(number).map_or(0, BTreeSet::len);
             let free = u32::try_from(free).unwrap_or(u32::MAX);
             segment.recorded = segment.used.saturating_sub(free);
-            recorded.push((*number, segment.kind, segment.recorded));
+            let record = SegmentRecord {
+                kind: segment.kind,
+                used: segment.recorded,
+                mark: mark(segment.slot_sequence),
+            };
+            recorded.push((*number, record));
         }
         recorded
     }
@@ -476,7 +520,13 @@ mod tests {
         assert!(allocator.take_released().is_empty());
         allocator.flush_is_durable(5);
         assert!(!allocator.is_used(run.address.plus(3)));
-        assert_eq!(allocator.take_released(), [run.address.plus(3)]);
+        assert_eq!(allocator.in_use(), 7);
+        let released = allocator.take_released();
+        assert_eq!(released, [run.address.plus(3)]);
+        assert!(allocator.is_used(run.address.plus(3)));
+        allocator.emptied(&released);
+        assert!(!allocator.is_used(run.address.plus(3)));
+        assert!(allocator.take_released().is_empty());
         assert_eq!(allocator.in_use(), 7);
     }
 

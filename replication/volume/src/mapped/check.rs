@@ -75,8 +75,9 @@ impl Family {
     /// and time in proportion to what is in use; what it needs is asked for page by page.
     ///
     /// # Errors
-    /// A page is missing, or damaged.
+    /// A page is missing, or damaged; or a checkpoint is being written, and pages can't be read yet.
     pub fn check(&self) -> Result<Report, FamilyError> {
+        self.can_read_lists()?;
         let mut owners = Owners::default();
         for dataset in self.datasets.iter() {
             let id = dataset.record.id;

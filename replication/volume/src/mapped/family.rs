@@ -76,14 +76,14 @@ pub struct Family {
     pub(crate) maps: Maps,
     pub(crate) datasets: Datasets,
     next_dataset: u32,
-    home_bytes: u64,
+    pub(crate) home_bytes: u64,
     journal: Journal,
     /// What has happened to the maps since the last flush.
     changed: Vec<Record>,
     /// What else has happened and is in no batch yet.
     events: Vec<Record>,
     /// The last checkpoint that is durable.
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// A checkpoint is being written.
     checkpointing: bool,
     /// Pages of the tables of the last checkpoint that was begun.
@@ -153,6 +153,12 @@ impl Family {
     #[must_use]
     pub fn nodes_in_memory(&self) -> usize {
         self.maps.nodes.len()
+    }
+
+    /// Of these, nodes that the next checkpoint has to write.
+    #[must_use]
+    pub fn nodes_to_write(&self) -> usize {
+        self.maps.nodes.to_write()
     }
 
     /// Forgets nodes that haven't been used for long, until there are at most `most`.
@@ -374,9 +380,37 @@ impl Family {
             .collect()
     }
 
-    /// Blocks of segments that have become free: their space can be given back.
+    /// Blocks of segments that have become free, in order: their space can be given back. They are not
+    /// used again before [`Self::emptied`].
     pub fn take_released(&mut self) -> Vec<Address> {
         self.maps.allocator.take_released()
+    }
+
+    /// The space of blocks that [`Self::take_released`] gave has been given back.
+    pub fn emptied(&mut self, addresses: &[Address]) {
+        self.maps.allocator.emptied(addresses);
+    }
+
+    /// Makes sure that [`Self::map`] or [`Self::zero`] (`uniform`) of a range finds everything in
+    /// memory, so that several of them can be done as one.
+    ///
+    /// # Errors
+    /// As theirs.
+    pub fn prepare(
+        &self,
+        head: DatasetId,
+        range: BlockRange,
+        uniform: bool,
+    ) -> Result<(), FamilyError> {
+        let dataset = self.head(head)?;
+        check_range(dataset, range)?;
+        if range.count == 0 {
+            return Ok(());
+        }
+        let level = level_for(dataset.record.blocks);
+        let floor = self.datasets.floor(head);
+        let root = dataset.record.root;
+        Ok(self.maps.prepare(root, level, floor, range, uniform)?)
     }
 
     pub(crate) fn dataset(&self, id: DatasetId) -> Result<&Dataset, FamilyError> {

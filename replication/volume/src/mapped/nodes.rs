@@ -59,12 +59,19 @@ pub(crate) struct Nodes {
     /// Pages of chains that were supplied and not yet used.
     chains: HashMap<Address, Vec<u8>>,
     clock: u64,
+    /// Nodes that are not on disk yet.
+    dirty: usize,
 }
 
 impl Nodes {
     /// Nodes in memory.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Of these, nodes that the next checkpoint has to write.
+    pub(crate) fn to_write(&self) -> usize {
+        self.dirty
     }
 
     /// The entries of a node, if it is here.
@@ -102,12 +109,19 @@ impl Nodes {
             state: State::Dirty,
             touched: self.clock,
         };
+        self.dirty += 1;
         self.nodes.insert(address, node);
     }
 
     /// The node is no longer pointed to.
     pub(crate) fn remove(&mut self, address: Address) {
-        self.nodes.remove(&address);
+        if self
+            .nodes
+            .remove(&address)
+            .is_some_and(|node| node.state == State::Dirty)
+        {
+            self.dirty -= 1;
+        }
     }
 
     /// Takes a page that was asked for.
@@ -161,6 +175,7 @@ impl Nodes {
             .map(|(address, node)| (node.level, *address))
             .collect();
         dirty.sort_unstable();
+        self.dirty = 0;
         let mut crcs: HashMap<Address, u32> = HashMap::new();
         let mut pages = Vec::with_capacity(dirty.len());
         for (_, address) in dirty {

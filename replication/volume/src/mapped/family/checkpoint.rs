@@ -167,9 +167,9 @@ impl Family {
         let sequence = self.maps.checkpoint;
         let slots = self.maps.allocator.write_slots(sequence, flushes);
         let mut table = vec![[0; 4]; count as usize];
-        for (number, kind, used) in self.maps.allocator.record(sequence, flushes) {
+        for (number, found) in self.maps.allocator.record(sequence, flushes) {
             if let Some(record) = table.get_mut(number as usize) {
-                *record = encode_segment((used > 0).then_some((kind, used)));
+                *record = encode_segment((found.used > 0).then_some(found));
             }
         }
         let payload = table.concat();

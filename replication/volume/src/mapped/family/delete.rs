@@ -56,9 +56,7 @@ impl Family {
     /// # Errors
     /// A page is missing, or a checkpoint is being written: its pages can't be read yet.
     pub fn delete_step(&mut self, id: DatasetId) -> Result<Deletion, FamilyError> {
-        if self.checkpointing {
-            return Err(FamilyError::CheckpointUnderWay);
-        }
+        self.can_read_lists()?;
         let dataset = self.datasets.get(id).filter(|it| it.record.deleting);
         if dataset.is_none() || !self.can_go(id) {
             return Err(FamilyError::NoSuchDataset(id));
@@ -68,6 +66,14 @@ impl Family {
             Some(child) => self.merge(id, child),
             None => self.release(id),
         }
+    }
+
+    /// A checkpoint gives dead lists new pages that aren't on disk before it is.
+    pub(crate) fn can_read_lists(&self) -> Result<(), FamilyError> {
+        if self.checkpointing {
+            return Err(FamilyError::CheckpointUnderWay);
+        }
+        Ok(())
     }
 
     /// Nothing comes from it: what is its own is free.

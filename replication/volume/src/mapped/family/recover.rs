@@ -2,7 +2,7 @@
 //! family as it was when it was last durable.
 
 use super::{Family, FamilyError};
-use crate::mapped::address::Address;
+use crate::mapped::address::{Address, BLOCK_BYTES};
 use crate::mapped::allocator::SegmentKind;
 use crate::mapped::dataset::{Dataset, Datasets};
 use crate::mapped::entry::{Entry, Place};
@@ -11,25 +11,29 @@ use crate::mapped::format::batch::{self, SECTOR_BYTES};
 use crate::mapped::format::record::Record;
 use crate::mapped::format::superblock::{Slot, Superblock};
 use crate::mapped::format::table::{
-    DATASET_BYTES, DATASETS_PER_PAGE, DatasetRecord, SEGMENT_BYTES, decode_segment,
+    DATASET_BYTES, DATASETS_PER_PAGE, DatasetRecord, SEGMENT_BYTES, SegmentRecord, decode_segment,
+    mark,
 };
 use crate::mapped::format::{Damage, allocation, bytes_at, chain, crc};
 use crate::mapped::maps::Maps;
 use crate::mapped::nodes::{Missing, PageKind};
 
-/// The superblock that counts, of the two slots of its file.
+/// The superblock that counts, of those in its file.
 ///
 /// # Errors
-/// Neither counts, or one is of a version that isn't known.
-pub fn choose(first: &[u8], second: &[u8]) -> Result<Superblock, Damage> {
-    let found = [Superblock::decode(first)?, Superblock::decode(second)?];
-    let valid = found.into_iter().filter_map(|slot| match slot {
-        Slot::Valid(superblock) => Some(*superblock),
-        Slot::Invalid => None,
-    });
-    valid
-        .max_by_key(|superblock| superblock.sequence)
-        .ok_or_else(|| Damage::new("the superblock", "neither of its slots is valid"))
+/// None counts, or one is of a version that isn't known.
+pub fn choose(file: &[u8]) -> Result<Superblock, Damage> {
+    let mut chosen: Option<Superblock> = None;
+    for page in file.chunks(BLOCK_BYTES) {
+        if let Slot::Valid(found) = Superblock::decode(page)?
+            && chosen
+                .as_ref()
+                .is_none_or(|chosen| chosen.sequence < found.sequence)
+        {
+            chosen = Some(*found);
+        }
+    }
+    chosen.ok_or_else(|| Damage::new("the superblock", "neither of its slots is valid"))
 }
 
 /// What a recovery wants next.
@@ -47,6 +51,8 @@ pub enum Wanted {
         /// Bytes, whole sectors.
         bytes: usize,
     },
+    /// All of the journal's ring: [`Opening::ring`].
+    Ring,
     /// Nothing more to read before [`Opening::finish`].
     Nothing,
 }
@@ -57,7 +63,7 @@ pub struct Opening {
     superblock: Superblock,
     datasets: Vec<DatasetRecord>,
     table_pages: Vec<Address>,
-    segments: Vec<(u32, SegmentKind)>,
+    segments: Vec<(u32, SegmentRecord)>,
     segments_seen: u32,
     maps: Maps,
     journal: Journal,
@@ -67,6 +73,7 @@ pub struct Opening {
     /// Bytes of the next batch.
     batch: usize,
     journal_ended: bool,
+    ring_seen: bool,
 }
 
 impl Opening {
@@ -104,6 +111,7 @@ impl Opening {
             records: Vec::new(),
             batch: SECTOR_BYTES,
             journal_ended: false,
+            ring_seen: false,
         })
     }
 
@@ -125,7 +133,11 @@ impl Opening {
                 bytes: self.batch,
             };
         }
-        Wanted::Nothing
+        if self.ring_seen {
+            Wanted::Nothing
+        } else {
+            Wanted::Ring
+        }
     }
 
     /// Takes a page of a table.
@@ -167,8 +179,8 @@ impl Opening {
             if at + SEGMENT_BYTES > payload.len() {
                 break;
             }
-            if let Some((kind, _)) = decode_segment(bytes_at(payload, at)?)? {
-                self.segments.push((self.segments_seen, kind));
+            if let Some(record) = decode_segment(bytes_at(payload, at)?)? {
+                self.segments.push((self.segments_seen, record));
             }
             self.segments_seen += 1;
         }
@@ -181,11 +193,14 @@ impl Opening {
     /// Neither counts.
     pub fn slots(&mut self, segment: u32, first: &[u8], second: &[u8]) -> Result<(), Damage> {
         let newest = self.superblock.sequence;
-        let slots = [
-            allocation::decode(first, segment, newest)?,
-            allocation::decode(second, segment, newest)?,
+        let found = [
+            allocation::decode(first, segment)?,
+            allocation::decode(second, segment)?,
         ];
-        let [first, second] = slots;
+        // A checkpoint that was never finished has been here. The next one has its sequence, and must
+        // not leave this to be taken for its own.
+        let leftover = found.iter().flatten().any(|slot| slot.sequence > newest);
+        let [first, second] = found.map(|slot| slot.filter(|slot| slot.sequence <= newest));
         let of =
             |slot: &Option<allocation::AllocationSlot>| slot.as_ref().map_or(0, |it| it.sequence);
         let is_second = of(&second) > of(&first);
@@ -201,10 +216,15 @@ impl Opening {
         let Some(at) = at else {
             return Ok(());
         };
-        let (_, kind) = self.segments.swap_remove(at);
+        let (_, record) = self.segments.swap_remove(at);
+        let used: u32 = chosen.bits.iter().map(|word| word.count_ones()).sum();
+        if used != record.used || mark(chosen.sequence) != record.mark {
+            let why = format!("the slot of segment {segment} that counts is not valid");
+            return Err(Damage::new("the allocation", why));
+        }
         self.maps
             .allocator
-            .load(segment, kind, chosen.bits, is_second);
+            .load(segment, record.kind, chosen, is_second, leftover);
         Ok(())
     }
 
@@ -231,6 +251,35 @@ impl Opening {
                 None => self.journal_ended = true,
             },
             None => self.journal_ended = true,
+        }
+        Ok(())
+    }
+
+    /// Takes all of the ring: nothing in it may be newer than what was found. A batch is written when
+    /// the one before it is durable, so a later one says that one was damaged since.
+    ///
+    /// # Errors
+    /// It was.
+    pub fn ring(&mut self, ring: &[u8]) -> Result<(), Damage> {
+        self.ring_seen = true;
+        let (family, next) = (&self.superblock.family, self.journal.sequence);
+        for at in (0..ring.len()).step_by(SECTOR_BYTES) {
+            let (before, from) = ring.split_at_checked(at).unwrap_or((ring, &[]));
+            let Some(sequence) = batch::sequence(from, family).filter(|found| *found > next) else {
+                continue;
+            };
+            let Some(length) = batch::length(from, family, sequence) else {
+                continue;
+            };
+            let rest = length.saturating_sub(from.len());
+            let whole = from.iter().take(length).chain(before.iter().take(rest));
+            let whole: Vec<u8> = whole.copied().collect();
+            if batch::is_whole(&whole, family, sequence) {
+                return Err(Damage::new(
+                    "the journal",
+                    format!("batch {next} is damaged, and batch {sequence} is there"),
+                ));
+            }
         }
         Ok(())
     }

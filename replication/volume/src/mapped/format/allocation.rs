@@ -39,17 +39,16 @@ pub fn encode(segment: u32, sequence: u64, bits: &Bits) -> Vec<u8> {
     page
 }
 
-/// The slot of these bytes; `None` if it doesn't count: never written, cut short, or of a checkpoint
-/// after `newest`.
+/// The slot of these bytes; `None` if it was never written, or cut short.
 ///
 /// # Errors
 /// A slot that was written in full and is another segment's.
-pub fn decode(page: &[u8], segment: u32, newest: u64) -> Result<Option<AllocationSlot>, Damage> {
+pub fn decode(page: &[u8], segment: u32) -> Result<Option<AllocationSlot>, Damage> {
     if page.len() != BLOCK_BYTES || !is_sealed(page, CRC_AT) {
         return Ok(None);
     }
     let sequence = u64_at(page, 0)?;
-    if sequence == 0 || sequence > newest {
+    if sequence == 0 {
         return Ok(None);
     }
     let found = u32_at(page, 12)?;
@@ -71,18 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_flipped_bit_of_a_slot_is_noticed_and_newer_ones_do_not_count() {
+    fn each_flipped_bit_of_a_slot_is_noticed() {
         let mut bits = [0; WORDS];
         bits[3] = 0xff00;
         let page = encode(5, 9, &bits);
-        let slot = decode(&page, 5, 9).unwrap().unwrap();
+        let slot = decode(&page, 5).unwrap().unwrap();
         assert_eq!((slot.sequence, *slot.bits), (9, bits));
-        assert_eq!(decode(&page, 5, 8), Ok(None));
-        assert!(decode(&page, 6, 9).is_err());
+        assert!(decode(&page, 6).is_err());
         for bit in 0..page.len() * 8 {
             let mut page = page.clone();
             page[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&page, 5, 9), Ok(None), "bit {bit}");
+            assert_eq!(decode(&page, 5), Ok(None), "bit {bit}");
         }
     }
 }

@@ -77,15 +77,27 @@ pub fn length(sector: &[u8], family: &Id, sequence: u64) -> Option<usize> {
         .then(|| length.next_multiple_of(SECTOR_BYTES))
 }
 
+/// The sequence of the batch that begins with this sector, if one of the family seems to.
+#[must_use]
+pub fn sequence(sector: &[u8], family: &Id) -> Option<u64> {
+    let is_one = bytes_at(sector, 0) == Ok(MAGIC) && bytes_at(sector, 16).as_ref() == Ok(family);
+    is_one.then(|| u64_at(sector, 32).ok()).flatten()
+}
+
+/// Whether these bytes are the batch with this sequence, written in full.
+#[must_use]
+pub fn is_whole(bytes: &[u8], family: &Id, sequence: u64) -> bool {
+    length(bytes, family, sequence) == Some(bytes.len())
+        && u32_at(bytes, CRC_AT) == Ok(crc_without(bytes, CRC_AT))
+}
+
 /// The batch of these bytes, of which [`length`] has said how many there are; `None` if it was not
 /// written in full.
 ///
 /// # Errors
 /// It was written in full and makes no sense.
 pub fn decode(bytes: &[u8], family: &Id, sequence: u64) -> Result<Option<Batch>, Damage> {
-    if length(bytes, family, sequence) != Some(bytes.len())
-        || u32_at(bytes, CRC_AT)? != crc_without(bytes, CRC_AT)
-    {
+    if !is_whole(bytes, family, sequence) {
         return Ok(None);
     }
     let used = usize::try_from(u32_at(bytes, 12)?).unwrap_or(usize::MAX);

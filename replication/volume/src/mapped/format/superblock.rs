@@ -7,6 +7,10 @@ use crate::mapped::entry::{ENTRY_BYTES, Entry};
 const MAGIC: [u8; 8] = *b"TIDELKSB";
 const CRC_AT: usize = 12;
 const REST_AT: usize = 120;
+/// Bytes of a slot.
+const SLOT_BYTES: usize = 2 * BLOCK_BYTES;
+/// Bytes of the superblock's file.
+pub const FILE_BYTES: usize = 2 * SLOT_BYTES;
 
 /// What one slot says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub struct Superblock {
     pub segment_count: u32,
 }
 
-/// What was found in a slot.
+/// What was found in a page of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// Nothing that counts: never written, or cut short.
@@ -50,12 +54,16 @@ impl Superblock {
     /// The slot of the file that it belongs into, as a byte offset.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        (self.sequence & 1) * BLOCK_BYTES as u64
+        (self.sequence & 1) * SLOT_BYTES as u64
     }
 
-    /// Its slot.
+    /// Its slot: the same page twice, so that one may go bad.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_page().repeat(2)
+    }
+
+    fn encode_page(&self) -> Vec<u8> {
         let mut page = vec![0; BLOCK_BYTES];
         put(&mut page, 0, &MAGIC);
         put(&mut page, 8, &VERSION.to_le_bytes());
@@ -83,10 +91,10 @@ impl Superblock {
         page
     }
 
-    /// What a slot says.
+    /// What one page of a slot says.
     ///
     /// # Errors
-    /// A slot that was written in full, by something that this version doesn't understand.
+    /// A page that was written in full, by something that this version doesn't understand.
     pub fn decode(page: &[u8]) -> Result<Slot, Damage> {
         if page.len() != BLOCK_BYTES || bytes_at(page, 0) != Ok(MAGIC) || !is_sealed(page, CRC_AT) {
             return Ok(Slot::Invalid);
@@ -157,8 +165,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn each_flipped_bit_of_a_slot_is_noticed() {
-        let page = example().encode();
+    fn each_flipped_bit_of_a_page_is_noticed() {
+        let page = example().encode_page();
         assert_eq!(
             Superblock::decode(&page),
             Ok(Slot::Valid(Box::new(example())))
@@ -172,7 +180,7 @@ pub(crate) mod tests {
 
     #[test]
     fn another_version_is_named_and_refused() {
-        let mut page = example().encode();
+        let mut page = example().encode_page();
         put(&mut page, 8, &9_u32.to_le_bytes());
         seal(&mut page, CRC_AT);
         let error = Superblock::decode(&page).unwrap_err().to_string();

@@ -116,30 +116,49 @@ pub enum SegmentKind {
     Nodes,
 }
 
+/// What the table says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRecord {
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// Blocks in use.
+    pub used: u32,
+    /// Of the sequence in its allocation slot: [`mark`].
+    pub mark: u8,
+}
+
+/// What the table keeps of a slot's sequence, so that an older slot isn't taken for it.
+#[must_use]
+pub fn mark(sequence: u64) -> u8 {
+    let [low, ..] = sequence.to_le_bytes();
+    low
+}
+
 /// A segment's record; `None` where there is no such segment.
 #[must_use]
-pub fn encode_segment(segment: Option<(SegmentKind, u32)>) -> [u8; SEGMENT_BYTES] {
-    let Some((kind, used)) = segment else {
+pub fn encode_segment(segment: Option<SegmentRecord>) -> [u8; SEGMENT_BYTES] {
+    let Some(SegmentRecord { kind, used, mark }) = segment else {
         return [0; SEGMENT_BYTES];
     };
     let [low, high, ..] = used.to_le_bytes();
-    [low, high, 1 + u8::from(kind == SegmentKind::Nodes), 0]
+    [low, high, 1 + u8::from(kind == SegmentKind::Nodes), mark]
 }
 
 /// The segment of a record.
 ///
 /// # Errors
 /// A record that makes no sense.
-pub fn decode_segment(record: [u8; SEGMENT_BYTES]) -> Result<Option<(SegmentKind, u32)>, Damage> {
-    let [low, high, kind, zero] = record;
+pub fn decode_segment(record: [u8; SEGMENT_BYTES]) -> Result<Option<SegmentRecord>, Damage> {
+    let [low, high, kind, mark] = record;
     let used = u32::from(u16::from_le_bytes([low, high]));
-    match (kind, zero) {
-        (0, 0) if used == 0 => Ok(None),
-        (1, 0) => Ok(Some((SegmentKind::Data, used))),
-        (2, 0) => Ok(Some((SegmentKind::Nodes, used))),
-        _ => Err(Damage::new(
-            "the segment table",
-            "a record of no known kind",
-        )),
-    }
+    let kind = match kind {
+        0 if record == [0; SEGMENT_BYTES] => return Ok(None),
+        1 => SegmentKind::Data,
+        2 => SegmentKind::Nodes,
+        _ => {
+            let why = "a record of no known kind";
+            return Err(Damage::new("the segment table", why));
+        }
+    };
+    Ok(Some(SegmentRecord { kind, used, mark }))
 }

@@ -10,7 +10,7 @@ use crate::mapped::family::checkpoint::Checkpoint;
 use crate::mapped::family::flush::JournalWrite;
 use crate::mapped::family::recover::{Opening, Replay, Wanted, choose};
 use crate::mapped::family::{Deletion, Family, FamilyError};
-use crate::mapped::format::{Id, crc};
+use crate::mapped::format::{Id, crc, superblock};
 use crate::mapped::maps::BlockRange;
 use crate::mapped::nodes::Missing;
 
@@ -50,6 +50,7 @@ pub(super) struct Rig {
     next_tag: Tag,
     next_uuid: u64,
     checkpointing: bool,
+    emptied_late: Vec<Address>,
 }
 
 pub(super) fn content(tag: Tag) -> Vec<u8> {
@@ -145,6 +146,7 @@ impl Rig {
             next_tag: 1,
             next_uuid: 1,
             checkpointing: false,
+            emptied_late: Vec::new(),
         };
         rig.checkpoint()?;
         Ok((rig, head))
@@ -418,8 +420,17 @@ impl Rig {
     /// Writes rubbish over everything that is said to be free.
     fn scribble(&mut self) -> Result<(), PowerCut> {
         let rubbish = vec![0xdb; BLOCK_BYTES];
-        for address in self.family.take_released() {
-            self.disk.write(File::Segments, place(address), &rubbish)?;
+        let released = self.family.take_released();
+        for address in &released {
+            self.disk.write(File::Segments, place(*address), &rubbish)?;
+        }
+        // Sometimes late: nothing of it may be given out before.
+        let late = std::mem::take(&mut self.emptied_late);
+        self.family.emptied(&late);
+        if released.len() % 3 == 2 {
+            self.emptied_late = released;
+        } else {
+            self.family.emptied(&released);
         }
         let home = self.family.home_bytes() / BLOCK_BYTES as u64;
         for range in self.family.take_home_freed() {
@@ -499,6 +510,7 @@ impl Rig {
 
     /// The power goes and comes back; the family is opened again and compared with what may be.
     pub(super) fn crash(&mut self, random: &mut Random) {
+        self.emptied_late.clear();
         self.disk.crash(random);
         self.family = reopen(&self.disk, self.id);
         self.checkpointing = false;
@@ -550,8 +562,8 @@ impl Rig {
 
 /// Opens the family of a disk.
 pub(super) fn reopen(disk: &Disk, id: Id) -> Family {
-    let slot = |at: u64| disk.read(File::Superblock, at, BLOCK_BYTES);
-    let superblock = choose(&slot(0), &slot(BLOCK_BYTES as u64)).unwrap();
+    let file = disk.read(File::Superblock, 0, superblock::FILE_BYTES);
+    let superblock = choose(&file).unwrap();
     assert_eq!(superblock.family, id);
     let mut opening = Opening::new(superblock).unwrap();
     loop {
@@ -571,6 +583,10 @@ pub(super) fn reopen(disk: &Disk, id: Id) -> Family {
                 let mut read = disk.read(File::Journal, at, to_end);
                 read.extend(disk.read(File::Journal, 0, bytes - to_end));
                 opening.journal(&read).unwrap();
+            }
+            Wanted::Ring => {
+                let ring = disk.read(File::Journal, 0, usize::try_from(JOURNAL_BYTES).unwrap());
+                opening.ring(&ring).unwrap();
             }
             Wanted::Nothing => break,
         }

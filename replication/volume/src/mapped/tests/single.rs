@@ -1,5 +1,6 @@
 //! One thing at a time.
 
+use super::disk::Random;
 use super::rig::Rig;
 use crate::mapped::address::DatasetId;
 use crate::mapped::family::FamilyError;
@@ -137,4 +138,30 @@ fn a_volume_grows_over_all_levels() {
     let found = rig.family.lookup(head, range).unwrap();
     assert_eq!(found.len(), 1);
     rig.check();
+}
+
+#[test]
+fn a_checkpoint_that_was_never_finished_leaves_nothing_to_the_next_one() {
+    for cut in 0..12 {
+        for seed in 0..8 {
+            let mut random = Random(seed);
+            let (mut rig, head) = Rig::new(300, 0).unwrap();
+            rig.write(head, 0, 60).unwrap();
+            let snapshot = rig.snapshot(&[head]).unwrap()[0];
+            rig.write(head, 10, 20).unwrap();
+            rig.checkpoint().unwrap();
+            // What a deletion frees is in no journal.
+            rig.delete(snapshot).unwrap();
+            while rig.delete_some(100) {}
+            rig.disk.cut_at = Some(rig.disk.operations + cut);
+            let _ = rig.checkpoint();
+            rig.crash(&mut random);
+            // The same sequence once more, before anything is freed again.
+            rig.checkpoint().unwrap();
+            rig.crash(&mut random);
+            rig.write(head, 100, 60).unwrap();
+            rig.flush().unwrap();
+            rig.verify();
+        }
+    }
 }

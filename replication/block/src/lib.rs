@@ -12,7 +12,7 @@ pub mod error;
 pub mod file;
 
 pub use buffer::{ALIGNMENT, Buffer, BufferPool};
-pub use engine::memory::{MemoryFile, MemoryIo};
+pub use engine::memory::{MemoryFile, MemoryIo, Power};
 pub use engine::threads::ThreadsIo;
 pub use engine::uring::{RingMode, Unavailable, UringIo, probe};
 pub use engine::{BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker};

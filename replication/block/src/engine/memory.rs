@@ -3,15 +3,19 @@
 //! Deterministic: operations run inside [`BlockIo::submit`], in the order of their arrival, except
 //! those that a test holds back.
 
-use std::collections::VecDeque;
+mod pages;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::{BlockIo, Completion, Full, OpKind, Request, Waker};
 use crate::error::OpName;
+use pages::Pages;
 
 /// A file in memory. Clones share the content.
 #[derive(Clone, Debug)]
@@ -20,13 +24,46 @@ pub struct MemoryFile(Arc<Mutex<Image>>);
 #[derive(Debug)]
 struct Image {
     /// What a read sees.
-    cached: Vec<u8>,
-    /// What a power cut leaves.
-    durable: Vec<u8>,
+    cached: Pages,
+    /// What a power cut leaves for sure.
+    durable: Pages,
+    /// Pages in which they may differ.
+    unsynced: BTreeSet<u64>,
+    power: Option<Power>,
     faults: Vec<Fault>,
     held: Vec<OpName>,
     counts: Vec<(OpName, u64)>,
     wakers: Vec<Waker>,
+}
+
+/// The power of several files: after so many writes, syncs and the like it is gone, and all of them fail
+/// from then on.
+#[derive(Clone, Debug)]
+pub struct Power(Arc<AtomicU64>);
+
+impl Power {
+    /// Lasts for that many operations.
+    #[must_use]
+    pub fn lasting(operations: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(operations)))
+    }
+
+    /// Operations that it still lasts for.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn is_gone(&self, op: OpName) -> bool {
+        if op == OpName::Read {
+            return self.left() == 0;
+        }
+        let spent = |left: u64| left.checked_sub(1);
+        let spent = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, spent);
+        spent.is_err()
+    }
 }
 
 #[derive(Debug)]
@@ -42,9 +79,17 @@ impl MemoryFile {
     /// `len` bytes of zeros, durably so.
     #[must_use]
     pub fn new(len: usize) -> Self {
+        Self::sparse(len as u64, None)
+    }
+
+    /// `len` bytes of zeros, of which only what is written takes memory; with a power supply, if need be.
+    #[must_use]
+    pub fn sparse(len: u64, power: Option<Power>) -> Self {
         Self(Arc::new(Mutex::new(Image {
-            cached: vec![0; len],
-            durable: vec![0; len],
+            cached: Pages::new(len),
+            durable: Pages::new(len),
+            unsynced: BTreeSet::new(),
+            power,
             faults: Vec::new(),
             held: Vec::new(),
             counts: Vec::new(),
@@ -106,20 +151,37 @@ impl MemoryFile {
 
     /// A power cut: everything that wasn't synced is gone.
     pub fn crash(&self) {
+        self.crash_keeping(|| false);
+    }
+
+    /// A power cut: of what wasn't synced those sectors are there for which `keep` says so.
+    pub fn crash_keeping(&self, mut keep: impl FnMut() -> bool) {
         let image = &mut *self.0.lock();
-        image.cached.clone_from(&image.durable);
+        for page in std::mem::take(&mut image.unsynced) {
+            image.durable.take(page, &image.cached, &mut keep);
+            image.cached.take(page, &image.durable, || true);
+        }
+    }
+
+    /// Gives it another power supply.
+    pub fn supply(&self, power: Option<Power>) {
+        self.0.lock().power = power;
     }
 
     /// A copy of what a read sees now.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
-        self.0.lock().cached.clone()
+        let image = self.0.lock();
+        let mut content = vec![0; usize::try_from(image.cached.len()).unwrap_or(0)];
+        // It is as long as the image.
+        let _ = image.cached.read(0, &mut content);
+        content
     }
 
     /// Bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.0.lock().cached.len() as u64
+        self.0.lock().cached.len()
     }
 
     /// Whether it has no bytes.
@@ -131,9 +193,8 @@ impl MemoryFile {
     /// Makes it longer (with zeros) or shorter.
     pub fn set_len(&self, len: u64) {
         let image = &mut *self.0.lock();
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        image.cached.resize(len, 0);
-        image.durable.resize(len, 0);
+        image.cached.set_len(len);
+        image.durable.set_len(len);
     }
 
     pub(crate) fn sync_now(&self) -> io::Result<()> {
@@ -171,10 +232,7 @@ impl Image {
         }
         self.check_faults(name)?;
         match op {
-            OpKind::Read { offset, buffer } => {
-                let length = buffer.len();
-                buffer.copy_from_slice(range(&mut self.cached, *offset, length)?);
-            }
+            OpKind::Read { offset, buffer } => self.cached.read(*offset, buffer)?,
             OpKind::Write {
                 offset,
                 data,
@@ -182,17 +240,23 @@ impl Image {
             } => {
                 let mut at = *offset;
                 for piece in data.iter() {
-                    range(&mut self.cached, at, piece.len())?.copy_from_slice(piece);
+                    self.cached.write(at, piece)?;
+                    self.unsynced.extend(Pages::touched(at, piece.len() as u64));
                     if *dsync {
-                        range(&mut self.durable, at, piece.len())?.copy_from_slice(piece);
+                        self.durable.write(at, piece)?;
                     }
                     at += piece.len() as u64;
                 }
             }
-            OpKind::DataSync => self.durable.clone_from(&self.cached),
+            OpKind::DataSync => {
+                for page in std::mem::take(&mut self.unsynced) {
+                    self.durable.take(page, &self.cached, || true);
+                }
+            }
             OpKind::PunchHole { offset, length } | OpKind::ZeroRange { offset, length } => {
-                let length = usize::try_from(*length).map_err(io::Error::other)?;
-                range(&mut self.cached, *offset, length)?.fill(0);
+                let bytes = usize::try_from(*length).map_err(io::Error::other)?;
+                self.cached.zero(*offset, bytes)?;
+                self.unsynced.extend(Pages::touched(*offset, *length));
             }
             OpKind::Allocate { .. } => {}
         }
@@ -200,6 +264,9 @@ impl Image {
     }
 
     fn check_faults(&mut self, op: OpName) -> io::Result<()> {
+        if self.power.as_ref().is_some_and(|power| power.is_gone(op)) {
+            return Err(io::Error::other("the power is gone"));
+        }
         let mut hit = None;
         for (index, fault) in self
             .faults
@@ -221,14 +288,6 @@ impl Image {
         }
         Err(io::Error::from_raw_os_error(errno))
     }
-}
-
-fn range(bytes: &mut [u8], offset: u64, length: usize) -> io::Result<&mut [u8]> {
-    let start = usize::try_from(offset).map_err(io::Error::other)?;
-    start
-        .checked_add(length)
-        .and_then(|end| bytes.get_mut(start..end))
-        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 /// The memory engine of one test.

@@ -95,6 +95,16 @@ pub enum VolumeError {
     #[error("{}: {what}; if it was put there by mistake, move it away; if the volume's file was \
         replaced on purpose, remove it", path.display())]
     Journal { path: PathBuf, what: String },
+    /// Something is wrong with a family, or with what is asked of it.
+    #[error("{}: {what}", folder.display())]
+    Family { folder: PathBuf, what: String },
+    /// Operations under way don't end.
+    #[error("{}: operations that are under way don't end within {seconds} s; try again, and look at \
+        the storage if it happens again", path.display())]
+    NotQuiet { path: PathBuf, seconds: u64 },
+    /// The volume shares blocks with others.
+    #[error("{}: {what}", path.display())]
+    Mapped { path: PathBuf, what: &'static str },
     /// Anything else: the error names the file.
     #[error("{0}; see the system log for the cause")]
     File(#[source] BlockError),

@@ -11,6 +11,7 @@
 
 mod engine;
 mod error;
+mod family;
 mod fence;
 mod journal;
 mod op;
@@ -20,6 +21,9 @@ mod watch;
 
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
+pub use family::{
+    DatasetInfo, Family, FamilyOptions, FamilySpace, Id, MappedOptions, Progress, VerifyReport,
+};
 pub use fence::FenceReason;
 pub use journal::JournalPlace;
 pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};

@@ -24,6 +24,7 @@ mod traffic;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -107,6 +108,30 @@ impl RangeLocks {
         self.enter(&mut self.table.lock(), Mode::Exclusive, ranges, owner)
     }
 
+    /// Takes a range exclusively for a thread, which waits until it is quiet there. The answer lets it
+    /// go when it is dropped; `None` if it isn't quiet within that time. **Blocks.**
+    pub(crate) fn lock_waiting(&self, range: Range, longest: Duration) -> Option<Alone<'_>> {
+        let post = Post::for_thread();
+        let owner = Owner {
+            post: Arc::clone(&post),
+            key: 0,
+        };
+        let alone = match self.lock(Ranges::from_slice(&[range]), owner) {
+            Entered::Free => return None,
+            Entered::Granted(ticket) => {
+                return Some(Alone {
+                    locks: self,
+                    ticket,
+                });
+            }
+            Entered::Waits(ticket) => Alone {
+                locks: self,
+                ticket,
+            },
+        };
+        post.wait(longest).then_some(alone)
+    }
+
     fn enter(&self, table: &mut Table<Owner>, mode: Mode, ranges: Ranges, owner: Owner) -> Entered {
         let ticket = Ticket::next();
         // Before the traffic is looked at: who writes his range later than that sees this.
@@ -150,6 +175,19 @@ impl RangeLocks {
     #[cfg(test)]
     pub(crate) fn entries(&self) -> usize {
         self.entries.load(Ordering::SeqCst)
+    }
+}
+
+/// A range that a thread has for itself.
+#[derive(Debug)]
+pub(crate) struct Alone<'a> {
+    locks: &'a RangeLocks,
+    ticket: Ticket,
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.locks.leave(self.ticket);
     }
 }
 

@@ -2,6 +2,7 @@
 //! new may start. Shared by all threads; everything here that doesn't say **Blocks** is a few
 //! atomic operations.
 
+mod content;
 mod control;
 mod open;
 
@@ -13,11 +14,13 @@ use parking_lot::Mutex;
 use tidelock_block::BlockFile;
 use tidelock_volume::{BlockSize, Geometry, RawMap};
 
+use crate::family::{Family, Id};
 use crate::fence::{Fence, FenceReason};
 use crate::journal::{self, Journal, JournalPlace};
 use crate::op::VolumeFaultKind;
 use crate::ranges::{RangeLocks, Ticket};
 use crate::watch::Watches;
+pub(crate) use content::{Content, Mapped};
 
 /// How a volume is opened.
 #[derive(Clone, Debug)]
@@ -73,7 +76,10 @@ pub struct VolumeStatistics {
 /// An open volume. Closed, and its file unlocked, when the last reference goes.
 #[derive(Debug)]
 pub struct Volume {
+    /// Its own file while it is raw; the family's first data file for what never was.
     file: Arc<BlockFile>,
+    content: Content,
+    read_only: bool,
     block_size: BlockSize,
     /// Bytes. Only grows.
     size: AtomicU64,
@@ -118,8 +124,43 @@ impl Volume {
             locks: RangeLocks::new(),
             journal,
             unfinished: Mutex::new(None),
+            content: Content::default(),
+            read_only: file.is_read_only(),
             file,
         })
+    }
+
+    /// A dataset of a family.
+    pub(crate) fn of_family(
+        mapped: Mapped,
+        file: Arc<BlockFile>,
+        geometry: Geometry,
+        read_only: bool,
+    ) -> Arc<Self> {
+        let mut volume = Self::new(file, geometry, false, None);
+        if let Some(volume) = Arc::get_mut(&mut volume) {
+            volume.content = Content::of(mapped);
+            volume.read_only = read_only;
+        }
+        volume
+    }
+
+    /// Where its blocks are, if not simply in its file. Changes only while somebody has the whole of it
+    /// for himself ([`Self::locks`]).
+    pub(crate) fn mapped(&self) -> Option<Mapped> {
+        self.content.mapped()
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The family that it is in, and the id of its dataset there; `None` for a raw volume.
+    #[must_use]
+    pub fn family(&self) -> Option<(Arc<Family>, Id)> {
+        let mapped = self.mapped()?;
+        let id = mapped.family.info(mapped.dataset)?.uuid;
+        Some((mapped.family, id))
     }
 
     /// Its file.
@@ -149,13 +190,13 @@ impl Volume {
     /// Whether it was opened for reading only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.file.is_read_only()
+        self.read_only
     }
 
     /// Whether unmapping gives space back; otherwise zeros are written.
     #[must_use]
     pub fn is_thin(&self) -> bool {
-        self.can_punch()
+        self.content.is_mapped() || self.can_punch()
     }
 
     /// Why it is fenced, if it is.

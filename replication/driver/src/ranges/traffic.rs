@@ -3,8 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use smallvec::SmallVec;
 use tidelock_block::Waker;
 use tidelock_volume::Range;
@@ -131,25 +132,54 @@ impl Slots {
 /// Where the commands of an engine hear that their turn has come.
 #[derive(Debug)]
 pub(crate) struct Post {
-    waker: Waker,
+    /// `None`: a thread waits for it.
+    waker: Option<Waker>,
+    bell: Condvar,
     any: AtomicBool,
     granted: Mutex<SmallVec<[(usize, Ticket); 8]>>,
 }
 
 impl Post {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
+        Self::with(Some(waker))
+    }
+
+    /// One for a thread that waits: [`Self::wait`].
+    pub(super) fn for_thread() -> Arc<Self> {
+        Self::with(None)
+    }
+
+    fn with(waker: Option<Waker>) -> Arc<Self> {
         Arc::new(Self {
             waker,
+            bell: Condvar::new(),
             any: AtomicBool::new(false),
             granted: Mutex::default(),
         })
+    }
+
+    /// Waits for the first turn that comes, but not longer than that; false if there was none.
+    pub(super) fn wait(&self, longest: Duration) -> bool {
+        let mut granted = self.granted.lock();
+        let end = Instant::now() + longest;
+        while granted.is_empty() {
+            if self.bell.wait_until(&mut granted, end).timed_out() {
+                return !granted.is_empty();
+            }
+        }
+        true
     }
 
     /// Tells the engine, and wakes it.
     pub(super) fn deliver(&self, key: usize, ticket: Ticket) {
         self.granted.lock().push((key, ticket));
         self.any.store(true, Ordering::Release);
-        self.waker.wake();
+        match &self.waker {
+            Some(waker) => waker.wake(),
+            None => {
+                self.bell.notify_one();
+            }
+        }
     }
 
     /// Whether [`Self::take`] has something.

@@ -37,6 +37,11 @@ impl Volume {
         if self.is_read_only() {
             return Err(VolumeError::ReadOnly { path: path() });
         }
+        if let Some(mapped) = self.mapped() {
+            mapped.family.grow(mapped.dataset, new_size)?;
+            self.size.store(new_size, Ordering::Release);
+            return Ok(());
+        }
         let present = self.file.size().map_err(refuse)?;
         if self.file.kind() == FileKind::BlockDevice {
             if present < new_size {
@@ -117,6 +122,9 @@ impl Volume {
         if self.is_read_only() {
             return Ok(());
         }
+        if let Some(mapped) = self.mapped() {
+            return mapped.family.flush_blocking();
+        }
         self.count_data_sync();
         self.file.data_sync().map_err(|error| {
             self.raise_fence(error.to_string());
@@ -160,6 +168,16 @@ impl Volume {
         if self.is_fenced().is_none() {
             return Ok(());
         }
+        if let Some(mapped) = self.mapped()
+            && let Some(reason) = mapped.family.fenced()
+        {
+            return Err(VolumeError::StillFailing {
+                path: self.path().to_path_buf(),
+                reason: format!(
+                    "{reason}; what is on disk is known again when the daemon has been restarted"
+                ),
+            });
+        }
         // Each description reports the old failure once more; that is not a new one.
         self.file.take_reported_errors();
         self.file
@@ -180,6 +198,12 @@ impl Volume {
     /// # Errors
     /// A block device; a file that isn't under its name any more; no permission.
     pub fn remove_file(&self) -> Result<(), VolumeError> {
+        if self.content().is_mapped() {
+            return Err(VolumeError::Mapped {
+                path: self.path().to_path_buf(),
+                what: "shares blocks with snapshots or clones; delete it in its family",
+            });
+        }
         if self.file.kind() == FileKind::BlockDevice {
             return Err(VolumeError::NotRemovable {
                 path: self.path().to_path_buf(),

@@ -1,0 +1,189 @@
+//! The thread that finishes checkpoints, carries deletions out and gives space back. Hosts come first:
+//! it works in small steps and rests between them.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tidelock_volume::mapped::family::Deletion;
+use tidelock_volume::mapped::family::checkpoint::Checkpoint;
+use tidelock_volume::mapped::{BLOCK_BYTES, FamilyError};
+
+use super::Family;
+use super::desk::{Desk, ForKeeper};
+use crate::error::VolumeError;
+
+/// How long one step may hold the maps.
+const STEP: Duration = Duration::from_micros(200);
+/// How much longer it rests than it works.
+const REST_PART: u32 = 4;
+/// How long to wait before the disk is tried again that was full.
+const FULL: Duration = Duration::from_secs(1);
+
+/// What a thread of a family does.
+type Body = fn(&Desk, &Weak<Family>);
+
+/// The keeper's whole life.
+pub(super) fn run(desk: &Desk, family: &Weak<Family>) {
+    loop {
+        let work = desk.next_for_keeper();
+        let Some(family) = family.upgrade() else {
+            return;
+        };
+        match work {
+            ForKeeper::Finish(checkpoint) => {
+                if finish(&family, *checkpoint) {
+                    give_back(&family);
+                    let mut state = family.state.lock();
+                    state.maps.shrink(family.nodes_max);
+                    if state.maps.deletion().is_some() {
+                        family.desk.ask_tidy();
+                    }
+                }
+            }
+            ForKeeper::Tidy => tidy(&family),
+            ForKeeper::Close => return,
+        }
+    }
+}
+
+/// Writes what is left of a checkpoint, again and again while the disk is full. False if the family is
+/// fenced or closed before it is done.
+fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
+    let mut told = false;
+    loop {
+        match write(family, &checkpoint) {
+            Ok(()) => break,
+            Err(VolumeError::NoSpace { path, .. }) => {
+                if !told {
+                    tracing::error!(file = %path.display(),
+                        "no space for the metadata of snapshots: flushes wait until there is some");
+                    told = true;
+                }
+                if family.desk.is_closing() {
+                    return false;
+                }
+                family.desk.rest(FULL);
+            }
+            Err(error) => {
+                family.raise_fence(&error.to_string());
+                family.desk.has_finished();
+                return false;
+            }
+        }
+    }
+    family.state.lock().maps.checkpointed(checkpoint.sequence);
+    family.desk.has_finished();
+    true
+}
+
+fn write(family: &Family, checkpoint: &Checkpoint) -> Result<(), VolumeError> {
+    let refuse = |error| VolumeError::from_block(error, BLOCK_BYTES as u64);
+    let files = &family.files;
+    let numbers = files.write_pages(&checkpoint.pages)?;
+    files.sync_data(numbers, false).map_err(refuse)?;
+    files.write_slots(&checkpoint.slots).map_err(refuse)?;
+    let (at, slot) = &checkpoint.superblock;
+    files.write_superblock(*at, slot.clone()).map_err(refuse)
+}
+
+/// Deletes a little, rests, and so on.
+fn tidy(family: &Family) {
+    while !family.desk.is_closing() && family.fenced().is_none() {
+        let begun = Instant::now();
+        match delete_some(family, begun) {
+            Ok(Some(true)) => family.desk.ask_checkpoint(),
+            Ok(Some(false)) => {}
+            Ok(None) => return,
+            // It is this thread that finishes it, and then comes back to this.
+            Err(FamilyError::CheckpointUnderWay) => return,
+            Err(error) => {
+                tracing::error!(folder = %family.folder().display(), %error,
+                    "a deletion can't go on; its space stays in use");
+                return;
+            }
+        }
+        family.desk.rest(begun.elapsed() * REST_PART);
+        if family.desk.has_begun() {
+            return family.desk.ask_tidy();
+        }
+    }
+}
+
+/// Some steps of a deletion; whether a dataset has gone by it, `None` if there is nothing to delete.
+fn delete_some(family: &Family, begun: Instant) -> Result<Option<bool>, FamilyError> {
+    let mut bad = None;
+    loop {
+        let step = {
+            let mut state = family.state.lock();
+            let Some(id) = state.maps.deletion() else {
+                return Ok(None);
+            };
+            loop {
+                match state.maps.delete_step(id) {
+                    Ok(Deletion::Going { .. }) if begun.elapsed() < STEP => {}
+                    other => break other,
+                }
+            }
+        };
+        match step {
+            Ok(Deletion::Done) => return Ok(Some(true)),
+            Ok(Deletion::Going { .. }) => return Ok(Some(false)),
+            Err(FamilyError::Missing(missing)) => {
+                let fetched = family.fetch(missing);
+                if bad.replace(missing) == Some(missing)
+                    && let Err(error) = fetched
+                {
+                    tracing::error!(%error, "a page that a deletion needs can't be read");
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives the space of free blocks back to the file system.
+pub(super) fn give_back(family: &Family) {
+    let released = family.state.lock().maps.take_released();
+    for run in
+        released.chunk_by(|one, next| one.plus(1) == *next && one.segment() == next.segment())
+    {
+        if let Some(first) = run.first()
+            && let Err(error) = family.files.punch(*first, run.len() as u64)
+        {
+            tracing::debug!(%error, "space can't be given back");
+            break;
+        }
+    }
+    family.state.lock().maps.emptied(&released);
+    // A fold must not write there in between.
+    let _home = family.home_work.lock();
+    let freed = family.state.lock().maps.take_home_freed();
+    if !freed.is_empty() {
+        family.punch_home(&freed);
+    }
+}
+
+impl Family {
+    /// Starts both threads.
+    pub(super) fn start(self: &Arc<Self>) -> Result<(), VolumeError> {
+        let refuse = |error: std::io::Error| VolumeError::Family {
+            folder: self.folder().to_path_buf(),
+            what: format!("its threads can't be started: {error}"),
+        };
+        let bodies: [(&str, Body); 2] = [
+            ("family-scribe", super::scribe::run),
+            ("family-keeper", run),
+        ];
+        for (name, body) in bodies {
+            let (desk, family) = (Arc::clone(&self.desk), Arc::downgrade(self));
+            let thread = std::thread::Builder::new()
+                .name(name.to_owned())
+                .stack_size(512 << 10)
+                .spawn(move || body(&desk, &family))
+                .map_err(refuse)?;
+            self.threads.lock().push(thread);
+        }
+        Ok(())
+    }
+}

@@ -7,6 +7,10 @@ use crate::values::{
     StorageObject, SyncType, ThinProvisioningFeature, ValueSet,
 };
 
+mod check;
+
+pub use check::BuiltError;
+
 /// What the service has. With no types in it, it has nothing and says so to every question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuiltCapabilities {
@@ -36,7 +40,8 @@ pub struct BuiltType {
     pub operations: ValueSet<Operation>,
     /// The same for a group's association.
     pub group_operations: ValueSet<Operation>,
-    /// The same for lists of associations. Those that lists don't know are left out by itself.
+    /// Those of them, of elements' and of groups' associations, that can be asked for of a list. What the
+    /// schema doesn't know of lists is left out by itself.
     pub list_operations: ValueSet<Operation>,
     /// What ModifySettingsDefineState can do with its aspects.
     pub settings_operations: ValueSet<SettingsDefineStateOperation>,
@@ -50,6 +55,10 @@ pub struct BuiltType {
     pub thin_provisioning: ValueSet<ThinProvisioningFeature>,
     /// What follows when a link is back.
     pub copy_recovery_mode: CopyRecoveryMode,
+    /// Whether hosts can write a target that is meant to match its source; it is Skewed then.
+    pub targets_writable: bool,
+    /// Whether an association rests in Restored after a restore, rather than where it was before.
+    pub rests_in_restored: bool,
     /// Limits. 0 is unlimited; what isn't here is not limited by a rule, and asked for, not available.
     pub maximums: Vec<(Component, u64)>,
     /// Settings that a request may give.
@@ -142,6 +151,8 @@ impl BuiltType {
             sequentially_consistent: false,
             thin_provisioning: ValueSet::EMPTY,
             copy_recovery_mode: CopyRecoveryMode::Manual,
+            targets_writable: false,
+            rests_in_restored: false,
             maximums: Vec::new(),
             settings: Vec::new(),
         }

@@ -104,6 +104,15 @@
 //! names a peer, it is worth asking within a bound, and the decision is made again with what it said. If not,
 //! what is known here decides, and the peer is left alone.
 //!
+//! # Beside that question
+//!
+//! * [`machine`] has the operations on associations: one table of which is accepted in which CopyState and
+//!   what it leads to, and [`machine::modify()`], which admits ModifyReplicaSynchronization.
+//! * [`ReplicationServiceCapabilities`] has the other methods of the class. They answer from
+//!   [`BuiltCapabilities`] alone, so what isn't built is in none of them; states and operations come from the
+//!   table. [`BuiltCapabilities::check`] finds what would be advertised and never work.
+//! * [`available_targets`] is GetAvailableTargetElements: each candidate is asked about as if it were named.
+//!
 //! # Return codes
 //!
 //! The arrays are empty, never absent, unless the code is 0. If no triple is supported, the least lasting
@@ -174,11 +183,12 @@ pub mod answer;
 pub mod built;
 pub mod decide;
 pub mod facts;
-mod machine;
+pub mod machine;
 pub mod reason;
 pub mod request;
 mod rules;
 pub mod sentence;
+pub mod service;
 pub mod triple;
 pub mod values;
 pub mod verdict;
@@ -191,5 +201,6 @@ pub use facts::Facts;
 pub use reason::{Obstacle, Reason};
 pub use request::{AccessPoint, Problem, Reference, Request};
 pub use sentence::{Identities, Names};
+pub use service::ReplicationServiceCapabilities;
 pub use triple::Triple;
 pub use verdict::Verdict;

@@ -78,10 +78,11 @@ pub enum Store {
     Fenced,
 }
 
-/// What hosts do with an element at the moment.
+/// What hosts do with an element at the moment. Sessions that can't write it, because their path is standby
+/// or unavailable, don't count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
-    /// Sessions that see it.
+    /// Sessions that could write it.
     pub sessions: u32,
     /// Whether a reservation is held.
     pub reserved: bool,

@@ -1,7 +1,7 @@
 //! One peer: whether it answers, and what it can do.
 
 use super::PeerId;
-use crate::values::{ReplicationType, SyncType, ValueSet};
+use crate::values::{ConnectionFeature, ReplicationType, SyncType, ValueSet};
 
 /// What is known of a peer.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Peer {
     pub types: ValueSet<ReplicationType>,
     /// For which copies it would have space if it had to make the target. Counts only if it answers.
     pub room_for: ValueSet<SyncType>,
+    /// What restricts the connection to it. Empty if data can flow both ways.
+    pub connection: ValueSet<ConnectionFeature>,
 }
 
 /// How a peer can be reached.

@@ -4,7 +4,7 @@ use crate::values::{Operation, ProgressStatus};
 
 /// What a ProgressStatus "Requires ..." requires. Until it is done, no other copy operation may be.
 #[must_use]
-pub(crate) const fn required_operation(progress_status: ProgressStatus) -> Option<Operation> {
+pub const fn required_operation(progress_status: ProgressStatus) -> Option<Operation> {
     Some(match progress_status {
         ProgressStatus::RequiresFracture => Operation::Fracture,
         ProgressStatus::RequiresResync => Operation::ResyncReplica,

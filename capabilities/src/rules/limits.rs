@@ -42,9 +42,11 @@ pub(super) fn totals(
 ) {
     let sync_type = built.sync_type();
     let total = facts.totals.of(sync_type);
-    let members = |end: Option<End<'_>>| end.map_or(1, |it| it.members().len());
-    let new_targets = members(source).max(members(target));
-    let new_sources = source.map_or(1, |it| {
+    let members = |end: Option<End<'_>>| end.map(|it| it.members().len());
+    let new_targets = members(source).max(members(target)).unwrap_or(1);
+    // Of a source that isn't named nothing is known, so it counts as a new one.
+    let one_if_any = new_targets.min(1);
+    let new_sources = source.map_or(one_if_any, |it| {
         let is_new = |element: &&Element<'_>| element.targets(sync_type) == 0;
         it.members().iter().filter(is_new).count()
     });

@@ -28,7 +28,6 @@ fn pair(source: &Element<'_>, target: &Element<'_>, worst: &mut Worst) {
         system_element: source.id,
         synced_element: target.id,
     };
-    worst.add_if(source.id == target.id, Reason::SameElement(source.id));
     worst.add_if(exists(source, target, key), Reason::Exists(key));
     worst.add_if(
         source.sources.contains(&target.id),

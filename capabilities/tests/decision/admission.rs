@@ -1,8 +1,8 @@
 //! Creations: admitted by the decision, with what a creation has and a question hasn't.
 
-use tidelock_capabilities::facts::{Element, ElementId, Hosts, Lock, Reach};
+use tidelock_capabilities::facts::{Element, ElementId, Hosts, Lock, Peer, Reach};
 use tidelock_capabilities::values::{
-    LocalElementRole, MethodName, Mode, ReplicationType, ReturnCode, SyncType,
+    Component, LocalElementRole, MethodName, Mode, ReplicationType, ReturnCode, SyncType,
 };
 use tidelock_capabilities::{
     AccessPoint, Admitted, Creation, Facts, Problem, Reason, Reference, Refusal, TargetSupply,
@@ -71,6 +71,48 @@ fn a_refusal_has_the_reason_and_the_code_of_the_answer() {
     assert_eq!(refusal, Refusal::Reason(locked));
     assert_eq!(refusal.return_code(), ReturnCode::InUse);
     assert!(refusal.to_string().contains("being resized"), "{refusal}");
+}
+
+#[test]
+fn a_request_that_is_wrong_is_refused_as_such() {
+    let built = assumed();
+    let elements = [volume(LOCAL)];
+    let facts = facts(&built, &elements);
+    let unknown = Creation {
+        source: Reference::Element(THIRD),
+        ..creation(SyncType::Snapshot, None)
+    };
+    let refusal = admit(&unknown, &facts).unwrap_err();
+    assert_eq!(refusal, Refusal::Problem(Problem::LocalElementUnknown));
+    assert_eq!(refusal.return_code(), ReturnCode::InvalidParameter);
+    assert!(refusal.to_string().contains("LocalElement"), "{refusal}");
+}
+
+#[test]
+fn with_an_open_mode_the_least_lasting_reason_is_told() {
+    // Asynchronous mirrors are at their limit, synchronous ones aren't replicated by this peer.
+    let mut built = assumed();
+    for it in &mut built.types {
+        if it.replication_type == ReplicationType::AsynchronousMirrorRemote {
+            it.maximums = vec![(Component::TotalTargetElements, 1)];
+        }
+    }
+    let elements = [volume(LOCAL)];
+    let peers = [Peer {
+        types: ReplicationType::set(&[ReplicationType::AsynchronousMirrorRemote]),
+        ..peer(Reach::Answers)
+    }];
+    let mut facts = Facts {
+        peers: &peers,
+        ..facts(&built, &elements)
+    };
+    facts.totals.mirrors.targets = 1;
+    let creation = Creation {
+        access_point: AccessPoint::Of(PEER),
+        ..creation(SyncType::Mirror, None)
+    };
+    let refusal = admit(&creation, &facts).unwrap_err();
+    assert_eq!(refusal.return_code(), ReturnCode::InUse, "{refusal}");
 }
 
 #[test]

@@ -100,16 +100,21 @@ fn row_06_source_of_a_synchronized_mirror() {
         maximum: MIRRORS_MAX,
     };
     assert_eq!(verdict.reason(), Some(limit));
+    // Copies of other kinds don't count.
+    let clone = association(SyncType::Clone, LOCAL, THIRD, CopyState::Synchronized);
+    let with_clone = [one[0], clone];
+    row(&ask(related(&with_clone)), "Yes Yes Yes NotNow NotNow", OK);
 }
 
 #[test]
 fn row_07_source_of_a_mirror_that_is_being_copied() {
+    use ProgressStatus as P;
+    let fractured = mirror_of_local(CopyState::Fractured);
     let states = [
         mirror_of_local(CopyState::Unsynchronized),
-        in_progress(
-            mirror_of_local(CopyState::Fractured),
-            ProgressStatus::Resyncing,
-        ),
+        in_progress(mirror_of_local(CopyState::Initialized), P::Initializing),
+        in_progress(fractured, P::Synchronizing),
+        in_progress(fractured, P::Resyncing),
     ];
     for state in states {
         row(&ask(related(&[state])), "Yes Yes NotNow NotNow NotNow", OK);

@@ -185,6 +185,8 @@ fn features_of_groups_are_kept() {
         ReturnCode::Success,
     );
     row(&ask_groups(&single, related, None), no, ReturnCode::InUse);
+    let free = group(GROUP, &all);
+    row(&ask_groups(&single, free, None), yes, ReturnCode::Success);
 
     let empty = group(GROUP, &[]);
     let empty_allowed = with(GroupFeature::EmptyReplicationGroupsAllowed);

@@ -19,4 +19,5 @@ mod pair_rows;
 mod requests;
 mod rig;
 mod sentences;
+mod states;
 mod value_maps;

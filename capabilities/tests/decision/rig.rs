@@ -103,6 +103,7 @@ pub(crate) fn peer(reach: Reach) -> Peer {
             ReplicationType::AsynchronousMirrorRemote,
         ]),
         room_for: ValueSet::all(),
+        connection: ValueSet::EMPTY,
     }
 }
 

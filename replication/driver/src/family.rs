@@ -16,6 +16,7 @@ mod fold;
 mod keeper;
 mod open;
 mod scribe;
+mod stream;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ use files::Files;
 
 pub use control::{DatasetInfo, FamilySpace};
 pub use open::{FamilyOptions, MappedOptions};
+pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;
 pub use verify::{Progress, VerifyReport};
 

@@ -22,12 +22,14 @@ mod watch;
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use family::{
-    DatasetInfo, Family, FamilyOptions, FamilySpace, Id, MappedOptions, Progress, VerifyReport,
+    DatasetInfo, Export, ExportOptions, Family, FamilyOptions, FamilySpace, Id, MappedOptions,
+    Progress, VerifyReport,
 };
 pub use fence::FenceReason;
 pub use journal::JournalPlace;
 pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
 pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile, PoolSpace};
+pub use tidelock_volume::stream;
 pub use tidelock_volume::{BlockSize, Range};
 pub use volume::{CreateOptions, OpenOptions, Volume, VolumeStatistics};
 pub use watch::{Settling, Watch};

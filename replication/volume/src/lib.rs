@@ -9,6 +9,7 @@
 pub mod geometry;
 pub mod mapped;
 pub mod raw;
+pub mod stream;
 
 pub use geometry::{BlockSize, BlockSizeError, Geometry, GeometryError, Range, RangeError};
 pub use raw::RawMap;

@@ -17,6 +17,7 @@ mod crashes;
 mod damage;
 mod fold;
 mod power;
+mod stream;
 
 const BLOCKS: u64 = 600;
 const SIZE: u64 = BLOCKS * BLOCK_BYTES as u64;

@@ -15,6 +15,7 @@ mod files;
 mod fold;
 mod keeper;
 mod open;
+mod reserve;
 mod scribe;
 mod stream;
 mod verify;
@@ -59,6 +60,8 @@ pub struct Family {
     home_generation: AtomicU64,
     /// Held by whoever writes or frees blocks of the home file.
     home_work: Mutex<()>,
+    /// Segments in whose free blocks a crash may have left something.
+    to_sweep: Mutex<Vec<u32>>,
     /// Nodes that may stay in memory, 4 KiB each.
     nodes_max: usize,
     volumes: Mutex<Vec<Weak<Volume>>>,

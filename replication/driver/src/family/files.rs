@@ -13,6 +13,7 @@ use tidelock_block::{
 use tidelock_volume::mapped::format::superblock::FILE_BYTES;
 use tidelock_volume::mapped::{Address, BLOCK_BYTES};
 
+use super::reserve::Reserve;
 use crate::error::VolumeError;
 
 /// Blocks of a data file: 1 TiB.
@@ -35,6 +36,8 @@ pub(super) struct Files {
     /// By number. One until the family has more than 1 TiB.
     data: RwLock<Vec<Arc<BlockFile>>>,
     home: Option<Arc<BlockFile>>,
+    /// Space for metadata when there is no other; `None` for files in memory.
+    reserve: Option<Reserve>,
     pool: BufferPool,
 }
 
@@ -59,6 +62,7 @@ impl Files {
             allocation: new("allocation", 0)?,
             data: RwLock::new(vec![new(&data_name(0), FILE_BLOCKS * BLOCK_BYTES as u64)?]),
             home,
+            reserve: Some(Reserve::new(new("reserve", 0)?)),
             pool: BufferPool::new(POOL_BYTES),
         }
         .prepared(journal_bytes)
@@ -74,6 +78,9 @@ impl Files {
             let length = usize::try_from(journal_bytes - at).unwrap_or(usize::MAX);
             let piece = fill.slice(..length.min(fill.len()));
             write(&self.journal, at, piece).map_err(refuse)?;
+        }
+        if let Some(reserve) = &self.reserve {
+            reserve.fill().map_err(refuse)?;
         }
         for file in [&self.superblock, &self.journal, &self.allocation] {
             file.sync_all().map_err(refuse)?;
@@ -100,6 +107,7 @@ impl Files {
             allocation,
             data: RwLock::new(vec![data]),
             home,
+            reserve: None,
             pool: BufferPool::new(POOL_BYTES),
         }
     }
@@ -122,8 +130,23 @@ impl Files {
             allocation: old("allocation")?,
             data: RwLock::new(data),
             home,
+            reserve: reserve(folder),
             pool: BufferPool::new(POOL_BYTES),
         })
+    }
+
+    /// Gives the space that is set aside to whoever needs it now; false if it is used up.
+    pub(super) fn use_reserve(&self) -> bool {
+        self.reserve.as_ref().is_some_and(Reserve::give)
+    }
+
+    /// Sets space aside again, if there is some.
+    pub(super) fn fill_reserve(&self) {
+        if let Some(reserve) = &self.reserve
+            && let Err(error) = reserve.fill()
+        {
+            tracing::debug!(%error, "no space can be set aside");
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -337,6 +360,19 @@ fn bytes_of(pages: &[(Address, Vec<u8>)]) -> u64 {
 
 fn data_name(number: usize) -> String {
     format!("data-{number:04}")
+}
+
+/// What is set aside; a family does without it, if it must.
+fn reserve(folder: &Path) -> Option<Reserve> {
+    let options = options(folder, "reserve");
+    let file = BlockFile::open(&options).or_else(|_| BlockFile::create(&options));
+    match file {
+        Ok(file) => Some(Reserve::new(file)),
+        Err(error) => {
+            tracing::warn!(%error, "no space can be set aside for metadata");
+            None
+        }
+    }
 }
 
 fn options(folder: &Path, name: &str) -> FileOptions {

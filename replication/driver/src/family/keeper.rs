@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tidelock_volume::mapped::family::Deletion;
 use tidelock_volume::mapped::family::checkpoint::Checkpoint;
-use tidelock_volume::mapped::{BLOCK_BYTES, FamilyError};
+use tidelock_volume::mapped::{Address, BLOCK_BYTES, FamilyError};
 
 use super::Family;
 use super::desk::{Desk, ForKeeper};
@@ -40,7 +40,10 @@ pub(super) fn run(desk: &Desk, family: &Weak<Family>) {
                     }
                 }
             }
-            ForKeeper::Tidy => tidy(&family),
+            ForKeeper::Tidy => {
+                sweep(&family);
+                tidy(&family);
+            }
             ForKeeper::Close => return,
         }
     }
@@ -53,6 +56,7 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
     loop {
         match write(family, &checkpoint) {
             Ok(()) => break,
+            Err(VolumeError::NoSpace { .. }) if family.files.use_reserve() => {}
             Err(VolumeError::NoSpace { path, .. }) => {
                 if !told {
                     tracing::error!(file = %path.display(),
@@ -73,6 +77,7 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
     }
     family.state.lock().maps.checkpointed(checkpoint.sequence);
     family.desk.has_finished();
+    family.files.fill_reserve();
     true
 }
 
@@ -145,9 +150,35 @@ fn delete_some(family: &Family, begun: Instant) -> Result<Option<bool>, FamilyEr
 /// Gives the space of free blocks back to the file system.
 pub(super) fn give_back(family: &Family) {
     let released = family.state.lock().maps.take_released();
-    for run in
-        released.chunk_by(|one, next| one.plus(1) == *next && one.segment() == next.segment())
-    {
+    empty(family, &released);
+    // A fold must not write there in between.
+    let _home = family.home_work.lock();
+    let freed = family.state.lock().maps.take_home_freed();
+    if !freed.is_empty() {
+        family.punch_home(&freed);
+    }
+}
+
+/// Gives back what a crash has left in free blocks.
+fn sweep(family: &Family) {
+    loop {
+        let begun = Instant::now();
+        let Some(segment) = family.to_sweep.lock().pop() else {
+            return;
+        };
+        let free = family.state.lock().maps.take_free(segment);
+        empty(family, &free);
+        family.desk.rest(begun.elapsed() * REST_PART);
+        if family.desk.is_closing() || family.desk.has_begun() {
+            return family.desk.ask_tidy();
+        }
+    }
+}
+
+fn empty(family: &Family, free: &[Address]) {
+    let behind =
+        |one: &Address, next: &Address| one.plus(1) == *next && one.segment() == next.segment();
+    for run in free.chunk_by(behind) {
         if let Some(first) = run.first()
             && let Err(error) = family.files.punch(*first, run.len() as u64)
         {
@@ -155,13 +186,7 @@ pub(super) fn give_back(family: &Family) {
             break;
         }
     }
-    family.state.lock().maps.emptied(&released);
-    // A fold must not write there in between.
-    let _home = family.home_work.lock();
-    let freed = family.state.lock().maps.take_home_freed();
-    if !freed.is_empty() {
-        family.punch_home(&freed);
-    }
+    family.state.lock().maps.emptied(free);
 }
 
 impl Family {

@@ -164,7 +164,7 @@ impl Family {
             folder: options.folder.clone(),
             what: damage.to_string(),
         };
-        let mut maps = recover(&files, options.id).map_err(|error| match error {
+        let (mut maps, clean) = recover(&files, options.id).map_err(|error| match error {
             Failed::Damage(damage) => damaged(damage),
             Failed::Family(error) => damaged(Damage {
                 what: "the journal",
@@ -175,6 +175,10 @@ impl Family {
         check_home(options, &files, maps.home_bytes())?;
         maps.set_limit(options.limit_bytes.map(|bytes| bytes / BLOCK_BYTES as u64));
         let family = Self::new(options, files, maps);
+        if !clean {
+            let left = family.state.lock().maps.segments();
+            *family.to_sweep.lock() = left;
+        }
         family.start()?;
         family.desk.ask_tidy();
         Ok(family)
@@ -195,6 +199,7 @@ impl Family {
             fence: Fence::default(),
             home_generation: AtomicU64::new(0),
             home_work: Mutex::new(()),
+            to_sweep: Mutex::new(Vec::new()),
             nodes_max: (options.maps_bytes / BLOCK_BYTES).max(1024),
             volumes: Mutex::new(Vec::new()),
         })
@@ -311,7 +316,8 @@ impl From<VolumeError> for Failed {
     }
 }
 
-fn recover(files: &Files, id: Id) -> Result<mapped::Family, Failed> {
+/// The family as it was when it was last durable, and whether it was closed then.
+fn recover(files: &Files, id: Id) -> Result<(mapped::Family, bool), Failed> {
     let superblock = choose(&files.superblock()?)?;
     if superblock.family != id {
         return Err(Failed::Damage(Damage {
@@ -340,10 +346,11 @@ fn recover(files: &Files, id: Id) -> Result<mapped::Family, Failed> {
         }
     }
     let mut replay: Replay = opening.finish()?;
+    let clean = replay.is_clean();
     loop {
         match replay.step() {
             Ok(true) => {}
-            Ok(false) => return Ok(replay.finish()),
+            Ok(false) => return Ok((replay.finish(), clean)),
             Err(FamilyError::Missing(missing)) => {
                 let page = files.read_page(missing.address)?;
                 replay.supply(missing, &page)?;

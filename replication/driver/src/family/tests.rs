@@ -16,6 +16,7 @@ use crate::{CreateOptions, OpenOptions, Volume};
 mod crashes;
 mod damage;
 mod fold;
+mod full;
 mod power;
 mod stream;
 

@@ -302,6 +302,21 @@ impl Allocator {
         released
     }
 
+    /// The free blocks of a segment, in order, as if they had just become free: what a crash left behind
+    /// in them can be given back. As [`Self::take_released`].
+    pub fn take_free(&mut self, number: u32) -> Vec<Address> {
+        let Some(segment) = self.segments.get_mut(&number) else {
+            return Vec::new();
+        };
+        let free: Vec<Address> = (0..SEGMENT_BLOCKS)
+            .filter(|index| segment.set(*index, true))
+            .map(|index| Address::of(number, index))
+            .collect();
+        self.in_use += free.len() as u64;
+        self.reserved.extend(&free);
+        free
+    }
+
     /// What [`Self::take_released`] gave may be given out again.
     pub fn emptied(&mut self, addresses: &[Address]) {
         for address in addresses {
@@ -527,6 +542,11 @@ mod tests {
         allocator.emptied(&released);
         assert!(!allocator.is_used(run.address.plus(3)));
         assert!(allocator.take_released().is_empty());
+        assert_eq!(allocator.in_use(), 7);
+        let free = allocator.take_free(run.address.segment());
+        assert_eq!(free.len(), SEGMENT_BLOCKS as usize - 7);
+        assert_eq!(free.first(), Some(&run.address.plus(3)));
+        allocator.emptied(&free);
         assert_eq!(allocator.in_use(), 7);
     }
 

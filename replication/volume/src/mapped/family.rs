@@ -386,6 +386,22 @@ impl Family {
         self.maps.allocator.take_released()
     }
 
+    /// The numbers of the segments that there are.
+    #[must_use]
+    pub fn segments(&self) -> Vec<u32> {
+        self.maps
+            .allocator
+            .segments()
+            .map(|(number, ..)| number)
+            .collect()
+    }
+
+    /// The free blocks of a segment, as [`Self::take_released`] would give them: in what a crash left
+    /// behind there may be space.
+    pub fn take_free(&mut self, segment: u32) -> Vec<Address> {
+        self.maps.allocator.take_free(segment)
+    }
+
     /// The space of blocks that [`Self::take_released`] gave has been given back.
     pub fn emptied(&mut self, addresses: &[Address]) {
         self.maps.allocator.emptied(addresses);

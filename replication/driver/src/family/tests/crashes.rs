@@ -30,3 +30,26 @@ fn what_was_flushed_is_there_after_a_kill() {
         bench.assert_sound();
     }
 }
+
+#[test]
+fn what_a_kill_leaves_in_free_blocks_is_given_back() {
+    let mut bench = Bench::mapped();
+    bench.write(1, 0, &[1; 4]);
+    bench.family().flush_blocking().unwrap();
+    let data = bench.options().folder.join("data-0000");
+    let taken = |path: &Path| {
+        let metadata = std::fs::metadata(path).unwrap();
+        std::os::unix::fs::MetadataExt::blocks(&metadata) * 512
+    };
+    let before = taken(&data);
+    // Written, and known to no map that is durable.
+    bench.write(1, 0, &[2; 500]);
+    assert!(taken(&data) >= before + 500 * 4096);
+    bench.reopen();
+    while !bench.family().to_sweep.lock().is_empty() {
+        std::thread::yield_now();
+    }
+    bench.family().close().unwrap();
+    assert!(taken(&data) < before + 50 * 4096, "{}", taken(&data));
+    assert_eq!(bench.read_first(1, 4), [1; 4]);
+}

@@ -382,6 +382,12 @@ impl Replay {
         Ok(true)
     }
 
+    /// Whether nothing has happened since the last checkpoint: the family was closed, not killed.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Takes a page that was asked for.
     ///
     /// # Errors

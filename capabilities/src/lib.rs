@@ -55,6 +55,7 @@
 //!     copy_state: CopyState::Synchronized,
 //!     progress_status: ProgressStatus::Completed,
 //!     target_consistent: true,
+//!     source_consistent: true,
 //! };
 //! let volume = Element {
 //!     hosts: Hosts { sessions: 2, reserved: false },
@@ -170,6 +171,7 @@
 //!   An asynchronous target, and one that is being resynchronized, keeps its last consistent cut, so it can be
 //!   copied in rows 13, 16 and 20 as well. A target that was Suspended in the middle of its first copy can't
 //!   (row 14), though Suspended alone would have allowed it.
+//! * *A source that was left half restored* is NotNow as a source, by [`facts::Association::source_consistent`].
 //! * *A snapshot isn't frozen again* (row 21), since that would be the same image; a clone of it can be. An
 //!   engine that has chains publishes *Multi-hop element replication* with a limit of hops.
 //! * *Format and sanitize* are locks of row 5, and a *fenced* store is a fault of row 4.

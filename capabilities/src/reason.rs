@@ -122,6 +122,8 @@ pub enum Reason {
         /// What has to be done, if it is one thing.
         next: Option<Operation>,
     },
+    /// It was being overwritten from a replica, and that was given up half-way.
+    HalfRestored(AssociationKey),
     /// It is being restored from a replica.
     BeingRestored(AssociationKey),
     /// Something runs on it.
@@ -227,6 +229,7 @@ impl Reason {
             | Self::ChangingOver(_)
             | Self::FailedOver(_)
             | Self::Unfinished { .. }
+            | Self::HalfRestored(_)
             | Self::BeingRestored(_)
             | Self::Locked { .. } => Obstacle::NotNow,
             Self::StateUnknown { .. } => Obstacle::Unknown,
@@ -264,6 +267,7 @@ impl Reason {
             | Self::ChangingOver(key)
             | Self::FailedOver(key)
             | Self::Unfinished { key, .. }
+            | Self::HalfRestored(key)
             | Self::BeingRestored(key)
             | Self::StateUnknown { key, .. }
             | Self::Broken(key) => Some(key),

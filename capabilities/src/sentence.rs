@@ -171,6 +171,10 @@ impl<'a> Say<'a> {
                 let next = next.unwrap_or(Operation::ResyncReplica);
                 write!(f, "{it} is unfinished: it requires the operation {next}")
             }
+            Reason::HalfRestored(_) => write!(
+                f,
+                "the source of {it} was left half restored: restore it or fail over again"
+            ),
             Reason::BeingRestored(_) => {
                 write!(f, "{it} is being restored: wait until that is completed")
             }

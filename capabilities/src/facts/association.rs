@@ -30,9 +30,28 @@ pub struct Association {
     /// isn't copied yet is read from the source. States that promise an image (Synchronized, Split,
     /// Failedover) don't need it.
     pub target_consistent: bool,
+    /// Whether the source holds a consistent image. It does, unless a restore or failback onto it was given
+    /// up half-way by an engine that overwrites in place.
+    pub source_consistent: bool,
 }
 
 impl Association {
+    /// Any association of this sort that is in a state, with nothing going on and nothing wrong.
+    pub(crate) const fn at_rest(sync_type: SyncType, mode: Mode, copy_state: CopyState) -> Self {
+        Self {
+            key: AssociationKey {
+                system_element: ElementId(0),
+                synced_element: ElementId(0),
+            },
+            sync_type,
+            mode,
+            copy_state,
+            progress_status: ProgressStatus::Completed,
+            target_consistent: true,
+            source_consistent: true,
+        }
+    }
+
     /// Whether data flows to the target that it doesn't have yet.
     #[must_use]
     pub const fn is_copying(&self) -> bool {

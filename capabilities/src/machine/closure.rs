@@ -4,8 +4,8 @@ use super::event::{Event, observe};
 use super::row::Scope;
 use super::transition::{created, transition};
 use crate::built::BuiltType;
-use crate::facts::{Association, AssociationKey, ElementId};
-use crate::values::{CopyState, ProgressStatus, SyncType, ValueSet};
+use crate::facts::Association;
+use crate::values::{CopyState, SyncType, ValueSet};
 
 /// All states that creation, the operations that are built, and events can lead to.
 #[must_use]
@@ -36,18 +36,7 @@ pub fn copy_states(built: &BuiltType, scope: Scope) -> ValueSet<CopyState> {
 
 /// The states that can follow a state directly.
 fn next(built: &BuiltType, scope: Scope, copy_state: CopyState) -> ValueSet<CopyState> {
-    let none = ElementId(0);
-    let association = Association {
-        key: AssociationKey {
-            system_element: none,
-            synced_element: none,
-        },
-        sync_type: built.sync_type(),
-        mode: built.mode(),
-        copy_state,
-        progress_status: ProgressStatus::Completed,
-        target_consistent: false,
-    };
+    let association = Association::at_rest(built.sync_type(), built.mode(), copy_state);
     let offered = match scope {
         Scope::Group => built.group_operations,
         Scope::Element | Scope::Either => built.operations,

@@ -14,6 +14,9 @@ use crate::values::{
 pub enum Event {
     /// An error in source, target or path, or no space.
     Failed,
+    /// A restore was given up. It is the restore that has failed, not the association, so that it can be tried
+    /// again.
+    RestoreFailed,
     /// The relationship's state can't be known any more, as when the peer may have failed over.
     StateLost,
     /// There is contact again, and an end's status isn't known.
@@ -83,6 +86,13 @@ pub const EVENTS: &[EventRow] = &[
         ],
         outcome: EventOutcome::Becomes(S::Broken),
         basis: Basis::Specified,
+    },
+    EventRow {
+        event: Event::RestoreFailed,
+        sync_types: ALL,
+        from: &[S::Synchronized, S::Fractured, S::Split, S::Skewed],
+        outcome: EventOutcome::Shows(ProgressStatus::Completed),
+        basis: Basis::Inferred,
     },
     EventRow {
         event: Event::StateLost,
@@ -162,8 +172,9 @@ pub const EVENTS: &[EventRow] = &[
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Failed,
+        Self::RestoreFailed,
         Self::StateLost,
         Self::ContactWithoutStatus,
         Self::Recovered,

@@ -54,6 +54,8 @@ pub enum Need {
     WithoutGroup(GroupFeature),
     /// No copy is running.
     Idle,
+    /// The target holds a consistent image, or Force was given: what it holds is about to be relied on.
+    Image,
 }
 
 /// What an operation leads to.
@@ -205,7 +207,7 @@ impl Need {
             _ => built.has(feature),
         };
         match self {
-            Self::Force | Self::Idle => true,
+            Self::Force | Self::Idle | Self::Image => true,
             Self::With(feature) => has(feature),
             Self::Without(feature) => !has(feature),
             Self::WithGroup(feature) => group && built.group_features.contains(feature),

@@ -1,6 +1,6 @@
 //! The table of operations. The one place that says which goes with which state.
 
-use super::row::Need::{Force, Idle, With, WithGroup, Without, WithoutGroup};
+use super::row::Need::{Force, Idle, Image, With, WithGroup, Without, WithoutGroup};
 use super::row::Outcome::{ChangesMode, Ends, Flows, Restores, Rests, Reverses, Stays};
 use super::row::{Need, Remains, Row, Scope};
 use crate::values::CopyState::{
@@ -82,22 +82,23 @@ pub const TABLE: &[Row] = &[
     Row::new(O::ResyncReplica, SC, &[Synchronized, Skewed, Restored], Flows).onto_target().inferred(),
     Row::new(O::ResyncReplica, C, &[Fractured], Flows).onto_target().inferred(),
     Row::new(O::ResetReplica, SC, &[Skewed], Flows).onto_target(),
-    Row::new(O::RestoreFromReplica, M, &[Fractured], Restores).onto_source(),
+    Row::new(O::RestoreFromReplica, M, &[Fractured], Restores).needs(&[Image]).onto_source(),
     Row::new(O::RestoreFromReplica, M, &[Split, Skewed], Restores).onto_source().inferred(),
     Row::new(O::RestoreFromReplica, SC, &[Synchronized, Skewed], Restores).onto_source().inferred(),
-    // --- Change over. Where the ends differ, what was the source will be overwritten.
+    // --- Change over. Where the ends differ, what was the source will be overwritten. A target that holds no
+    // consistent image takes over only by force.
     Row::new(O::Failover, M, &[Synchronized], Rests(Failedover))
         .needs(&[Without(FRACTURE_FIRST), WithoutGroup(SPLIT_FIRST)]).inferred(),
-    Row::new(O::Failover, M, &[Fractured], Rests(Failedover)).needs(&[With(FRACTURE_FIRST)]),
+    Row::new(O::Failover, M, &[Fractured], Rests(Failedover)).needs(&[With(FRACTURE_FIRST), Image]),
     Row::new(O::Failover, M, &[Split], Rests(Failedover)).needs(&[WithGroup(SPLIT_FIRST)]),
-    Row::new(O::Failover, M, &[Broken, Suspended], Rests(Failedover)).inferred(),
+    Row::new(O::Failover, M, &[Broken, Suspended], Rests(Failedover)).needs(&[Image]).inferred(),
     Row::new(O::Failover, M, &[Partitioned], Rests(Failedover)).needs(&[Force]).inferred(),
     Row::new(O::Failback, M, &[Failedover], Flows).onto_source(),
     Row::new(O::ReverseRoles, M, &[Synchronized], Reverses).needs(&[With(REVERSE_SYNCHRONIZED)]).both_ends(),
-    Row::new(O::ReverseRoles, M, &[Fractured], Reverses).needs(&[With(REVERSE_FRACTURED)]).onto_source(),
+    Row::new(O::ReverseRoles, M, &[Fractured], Reverses).needs(&[With(REVERSE_FRACTURED), Image]).onto_source(),
     Row::new(O::ReverseRoles, M, &[Split], Reverses).needs(&[With(REVERSE_SPLIT)]).onto_source(),
     Row::new(O::ReverseRoles, M, &[Failedover], Reverses).needs(&[With(REVERSE_FAILEDOVER)]).onto_source(),
-    Row::new(O::ReverseRoles, M, &[Suspended], Reverses).needs(&[With(REVERSE_SUSPENDED)]).onto_source(),
+    Row::new(O::ReverseRoles, M, &[Suspended], Reverses).needs(&[With(REVERSE_SUSPENDED), Image]).onto_source(),
     // --- Another mode.
     Row::new(O::ResetToSync, M, &[Synchronized], ChangesMode(Synchronous)).both_ends(),
     Row::new(O::ResetToAsync, M, &[Synchronized], ChangesMode(Asynchronous)).both_ends(),

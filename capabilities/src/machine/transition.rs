@@ -2,7 +2,7 @@
 
 use super::refusal::OperationRefusal;
 use super::required::required_operation;
-use super::row::{Need, Outcome, Remains, Row, Scope, behaves};
+use super::row::{Need, Outcome, Remains, Row, Scope, Touches, behaves};
 use super::table::rows;
 use crate::built::BuiltType;
 use crate::facts::Association;
@@ -150,7 +150,12 @@ fn accepted(
             copy_state,
         });
     };
-    if row.needs_force() && !force {
+    let lacks_image = match row.touches {
+        // What the source holds is about to replace what the target holds.
+        Touches::Target if row.outcome == Outcome::Flows => !association.source_consistent,
+        _ => row.needs.contains(&Need::Image) && !association.target_consistent,
+    };
+    if (row.needs_force() || lacks_image) && !force {
         return Err(OperationRefusal::NeedsForce {
             operation,
             copy_state,

@@ -81,6 +81,10 @@ fn between_operations(association: &Association, worst: &mut Worst) {
 /// The subject is the source of it.
 fn of_source(association: &Association, asked: &Asked<'_>, worst: &mut Worst) {
     let key = association.key;
+    worst.add_if(
+        !association.source_consistent && asked.role == LocalElementRole::SystemElement,
+        Reason::HalfRestored(key),
+    );
     match association.sync_type {
         SyncType::Mirror => match association.copy_state {
             CopyState::Failedover => worst.add(Reason::FailedOver(key)),

@@ -1,9 +1,8 @@
 //! Which operations there are: of a type, of a state of it, and of one association as it is now.
 
-use super::states::at_rest;
 use super::{Answer, ReplicationServiceCapabilities, read_if_given};
 use crate::built::BuiltType;
-use crate::facts::{AssociationKey, Facts};
+use crate::facts::{Association, AssociationKey, Facts};
 use crate::machine::{
     Modification, OperationRefusal, Scope, association_type, modify, rows, transition,
 };
@@ -173,7 +172,7 @@ fn force_in(
     scope: Scope,
     built: &BuiltType,
 ) -> Option<bool> {
-    let association = at_rest(built, copy_state);
+    let association = Association::at_rest(built.sync_type(), built.mode(), copy_state);
     let ask = |force| transition(operation, &association, scope, built, force).is_ok();
     if ask(false) {
         Some(false)

@@ -2,11 +2,11 @@
 
 use super::{Answer, ReplicationServiceCapabilities, read, read_if_given};
 use crate::built::BuiltType;
-use crate::facts::{Association, AssociationKey, ElementId};
+use crate::facts::Association;
 use crate::machine::{After, Scope, copy_states, host_accessible, transition};
 use crate::values::{
-    Action, CopyState, MethodName, Operation, ProgressStatus, ReturnCode,
-    SettingsDefineStateOperation, SyncType, ValueSet, WaitMethodName,
+    Action, CopyState, MethodName, Operation, ReturnCode, SettingsDefineStateOperation, SyncType,
+    ValueSet, WaitMethodName,
 };
 
 /// The answer of GetSupportedCopyStates: two parallel arrays.
@@ -189,23 +189,8 @@ pub(super) fn leads_to(
     scope: Scope,
     built: &BuiltType,
 ) -> Option<After> {
-    let association = at_rest(built, copy_state);
+    let association = Association::at_rest(built.sync_type(), built.mode(), copy_state);
     transition(operation, &association, scope, built, true)
         .ok()
         .map(|it| it.after)
-}
-
-/// Any association of the type that is in this state, with nothing going on.
-pub(super) const fn at_rest(built: &BuiltType, copy_state: CopyState) -> Association {
-    Association {
-        key: AssociationKey {
-            system_element: ElementId(0),
-            synced_element: ElementId(0),
-        },
-        sync_type: built.sync_type(),
-        mode: built.mode(),
-        copy_state,
-        progress_status: ProgressStatus::Completed,
-        target_consistent: false,
-    }
 }

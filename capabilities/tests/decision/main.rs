@@ -4,6 +4,7 @@
 //! mirrors, one source per target, no chains of mirrors.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::too_many_lines,
     reason = "a test that meets the unexpected is to fail where it stands"
@@ -13,9 +14,11 @@ mod admission;
 mod aspects;
 mod element_rows;
 mod examples;
+mod generator;
 mod groups;
 mod limited_engine;
 mod pair_rows;
+mod properties;
 mod requests;
 mod rig;
 mod sentences;

@@ -140,6 +140,7 @@ pub(crate) fn association(
         copy_state,
         progress_status,
         target_consistent: false,
+        source_consistent: true,
     }
 }
 

@@ -78,6 +78,7 @@ fn all() -> Vec<Reason> {
             key,
             next: Some(Operation::Fracture),
         },
+        Reason::HalfRestored(key),
         Reason::BeingRestored(key),
         Reason::Broken(key),
         Reason::PeerFaulty(PEER, PeerFault::Authentication),

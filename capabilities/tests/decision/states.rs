@@ -104,6 +104,40 @@ fn a_snapshot_whose_state_is_not_known_or_that_is_being_made_anew() {
 }
 
 #[test]
+fn a_source_that_was_left_half_restored_is_no_source() {
+    let mirror = Association {
+        source_consistent: false,
+        ..mirror_of_local(CopyState::Fractured)
+    };
+    row(
+        &ask(related(&[mirror])),
+        "NotNow NotNow NotNow NotNow NotNow",
+        IN_USE,
+    );
+    // What it was restored from is one all the same.
+    let snapshot_of_other = association(SyncType::Snapshot, OTHER, LOCAL, CopyState::Synchronized);
+    let relations = [Association {
+        source_consistent: false,
+        ..snapshot_of_other
+    }];
+    let element = Element {
+        relations: &relations,
+        ..snapshot(LOCAL)
+    };
+    row(&ask(element), "Never Yes Never Never Never", OK);
+    let relations = [Association {
+        source_consistent: false,
+        ..association(SyncType::Snapshot, LOCAL, OTHER, CopyState::Synchronized)
+    }];
+    // It can be overwritten, which is one way to put it right.
+    row(
+        &ask(related(&relations)),
+        "NotNow NotNow NotNow Yes Yes",
+        OK,
+    );
+}
+
+#[test]
 fn what_is_associated_as_a_snapshot_is_one_whatever_its_kind() {
     let relations = [association(
         SyncType::Snapshot,

@@ -77,6 +77,21 @@ fn recovery_goes_on_by_itself_or_waits() {
 }
 
 #[test]
+fn a_restore_that_fails_can_be_tried_again() {
+    for (sync_type, copy_state) in [
+        (SyncType::Mirror, CopyState::Fractured),
+        (SyncType::Mirror, CopyState::Split),
+        (SyncType::Snapshot, CopyState::Synchronized),
+        (SyncType::Clone, CopyState::Skewed),
+    ] {
+        assert_eq!(
+            seen(Event::RestoreFailed, sync_type, copy_state),
+            becomes(copy_state, ProgressStatus::Completed)
+        );
+    }
+}
+
+#[test]
 fn a_pause_is_shown_and_changes_no_state() {
     for copy_state in [CopyState::Unsynchronized, CopyState::Synchronized] {
         assert_eq!(

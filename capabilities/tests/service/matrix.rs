@@ -552,6 +552,54 @@ fn force_is_needed_where_data_may_not_be_consistent_and_says_so() {
 }
 
 #[test]
+fn what_relies_on_an_image_that_is_not_consistent_needs_force() {
+    let mut built = every_operation(ReplicationType::SynchronousMirrorRemote);
+    built.features = Feature::set(&[
+        Feature::ReverseRolesOperationRequiresFracturedState,
+        Feature::ReverseRolesOperationRequiresSuspendedState,
+    ]);
+    for (operation, copy_state) in [
+        (Operation::RestoreFromReplica, CopyState::Fractured),
+        (Operation::Failover, CopyState::Broken),
+        (Operation::Failover, CopyState::Suspended),
+        (Operation::ReverseRoles, CopyState::Fractured),
+        (Operation::ReverseRoles, CopyState::Suspended),
+    ] {
+        let mut mirror = association(SyncType::Mirror, copy_state);
+        let ask = |mirror: &_, force| transition(operation, mirror, Scope::Element, &built, force);
+        assert!(ask(&mirror, false).is_ok(), "{operation} in {copy_state}");
+        mirror.target_consistent = false;
+        assert_eq!(
+            ask(&mirror, false).unwrap_err(),
+            OperationRefusal::NeedsForce {
+                operation,
+                copy_state
+            }
+        );
+        assert!(ask(&mirror, true).is_ok());
+    }
+}
+
+#[test]
+fn a_source_that_was_left_half_restored_replaces_its_target_only_by_force() {
+    let built = every_operation(ReplicationType::SynchronousMirrorRemote);
+    for (operation, copy_state, replaces) in [
+        (Operation::ResyncReplica, CopyState::Broken, true),
+        (Operation::Resume, CopyState::Suspended, true),
+        (Operation::RestoreFromReplica, CopyState::Fractured, false),
+        (Operation::Failover, CopyState::Broken, false),
+        (Operation::Failback, CopyState::Failedover, false),
+        (Operation::Detach, CopyState::Broken, false),
+    ] {
+        let mut mirror = association(SyncType::Mirror, copy_state);
+        mirror.source_consistent = false;
+        let ask = |force| transition(operation, &mirror, Scope::Element, &built, force);
+        assert_eq!(ask(false).is_ok(), !replaces, "{operation}");
+        assert!(ask(true).is_ok());
+    }
+}
+
+#[test]
 fn an_association_that_is_copying_is_not_dissolved() {
     let built = every_operation(ReplicationType::AsynchronousCloneLocal);
     let mut clone = association(SyncType::Clone, CopyState::Synchronized);

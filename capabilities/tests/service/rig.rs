@@ -29,7 +29,8 @@ pub(crate) fn association(sync_type: SyncType, copy_state: CopyState) -> Associa
         mode: type_of.mode(),
         copy_state,
         progress_status: ProgressStatus::Completed,
-        target_consistent: false,
+        target_consistent: true,
+        source_consistent: true,
     }
 }
 

@@ -84,6 +84,10 @@ pub enum Reason {
     GroupInRelation(GroupId),
     /// It is the source of an association, so it can't be overwritten.
     IsSource(AssociationKey),
+    /// It can't go while there are copies of it.
+    HasCopies(ElementId),
+    /// What is written to the source would go on to the target of another mirror.
+    FlowsOn(AssociationKey),
     /// It is the target of an association already.
     IsTarget(AssociationKey),
     /// The element that is to be the target comes before the source in a chain of copies.
@@ -220,6 +224,8 @@ impl Reason {
             | Self::GroupReserved { .. }
             | Self::GroupInRelation(_)
             | Self::IsSource(_)
+            | Self::HasCopies(_)
+            | Self::FlowsOn(_)
             | Self::IsTarget(_)
             | Self::WouldBeCycle { .. }
             | Self::Exists(_)
@@ -259,6 +265,7 @@ impl Reason {
     pub const fn blocker(self) -> Option<AssociationKey> {
         match self {
             Self::IsSource(key)
+            | Self::FlowsOn(key)
             | Self::IsTarget(key)
             | Self::Exists(key)
             | Self::Copying(key)

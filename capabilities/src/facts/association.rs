@@ -28,7 +28,7 @@ pub struct Association {
     /// Whether the engine knows that the target holds a consistent image: the source as it was at one
     /// moment, now or at its last consistent cut; or that it can be read as if it did, because what
     /// isn't copied yet is read from the source. States that promise an image (Synchronized, Split,
-    /// Failedover) don't need it.
+    /// Failedover) don't need it. What was relied on by Force counts as an image from then on.
     pub target_consistent: bool,
     /// Whether the source holds a consistent image. It does, unless a restore or failback onto it was given
     /// up half-way by an engine that overwrites in place.

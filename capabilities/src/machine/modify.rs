@@ -1,13 +1,13 @@
 //! ModifyReplicaSynchronization: the association's own state first, then what its two ends and the peer say.
 
 use super::refusal::OperationRefusal;
-use super::row::{Outcome, Row, Scope, Touches};
+use super::row::{Outcome, Remains, Row, Scope, Touches};
 use super::transition::{Transition, transition};
 use super::{closure, row};
 use crate::built::{BuiltCapabilities, BuiltType};
 use crate::facts::{Association, AssociationKey, Element, Facts, Place, Reach, Store};
 use crate::reason::Reason;
-use crate::values::{Feature, LocalOrRemote, Operation, ReplicationType, SyncType};
+use crate::values::{CopyState, Feature, LocalOrRemote, Operation, ReplicationType, SyncType};
 use crate::verdict::{Verdict, Worst};
 
 /// What is to be done with an association of two elements.
@@ -136,9 +136,50 @@ impl<'a> Found<'a> {
                 },
             );
         }
+        self.other_copies(row, &mut worst);
         match worst.verdict() {
             Verdict::Supported => Ok(()),
             Verdict::Refused(reason) => Err(OperationRefusal::End(reason)),
+        }
+    }
+
+    /// What the other associations of the two ends say.
+    fn other_copies(&self, row: &Row, worst: &mut Worst) {
+        let this = self.association.key;
+        let others = |end: Option<&'a Element<'a>>| {
+            let all = end.map_or(&[][..], |it| it.relations).iter();
+            all.filter(move |relation| relation.key != this)
+        };
+        for relation in others(self.source) {
+            if relation.key.system_element == this.system_element {
+                of_the_same_source(row, relation, worst);
+            }
+            if relation.key.synced_element == this.system_element {
+                onto_the_source(row, relation, worst);
+            }
+        }
+        let relies_on_target = matches!(row.outcome, Outcome::Restores | Outcome::Reverses)
+            || row.operation == Operation::Failover
+            || row.touches == Touches::Source;
+        for relation in others(self.target) {
+            let is_from_target = relation.key.system_element == this.synced_element;
+            if relies_on_target && is_from_target {
+                worst.add_if(relation.is_restoring(), Reason::BeingRestored(relation.key));
+                worst.add_if(
+                    !relation.source_consistent,
+                    Reason::HalfRestored(relation.key),
+                );
+            }
+        }
+        if row.outcome == Outcome::Ends(Remains::Nothing)
+            && let Some(target) = self.target
+        {
+            let is_source = |relation: &Association| relation.key.system_element == target.id;
+            let has_copies = target.relations.iter().any(is_source)
+                || target.snapshots > 0
+                || target.clones > 0
+                || target.aspects > 0;
+            worst.add_if(has_copies, Reason::HasCopies(target.id));
         }
     }
 
@@ -162,6 +203,33 @@ impl<'a> Found<'a> {
             }
         }
     }
+}
+
+/// Another copy of the same source.
+fn of_the_same_source(row: &Row, other: &Association, worst: &mut Worst) {
+    if other.sync_type != SyncType::Mirror {
+        return;
+    }
+    // The source would be a target and a source at once.
+    worst.add_if(
+        row.outcome == Outcome::Reverses,
+        Reason::IsSource(other.key),
+    );
+    let flows = other.is_copying() || other.copy_state == CopyState::Synchronized;
+    worst.add_if(
+        row.touches == Touches::Source && flows,
+        Reason::FlowsOn(other.key),
+    );
+}
+
+/// Another copy whose target is the source of this one. Where a host may write it, it may be restored as well.
+fn onto_the_source(row: &Row, other: &Association, worst: &mut Worst) {
+    let may_be_written =
+        closure::host_accessible(other.sync_type, other.copy_state) && !other.is_copying();
+    worst.add_if(
+        row.outcome == Outcome::Reverses || (row.touches == Touches::Source && !may_be_written),
+        Reason::IsTarget(other.key),
+    );
 }
 
 /// Whether what is known of an end is of now.

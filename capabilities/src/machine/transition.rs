@@ -180,7 +180,13 @@ fn unfinished(
     {
         return Err(OperationRefusal::RequiresFirst(next));
     }
-    if is_changing(status) {
+    // A flow that CopyState doesn't show, as that of a snapshot which gets another point in time.
+    let flows_unseen = association.is_copying()
+        && !matches!(
+            association.copy_state,
+            CopyState::Initialized | CopyState::Unsynchronized
+        );
+    if is_changing(status) || flows_unseen {
         return Err(OperationRefusal::Running(status));
     }
     let only_failback = behaves(

@@ -64,6 +64,8 @@ fn all() -> Vec<Reason> {
         },
         Reason::GroupInRelation(GROUP),
         Reason::IsSource(key),
+        Reason::HasCopies(LOCAL),
+        Reason::FlowsOn(key),
         Reason::IsTarget(key),
         Reason::WouldBeCycle {
             source: LOCAL,

@@ -11,5 +11,6 @@ mod class;
 mod events;
 mod matrix;
 mod modifications;
+mod other_copies;
 mod rig;
 mod walks;

@@ -600,15 +600,42 @@ fn a_source_that_was_left_half_restored_replaces_its_target_only_by_force() {
 }
 
 #[test]
-fn an_association_that_is_copying_is_not_dissolved() {
+fn an_association_that_is_being_made_is_not_dissolved() {
     let built = every_operation(ReplicationType::AsynchronousCloneLocal);
-    let mut clone = association(SyncType::Clone, CopyState::Synchronized);
-    clone.progress_status = ProgressStatus::Resyncing;
-    let refused = transition(Operation::Dissolve, &clone, Scope::Element, &built, true);
+    let mut clone = association(SyncType::Clone, CopyState::Initialized);
+    let ask = |clone: &_| transition(Operation::Dissolve, clone, Scope::Element, &built, true);
+    assert!(ask(&clone).is_ok());
+    clone.progress_status = ProgressStatus::Initializing;
     assert_eq!(
-        refused.unwrap_err(),
-        OperationRefusal::Running(ProgressStatus::Resyncing)
+        ask(&clone).unwrap_err(),
+        OperationRefusal::Running(ProgressStatus::Initializing)
     );
+}
+
+#[test]
+fn while_a_snapshot_gets_another_point_in_time_nothing_is_accepted() {
+    let built = every_operation(ReplicationType::SynchronousSnapshotLocal);
+    let mut snapshot = association(SyncType::Snapshot, CopyState::Synchronized);
+    let resync = |snapshot: &_| {
+        let operation = Operation::ResyncReplica;
+        transition(operation, snapshot, Scope::Element, &built, false)
+    };
+    let during = resync(&snapshot).unwrap().during.unwrap();
+    assert_eq!(
+        during,
+        State {
+            copy_state: CopyState::Synchronized,
+            progress_status: ProgressStatus::Resyncing
+        }
+    );
+    snapshot.progress_status = during.progress_status;
+    for operation in built.operations.iter() {
+        let refused = transition(operation, &snapshot, Scope::Element, &built, true);
+        assert_eq!(
+            refused.unwrap_err(),
+            OperationRefusal::Running(ProgressStatus::Resyncing)
+        );
+    }
 }
 
 #[test]

@@ -56,11 +56,7 @@ impl BufferPool {
     #[must_use]
     pub fn try_take(&self, len: usize) -> Option<Buffer> {
         let block = self.shelf.take(len)?;
-        Some(Buffer {
-            block: Some(block),
-            len,
-            home: Arc::clone(&self.shelf),
-        })
+        Some(Buffer::new(block, len, Arc::clone(&self.shelf)))
     }
 
     /// Whether a buffer of `len` bytes could ever be had from this pool.
@@ -94,15 +90,64 @@ impl BufferPool {
     }
 }
 
-/// A piece of memory with one owner; goes back to its pool on drop.
+/// A piece of memory with one owner; goes back to its pool on drop, or with the last part of it that
+/// was split off.
 pub struct Buffer {
+    memory: Memory,
+    /// Its first byte in the memory.
+    start: usize,
+    len: usize,
+}
+
+/// Memory on its way back to the pool.
+struct Held {
     /// Always `Some` until drop.
     block: Option<Block>,
-    len: usize,
     home: Arc<Shelf>,
 }
 
+enum Memory {
+    /// Nobody else's.
+    Whole(Held),
+    /// Others have other parts of it.
+    Part(Arc<Held>),
+}
+
+impl Held {
+    fn size(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.size)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            self.home.put(block);
+        }
+    }
+}
+
+impl Memory {
+    fn held(&self) -> &Held {
+        match self {
+            Self::Whole(held) => held,
+            Self::Part(held) => held,
+        }
+    }
+}
+
 impl Buffer {
+    fn new(block: Block, len: usize, home: Arc<Shelf>) -> Self {
+        Self {
+            memory: Memory::Whole(Held {
+                block: Some(block),
+                home,
+            }),
+            start: 0,
+            len,
+        }
+    }
+
     /// Makes it immutable and shareable; the pool gets it back when the last slice is dropped.
     #[must_use]
     pub fn freeze(self) -> Bytes {
@@ -114,11 +159,74 @@ impl Buffer {
         self.len = self.len.min(len);
     }
 
+    /// Makes it the `len` bytes from `start` on of all the memory that it has, which is what was asked
+    /// for when it was taken, or more. False, and no change, if there is less, or if others have parts
+    /// of it.
+    #[must_use]
+    pub fn window(&mut self, start: usize, len: usize) -> bool {
+        let Memory::Whole(held) = &self.memory else {
+            return false;
+        };
+        let fits = start.checked_add(len).is_some_and(|end| end <= held.size());
+        if fits {
+            (self.start, self.len) = (start, len);
+        }
+        fits
+    }
+
+    /// Keeps the first `at` bytes and gives the others away as a buffer of their own, so that both can
+    /// be filled at once. All of them stay here if there are no more.
+    #[must_use]
+    pub fn split_off(mut self, at: usize) -> (Self, Self) {
+        let at = at.min(self.len);
+        let held = match self.memory {
+            Memory::Whole(held) => Arc::new(held),
+            Memory::Part(held) => held,
+        };
+        let rest = Self {
+            memory: Memory::Part(Arc::clone(&held)),
+            start: self.start + at,
+            len: self.len - at,
+        };
+        self.memory = Memory::Part(held);
+        self.len = at;
+        (self, rest)
+    }
+
+    /// Puts a part that was split off back behind it.
+    ///
+    /// # Errors
+    /// It isn't the part that lies behind this one: here are both as they were.
+    pub fn join(self, rest: Self) -> Result<Self, Box<(Self, Self)>> {
+        let (Memory::Part(held), Memory::Part(other)) = (&self.memory, &rest.memory) else {
+            return Err(Box::new((self, rest)));
+        };
+        if !Arc::ptr_eq(held, other) || self.start + self.len != rest.start {
+            return Err(Box::new((self, rest)));
+        }
+        let (start, len) = (self.start, self.len + rest.len);
+        drop(rest);
+        let memory = match self.memory {
+            Memory::Part(held) => match Arc::try_unwrap(held) {
+                Ok(held) => Memory::Whole(held),
+                Err(held) => Memory::Part(held),
+            },
+            whole => whole,
+        };
+        Ok(Self { memory, start, len })
+    }
+
     /// Where the kernel puts bytes.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.block
-            .as_mut()
-            .map_or(NonNull::dangling().as_ptr(), |block| block.ptr.as_ptr())
+        let start = self.start;
+        self.memory
+            .held()
+            .block
+            .as_ref()
+            .map_or(NonNull::dangling().as_ptr(), |block| {
+                // In bounds, or one past the end: a buffer is inside its memory.
+                block.ptr.as_ptr().wrapping_add(start)
+            })
     }
 }
 
@@ -126,32 +234,32 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.block
-            .as_ref()
-            .map_or(&[], |block| block.bytes(self.len))
+        let Some(block) = &self.memory.held().block else {
+            return &[];
+        };
+        let (start, len) = block.cut(self.start, self.len);
+        // SAFETY: `cut` keeps the range inside the memory, all of which is initialized and lives as
+        // long as `self`. The range is this buffer's alone (`split_off` gives no byte to two), so that
+        // the borrow of `self` keeps writers away.
+        unsafe { slice::from_raw_parts(block.ptr.as_ptr().add(start), len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let len = self.len;
-        self.block
-            .as_mut()
-            .map_or(&mut [], |block| block.bytes_mut(len))
+        let Some(block) = &self.memory.held().block else {
+            return &mut [];
+        };
+        let (start, len) = block.cut(self.start, self.len);
+        // SAFETY: as for `deref`, and the unique borrow of `self` makes this the only access to the
+        // range. The pointer comes from the allocator, not from a reference.
+        unsafe { slice::from_raw_parts_mut(block.ptr.as_ptr().add(start), len) }
     }
 }
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         self
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
-            self.home.put(block);
-        }
     }
 }
 
@@ -181,15 +289,10 @@ impl Block {
         Some(Self { ptr, size })
     }
 
-    fn bytes(&self, len: usize) -> &[u8] {
-        // SAFETY: `ptr` is valid for `size` initialized bytes as long as `self` lives, `len` is cut
-        // to `size`, and the borrow of `self` keeps writers away.
-        unsafe { slice::from_raw_parts(self.ptr.as_ptr(), len.min(self.size)) }
-    }
-
-    fn bytes_mut(&mut self, len: usize) -> &mut [u8] {
-        // SAFETY: as for `bytes`, and the unique borrow of `self` makes this the only access.
-        unsafe { slice::from_raw_parts_mut(self.ptr.as_ptr(), len.min(self.size)) }
+    /// The range as far as it is inside the memory: its first byte and its length.
+    fn cut(&self, start: usize, len: usize) -> (usize, usize) {
+        let start = start.min(self.size);
+        (start, len.min(self.size - start))
     }
 }
 

@@ -148,3 +148,71 @@ fn threads_that_take_and_return_never_exceed_the_ceiling() {
     });
     assert_eq!(pool.in_use(), 0);
 }
+
+#[test]
+fn parts_are_filled_on_their_own_and_joined_in_order() {
+    let pool = BufferPool::new(64 * KIB);
+    let buffer = pool.try_take(10_000).unwrap();
+    let (mut first, rest) = buffer.split_off(4096);
+    let (mut second, mut third) = rest.split_off(4096);
+    let filler = thread::spawn(move || {
+        second.fill(2);
+        second
+    });
+    first.fill(1);
+    third.fill(3);
+    let second = filler.join().unwrap();
+    assert_eq!((first.len(), second.len(), third.len()), (4096, 4096, 1808));
+    let (first, third) = *first.join(third).err().unwrap();
+    let (third, second) = *third.join(second).err().unwrap();
+    let joined = first.join(second).ok().unwrap().join(third).ok().unwrap();
+    let expected = [vec![1; 4096], vec![2; 4096], vec![3; 1808]].concat();
+    assert_eq!(*joined, expected[..]);
+    assert_eq!(pool.in_use(), 16 * KIB);
+    drop(joined);
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn memory_comes_back_with_the_last_of_its_parts() {
+    let pool = BufferPool::new(64 * KIB);
+    let (first, second) = pool.try_take(8 * KIB).unwrap().split_off(4 * KIB);
+    drop(first);
+    assert_eq!(pool.in_use(), 8 * KIB);
+    drop(second.freeze());
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn parts_of_different_buffers_are_not_joined() {
+    let pool = BufferPool::new(64 * KIB);
+    let (one, _rest) = pool.try_take(8 * KIB).unwrap().split_off(4 * KIB);
+    let (_first, other) = pool.try_take(8 * KIB).unwrap().split_off(4 * KIB);
+    let (one, other) = *one.join(other).err().unwrap();
+    let whole = pool.try_take(KIB).unwrap();
+    assert!(whole.join(one).is_err());
+    assert_eq!(other.len(), 4 * KIB);
+}
+
+#[test]
+fn a_window_is_anywhere_in_the_memory_unless_others_have_parts_of_it() {
+    let pool = BufferPool::new(64 * KIB);
+    let mut buffer = pool.try_take(8 * KIB).unwrap();
+    for (index, byte) in buffer.iter_mut().enumerate() {
+        *byte = u8::try_from(index / 1024).unwrap();
+    }
+    assert!(buffer.window(1024, 2048));
+    assert_eq!(*buffer, [vec![1; 1024], vec![2; 1024]].concat()[..]);
+    buffer.fill(9);
+    assert!(!buffer.window(8 * KIB, 1) && !buffer.window(usize::MAX, 2));
+    assert_eq!(buffer.len(), 2048, "as before");
+    assert!(buffer.window(0, 8 * KIB));
+    assert_eq!(
+        (buffer[1023], buffer[1024], buffer[3071], buffer[3072]),
+        (0, 9, 9, 3)
+    );
+    let (mut first, second) = buffer.split_off(KIB);
+    assert!(!first.window(0, 2 * KIB), "that would be somebody else's");
+    let mut whole = first.join(second).ok().unwrap();
+    assert!(whole.window(KIB, KIB), "all of it is here again");
+}

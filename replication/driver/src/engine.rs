@@ -17,6 +17,13 @@
 //! An operation whose range somebody has for himself waits for that before anything else
 //! ([`crate::ranges`]).
 //!
+//! # Mapped volumes
+//! Whether a volume is raw or mapped is looked at when an operation begins, with its ranges held: a
+//! volume changes from one to the other only while somebody has all of it for himself. The operation
+//! itself is the same then; [`carry`] has what the engine does for those whose every step is many
+//! requests on files of a family. What changes a part of a 4 KiB block has the block for itself. A flush
+//! is the family's, which calls back on a thread of its own.
+//!
 //! # Durability
 //! A write is done when it is in the page cache, or on the medium with `O_DIRECT`. A flush is a
 //! whole `fdatasync` that starts after the flush arrived; flushes that arrive while one runs share
@@ -37,6 +44,7 @@
 //! about the same. Reads from the page cache, and everything on tmpfs, are done in
 //! `submit` for 1.1 to 1.8 times what `pread` costs, at one system call per batch.
 
+mod carry;
 mod command;
 mod detach;
 mod hold;
@@ -53,6 +61,7 @@ use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo
 use crate::op::{VolumeOp, VolumeOutcome};
 use crate::ranges::Post;
 use crate::volume::Volume;
+use carry::Flushes;
 use command::Command;
 use hold::Commands;
 use sync::Syncs;
@@ -90,6 +99,8 @@ pub struct Engine {
     commands: Commands,
     /// Where commands hear that a range lock is theirs.
     post: Arc<Post>,
+    /// Where commands hear how flushes of families went.
+    flushes: Arc<Flushes>,
     /// Commands that wait for a range lock.
     for_lock: usize,
     /// Finished, not yet polled.
@@ -98,6 +109,12 @@ pub struct Engine {
     for_memory: VecDeque<usize>,
     /// Requests that found the I/O engine full, oldest first.
     for_place: VecDeque<Request>,
+    /// Memory of commands on mapped volumes, and those that wait for some.
+    blocks: BufferPool,
+    pages: BufferPool,
+    for_scratch: VecDeque<usize>,
+    /// Commands whose last step needed no request.
+    to_go_on: VecDeque<usize>,
     syncs: Syncs,
     /// Places in the I/O engine became free since the last look at `for_place`.
     freed: bool,
@@ -121,11 +138,16 @@ impl Engine {
             pool: pool.sibling(),
             commands: Commands::new(),
             post: Post::new(io.waker()),
+            flushes: Flushes::new(io.waker()),
             for_lock: 0,
             io,
             done: VecDeque::new(),
             for_memory: VecDeque::new(),
             for_place: VecDeque::new(),
+            blocks: BufferPool::new(carry::BLOCKS_BYTES),
+            pages: BufferPool::new(carry::PAGES_BYTES),
+            for_scratch: VecDeque::new(),
+            to_go_on: VecDeque::new(),
             syncs: Syncs::default(),
             freed: false,
             rounds: 0,
@@ -187,15 +209,20 @@ impl Engine {
                 self.take_turns();
                 continue;
             }
+            if self.flushes.has_any() {
+                self.take_flushes();
+                continue;
+            }
             if self.freed {
                 self.freed = false;
                 self.serve_waiting();
                 continue;
             }
-            if !self.io.needs_submit() {
+            if !self.io.needs_submit() && self.to_go_on.is_empty() {
                 return None;
             }
             // Next steps of what has just gone one step further.
+            self.go_on();
             self.io.submit();
             let Some(rounds) = self.rounds.checked_sub(1) else {
                 // Others must have their turn: come back for the rest.
@@ -215,7 +242,7 @@ impl Engine {
     /// Operations that wait for memory, for a place in the I/O engine or for a range lock.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.for_memory.len() + self.for_place.len() + self.for_lock
+        self.for_memory.len() + self.for_place.len() + self.for_scratch.len() + self.for_lock
     }
 }
 

@@ -78,7 +78,6 @@ struct State {
 }
 
 /// Why a question about the maps has no answer, or a change wasn't made.
-#[allow(dead_code, reason = "the engine does not ask yet")]
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// A page has to be read first ([`Family::place`]), supplied, and the same asked again.
@@ -100,7 +99,6 @@ impl From<FamilyError> for Trouble {
 }
 
 /// Where the blocks of a range are.
-#[allow(dead_code, reason = "the engine does not ask yet")]
 #[derive(Debug)]
 pub(crate) struct Located {
     /// In order, without gaps.
@@ -108,10 +106,11 @@ pub(crate) struct Located {
     /// If [`Family::home_generation`] is another one when the home file has been read, the range has to
     /// be looked up again.
     pub(crate) home_generation: u64,
+    /// Bytes of the home file that belong to the family: what is at home behind them reads as zeros.
+    pub(crate) home_bytes: u64,
 }
 
 /// What becomes of a range of blocks of a head.
-#[allow(dead_code, reason = "the engine does not ask yet")]
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     /// It is in these blocks, which have been written in full, with the CRC32C of each.
@@ -124,7 +123,6 @@ pub(crate) enum Change {
     Zero(BlockRange),
 }
 
-#[allow(dead_code, reason = "the engine does not ask yet")]
 impl Change {
     fn range(&self) -> (BlockRange, bool) {
         match self {
@@ -158,19 +156,33 @@ impl Family {
     }
 
     /// Where the blocks of a range of a dataset are.
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn locate(&self, dataset: DatasetId, range: BlockRange) -> Result<Located, Trouble> {
         let state = self.state.lock();
         let stretches = state.maps.lookup(dataset, range)?;
         Ok(Located {
             stretches,
             home_generation: self.home_generation(),
+            home_bytes: state.maps.home_bytes(),
         })
+    }
+
+    /// The same, for those who may wait for pages. **Blocks.**
+    pub(crate) fn locate_waiting(
+        &self,
+        dataset: DatasetId,
+        range: BlockRange,
+    ) -> Result<Stretches, VolumeError> {
+        self.with_pages(|maps| maps.lookup(dataset, range))
     }
 
     /// See [`Located`].
     pub(crate) fn home_generation(&self) -> u64 {
         self.home_generation.load(Ordering::SeqCst)
+    }
+
+    /// The home file.
+    pub(crate) fn home_file(&self) -> Option<&Arc<BlockFile>> {
+        self.files.home()
     }
 
     /// The home file and its bytes that belong to the family: what is at home behind them reads as
@@ -182,7 +194,6 @@ impl Family {
 
     /// Where a block is: its file, and its first byte there. Blocks behind it in the same segment are
     /// behind it in the file.
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn place(&self, address: Address) -> Result<(Arc<BlockFile>, u64), Trouble> {
         self.files
             .place(address)
@@ -192,7 +203,6 @@ impl Family {
     /// Takes a page that was [`Trouble::Missing`]. If that fails the page may have been freed, and its
     /// block be something else's by now: ask again. Only if the same page is missing once more is it
     /// damaged.
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn supply(&self, missing: Missing, page: &[u8]) -> Result<(), Trouble> {
         let supplied = self.state.lock().maps.supply(missing, page);
         supplied.map_err(|damage| Trouble::Wrong(damage.to_string()))
@@ -200,7 +210,6 @@ impl Family {
 
     /// Places for `count` new blocks, in a few runs. They go to [`Self::commit`] or
     /// [`Self::give_back`].
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn allocate(&self, count: u32) -> Result<SmallVec<[Run; 2]>, Trouble> {
         let mut state = self.state.lock();
         let mut runs: SmallVec<[Run; 2]> = SmallVec::new();
@@ -221,7 +230,6 @@ impl Family {
     }
 
     /// Blocks that were not used after all.
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn give_back(&self, runs: &[Run]) {
         let mut state = self.state.lock();
         runs.iter().for_each(|run| state.maps.give_back(*run));
@@ -229,7 +237,6 @@ impl Family {
 
     /// All of these changes, at one moment: a snapshot has all of them or none, and so has a reader,
     /// and so has a crash.
-    #[allow(dead_code, reason = "the engine does not ask yet")]
     pub(crate) fn commit(&self, head: DatasetId, changes: &[Change]) -> Result<(), Trouble> {
         let mut state = self.state.lock();
         let state = &mut *state;

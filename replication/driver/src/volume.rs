@@ -2,6 +2,7 @@
 //! new may start. Shared by all threads; everything here that doesn't say **Blocks** is a few
 //! atomic operations.
 
+mod allocation;
 mod content;
 mod control;
 mod open;
@@ -230,12 +231,15 @@ impl Volume {
             .map(RawMap::new)
     }
 
-    /// Most bytes of one [`crate::VolumeOp::WriteAtomic`]; 0 if there are none, for want of a journal.
+    /// Most bytes of one [`crate::VolumeOp::WriteAtomic`]; 0 if there are none: a raw volume needs a
+    /// journal for them.
     #[must_use]
     pub fn atomic_write_max(&self) -> u64 {
-        self.journal
-            .as_ref()
-            .map_or(0, |_| journal::DATA_MAX as u64)
+        if self.journal.is_some() || self.content.is_mapped() {
+            journal::DATA_MAX as u64
+        } else {
+            0
+        }
     }
 
     pub(crate) fn journal(&self) -> Option<&Journal> {

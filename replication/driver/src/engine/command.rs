@@ -1,8 +1,13 @@
-//! One operation on a volume as a sequence of steps on its file. Knows no queues.
+//! One operation on a volume as a sequence of steps on its image. Knows no queues.
+//!
+//! A step's operation is done on the file of a raw volume as it is. For a mapped one [`mapped`] carries
+//! it out on the files of the family.
 
 mod admit;
 mod compare_and_write;
 mod fill;
+mod mapped;
+mod medium;
 mod or_write;
 mod scan;
 mod write;
@@ -11,17 +16,20 @@ mod zero;
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
-use tidelock_block::{BlockError, BlockErrorKind, BufferPool, OpKind};
+use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
+use tidelock_block::{Alignment, BlockError, BlockErrorKind, Buffer, BufferPool, OpKind};
 use tidelock_volume::Range;
 
 use super::hold::Hold;
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
 use crate::ranges::Ranges;
-use crate::volume::Volume;
+use crate::volume::{Mapped, Volume};
 use crate::watch::Changing;
+use medium::Medium;
 
 pub(super) use admit::admit;
+pub(super) use mapped::{Carrier, Memory, Next};
 
 /// An operation under way.
 #[derive(Debug)]
@@ -36,6 +44,12 @@ pub(super) struct Command {
     pub(super) hold: Hold,
     /// From the first byte of what it holds to the last.
     pub(super) held: Range,
+    /// It has its ranges for itself, with all of the mapped blocks that they are a part of.
+    pub(super) has_whole_blocks: bool,
+    /// What its steps are carried out by; `None` on a raw volume. Chosen when it begins.
+    pub(super) carrier: Option<Box<Carrier>>,
+    /// The fence's epoch when its flush was asked for, if that is the family's.
+    pub(super) fence_epoch: u64,
     work: Work,
     /// Of a command that changes the volume: until it has landed.
     _changing: Option<Changing>,
@@ -69,7 +83,7 @@ pub(super) enum Work {
 /// What a command wants next.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// This operation on its file; then [`Command::completed`].
+    /// This operation on its image; then [`Command::completed`].
     Issue(OpKind),
     /// This operation on the volume's journal; then [`Command::completed`].
     Journal(OpKind),
@@ -98,9 +112,29 @@ impl Command {
                 offset: 0,
                 length: 0,
             },
+            has_whole_blocks: false,
+            carrier: None,
+            fence_epoch: 0,
             work,
             _changing: changing,
         }
+    }
+
+    /// It begins, on a mapped volume.
+    pub(super) fn begin_mapped(&mut self, mapped: Mapped) {
+        if let Work::WriteAtomic(command) = &mut self.work {
+            // All of a write is in the map at one moment, and so it is after a crash.
+            self.work = Work::Write(command.take_write());
+        }
+        self.carrier = Some(Box::new(Carrier::new(mapped, self.volume.size())));
+    }
+
+    /// Whether, on a mapped volume, it changes blocks of which it leaves a part as it is: nobody else may
+    /// change these meanwhile.
+    pub(super) fn shares_blocks(&self) -> bool {
+        let bytes = self.volume.size();
+        let shares = |range: &Range| mapped::shares_blocks(*range, bytes);
+        self.changes() && !self.has_whole_blocks && self.image_ranges().iter().any(shares)
     }
 
     pub(super) fn changes(&self) -> bool {
@@ -113,10 +147,16 @@ impl Command {
 
     /// Whether nothing that overlaps may happen beside it.
     pub(super) fn is_exclusive(&self) -> bool {
-        matches!(
-            self.work,
-            Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_)
-        )
+        self.has_whole_blocks
+            || matches!(
+                self.work,
+                Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_)
+            )
+    }
+
+    /// Nobody waits for its outcome, and it hasn't to go on either.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.token.is_none() && !self.must_go_on()
     }
 
     /// Whether it has to go on even if nobody waits for it any more: there is a record of what it
@@ -156,9 +196,19 @@ impl Command {
 
     /// The ranges that it works on.
     pub(super) fn ranges(&self) -> Ranges {
+        let mut ranges = self.image_ranges();
+        if self.has_whole_blocks {
+            ranges.iter_mut().for_each(mapped::widen);
+        }
+        if let Work::WriteAtomic(_) = self.work {
+            ranges.push(write_atomic::JOURNAL);
+        }
+        ranges
+    }
+
+    fn image_ranges(&self) -> Ranges {
         match &self.work {
             Work::Zero(zero) => zero.ranges().iter().copied().collect(),
-            Work::WriteAtomic(command) => smallvec![command.range(), write_atomic::JOURNAL],
             _ => self.span().map_or_else(Ranges::new, |span| smallvec![span]),
         }
     }
@@ -174,21 +224,26 @@ impl Command {
     }
 
     pub(super) fn step(&mut self, pool: &BufferPool) -> Step {
+        let medium = Medium {
+            volume: &self.volume,
+            pool,
+            is_mapped: self.carrier.is_some(),
+        };
         match &mut self.work {
-            Work::Read { offset, length } => match pool.try_take(*length) {
-                Some(buffer) => Step::Issue(OpKind::Read {
+            Work::Read { offset, length } => match medium.buffer(*offset, *length) {
+                Ok(buffer) => Step::Issue(OpKind::Read {
                     offset: *offset,
                     buffer,
                 }),
-                None => Step::NeedMemory,
+                Err(step) => step,
             },
-            Work::Write(write) => write.step(&self.volume, pool),
+            Work::Write(write) => write.step(medium),
             Work::Flush => Step::Sync,
-            Work::Zero(zero) => zero.step(&self.volume),
+            Work::Zero(zero) => zero.step(medium),
             Work::Fill(fill) => fill.step(pool),
-            Work::Scan(scan) => scan.step(pool),
-            Work::CompareAndWrite(command) => command.step(&self.volume, pool),
-            Work::OrWrite(command) => command.step(&self.volume, pool),
+            Work::Scan(scan) => scan.step(medium),
+            Work::CompareAndWrite(command) => command.step(medium),
+            Work::OrWrite(command) => command.step(medium),
             Work::WriteAtomic(command) => command.step(&self.volume, pool),
         }
     }
@@ -207,7 +262,7 @@ impl Command {
             }),
             (Work::Write(write), Ok(())) => write.completed(),
             (Work::Zero(zero), result) => zero.completed(volume, &op, result),
-            (Work::Fill(fill), Ok(())) => fill.completed(&op),
+            (Work::Fill(fill), Ok(())) => fill.completed(),
             (Work::Scan(scan), Ok(())) => scan.completed(op),
             (Work::CompareAndWrite(command), Ok(())) => command.completed(op),
             (Work::OrWrite(command), Ok(())) => command.completed(op),
@@ -220,8 +275,19 @@ impl Command {
 
 /// What a file's error means to the volume and to the one who asked.
 fn fault(volume: &Volume, op: &OpKind, error: BlockError) -> VolumeOutcome {
-    let offset = error.context().offset.unwrap_or_default();
-    let kind = match error.kind() {
+    let kind = kind_of(&error, error.context().offset.unwrap_or_default());
+    let durable = matches!(op, OpKind::Write { dsync: true, .. });
+    if durable && !matches!(kind, VolumeFaultKind::NoSpace | VolumeFaultKind::Busy) {
+        // As a failed flush: what else the medium has lost nobody knows. An ordinary write that
+        // fails was never acknowledged, and its owner hears of it: no reason to stop the others.
+        volume.raise_fence(error.to_string());
+    }
+    VolumeOutcome::Failed(told(kind, error))
+}
+
+/// What a file's error means; `offset` is the byte of the image.
+fn kind_of(error: &BlockError, offset: u64) -> VolumeFaultKind {
+    match error.kind() {
         BlockErrorKind::NoSpace => VolumeFaultKind::NoSpace,
         BlockErrorKind::Medium | BlockErrorKind::UnexpectedEnd => {
             VolumeFaultKind::MediumError { offset }
@@ -229,15 +295,35 @@ fn fault(volume: &Volume, op: &OpKind, error: BlockError) -> VolumeOutcome {
         BlockErrorKind::ReadOnly | BlockErrorKind::PermissionDenied => VolumeFaultKind::ReadOnly,
         BlockErrorKind::Exhausted => VolumeFaultKind::Busy,
         _ => VolumeFaultKind::Hardware,
-    };
-    let durable = matches!(op, OpKind::Write { dsync: true, .. });
-    if durable && !matches!(kind, VolumeFaultKind::NoSpace | VolumeFaultKind::Busy) {
-        // As a failed flush: what else the medium has lost nobody knows. An ordinary write that
-        // fails was never acknowledged, and its owner hears of it: no reason to stop the others.
-        volume.raise_fence(error.to_string());
     }
+}
+
+/// The fault of a file's error, which is in the log then.
+fn told(kind: VolumeFaultKind, error: BlockError) -> VolumeFault {
     if !matches!(kind, VolumeFaultKind::NoSpace | VolumeFaultKind::Busy) {
         tracing::warn!(%error, "file I/O failed");
     }
-    VolumeOutcome::Failed(VolumeFault::of(kind, error))
+    VolumeFault::of(kind, error)
+}
+
+/// Whether direct I/O, or whatever the file demands, can take these pieces as they lie in memory.
+fn are_aligned(pieces: &[Bytes], alignment: Alignment) -> bool {
+    alignment == Alignment::NONE
+        || pieces.iter().all(|piece| {
+            piece.as_ptr().addr().is_multiple_of(alignment.memory)
+                && piece.len().is_multiple_of(alignment.offset)
+        })
+}
+
+/// The pieces as one, in memory that any file takes; `to` is as long as they are.
+fn copied(pieces: &[Bytes], mut to: Buffer) -> SmallVec<[Bytes; 2]> {
+    let mut rest = &mut to[..];
+    for piece in pieces {
+        let Some((now, later)) = rest.split_at_mut_checked(piece.len()) else {
+            break;
+        };
+        now.copy_from_slice(piece);
+        rest = later;
+    }
+    smallvec![to.freeze()]
 }

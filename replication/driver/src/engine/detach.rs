@@ -2,6 +2,8 @@
 
 use super::Engine;
 use super::command::Stage;
+use super::run::key_of;
+use crate::op::VolumeFaultKind;
 
 impl Engine {
     /// The owner gives an operation up: its outcome will not be polled. If it hasn't begun it never
@@ -23,10 +25,18 @@ impl Engine {
         };
         match command.stage {
             Stage::New => {
-                self.release(key);
-                self.commands.try_remove(key);
                 self.for_memory.retain(|waiting| *waiting != key);
-                self.for_place.retain(|request| request.tag != key as u64);
+                self.for_scratch.retain(|waiting| *waiting != key);
+                self.to_go_on.retain(|waiting| *waiting != key);
+                self.for_place
+                    .retain(|request| key_of(request.tag) != Some(key));
+                if let Some(command) = self.commands.get_mut(key) {
+                    command.token = None;
+                    if let Some(carrier) = &mut command.carrier {
+                        carrier.drop_requests();
+                    }
+                }
+                self.finish(key, VolumeFaultKind::Busy.into());
             }
             Stage::Issued => {
                 command.token = None;

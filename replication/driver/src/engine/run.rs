@@ -9,9 +9,30 @@ use super::command::{Stage, Step};
 use super::sync::SYNC_TAG;
 use crate::op::{VolumeFaultKind, VolumeOutcome};
 
+/// Bits of a tag that are the command's key; those above say which part of it a request is.
+const KEY_BITS: u32 = 32;
+
+/// The tag of a request of a command.
+pub(super) fn tag(key: usize, part: u32) -> u64 {
+    key as u64 | u64::from(part) << KEY_BITS
+}
+
+pub(super) fn part_of(tag: u64) -> u32 {
+    u32::try_from((tag & !SYNC_TAG) >> KEY_BITS).unwrap_or(u32::MAX)
+}
+
+/// The key of the command that a request is of; `None` for an `fdatasync`.
+pub(super) fn key_of(tag: u64) -> Option<usize> {
+    let key = usize::try_from(tag & ((1 << KEY_BITS) - 1)).ok();
+    key.filter(|_| tag & SYNC_TAG == 0)
+}
+
 impl Engine {
     /// First step of a new command.
     pub(super) fn begin(&mut self, key: usize) {
+        if !self.choose_form(key) {
+            return;
+        }
         let Some(command) = self.commands.get(key) else {
             return;
         };
@@ -28,10 +49,22 @@ impl Engine {
         let Some(command) = self.commands.get_mut(key) else {
             return true;
         };
+        if let Some(carrier) = &mut command.carrier
+            && carrier.is_busy()
+        {
+            return self.carry_on(key);
+        }
         match command.step(&self.pool) {
             Step::NeedMemory => return false,
-            Step::Issue(op) => self.issue(key, op),
+            Step::Issue(op) => match &mut command.carrier {
+                Some(carrier) => {
+                    carrier.begin(op);
+                    return self.carry_on(key);
+                }
+                None => self.issue(key, op),
+            },
             Step::Journal(op) => self.issue_to_journal(key, op),
+            Step::Sync if command.carrier.is_some() => self.join_family_flush(key),
             Step::Sync => self.join_sync(key),
             Step::Finished(outcome) => self.finish(key, outcome),
         }
@@ -47,7 +80,7 @@ impl Engine {
     fn issue(&mut self, key: usize, op: OpKind) {
         if let Some(command) = self.commands.get(key) {
             let file = Arc::clone(command.volume.file());
-            self.issue_on(key, file, op);
+            self.issue_on(tag(key, 0), file, op);
         }
     }
 
@@ -55,16 +88,12 @@ impl Engine {
         let command = self.commands.get(key);
         if let Some(journal) = command.and_then(|command| command.volume.journal()) {
             let file = Arc::clone(journal.file());
-            self.issue_on(key, file, op);
+            self.issue_on(tag(key, 0), file, op);
         }
     }
 
-    fn issue_on(&mut self, key: usize, file: Arc<BlockFile>, op: OpKind) {
-        let request = Request {
-            tag: key as u64,
-            file,
-            op,
-        };
+    pub(super) fn issue_on(&mut self, tag: u64, file: Arc<BlockFile>, op: OpKind) {
+        let request = Request { tag, file, op };
         if !self.for_place.is_empty() {
             self.for_place.push_back(request);
         } else if let Err(Full(request)) = self.push(request) {
@@ -78,10 +107,7 @@ impl Engine {
         self.io.push(request)?;
         if tag & SYNC_TAG != 0 {
             self.syncs.pushed(tag, self.io.handed_over());
-        } else if let Some(command) = usize::try_from(tag)
-            .ok()
-            .and_then(|key| self.commands.get_mut(key))
-        {
+        } else if let Some(command) = key_of(tag).and_then(|key| self.commands.get_mut(key)) {
             command.stage = Stage::Issued;
         }
         Ok(())
@@ -90,15 +116,17 @@ impl Engine {
     /// Lets those go on that wait for a place or for memory, as far as there is any.
     pub(super) fn serve_waiting(&mut self) {
         while let Some(request) = self.for_place.pop_front() {
-            if let Some(key) = self.refused_meanwhile(request.tag) {
+            let key = key_of(request.tag).filter(|key| self.is_refused_meanwhile(*key));
+            if let Some(key) = key {
                 // Its memory goes back with the request.
                 drop(request);
-                self.finish(key, VolumeFaultKind::Busy.into());
+                self.call_off(key);
             } else if let Err(Full(request)) = self.push(request) {
                 self.for_place.push_front(request);
                 break;
             }
         }
+        self.serve_scratch();
         if !self.serve_memory() {
             // Ask to be woken, then look once more: some may have come back in between.
             self.pool.wake_when_returned(self.io.waker());
@@ -109,7 +137,7 @@ impl Engine {
     /// Whether nobody waits for memory any more.
     fn serve_memory(&mut self) -> bool {
         while let Some(&key) = self.for_memory.front() {
-            if self.refused_meanwhile(key as u64).is_some() {
+            if self.is_refused_meanwhile(key) {
                 self.for_memory.pop_front();
                 self.finish(key, VolumeFaultKind::Busy.into());
             } else if self.try_advance(key) {
@@ -121,33 +149,35 @@ impl Engine {
         true
     }
 
-    /// The command of a waiting request, if it must not begin any more: it was given up, or a
-    /// write that was given up is still to land.
-    fn refused_meanwhile(&self, tag: u64) -> Option<usize> {
-        let key = usize::try_from(tag).ok().filter(|_| tag & SYNC_TAG == 0)?;
-        let command = self.commands.get(key)?;
-        let given_up = command.token.is_none() && !command.must_go_on();
+    /// Whether a command that waits must not go on any more: it was given up, or a write that was given
+    /// up is still to land.
+    pub(super) fn is_refused_meanwhile(&self, key: usize) -> bool {
+        let Some(command) = self.commands.get(key) else {
+            return false;
+        };
+        let called_off = command
+            .carrier
+            .as_ref()
+            .is_some_and(|carrier| carrier.is_called_off());
         let held_off = command.stage == Stage::New && command.volume.detached_writes() > 0;
-        (given_up || held_off).then_some(key)
+        command.is_given_up() || called_off || held_off
     }
 
     pub(super) fn completed(&mut self, completion: Completion) {
         let Completion { tag, op, result } = completion;
-        if tag & SYNC_TAG != 0 {
+        let Some(key) = key_of(tag) else {
             return self.sync_completed(tag, result);
-        }
-        let Ok(key) = usize::try_from(tag) else {
-            return;
         };
         let Some(command) = self.commands.get_mut(key) else {
             return;
         };
+        if command.carrier.is_some() {
+            return self.part_landed(key, tag, op, result);
+        }
         match command.completed(op, result) {
             Some(outcome) => self.finish(key, outcome),
             // Nobody waits for the rest.
-            None if command.token.is_none() && !command.must_go_on() => {
-                self.finish(key, VolumeFaultKind::Busy.into());
-            }
+            None if command.is_given_up() => self.finish(key, VolumeFaultKind::Busy.into()),
             None => self.advance(key),
         }
     }
@@ -158,6 +188,9 @@ impl Engine {
         let Some(command) = self.commands.try_remove(key) else {
             return;
         };
+        if let Some(carrier) = command.carrier {
+            carrier.end();
+        }
         if command.holds_off {
             command.volume.detached_write_landed();
         }

@@ -6,6 +6,7 @@ mod durability;
 mod exclusive;
 mod faults;
 mod frozen;
+mod mapped;
 mod memory;
 mod model;
 
@@ -35,7 +36,7 @@ struct Rig {
     /// Tells the engine's volume to misbehave; memory engines only.
     memory: Option<MemoryFile>,
     token: u64,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Rig {
@@ -91,7 +92,7 @@ impl Rig {
             pool,
             memory,
             token: 0,
-            _folder: folder,
+            folder,
         }
     }
 

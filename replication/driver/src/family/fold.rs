@@ -187,7 +187,12 @@ impl Family {
                 }
             }
             Place::Block { address, crc } => {
-                let data = self.checked(address, crc)?;
+                let data = match self.checked(address, crc) {
+                    Ok(data) => data,
+                    // A host may have overwritten it since, and the block be another's by now.
+                    Err(_) if !self.is_still(head, stretch)? => return Ok(false),
+                    Err(error) => return Err(error),
+                };
                 let length = usize::try_from(length).unwrap_or_default();
                 let data = data.slice(..length.min(data.len()));
                 write(home, offset, data).map_err(refuse)?;
@@ -220,6 +225,16 @@ impl Family {
                 fetched?;
             }
         }
+    }
+
+    /// Whether a stretch is where it was.
+    fn is_still(&self, head: DatasetId, stretch: Stretch) -> Result<bool, VolumeError> {
+        let range = BlockRange {
+            first: stretch.first,
+            count: stretch.count,
+        };
+        let now = self.with_pages(|maps| maps.lookup(head, range))?;
+        Ok(now.as_slice() == [stretch])
     }
 
     /// A block of data, if it is what its map says.

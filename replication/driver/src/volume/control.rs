@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use tidelock_block::{AllocationExtent, FileKind, PoolSpace};
-use tidelock_volume::{Geometry, Range};
+use tidelock_block::{FileKind, PoolSpace};
+use tidelock_volume::Geometry;
 
 use super::Volume;
 use crate::error::VolumeError;
@@ -88,21 +88,6 @@ impl Volume {
     pub fn pool_space(&self) -> Result<Option<PoolSpace>, VolumeError> {
         self.file
             .pool_space()
-            .map_err(|error| VolumeError::from_block(error, 0))
-    }
-
-    /// What is allocated in a range: at most `extents_max` pieces from its start, in order. For GET
-    /// LBA STATUS. **Blocks.**
-    ///
-    /// # Errors
-    /// The system can't tell.
-    pub fn allocation(
-        &self,
-        range: Range,
-        extents_max: usize,
-    ) -> Result<Vec<AllocationExtent>, VolumeError> {
-        self.file
-            .allocation(range.offset, range.length, extents_max)
             .map_err(|error| VolumeError::from_block(error, 0))
     }
 

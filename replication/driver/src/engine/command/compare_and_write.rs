@@ -1,13 +1,13 @@
 //! Reading, comparing, and writing if nothing differs. The range lock around it is the engine's.
 
-use tidelock_block::{BufferPool, OpKind};
+use tidelock_block::OpKind;
 use tidelock_volume::Range;
 
 use super::Step;
+use super::medium::Medium;
 use super::scan::Scan;
 use super::write::Write;
 use crate::op::VolumeOutcome;
-use crate::volume::Volume;
 
 #[derive(Debug)]
 pub(in crate::engine) struct CompareAndWrite {
@@ -32,15 +32,15 @@ impl CompareAndWrite {
         self.range
     }
 
-    pub(super) fn step(&mut self, volume: &Volume, pool: &BufferPool) -> Step {
+    pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
         if let Some(scan) = &mut self.scan {
-            match scan.step(pool) {
+            match scan.step(medium) {
                 // Nothing differs.
                 Step::Finished(VolumeOutcome::Done) => self.scan = None,
                 step => return step,
             }
         }
-        self.write.step(volume, pool)
+        self.write.step(medium)
     }
 
     pub(super) fn completed(&mut self, op: OpKind) -> Option<VolumeOutcome> {

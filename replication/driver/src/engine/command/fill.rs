@@ -4,8 +4,10 @@ use bytes::Bytes;
 use smallvec::smallvec;
 use tidelock_block::{BufferPool, OpKind};
 use tidelock_volume::Range;
+use tidelock_volume::mapped::BLOCK_BYTES;
 
 use super::Step;
+use super::medium::chunk;
 use crate::op::VolumeOutcome;
 
 /// Bytes written in one step, at most.
@@ -16,6 +18,8 @@ pub(in crate::engine) struct Fill {
     offset: u64,
     /// Bytes left.
     left: u64,
+    /// Of these, bytes of the step under way.
+    under_way: u64,
     block: Bytes,
     /// Copies of `block`, once there was memory for them.
     pattern: Option<Bytes>,
@@ -28,6 +32,7 @@ impl Fill {
         Self {
             offset,
             left: length,
+            under_way: 0,
             block,
             pattern: None,
             fua,
@@ -56,14 +61,21 @@ impl Fill {
                 Step::Finished(VolumeOutcome::Done)
             };
         }
-        let length = self.pattern_length().min(self.left);
-        let Ok(length) = usize::try_from(length) else {
+        let whole = self.pattern_length().min(self.left);
+        let is_part = (BLOCK_BYTES as u64).is_multiple_of(self.block.len() as u64);
+        self.under_way = if is_part {
+            chunk(self.offset, self.left, whole)
+        } else {
+            whole
+        };
+        let (Ok(whole), Ok(length)) = (usize::try_from(whole), usize::try_from(self.under_way))
+        else {
             return Step::NeedMemory;
         };
         let pattern = match &self.pattern {
             Some(pattern) => pattern,
             None => {
-                let Some(mut buffer) = pool.try_take(length) else {
+                let Some(mut buffer) = pool.try_take(whole) else {
                     return Step::NeedMemory;
                 };
                 for to in buffer.chunks_exact_mut(self.block.len().max(1)) {
@@ -80,12 +92,9 @@ impl Fill {
         })
     }
 
-    pub(super) fn completed(&mut self, op: &OpKind) -> Option<VolumeOutcome> {
-        if let OpKind::Write { data, .. } = op {
-            let written = data.iter().map(|piece| piece.len() as u64).sum::<u64>();
-            self.offset += written;
-            self.left = self.left.saturating_sub(written);
-        }
+    pub(super) fn completed(&mut self) -> Option<VolumeOutcome> {
+        self.offset += self.under_way;
+        self.left = self.left.saturating_sub(self.under_way);
         None
     }
 }

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
-use tidelock_block::{Buffer, BufferPool, OpKind};
+use tidelock_block::{Buffer, OpKind};
 use tidelock_volume::Range;
 
 use super::Step;
+use super::medium::{Medium, chunk};
 use crate::op::VolumeOutcome;
-use crate::volume::Volume;
 
 /// Bytes in one step, at most.
 const CHUNK: u64 = 1 << 18;
@@ -44,41 +44,36 @@ impl OrWrite {
         self.range.length.min(CHUNK)
     }
 
-    pub(super) fn step(&mut self, volume: &Volume, pool: &BufferPool) -> Step {
+    pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
         let offset = self.range.offset + self.done;
         if let Some(merged) = self.merged.take() {
+            self.done += merged.len() as u64;
             return Step::Issue(OpKind::Write {
                 offset,
                 data: smallvec![merged.freeze()],
                 // Buffered volumes sync in a step of their own: see the engine's documentation.
-                dsync: self.fua && volume.is_direct(),
+                dsync: self.fua && medium.has_durable_writes(),
             });
         }
         let left = self.range.length - self.done;
         if left == 0 {
-            return if self.fua && !volume.is_direct() {
+            return if self.fua && !medium.has_durable_writes() {
                 Step::Sync
             } else {
                 Step::Finished(VolumeOutcome::Done)
             };
         }
-        let chunk = usize::try_from(left.min(CHUNK)).unwrap_or_default();
-        let Some(buffer) = pool.try_take(chunk) else {
-            return Step::NeedMemory;
-        };
-        Step::Issue(OpKind::Read { offset, buffer })
+        let length = usize::try_from(chunk(offset, left, CHUNK)).unwrap_or_default();
+        match medium.buffer(offset, length) {
+            Ok(buffer) => Step::Issue(OpKind::Read { offset, buffer }),
+            Err(step) => step,
+        }
     }
 
     pub(super) fn completed(&mut self, op: OpKind) -> Option<VolumeOutcome> {
-        match op {
-            OpKind::Read { mut buffer, .. } => {
-                set_bits(&mut buffer, &self.bits, self.done);
-                self.merged = Some(buffer);
-            }
-            OpKind::Write { data, .. } => {
-                self.done += data.iter().map(|piece| piece.len() as u64).sum::<u64>();
-            }
-            _ => {}
+        if let OpKind::Read { mut buffer, .. } = op {
+            set_bits(&mut buffer, &self.bits, self.done);
+            self.merged = Some(buffer);
         }
         None
     }

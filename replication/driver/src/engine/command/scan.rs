@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tidelock_block::{Buffer, BufferPool, OpKind};
+use tidelock_block::{Buffer, OpKind};
 use tidelock_volume::Range;
 
 use super::Step;
+use super::medium::{Medium, chunk};
 use crate::op::VolumeOutcome;
 
 /// Bytes read in one step, at most.
@@ -47,20 +48,17 @@ impl Scan {
         self.length.min(CHUNK)
     }
 
-    pub(super) fn step(&mut self, pool: &BufferPool) -> Step {
+    pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
         let left = self.length - self.done;
         if left == 0 {
             return Step::Finished(VolumeOutcome::Done);
         }
-        let chunk = usize::try_from(left.min(CHUNK)).unwrap_or_default();
-        let Some(mut buffer) = self.buffer.take().or_else(|| pool.try_take(chunk)) else {
-            return Step::NeedMemory;
-        };
-        buffer.truncate(chunk);
-        Step::Issue(OpKind::Read {
-            offset: self.offset + self.done,
-            buffer,
-        })
+        let offset = self.offset + self.done;
+        let length = usize::try_from(chunk(offset, left, CHUNK)).unwrap_or_default();
+        match medium.buffer_again(self.buffer.take(), offset, length) {
+            Ok(buffer) => Step::Issue(OpKind::Read { offset, buffer }),
+            Err(step) => step,
+        }
     }
 
     pub(super) fn completed(&mut self, op: OpKind) -> Option<VolumeOutcome> {

@@ -1,11 +1,12 @@
 //! A write: straight from the pieces that came from the wire, unless direct I/O can't have them.
 
 use bytes::Bytes;
-use smallvec::{SmallVec, smallvec};
-use tidelock_block::{BufferPool, OpKind};
+use smallvec::SmallVec;
+use tidelock_block::OpKind;
 use tidelock_volume::Range;
 
-use super::Step;
+use super::medium::Medium;
+use super::{Step, are_aligned, copied};
 use crate::op::VolumeOutcome;
 use crate::volume::Volume;
 
@@ -38,35 +39,23 @@ impl Write {
 
     /// Whether direct I/O can't take the pieces as they lie in memory.
     pub(super) fn needs_copy(&self, volume: &Volume) -> bool {
-        let alignment = volume.file().alignment();
-        volume.is_direct()
-            && self.data.iter().any(|piece| {
-                !piece.as_ptr().addr().is_multiple_of(alignment.memory)
-                    || !piece.len().is_multiple_of(alignment.offset)
-            })
+        volume.is_direct() && !are_aligned(&self.data, volume.file().alignment())
     }
 
-    pub(super) fn step(&mut self, volume: &Volume, pool: &BufferPool) -> Step {
+    pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
         if self.sync {
             return Step::Sync;
         }
-        if self.needs_copy(volume) {
+        // Where a mapped volume's blocks go, and what is around a part of one, isn't known yet.
+        if !medium.is_mapped && self.needs_copy(medium.volume) {
             let length = self.data.iter().map(Bytes::len).sum();
-            let Some(mut buffer) = pool.try_take(length) else {
+            let Some(buffer) = medium.pool.try_take(length) else {
                 return Step::NeedMemory;
             };
-            let mut rest = &mut buffer[..];
-            for piece in &self.data {
-                let Some((to, left)) = rest.split_at_mut_checked(piece.len()) else {
-                    break;
-                };
-                to.copy_from_slice(piece);
-                rest = left;
-            }
-            self.data = smallvec![buffer.freeze()];
+            self.data = copied(&self.data, buffer);
         }
         // Buffered volumes sync in a step of their own: see the module documentation of the engine.
-        let dsync = self.fua && volume.is_direct();
+        let dsync = self.fua && medium.has_durable_writes();
         self.sync = self.fua && !dsync;
         Step::Issue(OpKind::Write {
             offset: self.offset,

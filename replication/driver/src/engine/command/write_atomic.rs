@@ -7,6 +7,7 @@ use smallvec::{SmallVec, smallvec};
 use tidelock_block::{BlockError, BlockErrorKind, BufferPool, OpKind};
 use tidelock_volume::Range;
 
+use super::write::Write;
 use super::{Step, fault};
 use crate::journal::{Journal, RECORD_DATA_AT, record_length};
 use crate::op::{VolumeFaultKind, VolumeOutcome};
@@ -56,6 +57,11 @@ impl WriteAtomic {
 
     pub(super) fn range(&self) -> Range {
         self.range
+    }
+
+    /// The same as a write that is durable when it is done; before the first step.
+    pub(super) fn take_write(&mut self) -> Write {
+        Write::new(self.range.offset, std::mem::take(&mut self.data), true)
     }
 
     pub(super) fn has_record(&self) -> bool {

@@ -6,12 +6,15 @@ use smallvec::SmallVec;
 use tidelock_block::{BlockError, BlockErrorKind, OpKind};
 use tidelock_volume::Range;
 
+use super::medium::Medium;
 use super::{Step, fault};
 use crate::op::VolumeOutcome;
 use crate::volume::Volume;
 
 /// Bytes written in one step where the file system can't zero by itself.
 const CHUNK: u64 = 1 << 20;
+/// Bytes of a mapped volume that become zeros in one step: whoever needs its map waits meanwhile.
+const MAPPED_CHUNK: u64 = 64 << 20;
 const ZEROS_LENGTH: usize = 1 << 16;
 
 /// Aligned, so that direct I/O can take it.
@@ -48,7 +51,8 @@ impl Zero {
         Some(Range { offset, length })
     }
 
-    pub(super) fn step(&mut self, volume: &Volume) -> Step {
+    pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
+        let volume = medium.volume;
         let Some(Range { offset, length }) = self.ranges.last().copied() else {
             return if self.fua {
                 Step::Sync
@@ -56,7 +60,11 @@ impl Zero {
                 Step::Finished(VolumeOutcome::Done)
             };
         };
-        Step::Issue(if !self.free && volume.can_zero() {
+        Step::Issue(if medium.is_mapped {
+            // A map says that there are zeros; no space is kept for what will be written there.
+            let length = length.min(MAPPED_CHUNK - offset % MAPPED_CHUNK);
+            OpKind::PunchHole { offset, length }
+        } else if !self.free && volume.can_zero() {
             OpKind::ZeroRange { offset, length }
         } else if volume.can_punch() {
             OpKind::PunchHole { offset, length }
@@ -69,6 +77,16 @@ impl Zero {
         })
     }
 
+    fn advance(&mut self, done: u64) {
+        if let Some(range) = self.ranges.last_mut() {
+            range.offset += done;
+            range.length = range.length.saturating_sub(done);
+            if range.length == 0 {
+                self.ranges.pop();
+            }
+        }
+    }
+
     pub(super) fn completed(
         &mut self,
         volume: &Volume,
@@ -77,18 +95,12 @@ impl Zero {
     ) -> Option<VolumeOutcome> {
         match (op, result) {
             (OpKind::Write { data, .. }, Ok(())) => {
-                let written = data.iter().map(|piece| piece.len() as u64).sum::<u64>();
-                if let Some(range) = self.ranges.last_mut() {
-                    range.offset += written;
-                    range.length = range.length.saturating_sub(written);
-                    if range.length == 0 {
-                        self.ranges.pop();
-                    }
-                }
+                self.advance(data.iter().map(|piece| piece.len() as u64).sum());
             }
-            (_, Ok(())) => {
-                self.ranges.pop();
+            (OpKind::PunchHole { length, .. } | OpKind::ZeroRange { length, .. }, Ok(())) => {
+                self.advance(*length);
             }
+            (_, Ok(())) => {}
             (OpKind::PunchHole { .. }, Err(error))
                 if error.kind() == BlockErrorKind::Unsupported =>
             {
@@ -106,7 +118,7 @@ impl Zero {
 }
 
 /// `length` zero bytes without memory of their own.
-fn zeros(length: u64) -> SmallVec<[Bytes; 2]> {
+pub(super) fn zeros(length: u64) -> SmallVec<[Bytes; 2]> {
     let all = Bytes::from_static(&ZEROS.0);
     let mut left = usize::try_from(length).unwrap_or(ZEROS_LENGTH);
     let mut pieces = SmallVec::new();

@@ -55,7 +55,7 @@ fn memory_that_another_thread_returns_wakes_a_sleeping_engine() {
                 Some(rig) => {
                     let pool = Arc::new(BufferPool::new(4096));
                     let engine = Engine::new(kind, 8, Arc::clone(&pool)).unwrap();
-                    Rig::of(engine, Arc::clone(&rig.volume), pool, None, rig._folder)
+                    Rig::of(engine, Arc::clone(&rig.volume), pool, None, rig.folder)
                 }
                 None => continue,
             },

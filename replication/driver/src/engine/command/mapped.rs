@@ -1,0 +1,441 @@
+//! Operations on the image of a mapped volume, carried out on the files of its family: a read as reads
+//! of wherever the blocks are, a change as writes of new blocks and then one change of the map. Knows no
+//! queues, and not what the operations are for.
+//!
+//! [`fetch`] reads blocks and [`alter`] changes them. This file fetches the pages of the map that they
+//! miss, and keeps count of the requests that are under way.
+
+mod alter;
+mod fetch;
+mod pieces;
+
+use std::sync::Arc;
+
+use tidelock_block::{BlockError, BlockFile, BufferPool, OpKind};
+use tidelock_volume::Range;
+use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, DatasetId, Missing};
+
+use super::{kind_of, told};
+use crate::family::{Family, Located, Trouble};
+use crate::op::{VolumeFault, VolumeFaultKind};
+use crate::volume::Mapped;
+use alter::{Alter, Content};
+use fetch::Fetch;
+
+const BLOCK: u64 = BLOCK_BYTES as u64;
+/// Requests of one operation that are under way at a time; others are to have places in the ring, too.
+const REQUESTS_MAX: u32 = 32;
+/// Stands for the page of a map among the parts of an operation.
+const PAGE: u32 = (1 << 30) - 1;
+
+/// Whether a change of this range leaves a part of a block as it is, in a volume of so many bytes.
+pub(super) fn shares_blocks(range: Range, bytes: u64) -> bool {
+    let end = range.offset.saturating_add(range.length);
+    !range.offset.is_multiple_of(BLOCK) || (!end.is_multiple_of(BLOCK) && end < bytes)
+}
+
+/// Makes the range whole blocks.
+pub(super) fn widen(range: &mut Range) {
+    let before = range.offset % BLOCK;
+    let end = range.offset.saturating_add(range.length);
+    range.offset -= before;
+    range.length = end.checked_next_multiple_of(BLOCK).unwrap_or(end) - range.offset;
+}
+
+/// Bytes between the start of the first block of a range and the range, and bytes of all its blocks.
+pub(super) fn room(offset: u64, length: usize) -> (usize, usize) {
+    let before = usize::try_from(offset % BLOCK).unwrap_or_default();
+    (before, (before + length).next_multiple_of(BLOCK_BYTES))
+}
+
+/// What an operation wants next.
+#[derive(Debug)]
+pub(in crate::engine) enum Next {
+    /// This request, whose completion has to come with the number of the part.
+    Issue {
+        part: u32,
+        file: Arc<BlockFile>,
+        op: OpKind,
+    },
+    /// Nothing before one of its requests has come back.
+    Wait,
+    /// A buffer for copying, from the pool of everybody: the same again later.
+    NeedMemory,
+    /// A small buffer for blocks that are changed in part, or for a page: the same again later.
+    NeedScratch,
+    /// The operation is done.
+    Done(OpKind),
+    /// It isn't.
+    Failed(VolumeFault),
+}
+
+/// Why an operation can't go on.
+#[derive(Debug)]
+enum Stop {
+    Page(Missing),
+    Memory,
+    Scratch,
+    Fault(VolumeFault),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Missing(missing) => Self::Page(missing),
+            Trouble::NoSpace => VolumeFaultKind::NoSpace.into(),
+            Trouble::Wrong(what) => {
+                tracing::error!(%what, "a mapped volume can't be read or written here");
+                VolumeFaultKind::Hardware.into()
+            }
+        }
+    }
+}
+
+impl From<VolumeFaultKind> for Stop {
+    fn from(kind: VolumeFaultKind) -> Self {
+        Self::Fault(VolumeFault::new(kind))
+    }
+}
+
+/// A dataset as an operation sees it.
+#[derive(Debug)]
+struct Origin {
+    family: Arc<Family>,
+    dataset: DatasetId,
+    /// Bytes of the volume when the operation began.
+    bytes: u64,
+}
+
+impl Origin {
+    fn locate(&self, range: BlockRange) -> Result<Located, Trouble> {
+        self.family.locate(self.dataset, range)
+    }
+}
+
+/// Where memory comes from. Whoever has some of one kind may wait for the kinds behind it, and for
+/// nothing before: so nobody waits for himself.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Memory<'a> {
+    /// Everybody's.
+    pub(in crate::engine) pool: &'a BufferPool,
+    /// For blocks that are changed in part.
+    pub(in crate::engine) blocks: &'a BufferPool,
+    /// For pages of maps.
+    pub(in crate::engine) pages: &'a BufferPool,
+}
+
+/// Carries operations of one command out, one after the other.
+#[derive(Debug)]
+pub(in crate::engine) struct Carrier {
+    origin: Origin,
+    job: Job,
+    page: Page,
+    /// Requests that haven't come back.
+    under_way: u32,
+    /// A page that was not what its map says. It may have been somebody else's page by then: only if it is
+    /// still missed it is damaged.
+    doubtful: Option<Missing>,
+    /// Something went wrong; told when nothing is under way any more.
+    fault: Option<VolumeFault>,
+    /// Nothing more is issued: a request of it has been refused a place.
+    called_off: bool,
+    /// The operation has had requests.
+    has_issued: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Nothing,
+    Read {
+        offset: u64,
+        length: usize,
+        fetch: Fetch,
+    },
+    Alter {
+        range: Range,
+        alter: Alter,
+    },
+}
+
+/// A page of the map that has to be read.
+#[derive(Debug)]
+enum Page {
+    Nothing,
+    Wanted(Missing),
+    UnderWay(Missing),
+}
+
+impl Carrier {
+    pub(in crate::engine) fn new(mapped: Mapped, bytes: u64) -> Self {
+        Self {
+            origin: Origin {
+                family: mapped.family,
+                dataset: mapped.dataset,
+                bytes,
+            },
+            job: Job::Nothing,
+            page: Page::Nothing,
+            under_way: 0,
+            doubtful: None,
+            fault: None,
+            called_off: false,
+            has_issued: false,
+        }
+    }
+
+    pub(in crate::engine) fn family(&self) -> &Arc<Family> {
+        &self.origin.family
+    }
+
+    /// Takes an operation on the image.
+    pub(in crate::engine) fn begin(&mut self, op: OpKind) {
+        self.has_issued = false;
+        let alter = |offset, length, content| {
+            let range = Range { offset, length };
+            let alter = Alter::new(range, content, self.origin.bytes);
+            Job::Alter { range, alter }
+        };
+        self.job = match op {
+            OpKind::Read { offset, mut buffer } => {
+                let length = buffer.len();
+                let (_, whole) = room(offset, length);
+                let blocks = BlockRange {
+                    first: offset / BLOCK,
+                    count: whole as u64 / BLOCK,
+                };
+                if !buffer.window(0, whole) {
+                    self.fault = Some(VolumeFault::new(VolumeFaultKind::Hardware));
+                }
+                Job::Read {
+                    offset,
+                    length,
+                    fetch: Fetch::new(blocks, buffer),
+                }
+            }
+            OpKind::Write { offset, data, .. } => {
+                let length = data.iter().map(|piece| piece.len() as u64).sum();
+                alter(offset, length, Content::Data(data))
+            }
+            OpKind::PunchHole { offset, length } | OpKind::ZeroRange { offset, length } => {
+                alter(offset, length, Content::Zeros)
+            }
+            // Nothing of a mapped volume wants these.
+            OpKind::DataSync | OpKind::Allocate { .. } => {
+                self.fault = Some(VolumeFault::new(VolumeFaultKind::Hardware));
+                Job::Nothing
+            }
+        };
+    }
+
+    /// Whether it is in the middle of an operation.
+    pub(in crate::engine) fn is_busy(&self) -> bool {
+        !matches!(self.job, Job::Nothing)
+    }
+
+    /// Whether all of its requests have come back.
+    pub(in crate::engine) fn is_quiet(&self) -> bool {
+        self.under_way == 0
+    }
+
+    /// Whether its operation has had requests.
+    pub(in crate::engine) fn has_issued(&self) -> bool {
+        self.has_issued
+    }
+
+    pub(in crate::engine) fn is_called_off(&self) -> bool {
+        self.called_off
+    }
+
+    /// One of its requests will not be carried out, and there are to be no more.
+    pub(in crate::engine) fn call_off(&mut self) {
+        self.called_off = true;
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    pub(in crate::engine) fn next(&mut self, memory: Memory<'_>) -> Next {
+        loop {
+            if self.fault.is_some() || self.called_off {
+                if self.under_way > 0 {
+                    return Next::Wait;
+                }
+                let busy = || VolumeFault::new(VolumeFaultKind::Busy);
+                let fault = self.fault.take().unwrap_or_else(busy);
+                return Next::Failed(self.inside(fault));
+            }
+            match self.try_next(memory) {
+                Ok(next) => {
+                    if let Next::Issue { .. } = next {
+                        self.under_way += 1;
+                        self.has_issued = true;
+                    }
+                    return next;
+                }
+                Err(Stop::Page(missing)) if self.doubtful == Some(missing) => {
+                    tracing::error!(
+                        folder = %self.origin.family.folder().display(),
+                        dataset = %self.origin.dataset,
+                        page = %missing.address,
+                        "a page of a map is damaged"
+                    );
+                    let offset = self.range().offset;
+                    let kind = VolumeFaultKind::MediumError { offset };
+                    self.fault = Some(VolumeFault::new(kind));
+                }
+                Err(Stop::Page(missing)) => self.page = Page::Wanted(missing),
+                // Somebody comes back anyway.
+                Err(Stop::Memory | Stop::Scratch) if self.under_way > 0 => return Next::Wait,
+                Err(Stop::Memory) => return Next::NeedMemory,
+                Err(Stop::Scratch) => return Next::NeedScratch,
+                Err(Stop::Fault(fault)) => self.fault = Some(fault),
+            }
+        }
+    }
+
+    fn try_next(&mut self, memory: Memory<'_>) -> Result<Next, Stop> {
+        match self.page {
+            Page::Nothing => {}
+            Page::Wanted(missing) => {
+                let (file, offset) = self.origin.family.place(missing.address)?;
+                let buffer = memory.pages.try_take(BLOCK_BYTES).ok_or(Stop::Scratch)?;
+                self.page = Page::UnderWay(missing);
+                let op = OpKind::Read { offset, buffer };
+                return Ok(Next::Issue {
+                    part: PAGE,
+                    file,
+                    op,
+                });
+            }
+            Page::UnderWay(_) => return Ok(Next::Wait),
+        }
+        let (origin, may_issue) = (&self.origin, self.under_way < REQUESTS_MAX);
+        let quiet = self.under_way == 0;
+        let turn = match &mut self.job {
+            Job::Nothing => return Ok(Next::Wait),
+            Job::Read { fetch, .. } => fetch.next(origin, may_issue, quiet)?,
+            Job::Alter { alter, .. } => alter.next(origin, memory, may_issue, quiet)?,
+        };
+        Ok(match turn {
+            Turn::Issue { part, file, op } => Next::Issue { part, file, op },
+            Turn::Wait => Next::Wait,
+            Turn::Done => self.done(),
+        })
+    }
+
+    fn done(&mut self) -> Next {
+        match std::mem::replace(&mut self.job, Job::Nothing) {
+            Job::Read {
+                offset,
+                length,
+                fetch,
+            } => {
+                let (before, _) = room(offset, length);
+                let asked = fetch.into_buffer().and_then(|mut buffer| {
+                    let fits = buffer.window(before, length);
+                    fits.then_some(buffer)
+                });
+                match asked {
+                    Some(buffer) => Next::Done(OpKind::Read { offset, buffer }),
+                    None => Next::Failed(VolumeFault::new(VolumeFaultKind::Hardware)),
+                }
+            }
+            Job::Alter { range, alter } => {
+                let Range { offset, length } = range;
+                Next::Done(alter.into_op(offset, length))
+            }
+            Job::Nothing => Next::Wait,
+        }
+    }
+
+    /// One of its requests has come back.
+    pub(in crate::engine) fn landed(
+        &mut self,
+        part: u32,
+        op: OpKind,
+        result: Result<(), BlockError>,
+    ) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if part == PAGE {
+            return self.page_landed(op, result);
+        }
+        let landed = match &mut self.job {
+            Job::Nothing => Ok(()),
+            Job::Read { fetch, .. } => fetch.landed(part, op, result),
+            Job::Alter { alter, .. } => alter.landed(part, op, result),
+        };
+        if let Err(fault) = landed {
+            self.fault.get_or_insert(fault);
+        }
+    }
+
+    fn page_landed(&mut self, op: OpKind, result: Result<(), BlockError>) {
+        let Page::UnderWay(missing) = std::mem::replace(&mut self.page, Page::Nothing) else {
+            return;
+        };
+        let start = self.range().offset;
+        let fault = match (op, result) {
+            (OpKind::Read { buffer, .. }, Ok(())) => {
+                let supplied = self.origin.family.supply(missing, &buffer);
+                self.doubtful = supplied.is_err().then_some(missing);
+                return;
+            }
+            (_, Err(error)) => told(kind_of(&error, start), error),
+            (_, Ok(())) => VolumeFault::new(VolumeFaultKind::Hardware),
+        };
+        self.fault.get_or_insert(fault);
+    }
+
+    /// The range of the operation under way.
+    fn range(&self) -> Range {
+        match &self.job {
+            Job::Nothing => Range {
+                offset: 0,
+                length: 0,
+            },
+            Job::Read { offset, length, .. } => Range {
+                offset: *offset,
+                length: *length as u64,
+            },
+            Job::Alter { range, .. } => *range,
+        }
+    }
+
+    /// A fault with the place of it inside the range that was asked for.
+    fn inside(&self, mut fault: VolumeFault) -> VolumeFault {
+        if let VolumeFaultKind::MediumError { offset } = &mut fault.kind {
+            let Range {
+                offset: first,
+                length,
+            } = self.range();
+            let last = first + length.saturating_sub(1);
+            *offset = (*offset).clamp(first, last);
+        }
+        fault
+    }
+
+    /// None of its requests has got anywhere, and none will.
+    pub(in crate::engine) fn drop_requests(&mut self) {
+        self.under_way = 0;
+    }
+
+    /// The command ends; blocks that were not used go back, unless something is still being written to
+    /// them.
+    pub(in crate::engine) fn end(self) {
+        if let Job::Alter { alter, .. } = self.job
+            && self.under_way == 0
+        {
+            alter.give_back(&self.origin);
+        }
+    }
+}
+
+/// What the work on an operation wants next.
+#[derive(Debug)]
+enum Turn {
+    Issue {
+        part: u32,
+        file: Arc<BlockFile>,
+        op: OpKind,
+    },
+    Wait,
+    Done,
+}

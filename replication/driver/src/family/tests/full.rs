@@ -1,6 +1,6 @@
 //! A disk that is full: a small tmpfs.
 
-use std::process::Command;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
 
@@ -9,12 +9,10 @@ fn small(mebibytes: u64) -> Option<(Bench, Mounted)> {
     let bench = Bench::raw();
     let families = bench.path().join("families");
     std::fs::create_dir(&families).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "none"])
-        .arg(&families)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("NOT TESTED here: nothing can be mounted");
+    // Not by a program: what it inherits for a moment would keep the locks of other tests' files.
+    let size = std::ffi::CString::new(format!("size={mebibytes}m")).unwrap();
+    if let Err(error) = mount("none", &families, "tmpfs", MountFlags::empty(), &*size) {
+        eprintln!("NOT TESTED here: nothing can be mounted: {error}");
         return None;
     }
     let mounted = Mounted(families);
@@ -25,7 +23,7 @@ struct Mounted(std::path::PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{BuiltCapabilities, BuiltType};
 use crate::machine::{Scope, rows};
 use crate::values::{
     Action, Feature, GroupFeature, MethodName, Mode, Operation, PropertyName, ReplicationType,
-    SyncType,
+    SyncType, ValueSet,
 };
 
 /// What doesn't fit together.
@@ -35,6 +35,12 @@ pub enum BuiltError {
     /// Aspects would have operations and couldn't be made.
     #[error("{0} has operations on aspects, and no way to make them")]
     NoAspects(ReplicationType),
+    /// It would be a promise that no rule here keeps.
+    #[error("{0} has a feature that isn't kept: {1}")]
+    FeatureNotKept(ReplicationType, Feature),
+    /// The same of groups.
+    #[error("{0} has a group feature that isn't kept: {1}")]
+    GroupFeatureNotKept(ReplicationType, GroupFeature),
     /// The two can't both be true.
     #[error("{0} can't have both features: {1}; {2}")]
     Contradiction(ReplicationType, Feature, Feature),
@@ -86,6 +92,26 @@ const EXCLUSIVE: &[&[Feature]] = &[
         Feature::AllModifyOperationsShouldBeSentToSourceService,
     ],
 ];
+
+/// Features that restrict what may be asked for, and that no rule here looks at: published, they would be
+/// wrong.
+const NOT_KEPT: ValueSet<Feature> = Feature::set(&[
+    Feature::MultiHopElementsMustHaveSameSyncType,
+    Feature::MultiHopRequiresAdvanceNotice,
+    Feature::RequiresFullDiscoveryOfTargetComputerSystem,
+    Feature::TargetsRequireReservedElements,
+    Feature::SourceRequiresReservedElement,
+]);
+
+/// The same of groups.
+const GROUPS_NOT_KEPT: ValueSet<GroupFeature> = GroupFeature::set(&[
+    GroupFeature::MultiHopElementsMustHaveSameSyncType,
+    GroupFeature::CopyOperationRequiresOfflineSource,
+    GroupFeature::TargetGroupShallNotBeSupplied,
+    GroupFeature::CreateGroupReplicaOnlyAcceptsEmptyGroups,
+    GroupFeature::OneReplicationGroupPerStoragePool,
+    GroupFeature::AddSyncPairRequiresSynchronizedMirrorPair,
+]);
 
 /// Features by which one operation requires another one.
 const NEXT: &[(Feature, Operation, Operation)] = {
@@ -231,6 +257,13 @@ impl BuiltType {
 
     fn features_fit(&self) -> Result<(), BuiltError> {
         let it = self.replication_type;
+        if let Some(feature) = self.features.intersection(NOT_KEPT).iter().next() {
+            return Err(BuiltError::FeatureNotKept(it, feature));
+        }
+        let groups = self.group_features.intersection(GROUPS_NOT_KEPT);
+        if let Some(feature) = groups.iter().next() {
+            return Err(BuiltError::GroupFeatureNotKept(it, feature));
+        }
         for group in EXCLUSIVE {
             let mut present = group.iter().filter(|feature| self.has(**feature));
             if let (Some(one), Some(other)) = (present.next(), present.next()) {

@@ -263,7 +263,7 @@ fn pair_row_9_a_peer_that_does_not_know_the_element() {
 }
 
 #[test]
-fn an_access_point_alone_asks_for_any_element_of_that_peer() {
+fn request_row_8_an_access_point_alone_asks_for_any_element_of_that_peer() {
     let built = assumed();
     let request = Request {
         other_element: Reference::Null,
@@ -299,7 +299,7 @@ fn an_access_point_alone_asks_for_any_element_of_that_peer() {
 }
 
 #[test]
-fn a_silent_peer_changes_nothing_for_local_copies() {
+fn request_row_10_with_neither_given_only_local_copies_are_asked_for() {
     let built = assumed();
     let elements = [volume(LOCAL)];
     let peers = [peer(Reach::Silent)];

@@ -117,6 +117,18 @@ fn features_do_not_contradict_each_other() {
 }
 
 #[test]
+fn features_that_no_rule_keeps_are_not_published() {
+    let feature = Feature::TargetsRequireReservedElements;
+    let error = changed(|it| it.types[2].features = it.types[2].features.with(feature));
+    assert_eq!(error, BuiltError::FeatureNotKept(MIRROR, feature));
+    let feature = GroupFeature::TargetGroupShallNotBeSupplied;
+    let error = changed(|it| {
+        it.types[2].group_features = it.types[2].group_features.with(feature);
+    });
+    assert_eq!(error, BuiltError::GroupFeatureNotKept(MIRROR, feature));
+}
+
+#[test]
 fn what_an_operation_requires_is_built() {
     let error = changed(|it| {
         let feature = Feature::FailoverOperationRequiresSubsequentFailback;

@@ -5,7 +5,8 @@ use tidelock_capabilities::machine::{
     transition,
 };
 use tidelock_capabilities::values::{
-    CopyState, Feature, GroupFeature, Mode, Operation, ProgressStatus, ReplicationType, SyncType,
+    CopyState, Feature, GroupFeature, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode,
+    SyncType,
 };
 
 use crate::rig::*;
@@ -597,6 +598,28 @@ fn a_source_that_was_left_half_restored_replaces_its_target_only_by_force() {
         assert_eq!(ask(false).is_ok(), !replaces, "{operation}");
         assert!(ask(true).is_ok());
     }
+}
+
+#[test]
+fn what_is_not_built_is_not_supported() {
+    let mut built = every_operation(ReplicationType::SynchronousMirrorRemote);
+    let mirror = association(SyncType::Mirror, CopyState::Synchronized);
+    let operation = Operation::Split;
+    for scope in [Scope::Element, Scope::Group] {
+        assert!(transition(operation, &mirror, scope, &built, false).is_ok());
+    }
+    // Of elements' associations, while groups still have it.
+    built.operations = built.operations.without(operation);
+    let refused = transition(operation, &mirror, Scope::Element, &built, false).unwrap_err();
+    assert_eq!(
+        refused,
+        OperationRefusal::NotBuilt {
+            operation,
+            replication_type: ReplicationType::SynchronousMirrorRemote
+        }
+    );
+    assert_eq!(refused.return_code(), ReturnCode::NotSupported);
+    assert!(transition(operation, &mirror, Scope::Group, &built, false).is_ok());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod peer;
 mod relation;
 
 pub(crate) use peer::peer;
+pub(crate) use relation::unreadable_target;
 
 use crate::built::BuiltType;
 use crate::facts::{Facts, Reach};

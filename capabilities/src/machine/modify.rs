@@ -7,7 +7,10 @@ use super::{closure, row};
 use crate::built::{BuiltCapabilities, BuiltType};
 use crate::facts::{Association, AssociationKey, Element, Facts, Place, Reach, Store};
 use crate::reason::Reason;
-use crate::values::{CopyState, Feature, LocalOrRemote, Operation, ReplicationType, SyncType};
+use crate::rules::unreadable_target;
+use crate::values::{
+    CopyState, Feature, LocalOrRemote, Operation, ProgressStatus, ReplicationType, SyncType,
+};
 use crate::verdict::{Verdict, Worst};
 
 /// What is to be done with an association of two elements.
@@ -162,14 +165,17 @@ impl<'a> Found<'a> {
             || row.operation == Operation::Failover
             || row.touches == Touches::Source;
         for relation in others(self.target) {
-            let is_from_target = relation.key.system_element == this.synced_element;
-            if relies_on_target && is_from_target {
-                worst.add_if(relation.is_restoring(), Reason::BeingRestored(relation.key));
-                worst.add_if(
-                    !relation.source_consistent,
-                    Reason::HalfRestored(relation.key),
-                );
+            if relation.key.system_element != this.synced_element {
+                continue;
             }
+            worst.add_if(
+                relation.is_restoring() && (relies_on_target || row.both_ends),
+                Reason::BeingRestored(relation.key),
+            );
+            worst.add_if(
+                !relation.source_consistent && relies_on_target,
+                Reason::HalfRestored(relation.key),
+            );
         }
         if row.outcome == Outcome::Ends(Remains::Nothing)
             && let Some(target) = self.target
@@ -207,6 +213,15 @@ impl<'a> Found<'a> {
 
 /// Another copy of the same source.
 fn of_the_same_source(row: &Row, other: &Association, worst: &mut Worst) {
+    // What is being overwritten is neither read nor overwritten once more.
+    worst.add_if(
+        row.both_ends && other.is_restoring(),
+        Reason::BeingRestored(other.key),
+    );
+    worst.add_if(
+        row.both_ends && other.progress_status == ProgressStatus::FailingBack,
+        Reason::ChangingOver(other.key),
+    );
     if other.sync_type != SyncType::Mirror {
         return;
     }
@@ -222,14 +237,20 @@ fn of_the_same_source(row: &Row, other: &Association, worst: &mut Worst) {
     );
 }
 
-/// Another copy whose target is the source of this one. Where a host may write it, it may be restored as well.
+/// Another copy whose target is the source of this one.
 fn onto_the_source(row: &Row, other: &Association, worst: &mut Worst) {
+    // Where a host may write it, it may be overwritten by a restore as well.
     let may_be_written =
         closure::host_accessible(other.sync_type, other.copy_state) && !other.is_copying();
     worst.add_if(
         row.outcome == Outcome::Reverses || (row.touches == Touches::Source && !may_be_written),
         Reason::IsTarget(other.key),
     );
+    // What isn't copied in the first place isn't copied again.
+    let reads_source = row.outcome == Outcome::Flows && row.touches == Touches::Target;
+    if let Some(reason) = unreadable_target(other).filter(|_| reads_source) {
+        worst.add(reason);
+    }
 }
 
 /// Whether what is known of an end is of now.

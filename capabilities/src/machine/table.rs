@@ -58,9 +58,8 @@ pub fn rows(operation: O, sync_type: SyncType, scope: Scope) -> impl Iterator<It
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
     // --- Begin the flow of data, hold it, end it. A snapshot that is deactivated loses what was written to it.
-    Row::new(O::Activate, MC, &[Inactive, Prepared], Flows).onto_target(),
+    Row::new(O::Activate, MSC, &[Inactive, Prepared], Flows).onto_target(),
     Row::new(O::Activate, M, &[Initialized], Flows).onto_target().inferred(),
-    Row::new(O::Activate, S, &[Inactive, Prepared], Flows),
     Row::new(O::Deactivate, M, &[Unsynchronized, Synchronized], Rests(Inactive)).inferred(),
     Row::new(O::Deactivate, S, &[Synchronized, Skewed], Rests(Inactive)).loses_target().inferred(),
     Row::new(O::Suspend, MC, &[Unsynchronized, Synchronized], Rests(Suspended)).inferred(),

@@ -32,12 +32,7 @@ pub(super) fn relation(
         of_source(association, &question, worst);
     }
     if is_target {
-        match association.sync_type {
-            SyncType::Snapshot => of_snapshot(association, worst),
-            SyncType::Mirror | SyncType::Clone => {
-                of_target(subject, association, &question, worst);
-            }
-        }
+        of_target(subject, association, &question, worst);
     }
 }
 
@@ -110,22 +105,7 @@ fn of_source(association: &Association, asked: &Asked<'_>, worst: &mut Worst) {
     }
 }
 
-/// The subject is a snapshot. That it can't be written or mirrored is known already.
-fn of_snapshot(association: &Association, worst: &mut Worst) {
-    match association.copy_state {
-        CopyState::Synchronized | CopyState::Skewed | CopyState::Restored => (),
-        CopyState::Broken => worst.add(Reason::Broken(association.key)),
-        state if is_unknown(state) => worst.add(unknown(association)),
-        copy_state => worst.add(Reason::SnapshotState {
-            key: association.key,
-            copy_state,
-        }),
-    }
-    // The point in time is being replaced by another one.
-    worst.add_if(association.is_copying(), Reason::Copying(association.key));
-}
-
-/// The subject is the target of a mirror or a clone.
+/// The subject is the target of it.
 fn of_target(
     subject: &Element<'_>,
     association: &Association,
@@ -133,9 +113,10 @@ fn of_target(
     worst: &mut Worst,
 ) {
     let key = association.key;
-    if asked.reads() {
-        if !has_image(association) {
-            worst.add(no_image(association));
+    // That a snapshot can't be written or mirrored is known already.
+    if asked.reads() || association.sync_type == SyncType::Snapshot {
+        if let Some(reason) = unreadable_target(association) {
+            worst.add(reason);
         }
         return;
     }
@@ -152,6 +133,35 @@ fn of_target(
     }
 }
 
+/// Why the target of an association can't be copied itself: it holds no image of any moment.
+pub(crate) fn unreadable_target(association: &Association) -> Option<Reason> {
+    let key = association.key;
+    if association.sync_type == SyncType::Snapshot {
+        return unreadable_snapshot(association);
+    }
+    if has_image(association) {
+        return None;
+    }
+    Some(match association.copy_state {
+        CopyState::Broken => Reason::Broken(key),
+        state if is_unknown(state) => unknown(association),
+        _ if association.is_copying() => Reason::Copying(key),
+        copy_state => Reason::NoConsistentImage { key, copy_state },
+    })
+}
+
+fn unreadable_snapshot(association: &Association) -> Option<Reason> {
+    let key = association.key;
+    Some(match association.copy_state {
+        CopyState::Broken => Reason::Broken(key),
+        state if is_unknown(state) => unknown(association),
+        // The point in time is being replaced by another one.
+        _ if association.is_copying() => Reason::Copying(key),
+        CopyState::Synchronized | CopyState::Skewed | CopyState::Restored => return None,
+        copy_state => Reason::SnapshotState { key, copy_state },
+    })
+}
+
 /// Whether what the target holds is the source as it was at some moment.
 const fn has_image(association: &Association) -> bool {
     if association.target_consistent {
@@ -163,17 +173,6 @@ const fn has_image(association: &Association) -> bool {
         // A clone that was written after it was complete is a volume like any other.
         CopyState::Skewed => matches!(association.sync_type, SyncType::Clone),
         _ => false,
-    }
-}
-
-/// Why a target without an image can't be read, and for how long.
-fn no_image(association: &Association) -> Reason {
-    let key = association.key;
-    match association.copy_state {
-        CopyState::Broken => Reason::Broken(key),
-        state if is_unknown(state) => unknown(association),
-        _ if association.is_copying() => Reason::Copying(key),
-        copy_state => Reason::NoConsistentImage { key, copy_state },
     }
 }
 

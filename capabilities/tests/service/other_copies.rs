@@ -167,6 +167,67 @@ fn a_source_that_is_itself_a_target_is_overwritten_only_where_a_host_may_write_i
 }
 
 #[test]
+fn a_source_that_holds_no_image_is_not_copied_again() {
+    let inactive = association(SyncType::Snapshot, CopyState::Inactive);
+    for (operation, this) in [
+        (Operation::Activate, inactive),
+        (Operation::ResyncReplica, snapshot()),
+    ] {
+        for (state, reason) in [
+            (CopyState::Unsynchronized, true),
+            (CopyState::Synchronized, false),
+            (CopyState::Split, false),
+        ] {
+            let other = Association {
+                target_consistent: false,
+                ..between(THIRD, SOURCE, mirror(state))
+            };
+            let expected = if reason {
+                refused(Reason::Copying(other.key))
+            } else {
+                Ok(())
+            };
+            assert_eq!(beside(operation, this, other), expected, "{operation}");
+        }
+    }
+}
+
+#[test]
+fn what_is_being_overwritten_is_neither_read_nor_overwritten_once_more() {
+    let restoring = Association {
+        progress_status: ProgressStatus::Restoring,
+        ..between(SOURCE, THIRD, snapshot())
+    };
+    let failing_back = Association {
+        progress_status: ProgressStatus::FailingBack,
+        ..between(SOURCE, THIRD, mirror(CopyState::Failedover))
+    };
+    for operation in [Operation::RestoreFromReplica, Operation::ResyncReplica] {
+        assert_eq!(
+            beside(operation, snapshot(), restoring),
+            refused(Reason::BeingRestored(restoring.key))
+        );
+        assert_eq!(
+            beside(operation, snapshot(), failing_back),
+            refused(Reason::ChangingOver(failing_back.key))
+        );
+    }
+    let of_target = Association {
+        progress_status: ProgressStatus::Restoring,
+        ..between(TARGET, THIRD, snapshot())
+    };
+    assert_eq!(
+        beside(
+            Operation::ResyncReplica,
+            mirror(CopyState::Split),
+            of_target
+        ),
+        refused(Reason::BeingRestored(of_target.key))
+    );
+    assert_eq!(beside(Operation::Detach, snapshot(), restoring), Ok(()));
+}
+
+#[test]
 fn a_target_that_is_being_restored_is_not_relied_on() {
     let restoring = Association {
         progress_status: ProgressStatus::Restoring,

@@ -34,6 +34,8 @@ pub(crate) struct Volume {
     pub(crate) kind: ElementKind,
     pub(crate) size_bytes: u64,
     pub(crate) content: Content,
+    /// Torn by being overwritten from a copy of it.
+    pub(crate) half_restored: bool,
     pub(crate) used: bool,
     pub(crate) lock: Option<Lock>,
 }
@@ -143,6 +145,7 @@ impl World {
             kind,
             size_bytes,
             content: content.unwrap_or(fresh),
+            half_restored: false,
             used: false,
             lock: None,
         };
@@ -161,19 +164,20 @@ impl World {
     }
 
     pub(crate) fn set(&mut self, id: ElementId, content: Content) {
-        self.volumes.get_mut(&id).unwrap().content = content;
+        let volume = self.volumes.get_mut(&id).unwrap();
+        volume.content = content;
+        volume.half_restored = false;
     }
 
     pub(crate) fn association(&self, link: &Link) -> Association {
-        let holds = |id| self.content(id) != Content::Torn;
         Association {
             key: link.key,
             sync_type: link.built.sync_type(),
             mode: link.built.mode(),
             copy_state: link.copy_state,
             progress_status: link.progress_status,
-            target_consistent: holds(link.key.synced_element),
-            source_consistent: holds(link.key.system_element),
+            target_consistent: self.content(link.key.synced_element) != Content::Torn,
+            source_consistent: !self.volumes[&link.key.system_element].half_restored,
         }
     }
 

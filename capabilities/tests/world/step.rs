@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Lock(usize),
     Create(SyncType, usize, Option<usize>),
     Modify(usize, Operation, bool),
+    /// One of the operations that would be accepted.
+    Accepted(usize, usize, bool),
     /// What is being done is completed.
     Complete(usize),
     Fail(usize),
@@ -41,7 +43,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         }),
         2 => (sync_type, at(), prop::option::of(at()))
             .prop_map(|(sync_type, source, target)| Step::Create(sync_type, source, target)),
-        9 => (at(), operation, prop::bool::weighted(0.15))
+        6 => (at(), at(), prop::bool::weighted(0.15))
+            .prop_map(|(link, which, force)| Step::Accepted(link, which, force)),
+        4 => (at(), operation, prop::bool::weighted(0.15))
             .prop_map(|(link, operation, force)| Step::Modify(link, operation, force)),
         6 => at().prop_map(Step::Complete),
         1 => at().prop_map(Step::Fail),
@@ -97,6 +101,7 @@ impl Step {
             }
             Self::Create(sync_type, source, target) => create(world, sync_type, source, target),
             Self::Modify(at, operation, force) => modify_link(world, at, operation, force),
+            Self::Accepted(at, which, force) => accepted(world, at, which, force),
             Self::Complete(at) => complete(world, at),
             Self::Fail(at) => fail(world, at),
             Self::Recover(at) => event(world, at, Event::Recovered),
@@ -217,6 +222,30 @@ fn modify_link(world: &mut World, at: usize, operation: Operation, force: bool) 
     begin(world, at, operation, &transition, force);
 }
 
+fn accepted(world: &mut World, at: usize, which: usize, force: bool) {
+    if world.links.is_empty() {
+        return;
+    }
+    let synchronization = world.links[at % world.links.len()].key;
+    let is_accepted = |operation: &Operation| {
+        let modification = Modification {
+            operation: *operation,
+            synchronization,
+            force,
+        };
+        // Ends come in all histories as it is.
+        let ends = matches!(
+            operation,
+            Operation::Detach | Operation::Dissolve | Operation::ReturnToResourcePool
+        );
+        !ends && world.with(|facts| modify(&modification, facts)).is_ok()
+    };
+    let all: Vec<_> = Operation::ALL.iter().copied().filter(is_accepted).collect();
+    if !all.is_empty() {
+        modify_link(world, at, all[which % all.len()], force);
+    }
+}
+
 /// Begins an operation that was admitted. What moves data is completed later; the rest is done at once.
 fn begin(world: &mut World, at: usize, operation: Operation, done: &Transition, force: bool) {
     let key = world.links[at].key;
@@ -232,6 +261,7 @@ fn begin(world: &mut World, at: usize, operation: Operation, done: &Transition, 
             assert!(force || !is_torn(world, target), "{operation} of no image");
             rely_on(world, target);
             world.set(source, Content::Torn);
+            world.volumes.get_mut(&source).unwrap().half_restored = true;
             for other in 0..world.links.len() {
                 if world.links[other].key.synced_element == source {
                     event(world, other, Event::TargetWritten);

@@ -1,5 +1,6 @@
 //! A daemon of the test's own, in a folder of its own, on a free port.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -31,6 +32,8 @@ pub(crate) struct Daemon {
     /// Its admin socket.
     pub socket: PathBuf,
     log: mpsc::Receiver<String>,
+    /// What it logged between its portal and the moment when it served, until somebody asks for it.
+    early: RefCell<Vec<String>>,
 }
 
 impl Daemon {
@@ -92,7 +95,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let log = follow(child.stderr.take().unwrap());
-        let (portal, seen) = wait_for_portal(&mut child, &log);
+        let (portal, early) = wait_until_it_serves(&mut child, &log);
         let daemon = Self {
             child,
             folder,
@@ -102,8 +105,8 @@ impl Daemon {
             portal,
             socket,
             log,
+            early: RefCell::new(early),
         };
-        drop(seen);
         wait_until("the admin socket answers", PATIENCE, || {
             daemon.tidelock(&["status"]).status.success()
         });
@@ -185,7 +188,9 @@ impl Daemon {
 
     /// The log lines since the last call.
     pub(crate) fn log_lines(&self) -> Vec<String> {
-        self.log.try_iter().collect()
+        let mut lines = self.early.take();
+        lines.extend(self.log.try_iter());
+        lines
     }
 
     /// Runs the command line against this daemon.
@@ -314,30 +319,33 @@ fn follow(stderr: std::process::ChildStderr) -> mpsc::Receiver<String> {
     receiver
 }
 
-fn wait_for_portal(child: &mut Child, log: &mpsc::Receiver<String>) -> (SocketAddr, Vec<String>) {
+/// The first portal, and what is logged after it up to the moment when the daemon serves. It listens before that, and
+/// answers on its admin socket, but volumes are still being opened: logins and changes are told to come back.
+fn wait_until_it_serves(
+    child: &mut Child,
+    log: &mpsc::Receiver<String>,
+) -> (SocketAddr, Vec<String>) {
     let deadline = Instant::now() + PATIENCE;
+    let mut portal = None;
     let mut seen = Vec::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match log.recv_timeout(left) {
-            Ok(line) => {
-                let portal = line
-                    .contains("listening")
-                    .then(|| line.split_once("address=")?.1.split_whitespace().next())
-                    .flatten()
-                    .and_then(|address| address.parse().ok());
-                seen.push(line);
-                if let Some(portal) = portal {
-                    return (portal, seen);
-                }
-            }
-            Err(_) => {
-                let status = child.try_wait().unwrap();
-                panic!(
-                    "the daemon doesn't listen ({status:?}): {}",
-                    seen.join("\n")
-                );
-            }
+        let Ok(line) = log.recv_timeout(left) else {
+            let status = child.try_wait().unwrap();
+            panic!("the daemon doesn't serve ({status:?}): {}", seen.join("\n"));
+        };
+        let serves = line.contains("serving engine=");
+        if portal.is_none() && line.contains("listening") {
+            portal = line
+                .split_once("address=")
+                .and_then(|(_, rest)| rest.split_whitespace().next())
+                .and_then(|address| address.parse().ok());
+            seen.clear();
+        } else {
+            seen.push(line);
+        }
+        if let Some(portal) = portal.filter(|_| serves) {
+            return (portal, seen);
         }
     }
 }

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,14 +211,18 @@ class Target:
             )
 
     def _await_portal(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
         for port in self.ports:
-            while not _listens(port):
-                if not self.is_running():
-                    raise TargetError(f"{self.name} died at start: {self.last_words()}")
-                if time.monotonic() > deadline:
-                    raise TargetError(f"{self.name} didn't listen on port {port} within {START_SECONDS} s")
-                time.sleep(0.005)
+            self._await(f"listen on port {port}", lambda port=port: _listens(port))
+
+    def _await(self, what: str, condition: Callable[[], bool]) -> None:
+        """Waits for something that the daemon does at its start."""
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            if not self.is_running():
+                raise TargetError(f"{self.name} died at start: {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise TargetError(f"{self.name} didn't {what} within {START_SECONDS} s")
+            time.sleep(0.005)
 
     def _run(self, command: list[str], environment: dict[str, str] | None = None) -> str:
         """Runs an administration command; its error becomes ours."""

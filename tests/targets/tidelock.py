@@ -41,6 +41,11 @@ class Tidelock(Target):
             *(word for portal in self.portals for word in ("--portal", portal)),
         ], {}
 
+    def _await_portal(self) -> None:
+        # It listens, and answers on its admin socket, before it takes changes.
+        super()._await_portal()
+        self._await("serve", lambda: "serving engine=" in self.log.read_text(errors="replace"))
+
     def _configure(self) -> None:
         cache = ["--direct"] if self.uncached else []
         self._admin("volume", "create", "v", "--file", str(self.file), "--block-size", str(self.block_size), *cache)

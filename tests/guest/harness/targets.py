@@ -30,6 +30,8 @@ class Target:
     def __init__(self, folder: Path, log: Path):
         self.folder = folder
         self._log_path = log
+        self._log_from = 0
+        """Where the log of the present process begins."""
         self._environment = dict(os.environ)
         self._process: subprocess.Popen | None = None
         folder.mkdir(parents=True)
@@ -41,6 +43,7 @@ class Target:
         if self._process is not None:
             raise TargetError("the target runs already")
         with self._log_path.open("ab") as log:
+            self._log_from = log.tell()
             try:
                 self._process = subprocess.Popen(
                     self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -268,9 +271,10 @@ class Tidelock(Target):
         return self._tidelock(*words)
 
     def _probe(self) -> bool:
-        if not self._socket.exists():
-            return False
-        return self._run([str(self._binaries / "tidelock"), "--socket", str(self._socket), "status"]).returncode == 0
+        # It listens, and answers on its admin socket, before it takes changes.
+        with self._log_path.open("rb") as log:
+            log.seek(self._log_from)
+            return b"serving engine=" in log.read()
 
     def drop_sessions(self) -> None:
         sessions = json.loads(self._tidelock("session", "list", "--json"))["sessions"]

@@ -3,6 +3,14 @@
 //! Facts are gathered for one question under one [`Facts::generation`]: about the elements that are
 //! named, the peer that is named, and counts. Nothing in them grows with the number of snapshots of an
 //! element or of elements of the daemon, see [`Element::relations`].
+//!
+//! # Gathering them
+//!
+//! About a local element the daemon has its own record (identity, size, store, locks), what hosts do with it,
+//! the few associations that matter, and counters that are kept as associations come and go. The chain of its
+//! sources is followed upwards, one association at a time. No list of all elements or snapshots is walked.
+//! Facts about an element of a peer are what the peer has answered, under [`Reach::Answers`], or what was known
+//! of it before; then only its size, its blocks and its place in a chain count.
 
 mod association;
 mod element;

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-use crate::facts::Reach;
-use crate::facts::{Element, ElementId, ElementKind, Facts, Group, GroupId, Peer, PeerId, Place};
+use crate::facts::{
+    Element, ElementId, ElementKind, Facts, Group, GroupId, Peer, PeerId, Place, Reach,
+};
 use crate::values::{EnabledState, LocalOrRemote, MethodName, ReturnCode};
 
 /// The parameters of GetSynchronizationSupported, with references resolved to identities as far as they
@@ -134,6 +135,8 @@ pub(crate) struct Question<'a> {
     pub(crate) local: End<'a>,
     /// `None` if none was given, or if it is at a peer that doesn't tell.
     pub(crate) other: Option<End<'a>>,
+    /// Whether one was given.
+    pub(crate) names_other: bool,
     /// Whom the answer hinges on, if it is about a remote copy.
     pub(crate) peer: Option<(PeerId, Option<&'a Peer>)>,
     pub(crate) locality: LocalOrRemote,
@@ -194,6 +197,7 @@ pub(crate) fn question<'a>(request: &Request, facts: &Facts<'a>) -> Result<Quest
     if let Place::At(peer) = local.place() {
         return Err(Problem::LocalElementElsewhere(peer));
     }
+    let names_other = other != Reference::Null;
     let (other, peer) = other_end(other, access_point, facts)?;
     if !facts.built.has_method(method) {
         return Err(Problem::MethodNotBuilt(method));
@@ -204,6 +208,7 @@ pub(crate) fn question<'a>(request: &Request, facts: &Facts<'a>) -> Result<Quest
         method,
         local,
         other,
+        names_other,
         peer,
         locality: if peer.is_some() {
             LocalOrRemote::Remote

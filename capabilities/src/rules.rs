@@ -37,7 +37,7 @@ pub(crate) fn built(
         );
         return;
     }
-    let supplied = question.other.is_some() || role == LocalElementRole::SyncedElement;
+    let supplied = question.names_other || role == LocalElementRole::SyncedElement;
     worst.add_if(
         supplied && !built.target_supply.may_supply(),
         Reason::TargetIsCreated(built.sync_type()),

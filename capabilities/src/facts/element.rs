@@ -27,9 +27,9 @@ pub struct Element<'a> {
     /// What runs on it that nothing else may run beside.
     pub locks: &'a [Lock],
     /// The associations that matter: every mirror that it is an end of, the association that it is the
-    /// target of, every one that isn't at rest (CopyState Synchronized, ProgressStatus Completed), and
-    /// every one with the other element that the request names. Snapshots and clones at rest of which
-    /// it is the source may be left out, since they are in the counts.
+    /// target of, every one that isn't at rest, and every one with the other element that the request names.
+    /// At rest are those that are Synchronized and Completed with consistent images at both ends; snapshots and
+    /// clones at rest of which it is the source may be left out, since they are in the counts.
     pub relations: &'a [Association],
     /// How many snapshots it is the source of.
     pub snapshots: u64,

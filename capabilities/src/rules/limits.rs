@@ -96,7 +96,7 @@ pub(super) fn aspects(
 /// Whether there is space for what the service has to make: at the peer if the copy is remote.
 pub(super) fn space(question: &Question<'_>, built: &BuiltType, worst: &mut Worst) {
     let creates = question.method == MethodName::CreateSynchronizationAspect
-        || (question.other.is_none() && built.target_supply.may_create());
+        || (!question.names_other && built.target_supply.may_create());
     if !creates {
         return;
     }

@@ -315,6 +315,36 @@ fn request_row_10_with_neither_given_only_local_copies_are_asked_for() {
 }
 
 #[test]
+fn an_element_that_was_named_is_one_whatever_the_peer_says() {
+    // Snapshots at a peer, whose targets it makes itself.
+    let mut built = assumed();
+    built.types[0].replication_type = ReplicationType::SynchronousSnapshotRemote;
+    let elements = [volume(LOCAL)];
+    let peers = [peer(Reach::Silent)];
+    let facts = Facts {
+        peers: &peers,
+        ..facts(&built, &elements)
+    };
+    for (other_element, expected) in [
+        (
+            Reference::Element(OTHER),
+            Reason::TargetIsCreated(SyncType::Snapshot),
+        ),
+        (Reference::Null, Reason::PeerSilent(PEER)),
+    ] {
+        let request = Request {
+            other_element,
+            other_element_access_point: AccessPoint::Of(PEER),
+            ..alone()
+        };
+        let decision = decide(&request, &facts);
+        let mut all = decision.explain();
+        let snapshot = all.find(|(triple, _)| triple.sync_type == SyncType::Snapshot);
+        assert_eq!(snapshot.unwrap().1.reason(), Some(expected));
+    }
+}
+
+#[test]
 fn a_peer_of_which_nothing_was_gathered_has_not_been_asked() {
     let built = assumed();
     let elements = [volume(LOCAL), remote(OTHER)];

@@ -6,12 +6,16 @@ use std::str::FromStr;
 
 use crate::acl::{AclEntry, Subject};
 use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
+use crate::family::{Family, Place};
+use crate::group::Group;
 use crate::iscsi_name::{IscsiName, IscsiNameError};
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
+use crate::schedule::Schedule;
+use crate::snapshot::{GroupName, SnapshotRef};
 use crate::target::{Lun, LunNumber, Target};
-use crate::volume::{NewVolume, Volume, VolumeName};
+use crate::volume::{NewClone, NewVolume, Volume, VolumeName};
 
 /// One change that somebody wants. Applied as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,74 @@ pub enum Command {
     DeleteVolume {
         /// Which one.
         volume: VolumeName,
+    },
+    /// Let a volume with a file of its own be a head of a new family, whose home that file is.
+    JoinFamily {
+        /// Which volume.
+        volume: VolumeName,
+        /// The family, and the head that the volume is in it.
+        place: Place,
+    },
+    /// Let a volume that is a family's only head be a file of its own again.
+    LeaveFamily {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// Add a volume that is a head of a family already.
+    CreateClone(NewClone),
+    /// Give a volume that is a head of a family the size that the head has.
+    SetHeadSize {
+        /// Which one.
+        volume: VolumeName,
+        /// Size in bytes, a multiple of the block size.
+        size_bytes: u64,
+    },
+    /// Show a snapshot under a number of a target. It stays in the catalog, to be the same for its hosts
+    /// when it is shown again, until it is deleted like a volume.
+    MapSnapshot {
+        /// Where.
+        target: IscsiName,
+        /// What.
+        snapshot: SnapshotRef,
+        /// Where its blocks are.
+        place: Place,
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// Under which number; `None` for the lowest that is free.
+        number: Option<LunNumber>,
+    },
+    /// Add a group.
+    CreateGroup {
+        /// Its name.
+        group: GroupName,
+        /// Its volumes.
+        volumes: Vec<VolumeName>,
+    },
+    /// Remove a group. Its volumes stay, and its snapshots.
+    DeleteGroup {
+        /// Which one.
+        group: GroupName,
+    },
+    /// Put volumes into a group.
+    AddToGroup {
+        /// Which group.
+        group: GroupName,
+        /// Which volumes.
+        volumes: Vec<VolumeName>,
+    },
+    /// Take a volume out of a group.
+    RemoveFromGroup {
+        /// Which group.
+        group: GroupName,
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// Take snapshots of a volume again and again, or no longer.
+    SetSchedule {
+        /// Of which volume.
+        volume: VolumeName,
+        /// When; `None`: no longer.
+        schedule: Option<Schedule>,
     },
     /// Add a target without LUNs that nobody may see yet.
     CreateTarget {
@@ -181,6 +253,44 @@ pub enum Change {
     },
     /// A volume is gone; here is what it was.
     VolumeDeleted(Volume),
+    /// A volume is a head of a family now, with other bytes in no block.
+    FamilyJoined {
+        /// Which volume.
+        volume: VolumeName,
+        /// The family, which is new.
+        family: Family,
+    },
+    /// A volume is a file of its own again; here is the family that it was.
+    FamilyLeft {
+        /// Which volume.
+        volume: VolumeName,
+        /// The family, which is gone.
+        family: Family,
+    },
+    /// The last volume of a family is gone, and the family with it; here is what it was.
+    FamilyDeleted(Family),
+    /// A snapshot was taken.
+    SnapshotCreated(SnapshotRef),
+    /// A snapshot is gone.
+    SnapshotDeleted(SnapshotRef),
+    /// A volume is as one of its snapshots again.
+    VolumeRestored {
+        /// Which one.
+        snapshot: SnapshotRef,
+        /// What has what was there before.
+        safety: SnapshotRef,
+    },
+    /// A group is new, or has other volumes.
+    GroupChanged(Group),
+    /// A group is gone.
+    GroupDeleted(GroupName),
+    /// Snapshots of a volume are taken at other times than before.
+    ScheduleSet {
+        /// Of which volume.
+        volume: VolumeName,
+        /// When; `None`: no longer.
+        schedule: Option<Schedule>,
+    },
     /// There is a new target.
     TargetCreated(Target),
     /// A target can be reached through other portal groups than before.

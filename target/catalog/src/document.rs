@@ -8,8 +8,12 @@ use crate::acl::Acl;
 use crate::command::{Change, Command};
 use crate::encoding::{self, DecodeError};
 use crate::error::CatalogError;
+use crate::family::{Backing, Family, FamilyId};
+use crate::group::Group;
 use crate::iscsi_name::IscsiName;
 use crate::rules;
+use crate::schedule::Schedule;
+use crate::snapshot::GroupName;
 use crate::target::{Lun, Target};
 use crate::volume::{Volume, VolumeName};
 
@@ -17,6 +21,8 @@ use crate::volume::{Volume, VolumeName};
 pub const VOLUMES_MAX: usize = 65_536;
 /// Most targets of one catalog: as many as there are relative ports for.
 pub const TARGETS_MAX: usize = 4_095;
+/// Most groups of one catalog.
+pub const GROUPS_MAX: usize = 4_096;
 /// Most entries of one access list.
 pub const ACL_ENTRIES_MAX: usize = 4_096;
 
@@ -34,6 +40,9 @@ pub struct Catalog {
     pub(crate) volumes: BTreeMap<VolumeName, Volume>,
     pub(crate) targets: BTreeMap<IscsiName, Target>,
     pub(crate) discovery: Acl,
+    pub(crate) families: BTreeMap<FamilyId, Family>,
+    pub(crate) groups: BTreeMap<GroupName, Group>,
+    pub(crate) schedules: BTreeMap<VolumeName, Schedule>,
 }
 
 impl Catalog {
@@ -47,6 +56,9 @@ impl Catalog {
             volumes: BTreeMap::new(),
             targets: BTreeMap::new(),
             discovery: Acl::default(),
+            families: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            schedules: BTreeMap::new(),
         }
     }
 
@@ -89,7 +101,7 @@ impl Catalog {
         self.generation
     }
 
-    /// All volumes by name.
+    /// All volumes by name, with the snapshots that targets show or have shown among them.
     pub fn volumes(&self) -> impl ExactSizeIterator<Item = &Volume> {
         self.volumes.values()
     }
@@ -127,6 +139,52 @@ impl Catalog {
     #[must_use]
     pub fn discovery(&self) -> &Acl {
         &self.discovery
+    }
+
+    /// All families.
+    pub fn families(&self) -> impl ExactSizeIterator<Item = &Family> {
+        self.families.values()
+    }
+
+    /// One family.
+    #[must_use]
+    pub fn family(&self, id: FamilyId) -> Option<&Family> {
+        self.families.get(&id)
+    }
+
+    /// The volumes of a family: its heads.
+    pub fn heads(&self, family: FamilyId) -> impl Iterator<Item = &Volume> {
+        self.volumes.values().filter(
+            move |volume| matches!(volume.backing, Backing::Head(place) if place.family == family),
+        )
+    }
+
+    /// All groups by name.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn group(&self, name: &GroupName) -> Result<&Group, CatalogError> {
+        self.groups
+            .get(name)
+            .ok_or_else(|| CatalogError::NoSuchGroup {
+                group: name.clone(),
+            })
+    }
+
+    /// All schedules, by the name of their volume.
+    pub fn schedules(&self) -> impl ExactSizeIterator<Item = (&VolumeName, &Schedule)> {
+        self.schedules.iter()
+    }
+
+    /// The schedule of a volume, if it has one.
+    #[must_use]
+    pub fn schedule(&self, volume: &VolumeName) -> Option<Schedule> {
+        self.schedules.get(volume).copied()
     }
 
     /// Where a volume is shown.

@@ -6,6 +6,7 @@ use crate::acl::Subject;
 use crate::command::AclScope;
 use crate::iscsi_name::IscsiName;
 use crate::parameters::ParameterError;
+use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
 use crate::target::LunNumber;
 use crate::volume::{VOLUME_BYTES_MAX, VolumeId, VolumeName};
 
@@ -97,6 +98,108 @@ pub enum CatalogError {
         to_bytes: u64,
     },
     /// The name is taken.
+    #[error("there is a snapshot {snapshot} already")]
+    SnapshotExists {
+        /// The name.
+        snapshot: SnapshotRef,
+    },
+    /// No such name.
+    #[error("there is no snapshot {snapshot}")]
+    NoSuchSnapshot {
+        /// The name.
+        snapshot: SnapshotRef,
+    },
+    /// They would be lost with it.
+    #[error("volume {volume} has {} snapshot(s): {}", snapshots.len(), some(snapshots))]
+    VolumeHasSnapshots {
+        /// Which volume.
+        volume: VolumeName,
+        /// Their names, from the oldest on.
+        snapshots: Vec<SnapshotName>,
+    },
+    /// Clones were linked to it.
+    #[error("snapshot {snapshot} has linked clones: {}", some(clones))]
+    SnapshotHasClones {
+        /// Which snapshot.
+        snapshot: SnapshotRef,
+        /// The clones.
+        clones: Vec<VolumeName>,
+    },
+    /// Its content is that of its snapshot for ever.
+    #[error("{volume} is a snapshot, which is read-only and can't be changed")]
+    IsSnapshot {
+        /// Which one.
+        volume: VolumeName,
+    },
+    /// A volume can be in one family.
+    #[error("volume {volume} is in a family already")]
+    InFamily {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// What is wanted needs a volume that has or had snapshots.
+    #[error("volume {volume} has no snapshots")]
+    NotInFamily {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// Others share its blocks.
+    #[error("volume {volume} shares its blocks with: {}", some(others))]
+    FamilyIsShared {
+        /// Which volume.
+        volume: VolumeName,
+        /// With whom.
+        others: Vec<VolumeName>,
+    },
+    /// They have no blocks in common.
+    #[error("{one} and {other} come from different volumes")]
+    Unrelated {
+        /// The first.
+        one: String,
+        /// The second.
+        other: String,
+    },
+    /// The name is taken.
+    #[error("there is a group {group} already")]
+    GroupExists {
+        /// The name.
+        group: GroupName,
+    },
+    /// No such name.
+    #[error("there is no group {group}")]
+    NoSuchGroup {
+        /// The name.
+        group: GroupName,
+    },
+    /// There is nothing to take snapshots of.
+    #[error("group {group} has no volumes")]
+    GroupIsEmpty {
+        /// Which group.
+        group: GroupName,
+    },
+    /// It isn't one of them.
+    #[error("volume {volume} is not in group {group}")]
+    NotInGroup {
+        /// Which group.
+        group: GroupName,
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// Nothing was taken of the whole group under that name.
+    #[error("group {group} has no snapshots {name} that were taken together")]
+    NoSuchSet {
+        /// Which group.
+        group: GroupName,
+        /// The name.
+        name: SnapshotName,
+    },
+    /// No schedule is like that.
+    #[error("{reason}")]
+    Schedule {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The name is taken.
     #[error("there is a target {target} already")]
     TargetExists {
         /// The name.
@@ -182,8 +285,13 @@ impl CatalogError {
             Self::Parameter(_)
             | Self::Path { .. }
             | Self::SizeNotWholeBlocks { .. }
+            | Self::Schedule { .. }
             | Self::SizeOutOfRange { .. } => ErrorKind::Invalid,
             Self::NoSuchVolume { .. }
+            | Self::NoSuchSnapshot { .. }
+            | Self::NoSuchGroup { .. }
+            | Self::NoSuchSet { .. }
+            | Self::NotInGroup { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoSuchLun { .. }
             | Self::NoSuchAccess { .. } => ErrorKind::NotFound,
@@ -193,6 +301,16 @@ impl CatalogError {
             | Self::PathInUse { .. }
             | Self::IdentityInUse { .. }
             | Self::WouldShrink { .. }
+            | Self::SnapshotExists { .. }
+            | Self::VolumeHasSnapshots { .. }
+            | Self::SnapshotHasClones { .. }
+            | Self::IsSnapshot { .. }
+            | Self::InFamily { .. }
+            | Self::NotInFamily { .. }
+            | Self::FamilyIsShared { .. }
+            | Self::Unrelated { .. }
+            | Self::GroupExists { .. }
+            | Self::GroupIsEmpty { .. }
             | Self::TargetExists { .. }
             | Self::TargetHasLuns { .. }
             | Self::LunInUse { .. }
@@ -217,6 +335,26 @@ impl CatalogError {
             Self::WouldShrink { .. } => {
                 "volumes only grow: copy the data to a new, smaller volume instead"
             }
+            Self::SnapshotExists { .. } => "choose another name, or delete that snapshot first",
+            Self::NoSuchSnapshot { .. } => {
+                "`tidelock snapshot list VOLUME` shows the snapshots there are"
+            }
+            Self::VolumeHasSnapshots { .. } => {
+                "delete them first, or say --with-snapshots (with_snapshots=true) to delete them too"
+            }
+            Self::SnapshotHasClones { .. } => "delete those clones first",
+            Self::IsSnapshot { .. } => {
+                "make a writable clone of it with `tidelock clone create VOLUME@SNAPSHOT NAME`"
+            }
+            Self::InFamily { .. } | Self::FamilyIsShared { .. } => "",
+            Self::NotInFamily { .. } => "take one first with `tidelock snapshot create`",
+            Self::Unrelated { .. } => "name a volume, its snapshots, or clones of them",
+            Self::GroupExists { .. } => "choose another name, or delete that group first",
+            Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",
+            Self::GroupIsEmpty { .. } => "add volumes first with `tidelock group add`",
+            Self::NotInGroup { .. } => "`tidelock group show GROUP` shows its volumes",
+            Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
+            Self::Schedule { .. } => "such as --every 1h --keep 24",
             Self::TargetExists { .. } => "choose another name, or delete that target first",
             Self::NoSuchTarget { .. } => "`tidelock target list` shows the targets there are",
             Self::TargetHasLuns { .. } => {
@@ -244,6 +382,17 @@ fn list(at: &[(IscsiName, LunNumber)]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if let Some(more) = at.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// The first few names, so that the text stays readable.
+fn some(names: &[impl std::fmt::Display]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).map(ToString::to_string);
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(SHOWN).filter(|&more| more > 0) {
         text.push_str(&format!(" and {more} more"));
     }
     text

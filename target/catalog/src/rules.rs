@@ -2,6 +2,8 @@
 //! first change, so a refused command leaves no trace.
 
 mod access;
+mod families;
+mod groups;
 mod parameters;
 mod targets;
 mod volumes;
@@ -11,6 +13,7 @@ use crate::document::Catalog;
 use crate::error::CatalogError;
 
 pub(crate) use access::{chaps, shares_secret};
+pub(crate) use groups::check_schedule;
 pub(crate) use volumes::{check_path, check_size};
 
 pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Change>, CatalogError> {
@@ -28,6 +31,26 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
             by,
         } => volumes::set_access(catalog, volume, &changes, by),
         Command::DeleteVolume { volume } => volumes::delete(catalog, &volume),
+        Command::JoinFamily { volume, place } => families::join(catalog, volume, place),
+        Command::LeaveFamily { volume } => families::leave(catalog, volume),
+        Command::CreateClone(new) => families::create_clone(catalog, new),
+        Command::SetHeadSize { volume, size_bytes } => {
+            families::set_size(catalog, volume, size_bytes)
+        }
+        Command::MapSnapshot {
+            target,
+            snapshot,
+            place,
+            size_bytes,
+            number,
+        } => families::map_snapshot(catalog, target, &snapshot, place, size_bytes, number),
+        Command::CreateGroup { group, volumes } => groups::create(catalog, group, volumes),
+        Command::DeleteGroup { group } => groups::delete(catalog, &group),
+        Command::AddToGroup { group, volumes } => groups::add(catalog, &group, volumes),
+        Command::RemoveFromGroup { group, volume } => groups::remove(catalog, &group, &volume),
+        Command::SetSchedule { volume, schedule } => {
+            groups::set_schedule(catalog, volume, schedule)
+        }
         Command::CreateTarget {
             target,
             portal_groups,

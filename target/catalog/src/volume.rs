@@ -9,7 +9,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::asymmetric_access::GroupAccess;
+use crate::family::{Backing, Origin, Place};
 use crate::portal_group::PortalGroupTag;
+use crate::snapshot::SnapshotRef;
 
 /// The longest volume name, in bytes.
 pub const VOLUME_NAME_BYTES_MAX: usize = 64;
@@ -41,6 +43,18 @@ impl VolumeName {
             return Err(VolumeNameError::Start { character: first });
         }
         Ok(Self(name.into()))
+    }
+
+    /// The name under which targets show a snapshot: `VOL@SNAP`, which no volume can have.
+    #[must_use]
+    pub fn of_snapshot(snapshot: &SnapshotRef) -> Self {
+        Self(snapshot.to_string().into())
+    }
+
+    /// Whether it is the name under which targets show a snapshot.
+    #[must_use]
+    pub fn is_of_snapshot(&self) -> bool {
+        self.0.contains('@')
     }
 
     /// The name.
@@ -183,6 +197,25 @@ pub struct NewVolume {
     pub write_cache: bool,
 }
 
+/// What is said of a clone when it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewClone {
+    /// Its name.
+    pub name: VolumeName,
+    /// Its identity: random, made by the caller, used once.
+    pub id: VolumeId,
+    /// The head that it is.
+    pub place: Place,
+    /// Size in bytes, a multiple of the block size.
+    pub size_bytes: u64,
+    /// Bytes of a logical block: those of what it was made from.
+    pub block_size: BlockSize,
+    /// Writes are acknowledged from the cache (WCE of the caching mode page).
+    pub write_cache: bool,
+    /// What it was made from.
+    pub origin: Origin,
+}
+
 /// A volume of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -194,8 +227,13 @@ pub struct Volume {
     pub naa: [u8; 8],
     /// Unit serial number, given at creation and the same for ever.
     pub serial: String,
-    /// Absolute path of its file.
-    pub path: String,
+    /// Where its blocks are.
+    pub backing: Backing,
+    /// What it was made from, if it is a clone.
+    pub origin: Option<Origin>,
+    /// Absolute path of the file that it is, or that it was before its first snapshot; `None` for clones
+    /// and snapshots.
+    pub path: Option<String>,
     /// Size in bytes, a multiple of the block size.
     pub size_bytes: u64,
     /// Bytes of a logical block.
@@ -220,13 +258,60 @@ impl Volume {
             serial: new.id.to_serial(),
             name: new.name,
             id: new.id,
-            path: new.path,
+            backing: Backing::Raw,
+            origin: None,
+            path: Some(new.path),
             size_bytes: new.size_bytes,
             block_size: new.block_size,
             managed: new.managed,
             preallocated: new.preallocated,
             direct: new.direct,
             write_cache: new.write_cache,
+            access: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn new_clone(new: NewClone) -> Self {
+        Self {
+            naa: new.id.to_naa(),
+            serial: new.id.to_serial(),
+            name: new.name,
+            id: new.id,
+            backing: Backing::Head(new.place),
+            origin: Some(new.origin),
+            path: None,
+            size_bytes: new.size_bytes,
+            block_size: new.block_size,
+            managed: false,
+            preallocated: false,
+            direct: false,
+            write_cache: new.write_cache,
+            access: BTreeMap::new(),
+        }
+    }
+
+    /// A snapshot as targets show it. Its identity is the snapshot's.
+    pub(crate) fn new_snapshot(
+        snapshot: &SnapshotRef,
+        place: Place,
+        size_bytes: u64,
+        block_size: BlockSize,
+    ) -> Self {
+        let id = VolumeId(place.dataset.0);
+        Self {
+            naa: id.to_naa(),
+            serial: id.to_serial(),
+            name: VolumeName::of_snapshot(snapshot),
+            id,
+            backing: Backing::Snapshot(place),
+            origin: None,
+            path: None,
+            size_bytes,
+            block_size,
+            managed: false,
+            preallocated: false,
+            direct: false,
+            write_cache: false,
             access: BTreeMap::new(),
         }
     }

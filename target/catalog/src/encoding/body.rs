@@ -10,11 +10,12 @@ use crate::acl::{Access, Acl};
 use crate::asymmetric_access::{AccessState, AlteredBy, GroupAccess};
 use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
+use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
-use crate::volume::{BlockSize, Volume, VolumeId, VolumeName};
+use crate::volume::{BlockSize, Volume, VolumeId};
 use crate::{InitiatorPattern, IscsiName, Network, Redirect, Subject};
 
 #[derive(Deserialize, Serialize)]
@@ -26,6 +27,12 @@ pub(super) struct Body {
     volumes: Vec<VolumeBody>,
     targets: Vec<TargetBody>,
     discovery: Vec<AccessBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    families: Vec<FamilyBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<GroupBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    schedules: Vec<ScheduleBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -35,7 +42,14 @@ struct VolumeBody {
     id: Uuid,
     naa: String,
     serial: String,
-    path: String,
+    /// Absent for a volume with a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<PlaceBody>,
+    /// Absent if it isn't a clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<OriginBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
     size_bytes: u64,
     block_bytes: u32,
     managed: bool,
@@ -160,6 +174,7 @@ impl Body {
             }
         }
         catalog.discovery = into_acl("discovery", self.discovery)?;
+        families::into_catalog(&mut catalog, self.families, self.groups, self.schedules)?;
         Ok(catalog)
     }
 }
@@ -173,6 +188,9 @@ impl From<&Catalog> for Body {
             volumes: catalog.volumes.values().map(VolumeBody::from).collect(),
             targets: catalog.targets.values().map(TargetBody::from).collect(),
             discovery: from_acl(&catalog.discovery),
+            families: catalog.families.values().map(FamilyBody::from).collect(),
+            groups: catalog.groups.values().map(GroupBody::from).collect(),
+            schedules: catalog.schedules.iter().map(ScheduleBody::from).collect(),
         }
     }
 }
@@ -184,6 +202,8 @@ impl From<&Volume> for VolumeBody {
             id: volume.id.0,
             naa: volume.naa_text(),
             serial: volume.serial.clone(),
+            place: PlaceBody::of(volume.backing),
+            origin: volume.origin.as_ref().map(OriginBody::from),
             path: volume.path.clone(),
             size_bytes: volume.size_bytes,
             block_bytes: volume.block_size.bytes(),
@@ -234,7 +254,7 @@ impl GroupAccessBody {
 
 impl VolumeBody {
     fn into_volume(self) -> Result<Volume, DecodeError> {
-        let name = VolumeName::new(&self.name).map_err(inconsistent)?;
+        let name = families::volume_name(&self.name)?;
         let in_volume = |reason: &str| inconsistent(format!("volume {name}: {reason}"));
         let naa = u64::from_str_radix(&self.naa, 16)
             .ok()
@@ -256,6 +276,8 @@ impl VolumeBody {
             id: VolumeId(self.id),
             naa: naa.to_be_bytes(),
             serial: self.serial,
+            backing: PlaceBody::into_backing(self.place),
+            origin: self.origin.map(OriginBody::into_origin).transpose()?,
             path: self.path,
             size_bytes: self.size_bytes,
             block_size,
@@ -311,7 +333,7 @@ impl TargetBody {
             read_only,
         } in self.luns
         {
-            let volume = VolumeName::new(&volume).map_err(inconsistent)?;
+            let volume = families::volume_name(&volume)?;
             let number = LunNumber::new(number).ok_or_else(|| {
                 inconsistent(format!(
                     "target {}: no LUN can have number {number}",

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::acl::Acl;
-use crate::document::{ACL_ENTRIES_MAX, Catalog, VOLUMES_MAX};
+use crate::document::{ACL_ENTRIES_MAX, Catalog, GROUPS_MAX, VOLUMES_MAX};
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
+use crate::family::Backing;
+use crate::group::MEMBERS_MAX;
 use crate::rules;
 use crate::target::Target;
+use crate::volume::{Volume, VolumeName};
 
 /// Most targets of a catalog that is read: there could be more of them before portal groups.
 const TARGETS_MAX: usize = 16_384;
@@ -16,6 +19,8 @@ const NAA_LOCALLY_ASSIGNED: u8 = 0x3;
 
 pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
     check_volumes(catalog)?;
+    check_families(catalog)?;
+    check_groups(catalog)?;
     check_targets(catalog)?;
     check_acl("discovery", &catalog.discovery)?;
     if !catalog.discovery.parameters.is_empty() {
@@ -36,14 +41,26 @@ fn check_volumes(catalog: &Catalog) -> Result<(), DecodeError> {
         )));
     }
     let mut paths = BTreeSet::new();
+    let mut places = BTreeSet::new();
     let mut ids = BTreeSet::new();
     let mut designators = BTreeSet::new();
     let mut serials = BTreeSet::new();
     for volume in catalog.volumes.values() {
         let about = |reason: &str| inconsistent(format!("volume {}: {reason}", volume.name));
         rules::check_size(volume.size_bytes, volume.block_size)
-            .and_then(|()| rules::check_path(&volume.path))
+            .and_then(|()| volume.path.as_deref().map_or(Ok(()), rules::check_path))
             .map_err(|error| about(&error.to_string()))?;
+        let is_snapshot = matches!(volume.backing, Backing::Snapshot(_));
+        if volume.name.is_of_snapshot() != is_snapshot {
+            return Err(about("its name isn't one for what it is"));
+        }
+        if volume.path.is_none() && volume.backing == Backing::Raw {
+            return Err(about("it has no file"));
+        }
+        let place = volume.backing.place();
+        if place.is_some_and(|place| !catalog.families.contains_key(&place.family)) {
+            return Err(about("its family isn't there"));
+        }
         let [first, ..] = volume.naa;
         if first >> 4 != NAA_LOCALLY_ASSIGNED {
             return Err(about(
@@ -58,13 +75,66 @@ fn check_volumes(catalog: &Catalog) -> Result<(), DecodeError> {
                 "its serial number isn't 1 to 64 printable characters",
             ));
         }
-        if !(paths.insert(&volume.path)
+        let path_is_new = volume.path.as_ref().is_none_or(|path| paths.insert(path));
+        let place_is_new = place.is_none_or(|place| places.insert((place.family, place.dataset)));
+        if !(path_is_new
+            && place_is_new
             && ids.insert(volume.id)
             && designators.insert(volume.naa)
             && serials.insert(&volume.serial))
         {
             return Err(about("another volume has the same file or identity"));
         }
+    }
+    Ok(())
+}
+
+fn check_families(catalog: &Catalog) -> Result<(), DecodeError> {
+    let mut homes = BTreeSet::new();
+    for family in catalog.families.values() {
+        let about = |reason: &str| inconsistent(format!("family {}: {reason}", family.id));
+        rules::check_path(&family.home.path).map_err(|error| about(&error.to_string()))?;
+        if !homes.insert(&family.home.path) {
+            return Err(about("another family has the same home"));
+        }
+        if catalog.heads(family.id).next().is_none() {
+            return Err(about("it has no volume"));
+        }
+        let at_home = |volume: &&Volume| volume.path.as_ref() == Some(&family.home.path);
+        let owner = catalog.volumes.values().find(at_home);
+        let is_of_it = |owner: &Volume| {
+            let place = owner.backing.place();
+            place.is_some_and(|place| place.family == family.id)
+        };
+        if owner.is_some_and(|owner| !is_of_it(owner)) {
+            return Err(about("its home is the file of another volume"));
+        }
+    }
+    Ok(())
+}
+
+fn check_groups(catalog: &Catalog) -> Result<(), DecodeError> {
+    if catalog.groups.len() > GROUPS_MAX {
+        let reason = format!("it has more than {GROUPS_MAX} groups");
+        return Err(inconsistent(reason));
+    }
+    let is_volume =
+        |name: &VolumeName| !name.is_of_snapshot() && catalog.volumes.contains_key(name);
+    for group in catalog.groups.values() {
+        let about = |reason: String| inconsistent(format!("group {}: {reason}", group.name));
+        if group.members.len() > MEMBERS_MAX {
+            return Err(about(format!("more than {MEMBERS_MAX} volumes")));
+        }
+        if let Some(missing) = group.members.iter().find(|name| !is_volume(name)) {
+            return Err(about(format!("there is no volume {missing}")));
+        }
+    }
+    for (volume, schedule) in &catalog.schedules {
+        let about = |reason: &str| inconsistent(format!("schedule of {volume}: {reason}"));
+        if !is_volume(volume) {
+            return Err(about("there is no such volume"));
+        }
+        rules::check_schedule(schedule).map_err(|error| about(&error.to_string()))?;
     }
     Ok(())
 }

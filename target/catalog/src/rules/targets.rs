@@ -6,6 +6,7 @@ use crate::acl::Acl;
 use crate::command::Change;
 use crate::document::{Catalog, TARGETS_MAX};
 use crate::error::CatalogError;
+use crate::family::Backing;
 use crate::iscsi_name::IscsiName;
 use crate::parameters::SessionParameters;
 use crate::portal_group::PortalGroups;
@@ -112,7 +113,8 @@ pub(super) fn map(
     number: Option<LunNumber>,
     read_only: bool,
 ) -> Result<Vec<Change>, CatalogError> {
-    catalog.volume(&volume)?;
+    let backing = catalog.volume(&volume)?.backing;
+    let read_only = read_only || matches!(backing, Backing::Snapshot(_));
     let target = find(catalog, &name)?;
     if let Some(lun) = target.lun_of(&volume) {
         return Err(CatalogError::AlreadyMapped {

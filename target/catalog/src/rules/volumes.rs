@@ -4,6 +4,7 @@ use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
 use crate::command::Change;
 use crate::document::{Catalog, VOLUMES_MAX};
 use crate::error::CatalogError;
+use crate::family::Backing;
 use crate::volume::{BlockSize, NewVolume, PATH_BYTES_MAX, VOLUME_BYTES_MAX, Volume, VolumeName};
 
 pub(super) fn create(catalog: &mut Catalog, new: NewVolume) -> Result<Vec<Change>, CatalogError> {
@@ -18,24 +19,47 @@ pub(super) fn create(catalog: &mut Catalog, new: NewVolume) -> Result<Vec<Change
     }
     check_size(new.size_bytes, new.block_size)?;
     check_path(&new.path)?;
+    check_path_is_free(catalog, &new.path)?;
     let volume = Volume::new(new);
-    for other in catalog.volumes.values() {
-        if other.path == volume.path {
-            return Err(CatalogError::PathInUse {
-                path: volume.path,
-                volume: other.name.clone(),
-            });
-        }
-        // The designator has fewer bits than the identity, and it is what hosts go by.
-        if other.id == volume.id || other.naa == volume.naa {
-            return Err(CatalogError::IdentityInUse {
-                id: volume.id,
-                volume: other.name.clone(),
-            });
-        }
-    }
+    check_identity(catalog, &volume)?;
     catalog.volumes.insert(volume.name.clone(), volume.clone());
     Ok(vec![Change::VolumeCreated(volume)])
+}
+
+/// A file is one volume's, or the home of one family.
+fn check_path_is_free(catalog: &Catalog, path: &str) -> Result<(), CatalogError> {
+    let in_use = |volume: &VolumeName| CatalogError::PathInUse {
+        path: path.to_owned(),
+        volume: volume.clone(),
+    };
+    let volumes = catalog.volumes.values();
+    if let Some(other) = volumes
+        .clone()
+        .find(|other| other.path.as_deref() == Some(path))
+    {
+        return Err(in_use(&other.name));
+    }
+    let home = catalog
+        .families
+        .values()
+        .find(|family| family.home.path == path);
+    // A family has at least one head.
+    match home.and_then(|family| catalog.heads(family.id).next()) {
+        Some(clone) => Err(in_use(&clone.name)),
+        None => Ok(()),
+    }
+}
+
+/// The designator has fewer bits than the identity, and it is what hosts go by.
+pub(super) fn check_identity(catalog: &Catalog, volume: &Volume) -> Result<(), CatalogError> {
+    let mut others = catalog.volumes.values();
+    match others.find(|other| other.id == volume.id || other.naa == volume.naa) {
+        Some(other) => Err(CatalogError::IdentityInUse {
+            id: volume.id,
+            volume: other.name.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn resize(
@@ -43,7 +67,7 @@ pub(super) fn resize(
     name: VolumeName,
     size_bytes: u64,
 ) -> Result<Vec<Change>, CatalogError> {
-    let volume = find(catalog, &name)?;
+    let volume = find_writable(catalog, &name)?;
     check_size(size_bytes, volume.block_size)?;
     let from_bytes = volume.size_bytes;
     if size_bytes < from_bytes {
@@ -69,7 +93,7 @@ pub(super) fn set_write_cache(
     name: VolumeName,
     enabled: bool,
 ) -> Result<Vec<Change>, CatalogError> {
-    let volume = find(catalog, &name)?;
+    let volume = find_writable(catalog, &name)?;
     if volume.write_cache == enabled {
         return Ok(Vec::new());
     }
@@ -103,27 +127,56 @@ pub(super) fn set_access(
     }])
 }
 
-pub(super) fn delete(
-    catalog: &mut Catalog,
-    name: &VolumeName,
-) -> Result<Vec<Change>, CatalogError> {
+fn check_not_mapped(catalog: &Catalog, name: &VolumeName) -> Result<(), CatalogError> {
     let at: Vec<_> = catalog
         .mappings(name)
         .map(|(target, lun)| (target.name.clone(), lun.number))
         .collect();
-    if !at.is_empty() {
-        return Err(CatalogError::VolumeIsMapped {
-            volume: name.clone(),
-            at,
-        });
+    if at.is_empty() {
+        return Ok(());
     }
-    let volume = catalog
-        .volumes
-        .remove(name)
-        .ok_or_else(|| CatalogError::NoSuchVolume {
+    Err(CatalogError::VolumeIsMapped {
+        volume: name.clone(),
+        at,
+    })
+}
+
+pub(super) fn delete(
+    catalog: &mut Catalog,
+    name: &VolumeName,
+) -> Result<Vec<Change>, CatalogError> {
+    check_not_mapped(catalog, name)?;
+    let place = catalog.volume(name)?.backing.place();
+    // Its snapshots go with it, as far as targets have shown them.
+    let of_it = |shown: &&VolumeName| {
+        let rest = shown.as_str().strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.starts_with('@'))
+    };
+    let shown: Vec<_> = catalog.volumes.keys().filter(of_it).cloned().collect();
+    for snapshot in &shown {
+        check_not_mapped(catalog, snapshot)?;
+    }
+    let mut changes = super::groups::forget_volume(catalog, name);
+    for gone in shown.iter().chain([name]) {
+        let gone = catalog.volumes.remove(gone);
+        changes.extend(gone.map(Change::VolumeDeleted));
+    }
+    changes.extend(place.and_then(|place| super::families::delete_empty(catalog, place.family)));
+    Ok(changes)
+}
+
+/// A volume that isn't a snapshot.
+pub(super) fn find_writable<'a>(
+    catalog: &'a mut Catalog,
+    name: &VolumeName,
+) -> Result<&'a mut Volume, CatalogError> {
+    let volume = find(catalog, name)?;
+    match volume.backing {
+        Backing::Snapshot(_) => Err(CatalogError::IsSnapshot {
             volume: name.clone(),
-        })?;
-    Ok(vec![Change::VolumeDeleted(volume)])
+        }),
+        Backing::Raw | Backing::Head(_) => Ok(volume),
+    }
 }
 
 fn find<'a>(catalog: &'a mut Catalog, name: &VolumeName) -> Result<&'a mut Volume, CatalogError> {

@@ -38,6 +38,8 @@ pub enum UnitAttention {
     AsymmetricAccessStateChanged,
     /// States were to change by themselves, and didn't (2Ah/07h).
     ImplicitTransitionFailed,
+    /// The medium has other content than before, all at once (28h/00h): the logical unit was restored.
+    MediumMayHaveChanged,
     /// The logical unit was resized (2Ah/09h).
     CapacityChanged,
     /// Standard INQUIRY data or a VPD page changed (3Fh/03h).
@@ -49,7 +51,7 @@ pub enum UnitAttention {
 }
 
 impl UnitAttention {
-    const BY_PRIORITY: [Self; 16] = [
+    const BY_PRIORITY: [Self; 17] = [
         Self::PowerOn,
         Self::BusDeviceReset,
         Self::NexusLoss,
@@ -62,6 +64,7 @@ impl UnitAttention {
         Self::ModeParametersChanged,
         Self::AsymmetricAccessStateChanged,
         Self::ImplicitTransitionFailed,
+        Self::MediumMayHaveChanged,
         Self::CapacityChanged,
         Self::InquiryDataChanged,
         Self::DeviceIdentifierChanged,
@@ -91,6 +94,9 @@ impl UnitAttention {
             Self::AsymmetricAccessStateChanged => AdditionalSense::ASYMMETRIC_ACCESS_STATE_CHANGED,
             Self::ImplicitTransitionFailed => {
                 AdditionalSense::IMPLICIT_ASYMMETRIC_ACCESS_STATE_TRANSITION_FAILED
+            }
+            Self::MediumMayHaveChanged => {
+                AdditionalSense::NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED
             }
             Self::CapacityChanged => AdditionalSense::CAPACITY_DATA_HAS_CHANGED,
             Self::InquiryDataChanged => AdditionalSense::INQUIRY_DATA_HAS_CHANGED,

@@ -86,6 +86,7 @@ fn every_attention_has_its_own_code_and_is_delivered() {
         (UnitAttention::ReservationsReleased, (0x2a, 0x04)),
         (UnitAttention::RegistrationsPreempted, (0x2a, 0x05)),
         (UnitAttention::ModeParametersChanged, (0x2a, 0x01)),
+        (UnitAttention::MediumMayHaveChanged, (0x28, 0x00)),
         (UnitAttention::CapacityChanged, (0x2a, 0x09)),
         (UnitAttention::InquiryDataChanged, (0x3f, 0x03)),
         (UnitAttention::ThinProvisioningThreshold, (0x38, 0x07)),

@@ -32,6 +32,7 @@ mod recovery;
 mod redirect;
 mod reservations;
 mod sanitize;
+mod snapshots;
 mod storage;
 mod task_attributes;
 mod tidy;

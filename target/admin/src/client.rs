@@ -3,6 +3,7 @@
 
 mod error;
 mod http;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 
@@ -96,9 +97,14 @@ impl Client {
         self.send("PATCH", path, request).await
     }
 
-    /// Removes a volume, and its file if the daemon made it.
-    pub async fn delete_volume(&self, name: &str) -> Answer<()> {
-        self.delete(path(&["volumes", name])).await
+    /// Removes a volume, and its file if the daemon made it; with its snapshots only if that is said.
+    pub async fn delete_volume(&self, name: &str, with_snapshots: bool) -> Answer<()> {
+        let with = if with_snapshots {
+            "?with_snapshots=true"
+        } else {
+            ""
+        };
+        self.delete(path(&["volumes", name]) + with).await
     }
 
     /// All targets.

@@ -2,6 +2,7 @@
 //! serves this document, and its tests hold it to what it says.
 
 mod paths;
+mod snapshots;
 
 use utoipa::OpenApi;
 
@@ -51,6 +52,26 @@ use utoipa::OpenApi;
         paths::list_sessions,
         paths::logout_session,
         paths::drop_session,
+        snapshots::list_all_snapshots,
+        snapshots::list_snapshots,
+        snapshots::create_snapshot,
+        snapshots::show_snapshot,
+        snapshots::delete_snapshot,
+        snapshots::restore_snapshot,
+        snapshots::diff,
+        snapshots::list_clones,
+        snapshots::create_clone,
+        snapshots::list_groups,
+        snapshots::create_group,
+        snapshots::show_group,
+        snapshots::delete_group,
+        snapshots::add_to_group,
+        snapshots::remove_from_group,
+        snapshots::snapshot_group,
+        snapshots::restore_group,
+        snapshots::list_schedules,
+        snapshots::set_schedule,
+        snapshots::remove_schedule,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))
 )]

@@ -8,10 +8,13 @@ mod access;
 mod asymmetric_access;
 mod error;
 mod event;
+mod family;
+mod group;
 mod parameters;
 mod reservation;
 mod secret;
 mod session;
+mod snapshot;
 mod status;
 mod target;
 mod volume;
@@ -22,10 +25,16 @@ pub use asymmetric_access::{
 };
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
+pub use family::{CloneList, CloneOf, CreateClone, Origin, VolumeFamily};
+pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedule, SnapshotSet};
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use reservation::{Registrant, ReservationType, Reservations};
 pub use secret::SecretText;
 pub use session::{LogoutSession, Session, SessionList};
+pub use snapshot::{
+    CreateSnapshot, Diff, DiffRange, RestoreSnapshot, Restored, RestoredVolume, Snapshot,
+    SnapshotCause, SnapshotList,
+};
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
 pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

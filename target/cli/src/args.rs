@@ -10,6 +10,10 @@ use clap_complete::Shell;
 use crate::parameters::Setting;
 use crate::size::parse_size;
 
+mod snapshot;
+
+pub use snapshot::{CloneVerb, DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
@@ -53,6 +57,17 @@ pub enum Noun {
     /// Volumes: block files that can be served.
     #[command(subcommand, arg_required_else_help = true)]
     Volume(VolumeVerb),
+    /// Snapshots: points in time of volumes.
+    #[command(subcommand, arg_required_else_help = true)]
+    Snapshot(SnapshotVerb),
+    /// Clones: writable volumes that share blocks with snapshots.
+    #[command(subcommand, arg_required_else_help = true)]
+    Clone(CloneVerb),
+    /// Groups: volumes whose snapshots are taken at one point in time.
+    #[command(subcommand, arg_required_else_help = true)]
+    Group(GroupVerb),
+    /// List the ranges in which two points in time of a volume differ.
+    Diff(DiffArgs),
     /// Targets: what initiators log in to.
     #[command(subcommand, arg_required_else_help = true)]
     Target(TargetVerb),
@@ -117,11 +132,14 @@ pub enum VolumeVerb {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Remove a volume, and its file if the daemon made it.
+    /// Remove a volume, and its file if the daemon made it. Clones of it stay.
     Delete {
         /// The volume's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Even if it has snapshots: delete them too.
+        #[arg(long)]
+        with_snapshots: bool,
         /// Don't ask.
         #[arg(long, short)]
         yes: bool,
@@ -292,12 +310,12 @@ pub enum AccessState {
 /// What can be done with LUNs.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LunVerb {
-    /// Show a volume in a target; initiators that are logged in are told.
+    /// Show a volume or a snapshot in a target; initiators that are logged in are told.
     Map {
         /// The target's iSCSI name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         target: String,
-        /// The volume's name.
+        /// The volume's name, or VOLUME@SNAPSHOT for a snapshot, which is read-only.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         volume: String,
         /// Number, 0 to 16383 [default: the lowest that is free].

@@ -16,6 +16,7 @@ mod show;
 mod size;
 mod socket;
 mod terminal;
+mod time_span;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub use exit::{CliError, Exit};
 pub use run::run;
 pub use size::{SizeError, format_size, parse_size};
 pub use terminal::Terminal;
+pub use time_span::{TimeSpanError, format_time_span, parse_time_span};
 
 /// The program: parses the process's arguments, does what they say, reports errors on standard
 /// error.

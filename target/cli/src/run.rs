@@ -2,7 +2,9 @@
 
 mod access;
 mod alua;
+mod group;
 mod reservation;
+mod snapshot;
 mod target;
 mod volume;
 
@@ -48,6 +50,10 @@ pub fn run(cli: Cli, terminal: &mut Terminal) -> Result<(), CliError> {
 async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
     match noun {
         Noun::Volume(verb) => volume::run(verb, context).await,
+        Noun::Snapshot(verb) => snapshot::run(verb, context).await,
+        Noun::Clone(verb) => snapshot::run_clone(verb, context).await,
+        Noun::Group(verb) => group::run(verb, context).await,
+        Noun::Diff(points) => snapshot::run_diff(points, context).await,
         Noun::Target(verb) => target::run_target(verb, context).await,
         Noun::Lun(verb) => target::run_lun(verb, context).await,
         Noun::Acl(verb) => access::run(verb, context).await,

@@ -2,12 +2,16 @@
 
 mod alua;
 mod session;
+mod snapshot;
 mod status;
 mod target;
 mod volume;
 
 pub(crate) use alua::asymmetric_access;
 pub(crate) use session::sessions;
+pub(crate) use snapshot::{
+    clones, diff, group, groups, members, restored, schedules, snapshot, snapshots, taken,
+};
 pub(crate) use status::status;
 pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};
 pub(crate) use volume::{volume, volumes};

@@ -14,6 +14,7 @@ mod parameters;
 mod parse;
 mod peer;
 mod router;
+mod snapshots;
 mod stall;
 mod view;
 
@@ -28,6 +29,7 @@ pub use control::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource,
 };
 pub use peer::Administrators;
+pub use snapshots::SnapshotControl;
 pub use view::event_of;
 
 /// How long accepting rests after an error such as too many open files.

@@ -25,6 +25,8 @@ use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
 use crate::{demo, loops, metrics};
 
+mod snapshots;
+
 type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
 /// The daemon's control.
@@ -184,11 +186,12 @@ impl Control for DaemonControl {
         .boxed()
     }
 
-    fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()> {
+    fn delete_volume(&self, volume: VolumeName, with_snapshots: bool) -> Outcome<'_, ()> {
         async move {
-            self.change(Command::DeleteVolume { volume })
-                .await
-                .map(drop)
+            let registry = &self.shared.registry;
+            let changes = registry.delete_volume(volume, with_snapshots).await?;
+            self.tell(&changes);
+            Ok(())
         }
         .boxed()
     }
@@ -231,6 +234,7 @@ impl Control for DaemonControl {
             sessions: shared.directory.len() as u64,
             targets: catalog.targets().len() as u64,
             volumes: shared.registry.counts(),
+            snapshots: shared.registry.count_snapshots(),
         }
     }
 
@@ -311,6 +315,9 @@ impl From<ChangeError> for ControlError {
             },
             ChangeError::NotReady { .. } => Self::File {
                 fault: FileFault::Storage,
+                source: error.into(),
+            },
+            ChangeError::Snapshots { .. } => Self::Snapshots {
                 source: error.into(),
             },
             ChangeError::Loading => Self::Starting,

@@ -27,6 +27,8 @@ use crate::{admin_socket, demo, limits, systemd};
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often it is looked how much space thin volumes have left.
 const WATCH_SPACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether a snapshot is due.
+const LOOK_FOR_SNAPSHOTS: Duration = Duration::from_secs(1);
 /// How long sessions are given to end that did not log out.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How long sessions are given to end when the daemon stops.
@@ -122,6 +124,7 @@ struct Daemon {
     stop: watch::Sender<bool>,
     admin: admin_socket::AdminSocket,
     looking: JoinTask<()>,
+    scheduling: JoinTask<()>,
     _state: StateDir,
 }
 
@@ -164,6 +167,7 @@ impl Daemon {
         registry.load(opened).await;
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&registry), percent));
+        let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
@@ -186,6 +190,7 @@ impl Daemon {
             stop,
             admin,
             looking,
+            scheduling,
             _state: state,
         })
     }
@@ -212,6 +217,8 @@ impl Daemon {
             }
             tracing::warn!(sessions = left, "sessions that did not log out are dropped");
         }
+        // What it has begun goes on, and is waited for by the one who closes.
+        self.scheduling.abort();
         let failures = self.shared.registry.flush_all().await;
         self.shared.registry.note_fences().await;
         self.admin.close();
@@ -243,6 +250,16 @@ async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
         registry.note_fences().await;
         registry.reopen().await;
         go_on_with_renewals(&registry, &reactors);
+    }
+}
+
+/// Snapshots of schedules are taken when they are due.
+async fn take_scheduled(control: Arc<DaemonControl>) {
+    let mut ticks = tokio::time::interval(LOOK_FOR_SNAPSHOTS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        control.run_schedules().await;
     }
 }
 

@@ -4,13 +4,21 @@
 pub mod access;
 pub mod asymmetric_access;
 pub mod changes;
+mod clones;
 pub mod facts;
+mod families;
+mod family_facts;
 mod fences;
+mod groups;
 mod identifying;
 mod journals;
+mod recovery;
+mod removal;
 mod renewals;
 pub mod reservations;
+mod schedules;
 pub mod served;
+mod snapshots;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,9 +38,12 @@ use crate::portal::Portal;
 use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
+pub use clones::CloneRequest;
+use families::Families;
 use fences::Fences;
 use journals::Journals;
 use renewals::Renewals;
+use schedules::Schedules;
 pub use served::{Lun, ServedVolume, Target};
 
 /// Threads that open volumes at a time.
@@ -89,6 +100,8 @@ pub struct Registry {
     /// Folder of what hosts call volumes.
     identifying: PathBuf,
     journals: Journals,
+    families: Families,
+    schedules: Schedules,
 }
 
 impl Registry {
@@ -129,6 +142,8 @@ impl Registry {
             reservations,
             identifying,
             journals: Journals::new(state)?,
+            families: Families::new(state)?,
+            schedules: Schedules::default(),
             fences: Arc::new(Fences::new(state.path().to_owned())),
             renewals: Arc::new(Renewals::new(state.path().to_owned())),
         }))
@@ -136,20 +151,23 @@ impl Registry {
 
     /// Opens every volume of the catalog and begins to serve. A volume that can't be opened is
     /// served as not ready, and the log says why.
-    pub async fn load(&self, portals: Vec<Portal>) {
-        let _writer = self.writer.lock().await;
+    pub async fn load(self: &Arc<Self>, portals: Vec<Portal>) {
+        let writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        self.families.learn(&catalog, &self.volumes, &self.journals);
+        let this = Arc::clone(self);
+        let removing = tokio::task::spawn_blocking(move || this.families.remove_unknown());
+        if let Err(error) = removing.await {
+            tracing::error!(%error, "looking for left families ended by a defect: please report it");
+        }
+        self.open_families(&writer, LOAD_PATIENCE).await;
+        // A crash may have left the catalog behind by the size of a head.
         let catalog = self.catalog();
         let mut volumes = HashMap::with_capacity(catalog.volumes().len());
         for volume in catalog.volumes() {
             volumes.insert(
                 volume.name.clone(),
-                Arc::new(ServedVolume::new(
-                    volume,
-                    &self.volumes,
-                    &self.reservations,
-                    &self.identifying,
-                    &self.journals,
-                )),
+                Arc::new(ServedVolume::new(volume, self)),
             );
         }
         // Before anybody can log in: who is registered must be known by then.
@@ -181,6 +199,10 @@ impl Registry {
 
     /// Tries once more to open the volumes that couldn't be opened.
     pub async fn reopen(&self) {
+        if self.families.all().iter().any(|family| !family.is_open()) {
+            let writer = self.writer.lock().await;
+            self.open_families(&writer, LOAD_PATIENCE).await;
+        }
         let view = self.view();
         let missing = view
             .volumes
@@ -245,15 +267,27 @@ impl Registry {
         self.view().volumes.get(name).cloned()
     }
 
-    /// Puts everything that was acknowledged on stable storage; returns what failed, by name.
+    /// Puts everything that was acknowledged on stable storage, and closes families: nothing is written any
+    /// more. Returns what failed, by name.
     pub async fn flush_all(&self) -> Vec<String> {
+        // No change may be half-way, and none comes after this: what is closed stays closed.
+        let _writer = self.writer.lock().await;
         let stores: Vec<_> = self
             .view()
             .volumes
             .values()
             .filter_map(|volume| Some((Arc::clone(volume.name()), volume.store()?)))
             .collect();
-        let flushing = tokio::task::spawn_blocking(move || flush(&stores));
+        let families = self.families.all();
+        let flushing = tokio::task::spawn_blocking(move || {
+            let mut failed = flush(&stores);
+            failed.extend(families.iter().filter_map(|family| {
+                let error = family.close().err()?;
+                tracing::error!(family = %family.id(), %error, "closing failed");
+                Some(format!("family {}: {error}", family.id()))
+            }));
+            failed
+        });
         flushing
             .await
             .unwrap_or_else(|error| vec![error.to_string()])
@@ -309,3 +343,6 @@ fn flush(stores: &[(Arc<str>, Arc<Volume>)]) -> Vec<String> {
     });
     failed.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,8 +63,12 @@ pub(super) fn show_volume() {}
 pub(super) fn resize_volume() {}
 
 /// Remove a volume, and its file if the daemon made it
+///
+/// Refused while it is mapped, and while it has snapshots unless `with_snapshots` is said. Clones of them
+/// stay, except that a snapshot with linked clones can't go.
 #[utoipa::path(delete, path = "/v1/volumes/{volume}", tag = "volumes",
-    params(("volume" = String, Path, description = "The volume's name")),
+    params(("volume" = String, Path, description = "The volume's name"),
+           ("with_snapshots" = Option<bool>, Query, description = "Delete its snapshots too")),
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn delete_volume() {}
@@ -145,7 +149,9 @@ pub(super) fn set_target() {}
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn delete_target() {}
 
-/// Show a volume in a target
+/// Show a volume in a target, or a snapshot
+///
+/// A snapshot is named `VOLUME@SNAPSHOT` and is read-only.
 #[utoipa::path(post, path = "/v1/targets/{target}/luns", tag = "targets",
     params(("target" = String, Path, description = "The target's iSCSI name")),
     request_body = MapLun,

@@ -56,6 +56,60 @@ pub enum EventKind {
         /// Why, if there is something to say.
         detail: String,
     },
+    /// A snapshot was taken.
+    SnapshotCreated {
+        /// Of which volume.
+        volume: String,
+        /// Its name.
+        snapshot: String,
+    },
+    /// A snapshot is gone.
+    SnapshotDeleted {
+        /// Of which volume it was.
+        volume: String,
+        /// Its name.
+        snapshot: String,
+    },
+    /// A volume is as one of its snapshots again.
+    VolumeRestored {
+        /// Its name.
+        volume: String,
+        /// The snapshot.
+        snapshot: String,
+        /// The snapshot of what was there before.
+        safety: String,
+    },
+    /// A volume shares blocks with snapshots and clones from now on (`family`), or doesn't any more.
+    VolumeFamilyChanged {
+        /// Its name.
+        volume: String,
+        /// The family, 32 hexadecimal digits; absent for none.
+        family: Option<String>,
+    },
+    /// The last volume of a family is gone, and the family with it.
+    FamilyDeleted {
+        /// The family, 32 hexadecimal digits.
+        family: String,
+    },
+    /// A group is new, or has other volumes.
+    GroupChanged {
+        /// Its name.
+        group: String,
+        /// Names of its volumes.
+        volumes: Vec<String>,
+    },
+    /// A group is gone.
+    GroupDeleted {
+        /// Its name.
+        group: String,
+    },
+    /// Snapshots of a volume are taken at other times than before.
+    ScheduleSet {
+        /// The volume.
+        volume: String,
+        /// From one to the next, in seconds; absent for never.
+        every_seconds: Option<u64>,
+    },
     /// There is a new target.
     TargetCreated {
         /// Its iSCSI name.
@@ -161,6 +215,14 @@ impl EventKind {
             Self::AsymmetricAccessChanged { .. } => "asymmetric_access_changed",
             Self::VolumeDeleted { .. } => "volume_deleted",
             Self::VolumeStateChanged { .. } => "volume_state_changed",
+            Self::SnapshotCreated { .. } => "snapshot_created",
+            Self::SnapshotDeleted { .. } => "snapshot_deleted",
+            Self::VolumeRestored { .. } => "volume_restored",
+            Self::VolumeFamilyChanged { .. } => "volume_family_changed",
+            Self::FamilyDeleted { .. } => "family_deleted",
+            Self::GroupChanged { .. } => "group_changed",
+            Self::GroupDeleted { .. } => "group_deleted",
+            Self::ScheduleSet { .. } => "schedule_set",
             Self::TargetCreated { .. } => "target_created",
             Self::PortalGroupsChanged { .. } => "portal_groups_changed",
             Self::TargetDeleted { .. } => "target_deleted",

@@ -35,6 +35,9 @@ pub struct Status {
     pub targets: u64,
     /// Volumes by how they are.
     pub volumes: VolumeCounts,
+    /// Snapshots of all volumes.
+    #[serde(default)]
+    pub snapshots: u64,
 }
 
 /// Which engine does file I/O, and why that one.

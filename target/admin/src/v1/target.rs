@@ -85,11 +85,11 @@ pub struct SetTarget {
     pub portal_groups: Option<Vec<u16>>,
 }
 
-/// A volume that a target is to show.
+/// A volume or snapshot that a target is to show.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MapLun {
-    /// The volume's name.
+    /// The volume's name, or `VOLUME@SNAPSHOT` for a snapshot, which is read-only.
     pub volume: String,
     /// The number, 0 to 16383; the lowest that is free if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::v1::Reservations;
+use crate::v1::{Reservations, VolumeFamily};
 
 /// All volumes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -23,7 +23,8 @@ pub struct Volume {
     pub naa: String,
     /// Unit serial number as hosts see it, the same for ever.
     pub serial: String,
-    /// Its file.
+    /// Its file; of a volume with snapshots the file that it was before the first one; of a clone the
+    /// folder of what it shares.
     pub path: String,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -48,6 +49,12 @@ pub struct Volume {
     /// Who reserved it and who is registered; absent if nobody is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservations: Option<Reservations>,
+    /// What it shares with snapshots and clones; absent if it never had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<VolumeFamily>,
+    /// Names of the groups that it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Where it is shown.
     pub mappings: Vec<Mapping>,
 }

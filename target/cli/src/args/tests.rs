@@ -71,16 +71,52 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock completion bash",
         "tidelock man --dir /tmp",
     ] {
-        noun(line);
-        // The two options of all commands may stand in front or behind.
-        assert!(
-            parse(&line.replacen("tidelock", "tidelock --json --socket s", 1))
-                .unwrap()
-                .json
-        );
-        let behind = parse(&format!("{line} --socket s --json")).unwrap();
-        assert_eq!((behind.json, behind.socket), (true, Some("s".into())));
+        understood(line);
     }
+}
+
+#[test]
+fn every_command_about_snapshots_is_understood() {
+    for line in [
+        "tidelock volume delete db --with-snapshots",
+        "tidelock snapshot create db monday",
+        "tidelock snapshot list",
+        "tidelock snapshot list db",
+        "tidelock snapshot show db@monday",
+        "tidelock snapshot delete db@monday -y",
+        "tidelock snapshot restore db@monday --force --yes",
+        "tidelock snapshot map db@monday iqn.2024-01.com.example:t --lun 3",
+        "tidelock lun map iqn.2024-01.com.example:t db@monday",
+        "tidelock snapshot schedule db --every 1h --keep 24",
+        "tidelock snapshot schedule db --off",
+        "tidelock snapshot schedule db",
+        "tidelock snapshot schedule",
+        "tidelock clone create db@monday test",
+        "tidelock clone create db test --linked",
+        "tidelock clone list",
+        "tidelock group create both db log",
+        "tidelock group create empty",
+        "tidelock group add both more",
+        "tidelock group remove both more",
+        "tidelock group list",
+        "tidelock group show both",
+        "tidelock group snapshot both monday",
+        "tidelock group restore both monday --force -y",
+        "tidelock group delete both",
+        "tidelock diff db@monday",
+        "tidelock diff db@monday db@tuesday",
+    ] {
+        understood(line);
+    }
+}
+
+/// And the two options of all commands may stand in front or behind.
+fn understood(line: &str) {
+    noun(line);
+    let in_front = line.replacen("tidelock", "tidelock --json --socket s", 1);
+    assert!(parse(&in_front).unwrap().json);
+    let behind = parse(&format!("{line} --socket s --json")).unwrap();
+    assert_eq!((behind.json, behind.socket), (true, Some("s".into())));
 }
 
 #[test]
@@ -96,6 +132,21 @@ fn what_contradicts_itself_or_is_missing_is_refused() {
         "tidelock volume create db --size 1G --block-size 1024",
         "tidelock volume resize db",
         "tidelock volume list extra",
+        "tidelock snapshot create db",
+        "tidelock snapshot show db",
+        "tidelock snapshot show db@",
+        "tidelock snapshot delete @monday",
+        "tidelock snapshot map db@monday",
+        "tidelock snapshot schedule db --every 1h",
+        "tidelock snapshot schedule db --keep 3",
+        "tidelock snapshot schedule --every 1h --keep 3",
+        "tidelock snapshot schedule db --every 1h --keep 0",
+        "tidelock snapshot schedule db --every 1 --keep 3",
+        "tidelock snapshot schedule db --every 1h --keep 3 --off",
+        "tidelock snapshot schedule --off",
+        "tidelock clone create db@monday",
+        "tidelock group snapshot both",
+        "tidelock diff",
         "tidelock lun map t v --lun 16384",
         "tidelock lun unmap t",
         "tidelock lun unmap t -1",

@@ -32,7 +32,11 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
         }
         VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
         VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
-        VolumeVerb::Delete { name, yes } => delete(&name, yes, context).await,
+        VolumeVerb::Delete {
+            name,
+            with_snapshots,
+            yes,
+        } => delete(&name, with_snapshots, yes, context).await,
     }
 }
 
@@ -92,23 +96,50 @@ async fn unfence(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(),
     })
 }
 
-async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+async fn delete(
+    name: &str,
+    with_snapshots: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
     let volume = context.client.volume(name).await?;
-    let fate = if volume.managed {
-        format!(
-            "its data ({}) is destroyed with its file {}",
-            format_size(volume.allocated_bytes.unwrap_or(volume.size_bytes)),
-            volume.path
-        )
-    } else {
-        format!("its file {} stays", volume.path)
+    let fate = fate(&volume);
+    let snapshots = volume.family.as_ref().map_or(0, |family| family.snapshots);
+    let snapshots = match snapshots {
+        0 => String::new(),
+        count if with_snapshots => format!("\nIts {count} snapshot(s) are deleted with it."),
+        count => format!("\nIt has {count} snapshot(s), which stand against that."),
     };
-    let what = format!("Volume {name} is removed, and {fate}.{}", shown(&volume));
+    let what = format!(
+        "Volume {name} is removed, and {fate}.{snapshots}{}",
+        shown(&volume)
+    );
     confirm(&what, yes, context.terminal)?;
-    context.client.delete_volume(name).await?;
+    context.client.delete_volume(name, with_snapshots).await?;
     context.print(&json!({"deleted": name}), |_| {
         format!("volume {name} deleted: {fate}\n")
     })
+}
+
+/// What becomes of a volume's data when it is deleted.
+fn fate(volume: &v1::Volume) -> String {
+    let size = format_size(volume.allocated_bytes.unwrap_or(volume.size_bytes));
+    match &volume.family {
+        Some(family) if family.volumes.len() > 1 => {
+            format!("what only it has ({size}) is destroyed; what clones share stays")
+        }
+        Some(_) if !volume.managed => format!(
+            "what was written since its first snapshot ({size}) is destroyed; {} stays",
+            volume.path
+        ),
+        _ if volume.managed => {
+            format!(
+                "its data ({size}) is destroyed with its file {}",
+                volume.path
+            )
+        }
+        _ => format!("its file {} stays", volume.path),
+    }
 }
 
 /// A warning if hosts can see it.

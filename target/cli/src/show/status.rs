@@ -28,6 +28,7 @@ pub(crate) fn status(status: &Status) -> String {
             ),
         ),
         ("volumes", volumes(status.volumes)),
+        ("snapshots", status.snapshots.to_string()),
         ("targets", status.targets.to_string()),
         ("sessions", status.sessions.to_string()),
         (

@@ -23,6 +23,8 @@ fn sample_volume(name: &str) -> v1::Volume {
         state: v1::VolumeState::Ready,
         detail: String::new(),
         reservations: None,
+        family: None,
+        groups: Vec::new(),
         mappings: vec![v1::Mapping {
             target: TARGET.into(),
             lun: 0,
@@ -286,21 +288,23 @@ fn the_status_is_a_list_of_properties() {
             fenced: 1,
             failed: 0,
         },
+        snapshots: 7,
     };
     assert_eq!(
         status(&sample),
         "\
-daemon    tidelockd 0.1.0, process 4711
-up for    1 d 2 h
-portals   0.0.0.0:3260, [::]:3260
-back end  io_uring (the kernel grants it)
-reactors  2
-memory    12 MiB of 1 GiB
-volumes   5 ready, 1 FENCED
-targets   2
-sessions  3
-state     /var/lib/tidelock, generation 42
-identity  00000000-0000-4000-8000-000000000001
+daemon     tidelockd 0.1.0, process 4711
+up for     1 d 2 h
+portals    0.0.0.0:3260, [::]:3260
+back end   io_uring (the kernel grants it)
+reactors   2
+memory     12 MiB of 1 GiB
+volumes    5 ready, 1 FENCED
+snapshots  7
+targets    2
+sessions   3
+state      /var/lib/tidelock, generation 42
+identity   00000000-0000-4000-8000-000000000001
 "
     );
 }
@@ -336,6 +340,181 @@ fn access_states_are_a_table_by_group() {
 GROUP  STATE             PREFERRED  ALTERED BY  RELATIVE PORTS
     1  active-optimized  yes        -           1 of iqn.2024-01.com.example:disks
    12  standby           no         host        -
+"
+    );
+}
+
+fn sample_snapshot(name: &str) -> v1::Snapshot {
+    v1::Snapshot {
+        volume: "db".into(),
+        name: name.into(),
+        id: "01234567-89ab-4def-8123-456789abcdef".into(),
+        at: "2026-11-26T10:34:56Z".into(),
+        at_unix_ms: 1_795_689_296_000,
+        size_bytes: 10 << 30,
+        cause: v1::SnapshotCause::Schedule,
+        group: None,
+        clones: Vec::new(),
+        mappings: Vec::new(),
+    }
+}
+
+#[test]
+fn snapshots_are_a_table_and_one_is_a_list_of_properties() {
+    let mut used = sample_snapshot("monday");
+    used.group = Some("both".into());
+    used.clones = vec!["test".into(), "demo".into()];
+    used.mappings = vec![v1::Mapping {
+        target: TARGET.into(),
+        lun: 3,
+        read_only: true,
+    }];
+    assert_eq!(
+        snapshots(&[sample_snapshot("auto-1"), used.clone()]),
+        "\
+SNAPSHOT   TAKEN                   SIZE  BY          CLONES      MAPPED
+db@auto-1  2026-11-26T10:34:56Z  10 GiB  schedule    -           -
+db@monday  2026-11-26T10:34:56Z  10 GiB  group both  test, demo  iqn.2024-01.com.example:disks LUN 3
+"
+    );
+    assert!(snapshots(&[]).contains("tidelock snapshot create"));
+    assert_eq!(
+        snapshot(&used),
+        "\
+snapshot  db@monday
+taken     2026-11-26T10:34:56Z
+by        group both
+size      10 GiB (10737418240 bytes)
+id        01234567-89ab-4def-8123-456789abcdef
+clone     test
+clone     demo
+mapped    iqn.2024-01.com.example:disks LUN 3 (read only)
+"
+    );
+}
+
+#[test]
+fn a_volume_tells_what_it_shares() {
+    let mut shared = sample_volume("test");
+    shared.groups = vec!["both".into()];
+    shared.family = Some(v1::VolumeFamily {
+        id: "00112233445566778899aabbccddeeff".into(),
+        origin: Some(v1::Origin {
+            volume: "db".into(),
+            snapshot: "monday".into(),
+            linked: true,
+            deleted: false,
+        }),
+        snapshots: 12,
+        newest_snapshots: vec!["b".into(), "a".into()],
+        clones: vec!["test2".into()],
+        volumes: vec!["db".into(), "test".into()],
+        data_bytes: Some(3 << 20),
+        metadata_bytes: None,
+        being_deleted: 2,
+    });
+    let text = volume(&shared);
+    assert!(
+        text.contains(
+            "\
+clone of      db@monday (linked)
+snapshots     12: b, a and 10 more
+clones        test2
+shares with   db, test
+shared space  3 MiB of data beside the file, unknown of maps in memory; 2 deleted, whose space is being given back
+groups        both
+mapped "
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn differences_are_listed_and_added_up() {
+    let mut sample = v1::Diff {
+        from: "db@monday".into(),
+        to: "db".into(),
+        size_bytes: 1 << 30,
+        ranges: vec![
+            v1::DiffRange {
+                offset_bytes: 0,
+                length_bytes: 4_096,
+            },
+            v1::DiffRange {
+                offset_bytes: 1 << 20,
+                length_bytes: 12_288,
+            },
+        ],
+        next_offset_bytes: None,
+    };
+    assert_eq!(
+        diff(&sample),
+        " OFFSET  LENGTH
+      0    4096
+1048576   12288
+2 range(s), 16 KiB in all
+"
+    );
+    sample.ranges.clear();
+    assert_eq!(diff(&sample), "db@monday and db are the same\n");
+}
+
+#[test]
+fn groups_clones_and_schedules_are_tables() {
+    let both = v1::Group {
+        name: "both".into(),
+        volumes: vec!["db".into(), "log".into()],
+        sets: vec![v1::SnapshotSet {
+            name: "monday".into(),
+            at: "2026-11-26T10:34:56Z".into(),
+            volumes: vec!["db".into()],
+            complete: false,
+        }],
+    };
+    assert_eq!(
+        groups(std::slice::from_ref(&both)),
+        "\
+GROUP  VOLUMES  SETS  NEWEST
+both   db, log     1  monday (2026-11-26T10:34:56Z)
+"
+    );
+    assert_eq!(
+        group(&both),
+        "\
+group    both
+volumes  db, log
+set      monday of 2026-11-26T10:34:56Z (db, some are deleted)
+"
+    );
+    let clone = v1::CloneOf {
+        name: "test".into(),
+        size_bytes: 1 << 30,
+        origin: v1::Origin {
+            volume: "db".into(),
+            snapshot: "test".into(),
+            linked: false,
+            deleted: true,
+        },
+    };
+    assert_eq!(
+        clones(&[clone]),
+        "\
+NAME   SIZE  CLONE OF
+test  1 GiB  db@test (deleted)
+"
+    );
+    let schedule = v1::Schedule {
+        volume: "db".into(),
+        every_seconds: 3_600,
+        keep: 24,
+        next: "2026-11-26T11:00:00Z".into(),
+        problem: String::new(),
+    };
+    assert_eq!(
+        schedules(&[schedule]),
+        "\
+VOLUME  EVERY  KEEP  NEXT                  PROBLEM
+db         1h    24  2026-11-26T11:00:00Z  -
 "
     );
 }

@@ -1,6 +1,6 @@
 //! Volumes as text.
 
-use tidelock_admin::v1::{ReservationType, Reservations, Volume, VolumeState};
+use tidelock_admin::v1::{ReservationType, Reservations, Volume, VolumeFamily, VolumeState};
 
 use crate::render::{properties, table, yes_no};
 use crate::size::format_size;
@@ -74,6 +74,12 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ("NAA", volume.naa.clone()),
         ("id", volume.id.clone()),
     ];
+    if let Some(family) = &volume.family {
+        rows.extend(self::family(family));
+    }
+    if !volume.groups.is_empty() {
+        rows.push(("groups", volume.groups.join(", ")));
+    }
     if let Some(reservations) = &volume.reservations {
         rows.extend(self::reservations(reservations));
     }
@@ -89,6 +95,48 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+/// What it shares with whom.
+fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(origin) = &family.origin {
+        rows.push(("clone of", super::snapshot::origin(origin)));
+    }
+    let newest = family.newest_snapshots.join(", ");
+    let more = family
+        .snapshots
+        .saturating_sub(family.newest_snapshots.len() as u64);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    let count = family.snapshots;
+    rows.push(match count {
+        0 => ("snapshots", "0".into()),
+        _ => ("snapshots", format!("{count}: {newest}{more}")),
+    });
+    if !family.clones.is_empty() {
+        rows.push(("clones", family.clones.join(", ")));
+    }
+    if family.volumes.len() > 1 {
+        rows.push(("shares with", family.volumes.join(", ")));
+    }
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".into(), format_size);
+    let deleting = match family.being_deleted {
+        0 => String::new(),
+        count => format!("; {count} deleted, whose space is being given back"),
+    };
+    rows.push((
+        "shared space",
+        format!(
+            "{} of data beside the file, {} of maps in memory{deleting}",
+            size(family.data_bytes),
+            size(family.metadata_bytes)
+        ),
+    ));
+    rows
 }
 
 /// Who reserved it, and who is registered.

@@ -11,6 +11,8 @@ use tidelock_catalog::{
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
+use crate::admin_server::snapshots::SnapshotControl;
+
 /// What a request has led to.
 pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
@@ -18,7 +20,7 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 ///
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
-pub trait Control: Send + Sync + 'static {
+pub trait Control: SnapshotControl {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
 
@@ -38,8 +40,9 @@ pub trait Control: Send + Sync + 'static {
     /// Ends all reservations and registrations of a volume, durably. No effect if there are none.
     fn clear_reservations(&self, volume: VolumeName) -> Outcome<'_, ()>;
 
-    /// Removes a volume that isn't mapped, then its file if the daemon made it.
-    fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()>;
+    /// Removes a volume that isn't mapped, then its file if the daemon made it; with its snapshots only if
+    /// that is said.
+    fn delete_volume(&self, volume: VolumeName, with_snapshots: bool) -> Outcome<'_, ()>;
 
     /// How a volume of the catalog is. Never waits long: a file that doesn't answer has no
     /// `allocated_bytes`.
@@ -103,6 +106,8 @@ pub enum VolumeSource {
 /// How a volume is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeFacts {
+    /// Where its blocks are.
+    pub path: String,
     /// How it is.
     pub state: v1::VolumeState,
     /// Why, if there is something to say.
@@ -111,6 +116,8 @@ pub struct VolumeFacts {
     pub allocated_bytes: Option<u64>,
     /// Who reserved it and who is registered, if anybody.
     pub reservations: Option<v1::Reservations>,
+    /// What it shares with snapshots and clones, if it ever had any.
+    pub family: Option<v1::VolumeFamily>,
 }
 
 /// Why the daemon didn't do what was asked.
@@ -127,6 +134,20 @@ pub enum ControlError {
         target: IscsiName,
         /// How many.
         count: usize,
+    },
+    /// Initiators use a volume that is to have other content.
+    #[error("volume {volume} is in use: {}", at.join(", "))]
+    VolumeInUse {
+        /// Which volume.
+        volume: VolumeName,
+        /// The targets, and how many sessions each has.
+        at: Vec<String>,
+    },
+    /// The list of snapshots can't be read or changed.
+    #[error("{source}")]
+    Snapshots {
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Initiators would be sent back to this daemon by a name, and round in circles.
     #[error("{to} is this daemon itself: initiators would be sent round in circles")]

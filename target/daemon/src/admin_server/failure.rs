@@ -55,6 +55,15 @@ impl From<ControlError> for Failure {
                 ErrorCode::Conflict,
                 "log the initiators out first, or say --force (force=true) to end the sessions",
             ),
+            ControlError::VolumeInUse { .. } => (
+                ErrorCode::Conflict,
+                "log the initiators out first, or say --force (force=true): hosts that have the volume \
+                 mounted must forget what they have cached",
+            ),
+            ControlError::Snapshots { .. } => (
+                ErrorCode::Internal,
+                "bring the file back from a backup, or delete the volumes",
+            ),
             ControlError::RedirectsHere { .. } => (
                 ErrorCode::Conflict,
                 "to send them to another portal of this daemon, give its address instead of a name",

@@ -6,7 +6,9 @@ pub(super) mod access;
 pub(super) mod asymmetric_access;
 pub(super) mod daemon;
 pub(super) mod events;
+pub(super) mod groups;
 pub(super) mod sessions;
+pub(super) mod snapshots;
 pub(super) mod targets;
 pub(super) mod volumes;
 

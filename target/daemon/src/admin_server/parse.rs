@@ -3,8 +3,9 @@
 
 use tidelock_admin::v1;
 use tidelock_catalog::{
-    Access, AccessState, BlockSize, ChapAccess, ChapUser, Credentials, InitiatorPattern, IscsiName,
-    LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret, Subject, VolumeName,
+    Access, AccessState, BlockSize, ChapAccess, ChapUser, Credentials, GroupName, InitiatorPattern,
+    IscsiName, LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret, SnapshotName,
+    Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -12,6 +13,14 @@ use crate::admin_server::failure::Failure;
 
 pub(super) fn volume_name(name: &str) -> Result<VolumeName, Failure> {
     VolumeName::new(name).map_err(Failure::invalid)
+}
+
+pub(super) fn snapshot_name(name: &str) -> Result<SnapshotName, Failure> {
+    SnapshotName::new(name).map_err(Failure::invalid)
+}
+
+pub(super) fn group_name(name: &str) -> Result<GroupName, Failure> {
+    GroupName::new(name).map_err(Failure::invalid)
 }
 
 pub(super) fn target_name(name: &str) -> Result<IscsiName, Failure> {

@@ -15,7 +15,7 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, daemon, events, sessions, targets, volumes,
+    access, asymmetric_access, daemon, events, groups, sessions, snapshots, targets, volumes,
 };
 
 /// What every handler has.
@@ -62,6 +62,7 @@ pub(super) fn full(
             "/v1/volumes/{volume}/access/{group}",
             patch(asymmetric_access::set),
         )
+        .merge(of_snapshots())
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(
             "/v1/targets/{target}",
@@ -102,6 +103,46 @@ pub(super) fn full(
             limits,
             stop,
         })
+}
+
+fn of_snapshots() -> Router<Shared> {
+    let of_volume = "/v1/volumes/{volume}/snapshots";
+    let of_group = "/v1/groups/{group}/snapshots";
+    Router::new()
+        .route("/v1/snapshots", get(snapshots::list_all))
+        .route(of_volume, get(snapshots::list).post(snapshots::create))
+        .route(
+            &format!("{of_volume}/{{snapshot}}"),
+            get(snapshots::show).delete(snapshots::delete),
+        )
+        .route(
+            &format!("{of_volume}/{{snapshot}}/restore"),
+            post(snapshots::restore),
+        )
+        .route("/v1/diff", get(snapshots::diff))
+        .route(
+            "/v1/clones",
+            get(snapshots::list_clones).post(snapshots::create_clone),
+        )
+        .route("/v1/groups", get(groups::list).post(groups::create))
+        .route(
+            "/v1/groups/{group}",
+            get(groups::show).delete(groups::delete),
+        )
+        .route(
+            "/v1/groups/{group}/volumes/{volume}",
+            put(groups::add).delete(groups::remove),
+        )
+        .route(of_group, post(groups::snapshot))
+        .route(
+            &format!("{of_group}/{{snapshot}}/restore"),
+            post(groups::restore),
+        )
+        .route("/v1/schedules", get(snapshots::list_schedules))
+        .route(
+            "/v1/volumes/{volume}/schedule",
+            put(snapshots::set_schedule).delete(snapshots::remove_schedule),
+        )
 }
 
 /// One answer to everything, for everybody else.

@@ -5,3 +5,4 @@ mod fake;
 mod harness;
 mod hostile;
 mod openapi;
+mod snapshots;

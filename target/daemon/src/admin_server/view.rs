@@ -18,7 +18,7 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
         id: volume.id.to_string(),
         naa: volume.naa_text(),
         serial: volume.serial.clone(),
-        path: volume.path.clone(),
+        path: volume.path.clone().unwrap_or(facts.path),
         size_bytes: volume.size_bytes,
         allocated_bytes: facts.allocated_bytes,
         block_bytes: volume.block_size.bytes(),
@@ -29,6 +29,12 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
         state: facts.state,
         detail: facts.detail,
         reservations: facts.reservations,
+        family: facts.family,
+        groups: catalog
+            .groups()
+            .filter(|group| group.members.contains(&volume.name))
+            .map(|group| group.name.to_string())
+            .collect(),
         mappings: catalog
             .mappings(&volume.name)
             .map(|(target, lun)| v1::Mapping {
@@ -145,6 +151,10 @@ pub(super) fn access(
 
 /// What those who watch are told of a change.
 #[must_use]
+#[allow(
+    clippy::too_many_lines,
+    reason = "an arm for each change, and none is left out"
+)]
 pub fn event_of(change: &Change) -> v1::EventKind {
     use v1::EventKind as Kind;
     match change {
@@ -166,6 +176,41 @@ pub fn event_of(change: &Change) -> v1::EventKind {
         },
         Change::VolumeDeleted(volume) => Kind::VolumeDeleted {
             volume: volume.name.to_string(),
+        },
+        Change::FamilyJoined { volume, family } => Kind::VolumeFamilyChanged {
+            volume: volume.to_string(),
+            family: Some(family.id.to_string()),
+        },
+        Change::FamilyLeft { volume, .. } => Kind::VolumeFamilyChanged {
+            volume: volume.to_string(),
+            family: None,
+        },
+        Change::FamilyDeleted(family) => Kind::FamilyDeleted {
+            family: family.id.to_string(),
+        },
+        Change::SnapshotCreated(snapshot) => Kind::SnapshotCreated {
+            volume: snapshot.volume.to_string(),
+            snapshot: snapshot.snapshot.to_string(),
+        },
+        Change::SnapshotDeleted(snapshot) => Kind::SnapshotDeleted {
+            volume: snapshot.volume.to_string(),
+            snapshot: snapshot.snapshot.to_string(),
+        },
+        Change::VolumeRestored { snapshot, safety } => Kind::VolumeRestored {
+            volume: snapshot.volume.to_string(),
+            snapshot: snapshot.snapshot.to_string(),
+            safety: safety.snapshot.to_string(),
+        },
+        Change::GroupChanged(group) => Kind::GroupChanged {
+            group: group.name.to_string(),
+            volumes: group.members.iter().map(ToString::to_string).collect(),
+        },
+        Change::GroupDeleted(group) => Kind::GroupDeleted {
+            group: group.to_string(),
+        },
+        Change::ScheduleSet { volume, schedule } => Kind::ScheduleSet {
+            volume: volume.to_string(),
+            every_seconds: schedule.map(|schedule| schedule.every_seconds),
         },
         Change::TargetCreated(target) => Kind::TargetCreated {
             target: target.name.to_string(),

@@ -13,6 +13,8 @@ use tidelock_replication::{CreateOptions, JournalPlace, OpenOptions, Volume, Vol
 use uuid::Uuid;
 
 use super::asymmetric_access::{AccessRequest, Cause};
+use super::families::ListTrouble;
+use super::families::snapshot_log::SnapshotLogError;
 use super::served::{LunMap, ServedVolume, Target, lun_map};
 use super::{Registry, View, Writer};
 use crate::admin_server::{VolumeRequest, VolumeSource};
@@ -39,12 +41,30 @@ pub enum ChangeError {
         /// Why.
         reason: String,
     },
+    /// The list of snapshots, on which everything about them depends.
+    #[error("snapshots can't be told or changed: {reason}")]
+    Snapshots {
+        /// Why.
+        reason: String,
+    },
     /// The daemon has only just started.
     #[error("volumes are still being opened: try again in a moment")]
     Loading,
     /// A defect.
     #[error("the change ended by a defect ({0}): please report it")]
     Defect(String),
+}
+
+impl From<ListTrouble> for ChangeError {
+    fn from(trouble: ListTrouble) -> Self {
+        match trouble {
+            ListTrouble::Log(SnapshotLogError::File(error)) => Self::StateDir(error),
+            ListTrouble::Log(SnapshotLogError::Change(error)) => Self::Defect(error.to_string()),
+            other => Self::Snapshots {
+                reason: other.to_string(),
+            },
+        }
+    }
 }
 
 impl Registry {
@@ -65,6 +85,9 @@ impl Registry {
     /// # Errors
     /// A rule or a file stands against it; then nothing has changed.
     pub async fn apply(self: &Arc<Self>, command: Command) -> Result<Vec<Change>, ChangeError> {
+        if let Command::DeleteVolume { volume } = command {
+            return self.delete_volume(volume, false).await;
+        }
         if let Command::SetAsymmetricAccess {
             volume, changes, ..
         } = command
@@ -162,66 +185,9 @@ impl Registry {
             (*self.catalog()).clone().apply(command.clone())?;
             self.grow_file(volume, *size_bytes).await?;
         }
-        let store = self.deletable(&command).await?;
-        let deleted = match &command {
-            Command::DeleteVolume { volume } => self.volume(volume),
-            _ => None,
-        };
         let (catalog, changes) = self.save(&writer, command).await?;
         self.install(catalog, &changes, None);
-        for change in &changes {
-            if let Change::VolumeDeleted(volume) = change {
-                let store = store.clone().filter(|_| volume.managed);
-                let (fences, id) = (Arc::clone(&self.fences), volume.id);
-                let renewals = Arc::clone(&self.renewals);
-                let journals = self.journals.clone();
-                run_blocking(move || {
-                    if let Some(store) = store
-                        && let Err(error) = store.remove_file()
-                    {
-                        tracing::warn!(%error, "the volume's file stays behind");
-                    }
-                    journals.forget(id)?;
-                    renewals.forget(id)?;
-                    fences.forget(id)
-                })
-                .await??;
-                // Nobody gets that identity again: what is left takes up space, and that is all.
-                if let Some(deleted) = &deleted
-                    && let Err(error) = deleted.reservations().forget().await
-                {
-                    tracing::warn!(%error, "the record of reservations stays behind");
-                }
-                if let Some(deleted) = &deleted
-                    && let Err(error) = deleted.identifying().forget().await
-                {
-                    tracing::warn!(%error, "the record of identifying information stays behind");
-                }
-            }
-        }
         Ok(changes)
-    }
-
-    /// The open file of a volume that is to be deleted. A file of the daemon's own is only ever removed
-    /// through the open, locked volume: another daemon may have it open, after a state folder was
-    /// copied.
-    async fn deletable(&self, command: &Command) -> Result<Option<Arc<Volume>>, ChangeError> {
-        let Command::DeleteVolume { volume: name } = command else {
-            return Ok(None);
-        };
-        let Some(volume) = self.volume(name) else {
-            return Ok(None);
-        };
-        let store = volume.store();
-        if store.is_none() && volume.is_managed() {
-            let path = volume.path().to_owned();
-            if run_blocking(move || path.exists()).await? {
-                let reason = volume.problem().unwrap_or_default();
-                let volume = name.clone();
-                return Err(ChangeError::NotReady { volume, reason });
-            }
-        }
-        Ok(store)
     }
 
     async fn grow_file(&self, name: &VolumeName, size: u64) -> Result<(), ChangeError> {
@@ -270,13 +236,7 @@ impl Registry {
         for change in changes {
             match change {
                 Change::VolumeCreated(record) => {
-                    let volume = ServedVolume::new(
-                        record,
-                        &self.volumes,
-                        &self.reservations,
-                        &self.identifying,
-                        &self.journals,
-                    );
+                    let volume = ServedVolume::new(record, self);
                     if let Some(store) = store {
                         volume.set_store(Arc::clone(store));
                     }
@@ -284,6 +244,15 @@ impl Registry {
                 }
                 Change::VolumeDeleted(record) => {
                     view.volumes.remove(&record.name);
+                }
+                Change::FamilyJoined { volume, .. } | Change::FamilyLeft { volume, .. } => {
+                    let record = view.catalog.volume(volume).ok();
+                    let place = record.and_then(|record| record.backing.place());
+                    let place = place
+                        .and_then(|place| Some((self.families.get(place.family)?, place.dataset)));
+                    if let Some(volume) = view.volumes.get(volume) {
+                        volume.set_place(place);
+                    }
                 }
                 Change::TargetCreated(record) => {
                     view.targets
@@ -425,7 +394,7 @@ pub(super) async fn run_blocking<T: Send + 'static>(
 
 /// A file of the daemon's own that nothing names any more. If it stays behind nothing is wrong but
 /// the space, so that is only logged.
-fn remove_file(path: &Path) {
+pub(super) fn remove_file(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "the volume's file stays behind");
     }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// How a volume is.
-    pub async fn facts(&self, name: &VolumeName) -> VolumeFacts {
+    pub async fn facts(self: &Arc<Self>, name: &VolumeName) -> VolumeFacts {
         let loaded = self.is_loaded();
         let Some(volume) = self.volume(name) else {
             let state = if loaded {
@@ -28,29 +28,31 @@ impl Registry {
                 VolumeState::Loading
             };
             return VolumeFacts {
+                path: String::new(),
                 state,
                 detail: String::new(),
                 allocated_bytes: None,
                 reservations: None,
+                family: None,
             };
         };
         let (state, detail) = state(&volume);
-        let allocated_bytes = match volume.store() {
-            None => None,
-            Some(store) => {
-                let asked = tokio::task::spawn_blocking(move || store.allocated_bytes().ok());
-                tokio::time::timeout(PATIENCE, asked)
-                    .await
-                    .ok()
-                    .and_then(Result::ok)
-                    .flatten()
-            }
-        };
+        let (measured, this, named) = (Arc::clone(&volume), Arc::clone(self), name.clone());
+        let asked = tokio::task::spawn_blocking(move || measured.measure());
+        let told = tokio::task::spawn_blocking(move || this.family_facts(&named));
+        let (allocated_bytes, family) = tokio::join!(
+            tokio::time::timeout(PATIENCE, asked),
+            tokio::time::timeout(PATIENCE, told),
+        );
+        let allocated_bytes = allocated_bytes.ok().and_then(Result::ok).flatten();
+        let family = family.ok().and_then(Result::ok).flatten();
         VolumeFacts {
+            path: volume.path().display().to_string(),
             state,
             detail,
             allocated_bytes,
             reservations: reservations(&volume.unit().reservations()),
+            family,
         }
     }
 

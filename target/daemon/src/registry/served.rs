@@ -4,17 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::Registry;
 use super::asymmetric_access::group_accesses;
+use super::families::{ServedFamily, kept_path};
 use super::fences::Fences;
 use super::identifying::IdentifyingFile;
-use super::journals::{ATOMIC_WRITE_MAX, Journals};
+use super::journals::ATOMIC_WRITE_MAX;
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
-use tidelock_replication::{JournalPlace, OpenOptions, Volume};
+use tidelock_catalog::DatasetId;
+use tidelock_replication::{JournalPlace, MappedOptions, OpenOptions, Volume};
 use tidelock_scsi::{
     BlockSize, Identity, Limits, LogicalUnit, LogicalUnitConfig, TargetPort, UnitState,
 };
@@ -29,32 +32,29 @@ pub struct ServedVolume {
     record: catalog::Volume,
     path: PathBuf,
     journal: JournalPlace,
+    /// Where its blocks are, if they aren't in a file of its own.
+    place: RwLock<Option<(Arc<ServedFamily>, DatasetId)>>,
     unit: LogicalUnit,
     reservations: ReservationFile,
     identifying: IdentifyingFile,
+    /// Somebody is finding out how much space it takes.
+    measuring: AtomicBool,
     store: RwLock<Result<Arc<Volume>, String>>,
     /// Held while the file is being opened: a second try at the same time would find it locked.
     opening: Mutex<()>,
 }
 
 impl ServedVolume {
-    /// The logical unit of a volume of the catalog; its file isn't opened yet. `volumes` is where the
-    /// daemon keeps the files that it made, `reservations` where it keeps reservations, `identifying` where it keeps what hosts call volumes,
-    /// `journals` where the records of atomic writes are.
+    /// The logical unit of a volume of the catalog; its file isn't opened yet.
     #[must_use]
-    pub(super) fn new(
-        record: &catalog::Volume,
-        volumes: &Path,
-        reservations: &Path,
-        identifying: &Path,
-        journals: &Journals,
-    ) -> Self {
-        // The state folder may have been moved since the volume was made: the daemon's own files are
-        // where it keeps them now.
-        let kept = Path::new(&record.path)
-            .file_name()
-            .filter(|_| record.managed)
-            .map(|name| volumes.join(name));
+    pub(super) fn new(record: &catalog::Volume, registry: &Registry) -> Self {
+        let place = record.backing.place().and_then(|place| {
+            let family = registry.families.get(place.family)?;
+            Some((family, place.dataset))
+        });
+        let kept = record.path.as_deref();
+        let kept = kept.map(|path| kept_path(path, record.managed, &registry.volumes));
+        let shared = place.as_ref().map(|(family, _)| family.folder());
         let identity = Identity {
             naa: record.naa,
             ..Identity::new(0, record.serial.clone())
@@ -73,18 +73,23 @@ impl ServedVolume {
             write_cache: record.write_cache,
             // UNMAP would give back the space that was set aside on purpose.
             thin: !record.preallocated,
+            read_only: matches!(record.backing, catalog::Backing::Snapshot(_)),
             ..LogicalUnitConfig::new(identity, block_size, blocks)
         };
         let unit = LogicalUnit::new(config);
         unit.complete_transition(group_accesses(&record.access), None);
         Self {
             name: record.name.as_str().into(),
-            journal: journals.place(record.id),
-            path: kept.unwrap_or_else(|| record.path.clone().into()),
+            journal: registry.journals.place(record.id),
+            path: kept
+                .or_else(|| shared.map(Path::to_owned))
+                .unwrap_or_default(),
             record: record.clone(),
+            place: RwLock::new(place),
             unit,
-            reservations: ReservationFile::new(reservations, record.id),
-            identifying: IdentifyingFile::new(identifying, record.id),
+            reservations: ReservationFile::new(&registry.reservations, record.id),
+            identifying: IdentifyingFile::new(&registry.identifying, record.id),
+            measuring: AtomicBool::new(false),
             store: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),
         }
@@ -149,13 +154,69 @@ impl ServedVolume {
         self.unit.set_state(UnitState::Ready);
     }
 
-    fn open_options(&self) -> OpenOptions {
+    /// Where its blocks are, if they aren't in a file of its own.
+    pub(super) fn place(&self) -> Option<(Arc<ServedFamily>, DatasetId)> {
+        self.place.read().clone()
+    }
+
+    /// Its blocks are there now.
+    pub(super) fn set_place(&self, place: Option<(Arc<ServedFamily>, DatasetId)>) {
+        *self.place.write() = place;
+    }
+
+    /// How many bytes it takes, if that can be told; nobody finds out twice at a time. Blocks.
+    pub(super) fn measure(&self) -> Option<u64> {
+        let store = self.store()?;
+        let Some((family, dataset)) = self.place() else {
+            return store.allocated_bytes().ok();
+        };
+        let open = family.open_family().ok()?;
+        if self.measuring.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let own = open.engine.exclusive_bytes(*dataset.0.as_bytes());
+        self.measuring.store(false, Ordering::Release);
+        own.ok()
+    }
+
+    pub(super) fn open_options(&self) -> OpenOptions {
         OpenOptions {
             block_size: self.record.block_size.bytes(),
             direct: self.record.direct,
             journal: Some(self.journal.clone()),
             ..OpenOptions::new(&self.path)
         }
+    }
+
+    fn open_file(&self) -> Result<Arc<Volume>, String> {
+        let store = Volume::open(&self.open_options()).map_err(|error| error.to_string())?;
+        let blocks = self.unit.blocks();
+        let expected = blocks << self.unit.config().block_size.shift();
+        // A file that shrank behind our back must not be served as if nothing had happened.
+        if store.size() < expected {
+            let path = self.path.display();
+            let size = store.size();
+            return Err(format!(
+                "{path} has {size} bytes but the volume has {expected}: part of it is gone; \
+                 restore the file, or delete the volume and create it anew"
+            ));
+        }
+        Ok(store)
+    }
+
+    fn open_dataset(
+        &self,
+        family: &ServedFamily,
+        dataset: DatasetId,
+    ) -> Result<Arc<Volume>, String> {
+        let open = family.open_family()?;
+        let options = MappedOptions {
+            block_size: self.record.block_size.bytes(),
+            size: self.unit.blocks() << self.unit.config().block_size.shift(),
+            read_only: self.unit.config().read_only,
+        };
+        let opened = open.engine.volume(*dataset.0.as_bytes(), &options);
+        opened.map_err(|error| error.to_string())
     }
 
     /// Tries to open the file; true if it is open now. Blocks.
@@ -166,21 +227,10 @@ impl ServedVolume {
         if self.store().is_some() {
             return true;
         }
-        let opened = Volume::open(&self.open_options());
-        let opened = opened.map_err(|error| error.to_string()).and_then(|store| {
-            let blocks = self.unit.blocks();
-            let expected = blocks << self.unit.config().block_size.shift();
-            // A file that shrank behind our back must not be served as if nothing had happened.
-            if store.size() < expected {
-                let path = self.path.display();
-                let size = store.size();
-                return Err(format!(
-                    "{path} has {size} bytes but the volume has {expected}: part of it is gone; \
-                     restore the file, or delete the volume and create it anew"
-                ));
-            }
-            Ok(store)
-        });
+        let opened = match self.place() {
+            None => self.open_file(),
+            Some((family, dataset)) => self.open_dataset(&family, dataset),
+        };
         if let Ok(store) = &opened {
             // Before anybody can see it.
             fences.recall(self.id(), store);

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1;
-use tidelock_catalog::{Change, Command, IscsiName, Subject};
+use tidelock_catalog::{Change, Command, DatasetRef, IscsiName, SnapshotRef, Subject};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::control::ControlError;
@@ -103,13 +103,24 @@ pub(in crate::admin_server) async fn map(
 ) -> Result<(StatusCode, Json<v1::Lun>), Failure> {
     let target = parse::target_name(&name)?;
     let request: v1::MapLun = body::read(request, &shared.limits).await?;
-    let command = Command::MapLun {
-        target,
-        volume: parse::volume_name(&request.volume)?,
-        number: request.lun.map(parse::lun_number).transpose()?,
-        read_only: request.read_only,
+    let number = request.lun.map(parse::lun_number).transpose()?;
+    let DatasetRef { volume, snapshot } = request.volume.parse().map_err(Failure::invalid)?;
+    let changes = match snapshot {
+        None => {
+            let command = Command::MapLun {
+                target,
+                volume,
+                number,
+                read_only: request.read_only,
+            };
+            apply(&shared, command).await?
+        }
+        Some(snapshot) => {
+            let control = shared.control.clone();
+            let snapshot = SnapshotRef { volume, snapshot };
+            to_end(async move { control.map_snapshot(target, snapshot, number).await }).await?
+        }
     };
-    let changes = apply(&shared, command).await?;
     changes
         .iter()
         .find_map(|change| match change {

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use serde::Deserialize;
 use tidelock_admin::v1;
 use tidelock_catalog::VolumeName;
 
-use crate::admin_server::body::{self, Segments};
+use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::router::Shared;
@@ -15,7 +16,9 @@ use crate::admin_server::{parse, view};
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::VolumeList> {
     let catalog = shared.control.catalog();
-    let views = catalog.volumes().map(|volume| async {
+    let volumes = catalog.volumes();
+    let volumes = volumes.filter(|volume| !volume.name.is_of_snapshot());
+    let views = volumes.map(|volume| async {
         let facts = shared.control.volume_facts(&volume.name).await;
         view::volume(&catalog, volume, facts)
     });
@@ -77,17 +80,26 @@ pub(in crate::admin_server) async fn clear_reservations(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What may follow `DELETE /v1/volumes/{volume}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin_server) struct DeleteOptions {
+    #[serde(default)]
+    with_snapshots: bool,
+}
+
 pub(in crate::admin_server) async fn delete(
     State(shared): State<Shared>,
     Segments(name): Segments<String>,
+    Options(DeleteOptions { with_snapshots }): Options<DeleteOptions>,
 ) -> Result<StatusCode, Failure> {
     let name = parse::volume_name(&name)?;
     let control = shared.control.clone();
-    to_end(async move { control.delete_volume(name).await }).await?;
+    to_end(async move { control.delete_volume(name, with_snapshots).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn one(shared: &Shared, name: &VolumeName) -> Result<Json<v1::Volume>, Failure> {
+pub(super) async fn one(shared: &Shared, name: &VolumeName) -> Result<Json<v1::Volume>, Failure> {
     let catalog = shared.control.catalog();
     let volume = catalog.volume(name)?;
     let facts = shared.control.volume_facts(name).await;

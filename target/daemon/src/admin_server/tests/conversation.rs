@@ -75,7 +75,7 @@ async fn a_volume_lives_from_creation_to_deletion() {
         client.volumes().await.unwrap().volumes,
         [client.volume("db").await.unwrap()]
     );
-    client.delete_volume("db").await.unwrap();
+    client.delete_volume("db", false).await.unwrap();
     let error = client.volume("db").await.unwrap_err();
     assert_eq!(refused(&error).0, ErrorCode::NotFound);
 }
@@ -170,7 +170,7 @@ async fn a_target_shows_what_is_mapped_until_it_is_unmapped() {
         .await
         .unwrap_err();
     assert_eq!(refused(&error).0, ErrorCode::Invalid);
-    let error = client.delete_volume("b").await.unwrap_err();
+    let error = client.delete_volume("b", false).await.unwrap_err();
     assert!(refused(&error).1.contains("LUN 7 of"));
     assert_eq!(client.target(TARGET).await.unwrap().luns.len(), 2);
     let mapping = v1::Mapping {
@@ -182,7 +182,7 @@ async fn a_target_shows_what_is_mapped_until_it_is_unmapped() {
     client.unmap_lun(TARGET, 7).await.unwrap();
     let error = client.unmap_lun(TARGET, 7).await.unwrap_err();
     assert_eq!(refused(&error).0, ErrorCode::NotFound);
-    client.delete_volume("b").await.unwrap();
+    client.delete_volume("b", false).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A daemon with a real catalog and nothing behind it.
 
+mod snapshots;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +9,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use tidelock_admin::v1;
-use tidelock_catalog::{Catalog, Change, Command, DaemonIdentity, NewVolume, VolumeId, VolumeName};
+use tidelock_catalog::{
+    Catalog, Change, Command, DaemonIdentity, NewVolume, SnapshotRef, VolumeId, VolumeName,
+};
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
@@ -30,6 +34,7 @@ pub(super) struct Fake {
     pub(super) begun: AtomicUsize,
     /// How often reservations were cleared.
     pub(super) cleared: AtomicUsize,
+    snapshots: Mutex<Vec<SnapshotRef>>,
 }
 
 impl Fake {
@@ -41,6 +46,7 @@ impl Fake {
             slow: Notify::new(),
             begun: AtomicUsize::new(0),
             cleared: AtomicUsize::new(0),
+            snapshots: Mutex::default(),
         })
     }
 
@@ -141,17 +147,19 @@ impl Control for Fake {
         ready(Ok(())).boxed()
     }
 
-    fn delete_volume(&self, volume: VolumeName) -> Outcome<'_, ()> {
+    fn delete_volume(&self, volume: VolumeName, _: bool) -> Outcome<'_, ()> {
         ready(self.change(Command::DeleteVolume { volume }).map(drop)).boxed()
     }
 
     fn volume_facts(&self, _: &VolumeName) -> BoxFuture<'_, VolumeFacts> {
         let state = v1::VolumeState::Ready;
         ready(VolumeFacts {
+            path: String::new(),
             state,
             detail: String::new(),
             allocated_bytes: Some(4_096),
             reservations: None,
+            family: None,
         })
         .boxed()
     }
@@ -182,6 +190,7 @@ impl Control for Fake {
             sessions: self.sessions.lock().len() as u64,
             targets: self.catalog().targets().len() as u64,
             volumes: v1::VolumeCounts::default(),
+            snapshots: 0,
         }
     }
 

@@ -1,0 +1,80 @@
+//! Clones, and what volumes share with each other.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a volume shares with others; a volume that never had a snapshot shares nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct VolumeFamily {
+    /// What tells the family from every other one: 32 hexadecimal digits.
+    pub id: String,
+    /// What the volume was made from, if it is a clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// How many snapshots the volume has.
+    pub snapshots: u64,
+    /// The names of its newest snapshots, the newest first.
+    #[serde(default)]
+    pub newest_snapshots: Vec<String>,
+    /// Names of the clones of its snapshots.
+    #[serde(default)]
+    pub clones: Vec<String>,
+    /// Names of all volumes that share blocks, this one included.
+    pub volumes: Vec<String>,
+    /// Bytes that the data of all of them together takes, without the file that the family began with;
+    /// absent if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
+    /// Bytes that maps and journals take; absent if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_bytes: Option<u64>,
+    /// Deleted snapshots and volumes whose space is being given back.
+    pub being_deleted: u64,
+}
+
+/// What a clone was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Origin {
+    /// The volume, by the name that it had.
+    pub volume: String,
+    /// The snapshot, by the name that it had.
+    pub snapshot: String,
+    /// The snapshot can't be deleted while the clone is there.
+    pub linked: bool,
+    /// The snapshot was deleted; its blocks stay for as long as the clone needs them.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+/// A clone that is to be made: a volume of its own, at once, that shares the blocks of a snapshot until
+/// they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateClone {
+    /// What it is made from: `VOLUME@SNAPSHOT`, or `VOLUME` as it is now.
+    pub source: String,
+    /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit.
+    pub name: String,
+    /// Keep the snapshot for as long as the clone is there. One that is taken for the clone is called
+    /// like it then, and is listed; otherwise it isn't.
+    #[serde(default)]
+    pub linked: bool,
+}
+
+/// All clones.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct CloneList {
+    /// By name.
+    pub clones: Vec<CloneOf>,
+}
+
+/// A clone, and what it was made from. `GET /v1/volumes/{volume}` has the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct CloneOf {
+    /// The clone.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// What it was made from.
+    pub origin: Origin,
+}

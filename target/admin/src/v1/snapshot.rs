@@ -1,0 +1,121 @@
+//! Snapshots: points in time of volumes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct SnapshotList {
+    /// By volume, and then from the oldest to the newest.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Snapshot {
+    /// Of which volume it is.
+    pub volume: String,
+    /// Its name, which no other snapshot of the volume has.
+    pub name: String,
+    /// What tells it from every other one: a UUID.
+    pub id: String,
+    /// When it was taken (RFC 3339, UTC).
+    pub at: String,
+    /// The same in milliseconds since 1970-01-01 UTC.
+    pub at_unix_ms: u64,
+    /// The volume's size then, in bytes.
+    pub size_bytes: u64,
+    /// Why it was taken.
+    pub cause: SnapshotCause,
+    /// The group with whose other volumes it was taken, at one point in time; absent if it was taken
+    /// alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Names of the clones that were made from it.
+    #[serde(default)]
+    pub clones: Vec<String>,
+    /// Where it is shown.
+    #[serde(default)]
+    pub mappings: Vec<crate::v1::Mapping>,
+}
+
+/// Why a snapshot was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SnapshotCause {
+    /// Somebody wanted it.
+    Operator,
+    /// The volume's schedule did, which will delete it when its time has come.
+    Schedule,
+    /// A clone was made from it.
+    Clone,
+    /// The volume was about to be restored.
+    Restore,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateSnapshot {
+    /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit.
+    pub name: String,
+}
+
+/// How a volume is to be restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreSnapshot {
+    /// Even if initiators are logged in to targets that show the volume.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What restoring has led to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Restored {
+    /// Each volume that was restored.
+    pub restored: Vec<RestoredVolume>,
+}
+
+/// A volume that is as one of its snapshots again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct RestoredVolume {
+    /// Which volume.
+    pub volume: String,
+    /// As which snapshot.
+    pub snapshot: String,
+    /// The snapshot of what was there before.
+    pub safety: String,
+    /// The volume's size now, in bytes.
+    pub size_bytes: u64,
+}
+
+/// What differs between two points in time, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Diff {
+    /// The first point, `VOLUME` or `VOLUME@SNAPSHOT`.
+    pub from: String,
+    /// The other one.
+    pub to: String,
+    /// The larger of both sizes, in bytes.
+    pub size_bytes: u64,
+    /// The ranges in which they may differ, in order. All else is the same; what was written again with
+    /// the same bytes counts as different.
+    pub ranges: Vec<DiffRange>,
+    /// Where the next part begins, in bytes; absent if this is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_offset_bytes: Option<u64>,
+}
+
+/// A range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct DiffRange {
+    /// Its first byte.
+    pub offset_bytes: u64,
+    /// How many bytes.
+    pub length_bytes: u64,
+}

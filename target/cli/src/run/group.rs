@@ -1,0 +1,73 @@
+//! `tidelock group ...`.
+
+use serde_json::json;
+use tidelock_admin::v1;
+
+use crate::args::GroupVerb;
+use crate::confirm::confirm;
+use crate::exit::CliError;
+use crate::run::Context;
+use crate::show;
+
+pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<(), CliError> {
+    match verb {
+        GroupVerb::Create { group, volumes } => {
+            let name = group;
+            let request = v1::CreateGroup { name, volumes };
+            let group = context.client.create_group(&request).await?;
+            context.print(&group, |group| {
+                format!("group {} created: {}\n", group.name, show::members(group))
+            })
+        }
+        GroupVerb::Add { group, volume } => {
+            let group = context.client.add_to_group(&group, &volume).await?;
+            context.print(&group, |group| {
+                format!("group {}: {}\n", group.name, show::members(group))
+            })
+        }
+        GroupVerb::Remove { group, volume } => {
+            context.client.remove_from_group(&group, &volume).await?;
+            let removed = json!({"removed": {"group": group, "volume": volume}});
+            context.print(&removed, |_| {
+                format!("volume {volume} is not in group {group} any more\n")
+            })
+        }
+        GroupVerb::List => {
+            let list = context.client.groups().await?;
+            context.print(&list, |list| show::groups(&list.groups))
+        }
+        GroupVerb::Show { group } => {
+            let group = context.client.group(&group).await?;
+            context.print(&group, show::group)
+        }
+        GroupVerb::Delete { group } => {
+            context.client.delete_group(&group).await?;
+            context.print(&json!({"deleted": group}), |_| {
+                format!("group {group} deleted; its volumes stay\n")
+            })
+        }
+        GroupVerb::Snapshot { group, name } => {
+            let request = v1::CreateSnapshot { name };
+            let list = context.client.snapshot_group(&group, &request).await?;
+            context.print(&list, |list| show::taken(&list.snapshots))
+        }
+        GroupVerb::Restore {
+            group,
+            name,
+            force,
+            yes,
+        } => {
+            let members = context.client.group(&group).await?;
+            let what = format!(
+                "The volumes of group {group} ({}) become what they were in {name}; what is there now \
+                 is kept as snapshots.",
+                show::members(&members)
+            );
+            confirm(&what, yes, context.terminal)?;
+            let request = v1::RestoreSnapshot { force };
+            let client = &context.client;
+            let restored = client.restore_group(&group, &name, &request).await?;
+            context.print(&restored, show::restored)
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! Snapshots: taking, deleting, restoring and showing them. What was answered with success is found again
+//! after a crash at any instant: what is made is made by the engine first and told of then; what is deleted
+//! is told of no more first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidelock_catalog as catalog;
+use tidelock_catalog::snapshots::{Cause, SetMember};
+use tidelock_catalog::{
+    Backing, Catalog, CatalogError, Change, Command, DatasetId, FamilyId, GroupName, IscsiName,
+    ListChange, LunNumber, Place, Snapshot, SnapshotName, SnapshotRef, VolumeName, schedule,
+};
+use tidelock_replication::{Family, FamilyOptions, MappedOptions, Volume};
+use tidelock_scsi::{MediumCondition, UnitAttention};
+use uuid::Uuid;
+
+use super::changes::{ChangeError, run_blocking};
+use super::families::{OpenFamily, ServedFamily};
+use super::removal::delete_datasets;
+use super::served::ServedVolume;
+use super::{Registry, Writer};
+
+/// A volume in its family, ready for something to be done with it.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) record: catalog::Volume,
+    pub(super) served: Arc<ServedVolume>,
+    pub(super) store: Arc<Volume>,
+    pub(super) family: Arc<ServedFamily>,
+    pub(super) open: Arc<OpenFamily>,
+    pub(super) head: DatasetId,
+}
+
+impl Member {
+    /// A snapshot of it, by what people call it.
+    pub(super) fn called(&self, name: &SnapshotName) -> SnapshotRef {
+        SnapshotRef {
+            volume: self.record.name.clone(),
+            snapshot: name.clone(),
+        }
+    }
+
+    /// The snapshot of that name.
+    pub(super) fn find(&self, name: &SnapshotName) -> Result<Snapshot, ChangeError> {
+        let called = self.called(name);
+        let found = self
+            .open
+            .look(|list| list.named(self.record.id, &called).cloned())?;
+        Ok(found?)
+    }
+}
+
+/// What a snapshot is taken for.
+#[derive(Clone, Debug)]
+pub(super) struct Occasion {
+    pub(super) cause: Cause,
+    /// The group whose snapshots are taken together.
+    pub(super) group: Option<GroupName>,
+    /// In milliseconds since 1970-01-01 UTC.
+    pub(super) at_unix_ms: u64,
+}
+
+impl Registry {
+    /// Takes a snapshot; `at_unix_ms` is what time it is.
+    ///
+    /// # Errors
+    /// A rule, the volume or the disk stands against it; then there is none.
+    pub async fn create_snapshot(
+        self: &Arc<Self>,
+        snapshot: SnapshotRef,
+        at_unix_ms: u64,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let occasion = Occasion {
+            cause: Cause::Operator,
+            group: None,
+            at_unix_ms,
+        };
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            let SnapshotRef { volume, snapshot } = snapshot;
+            this.take(&writer, &[(volume, snapshot)], &occasion).await
+        })
+        .await
+    }
+
+    /// Removes a snapshot that isn't shown.
+    ///
+    /// # Errors
+    /// A rule or the disk stands against it; then it is still there.
+    pub async fn delete_snapshot(
+        self: &Arc<Self>,
+        snapshot: SnapshotRef,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            this.delete_snapshot_now(&writer, &snapshot).await
+        })
+        .await
+    }
+
+    /// Lets a volume be as one of its snapshots again.
+    ///
+    /// # Errors
+    /// A rule or the disk stands against it; then it is as before.
+    pub async fn restore_snapshot(
+        self: &Arc<Self>,
+        snapshot: SnapshotRef,
+        at_unix_ms: u64,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| {
+            let _writer = this.writer.lock().await;
+            this.restore_now(&snapshot, at_unix_ms).await
+        })
+        .await
+    }
+
+    /// Shows a snapshot in a target, read-only.
+    ///
+    /// # Errors
+    /// A rule or the disk stands against it; then nothing has changed.
+    pub async fn map_snapshot(
+        self: &Arc<Self>,
+        target: IscsiName,
+        snapshot: SnapshotRef,
+        number: Option<LunNumber>,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            let member = this.member(&snapshot.volume).await?;
+            let found = member.find(&snapshot.snapshot)?;
+            let place = Place {
+                family: member.family.id(),
+                dataset: found.id,
+            };
+            let store = open_snapshot(&member, &found).await?;
+            let command = Command::MapSnapshot {
+                target,
+                snapshot,
+                place,
+                size_bytes: found.size_bytes,
+                number,
+            };
+            let (catalog, changes) = this.save(&writer, command).await?;
+            this.install(catalog, &changes, Some(&store));
+            Ok(changes)
+        })
+        .await
+    }
+
+    /// A volume that has snapshots, or had some.
+    pub(super) async fn member(&self, name: &VolumeName) -> Result<Member, ChangeError> {
+        let (record, served, store) = self.ready(name)?;
+        let Some((family, head)) = served.place() else {
+            return Err(CatalogError::NotInFamily {
+                volume: name.clone(),
+            }
+            .into());
+        };
+        let open = family.open_family().map_err(|reason| {
+            let volume = name.clone();
+            ChangeError::NotReady { volume, reason }
+        })?;
+        if store.family().is_none() {
+            // It was interrupted when it should have begun to be a head.
+            let (engine, store) = (Arc::clone(&open.engine), Arc::clone(&store));
+            run_blocking(move || engine.adopt(&store, *head.0.as_bytes())).await??;
+        }
+        Ok(Member {
+            record,
+            served,
+            store,
+            family,
+            open,
+            head,
+        })
+    }
+
+    /// A volume that can be worked with.
+    fn ready(
+        &self,
+        name: &VolumeName,
+    ) -> Result<(catalog::Volume, Arc<ServedVolume>, Arc<Volume>), ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let record = self.catalog().volume(name)?.clone();
+        if let Backing::Snapshot(_) = record.backing {
+            let volume = name.clone();
+            return Err(CatalogError::IsSnapshot { volume }.into());
+        }
+        let not_ready = |reason: String| ChangeError::NotReady {
+            volume: name.clone(),
+            reason,
+        };
+        let served = self
+            .volume(name)
+            .ok_or_else(|| not_ready("it isn't served".into()))?;
+        let store = served
+            .store()
+            .ok_or_else(|| not_ready(served.problem().unwrap_or_default()))?;
+        if let Some(fence) = store.is_fenced() {
+            return Err(not_ready(format!("it is fenced: {}", fence.what)));
+        }
+        Ok((record, served, store))
+    }
+
+    /// The same for one that is about to have a snapshot: with its first one it becomes a head of a
+    /// family of its own.
+    pub(super) async fn member_or_new(
+        &self,
+        writer: &Writer,
+        name: &VolumeName,
+    ) -> Result<(Member, Vec<Change>), ChangeError> {
+        let (record, served, store) = self.ready(name)?;
+        if served.unit().medium_condition() != MediumCondition::Sound {
+            let reason = "it is being sanitized or formatted, or that has failed".into();
+            let volume = name.clone();
+            return Err(ChangeError::NotReady { volume, reason });
+        }
+        let changes = match record.backing {
+            Backing::Raw => self.begin_family(writer, name, &served, &store).await?,
+            _ => Vec::new(),
+        };
+        Ok((self.member(name).await?, changes))
+    }
+
+    async fn begin_family(
+        &self,
+        writer: &Writer,
+        name: &VolumeName,
+        served: &ServedVolume,
+        store: &Arc<Volume>,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let family = FamilyId(Uuid::new_v4());
+        let dataset = DatasetId(Uuid::new_v4());
+        let folder = self.families.folder_of(family);
+        let volume = Arc::clone(store);
+        let open = run_blocking(move || -> Result<OpenFamily, ChangeError> {
+            let options = FamilyOptions::new(&folder, *family.0.as_bytes());
+            let engine = Family::create(&options, &volume, *dataset.0.as_bytes())?;
+            // What this leaves behind is removed at the next start.
+            OpenFamily::new(engine, &folder, family)
+                .map_err(|error| super::families::ListTrouble::from(error).into())
+        })
+        .await??;
+        self.families.insert(family, served.open_options(), open);
+        let command = Command::JoinFamily {
+            volume: name.clone(),
+            place: Place { family, dataset },
+        };
+        match self.save(writer, command).await {
+            Ok((catalog, changes)) => {
+                self.install(catalog, &changes, None);
+                Ok(changes)
+            }
+            Err(error) => {
+                // The catalog may name it after all: its folder stays until the next start tells.
+                if let Some(family) = self.families.remove(family) {
+                    run_blocking(move || family.close()).await?.ok();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes snapshots of volumes, all at one moment.
+    pub(super) async fn take(
+        &self,
+        writer: &Writer,
+        wanted: &[(VolumeName, SnapshotName)],
+        occasion: &Occasion,
+    ) -> Result<Vec<Change>, ChangeError> {
+        // What can be known to be wrong is known before anything is done.
+        for (volume, _) in wanted {
+            self.ready(volume)?;
+        }
+        let (mut changes, mut taking) = (Vec::new(), Vec::with_capacity(wanted.len()));
+        let set = occasion.group.as_ref().map(|group| SetMember {
+            set: Uuid::new_v4(),
+            group: group.clone(),
+            members: u32::try_from(wanted.len()).unwrap_or(u32::MAX),
+        });
+        for (volume, name) in wanted {
+            let (member, joined) = self.member_or_new(writer, volume).await?;
+            changes.extend(joined);
+            let record = &member.record;
+            member
+                .open
+                .look(|list| list.check_new(record.id, &record.name, name))??;
+            let snapshot = Snapshot {
+                id: DatasetId(Uuid::new_v4()),
+                volume: record.id,
+                name: name.clone(),
+                at_unix_ms: occasion.at_unix_ms,
+                size_bytes: member.store.size(),
+                cause: occasion.cause,
+                set: set.clone(),
+                pending: set.is_some(),
+            };
+            changes.push(Change::SnapshotCreated(member.called(name)));
+            taking.push((member, snapshot));
+        }
+        run_blocking(move || match set {
+            None => take_alone(&taking),
+            Some(_) => take_together(&taking),
+        })
+        .await??;
+        Ok(changes)
+    }
+
+    pub(super) async fn delete_snapshot_now(
+        &self,
+        writer: &Writer,
+        called: &SnapshotRef,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let member = self.member(&called.volume).await?;
+        let found = member.find(&called.snapshot)?;
+        let catalog = self.catalog();
+        let clones = linked_clones(&catalog, found.id);
+        if !clones.is_empty() {
+            let snapshot = called.clone();
+            return Err(CatalogError::SnapshotHasClones { snapshot, clones }.into());
+        }
+        let shown = VolumeName::of_snapshot(called);
+        let mut changes = Vec::new();
+        if catalog.volume(&shown).is_ok() {
+            let (catalog, deleted, gone) = self.delete_records(writer, shown).await?;
+            self.install(catalog, &deleted, None);
+            self.forget(gone).await?;
+            changes.extend(deleted);
+        }
+        let open = Arc::clone(&member.open);
+        run_blocking(move || -> Result<(), ChangeError> {
+            open.add(&[ListChange::Remove(found.id)])?;
+            delete_datasets(&open, &[found.id]);
+            Ok(())
+        })
+        .await??;
+        changes.push(Change::SnapshotDeleted(called.clone()));
+        Ok(changes)
+    }
+
+    /// The writer's lock is held.
+    pub(super) async fn restore_now(
+        &self,
+        called: &SnapshotRef,
+        at_unix_ms: u64,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let member = self.member(&called.volume).await?;
+        let found = member.find(&called.snapshot)?;
+        let name = member
+            .open
+            .look(|list| safety_name(list, member.record.id, at_unix_ms))?
+            .ok_or_else(|| ChangeError::Defect("no name is left for what is there".into()))?;
+        let safety = Snapshot {
+            id: DatasetId(Uuid::new_v4()),
+            volume: member.record.id,
+            name: name.clone(),
+            at_unix_ms,
+            size_bytes: member.store.size(),
+            cause: Cause::Restore { to: found.id },
+            set: None,
+            pending: true,
+        };
+        let (restoring, to) = (member.clone(), found.id);
+        run_blocking(move || restore(&restoring, to, safety)).await??;
+        let unit = member.served.unit();
+        unit.raise(UnitAttention::MediumMayHaveChanged, None);
+        let safety = member.called(&name);
+        Ok(vec![
+            Change::SnapshotCreated(safety.clone()),
+            Change::VolumeRestored {
+                snapshot: called.clone(),
+                safety,
+            },
+        ])
+    }
+}
+
+/// A snapshot, to be read.
+async fn open_snapshot(member: &Member, snapshot: &Snapshot) -> Result<Arc<Volume>, ChangeError> {
+    let options = MappedOptions {
+        block_size: member.record.block_size.bytes(),
+        size: snapshot.size_bytes,
+        read_only: true,
+    };
+    let (open, id) = (Arc::clone(&member.open), snapshot.id);
+    Ok(run_blocking(move || open.engine.volume(*id.0.as_bytes(), &options)).await??)
+}
+
+/// The clones because of which a snapshot can't go.
+pub(super) fn linked_clones(catalog: &Catalog, snapshot: DatasetId) -> Vec<VolumeName> {
+    let linked = catalog.volumes().filter(|volume| {
+        let origin = volume.origin.as_ref();
+        origin.is_some_and(|origin| origin.linked && origin.dataset == snapshot)
+    });
+    linked.map(|volume| volume.name.clone()).collect()
+}
+
+/// A name for what is there before a restore. Somebody may restore twice in a second.
+fn safety_name(
+    list: &catalog::SnapshotList,
+    volume: catalog::VolumeId,
+    at_unix_ms: u64,
+) -> Option<SnapshotName> {
+    let first = schedule::safety_name(at_unix_ms)?;
+    if list.find(volume, &first).is_none() {
+        return Some(first);
+    }
+    (2..1_000).find_map(|number| {
+        let name = SnapshotName::new(&format!("{first}-{number}")).ok()?;
+        list.find(volume, &name).is_none().then_some(name)
+    })
+}
+
+type Taking = [(Member, Snapshot)];
+
+fn engine_snapshot(taking: &Taking) -> Result<(), ChangeError> {
+    let members: Vec<_> = taking
+        .iter()
+        .map(|(member, snapshot)| {
+            let engine = Arc::clone(&member.open.engine);
+            (engine, *member.head.0.as_bytes(), *snapshot.id.0.as_bytes())
+        })
+        .collect();
+    Family::snapshot(&members)?;
+    // A snapshot never changes, over a crash neither: what hosts have written and not flushed is in it,
+    // and stays in it.
+    for (member, _) in taking {
+        member.store.flush_blocking()?;
+    }
+    Ok(())
+}
+
+/// One snapshot: it is told of when it is there. Blocks.
+fn take_alone(taking: &Taking) -> Result<(), ChangeError> {
+    let told = engine_snapshot(taking).and_then(|()| {
+        for (member, snapshot) in taking {
+            member.open.add(&[ListChange::Add(snapshot.clone())])?;
+        }
+        Ok(())
+    });
+    if told.is_err() {
+        undo(taking);
+    }
+    told
+}
+
+/// What was made of snapshots that aren't told of goes again. Blocks.
+fn undo(taking: &Taking) {
+    for (member, snapshot) in taking {
+        if member.open.datasets().contains_key(&snapshot.id) {
+            delete_datasets(&member.open, &[snapshot.id]);
+        }
+    }
+}
+
+/// Several at one moment: they are told of as pending first, in all families, so that after a crash
+/// either all of them are there or none. Blocks.
+fn take_together(taking: &Taking) -> Result<(), ChangeError> {
+    let mut families: HashMap<FamilyId, (Arc<OpenFamily>, Vec<&Snapshot>)> = HashMap::new();
+    for (member, snapshot) in taking {
+        let entry = families
+            .entry(member.family.id())
+            .or_insert_with(|| (Arc::clone(&member.open), Vec::new()));
+        entry.1.push(snapshot);
+    }
+    let change = |change: fn(&Snapshot) -> ListChange| {
+        for (open, snapshots) in families.values() {
+            let changes: Vec<_> = snapshots.iter().map(|snapshot| change(snapshot)).collect();
+            open.add(&changes)?;
+        }
+        Ok::<_, ChangeError>(())
+    };
+    let taken =
+        change(|snapshot| ListChange::Add(snapshot.clone())).and_then(|()| engine_snapshot(taking));
+    if let Err(error) = taken {
+        undo(taking);
+        for (open, snapshots) in families.values() {
+            for snapshot in snapshots {
+                // Those of lists that were never added to aren't there.
+                let is_there = open.look(|list| list.get(snapshot.id).is_some());
+                if is_there.is_ok_and(|there| there)
+                    && let Err(error) = open.add(&[ListChange::Remove(snapshot.id)])
+                {
+                    tracing::error!(%error, "a snapshot that wasn't taken stays until a restart");
+                }
+            }
+        }
+        return Err(error);
+    }
+    change(|snapshot| ListChange::Confirm(snapshot.id))
+}
+
+/// The engine's part of a restore, with what makes it known after a crash. The size stays: what the
+/// volume has grown by since reads as zeros. Blocks.
+fn restore(member: &Member, to: DatasetId, safety: Snapshot) -> Result<(), ChangeError> {
+    let (open, id) = (&member.open, safety.id);
+    open.add(&[ListChange::Add(safety)])?;
+    let [head, to, kept] = [member.head, to, id].map(|id| *id.0.as_bytes());
+    if let Err(error) = open.engine.restore(head, to, kept) {
+        // It may have happened, and not be durable: then its family is fenced, and a restart tells.
+        if !open.datasets().contains_key(&id) {
+            open.add(&[ListChange::Remove(id)])?;
+        }
+        return Err(error.into());
+    }
+    // What was there before is kept as it was, whatever comes.
+    member.store.flush_blocking()?;
+    Ok(open.add(&[ListChange::Confirm(id)])?)
+}

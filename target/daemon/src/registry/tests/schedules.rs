@@ -1,0 +1,95 @@
+//! Schedules, by a clock that the test moves.
+
+use tidelock_catalog::Change;
+
+use super::*;
+use crate::registry::CloneRequest;
+
+const HOUR: u64 = 3_600_000;
+
+fn taken(changes: &[Change]) -> usize {
+    let is_new = |change: &&Change| matches!(change, Change::SnapshotCreated(_));
+    changes.iter().filter(is_new).count()
+}
+
+#[tokio::test]
+async fn snapshots_are_taken_when_they_are_due_and_the_newest_are_kept() {
+    let mut house = House::new().await;
+    house.add_volume("a").await;
+    let registry = house.registry();
+    let hourly = Some((3_600, 2));
+    registry
+        .set_schedule(volume("a"), hourly, 10 * HOUR + 1)
+        .await
+        .unwrap();
+    assert_eq!(taken(&registry.run_schedules(10 * HOUR + 2).await), 0);
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR - 1).await), 0);
+    assert_eq!(
+        registry.schedules(11 * HOUR - 1)[0].next,
+        "1970-01-01T11:00:00Z"
+    );
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR).await), 1);
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 5).await), 0);
+    house.take("a@mine", 11 * HOUR + 6).await;
+    // A restart changes nothing about it, and what was missed meanwhile is taken once.
+    house.reopen().await;
+    let registry = house.registry();
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 7).await), 0);
+    assert_eq!(taken(&registry.run_schedules(14 * HOUR + 8).await), 1);
+    assert_eq!(taken(&registry.run_schedules(15 * HOUR).await), 1);
+    assert_eq!(
+        house.names("a"),
+        ["mine", "auto-19700101T140000Z", "auto-19700101T150000Z"]
+    );
+    // The head, one of the operator's and two of the schedule's.
+    assert_eq!(house.datasets("a"), 4);
+    registry
+        .set_schedule(volume("a"), None, 15 * HOUR)
+        .await
+        .unwrap();
+    assert_eq!(taken(&registry.run_schedules(30 * HOUR).await), 0);
+    assert_eq!(house.names("a").len(), 3);
+}
+
+#[tokio::test]
+async fn what_somebody_needs_outlives_its_time() {
+    let house = House::new().await;
+    house.add_volume("a").await;
+    let registry = house.registry();
+    registry
+        .set_schedule(volume("a"), Some((3_600, 1)), 0)
+        .await
+        .unwrap();
+    registry.run_schedules(HOUR).await;
+    let request = CloneRequest {
+        source: "a@auto-19700101T010000Z".parse().unwrap(),
+        name: volume("k"),
+        linked: true,
+    };
+    registry.create_clone(request, HOUR).await.unwrap();
+    registry.run_schedules(2 * HOUR).await;
+    registry.run_schedules(3 * HOUR).await;
+    let needed_and_newest = ["auto-19700101T010000Z", "auto-19700101T030000Z"];
+    assert_eq!(house.names("a"), needed_and_newest);
+    registry.delete_volume(volume("k"), false).await.unwrap();
+    registry.run_schedules(4 * HOUR).await;
+    assert_eq!(house.names("a"), ["auto-19700101T040000Z"]);
+}
+
+#[tokio::test]
+async fn a_schedule_says_why_a_snapshot_could_not_be_taken_and_goes_on() {
+    let house = House::new().await;
+    house.add_volume("a").await;
+    let registry = house.registry();
+    registry
+        .set_schedule(volume("a"), Some((3_600, 2)), 0)
+        .await
+        .unwrap();
+    // Somebody has the name that the next one will have.
+    house.take("a@auto-19700101T010000Z", 5).await;
+    assert_eq!(taken(&registry.run_schedules(HOUR).await), 0);
+    let problem = registry.schedules(HOUR)[0].problem.clone();
+    assert!(problem.contains("there is a snapshot a@auto-"), "{problem}");
+    assert_eq!(taken(&registry.run_schedules(HOUR + 1_000).await), 1);
+    assert_eq!(registry.schedules(HOUR + 1_000)[0].problem, "");
+}

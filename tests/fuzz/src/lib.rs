@@ -7,5 +7,6 @@ mod input;
 pub mod login;
 pub mod pdu;
 pub mod session;
+pub mod snapshots;
 pub mod text_keys;
 mod wire;

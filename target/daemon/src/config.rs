@@ -21,7 +21,7 @@ pub const DEFAULT_STATE_DIR: &str = "/var/lib/tidelock";
 pub const DEFAULT_ADMIN_SOCKET: &str = "/run/tidelock/admin.sock";
 /// The state folder of `--demo`, in the current folder.
 pub const DEMO_STATE_DIR: &str = "tidelock-demo";
-/// The IANA port of iSCSI (RFC 7143 §14).
+/// The IANA port of iSCSI (RFC 7143 §15).
 pub const ISCSI_PORT: u16 = 3260;
 
 /// Why the configuration can't be used.

@@ -19,7 +19,7 @@ const FALLBACK_PORTS: u16 = 100;
 /// How long to wait when the process is out of descriptors before it tries to accept again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A portal (RFC 7143 §4.1): an address, and the group that it is in.
+/// A portal (RFC 7143 §4.4.1): an address, and the group that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Portal {
     /// The group.

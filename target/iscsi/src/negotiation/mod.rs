@@ -31,7 +31,7 @@ impl Negotiation {
     pub(crate) fn new(local: &LocalParameters, session_type: SessionType, leading: bool) -> Self {
         let mut local = local.clamped();
         if session_type == SessionType::Discovery {
-            // RFC 7143 §7.4: there is nothing to recover in a discovery session.
+            // RFC 7143 §7.4.1: there is nothing to recover in a discovery session.
             local.error_recovery_level = 0;
         }
         Self {

@@ -18,7 +18,7 @@ pdu! {
     fields {
         /// Initiator Task Tag.
         initiator_task_tag: u32 = 16;
-        /// CID, of no meaning when the session is closed (RFC 7143 §11.14.2).
+        /// CID, of no meaning when the session is closed (RFC 7143 §11.14.3).
         cid: u16 = 20;
         /// CmdSN.
         cmd_sn: SerialNumber = 24;

@@ -17,18 +17,18 @@ pdu! {
         write = 1 & 0x20;
     }
     code {
-        /// ATTR: the task attribute (RFC 7143 §11.3.1.1); 5..=7 are reserved.
+        /// ATTR: the task attribute (RFC 7143 §11.3.1); 5..=7 are reserved.
         attribute & 0x07;
     }
     fields {
-        /// LUN (RFC 7143 §11.3.2).
+        /// LUN (RFC 7143 §11.2.1.7).
         lun: [u8; 8] = 8;
         /// Initiator Task Tag.
         initiator_task_tag: u32 = 16;
         /// Expected Data Transfer Length in bytes (RFC 7143 §11.3.4); for a bidirectional command
         /// that of the data-out.
         expected_data_transfer_length: u32 = 20;
-        /// CmdSN (RFC 7143 §11.3.3).
+        /// CmdSN (RFC 7143 §11.3.2).
         cmd_sn: SerialNumber = 24;
         /// ExpStatSN.
         exp_stat_sn: SerialNumber = 28;

@@ -23,7 +23,7 @@ pdu! {
         status: u8 = 3;
         /// Initiator Task Tag.
         initiator_task_tag: u32 = 16;
-        /// SNACK Tag: that of the last R-Data SNACK for the task, else 0 (RFC 7143 §11.16.3).
+        /// SNACK Tag: that of the last R-Data SNACK for the task, else 0 (RFC 7143 §11.4.4).
         snack_tag: u32 = 20;
         /// StatSN.
         stat_sn: SerialNumber = 24;
@@ -33,7 +33,7 @@ pdu! {
         max_cmd_sn: SerialNumber = 32;
         /// How many Data-In and R2T PDUs were sent for the task (RFC 7143 §11.4.8).
         exp_data_sn: u32 = 36;
-        /// Bidirectional Read Residual Count in bytes (RFC 7143 §11.4.5.2).
+        /// Bidirectional Read Residual Count in bytes (RFC 7143 §11.4.6).
         bidirectional_read_residual_count: u32 = 40;
         /// Residual Count in bytes (RFC 7143 §11.4.5.1).
         residual_count: u32 = 44;

@@ -16,7 +16,7 @@ pdu! {
         lun: [u8; 8] = 8;
         /// Initiator Task Tag.
         initiator_task_tag: u32 = 16;
-        /// Target Transfer Tag or SNACK Tag (RFC 7143 §11.16.3).
+        /// Target Transfer Tag or SNACK Tag (RFC 7143 §11.16.5).
         target_transfer_tag: u32 = 20;
         /// ExpStatSN.
         exp_stat_sn: SerialNumber = 28;

@@ -19,15 +19,15 @@ pdu! {
         lun: [u8; 8] = 8;
         /// Initiator Task Tag of this request.
         initiator_task_tag: u32 = 16;
-        /// Referenced Task Tag, for ABORT TASK and TASK REASSIGN (RFC 7143 §11.5.5).
+        /// Referenced Task Tag, for ABORT TASK and TASK REASSIGN (RFC 7143 §11.5.4).
         referenced_task_tag: u32 = 20;
         /// CmdSN.
         cmd_sn: SerialNumber = 24;
         /// ExpStatSN.
         exp_stat_sn: SerialNumber = 28;
-        /// RefCmdSN: the CmdSN of the task to abort (RFC 7143 §11.5.6).
+        /// RefCmdSN: the CmdSN of the task to abort (RFC 7143 §11.5.5).
         ref_cmd_sn: SerialNumber = 32;
-        /// ExpDataSN, for TASK REASSIGN (RFC 7143 §11.5.7).
+        /// ExpDataSN, for TASK REASSIGN (RFC 7143 §11.5.6).
         exp_data_sn: u32 = 36;
     }
 }

@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// Immediate data, and the announcement of unsolicited Data-Out PDUs: both as far as the
-    /// negotiated parameters allow (RFC 7143 §4.2.5.1, §13.10, §13.11, §13.14).
+    /// negotiated parameters allow (RFC 7143 §4.2.5.2, §13.10, §13.11, §13.14).
     fn take_unsolicited(
         &mut self,
         task: TaskId,

@@ -93,7 +93,7 @@ pub struct ScsiCommand {
     pub cmd_sn: u32,
 }
 
-/// Task attributes (RFC 7143 §11.3.1.1, SAM-5 §8.9).
+/// Task attributes (RFC 7143 §11.3.1, SAM-5 §8.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskAttribute {
     /// 0: none given.

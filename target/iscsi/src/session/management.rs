@@ -166,7 +166,7 @@ impl Session {
         self.hand_over(&request, function, None);
     }
 
-    /// ABORT TASK (RFC 7143 §11.5.5, §11.5.6, §11.6.1).
+    /// ABORT TASK (RFC 7143 §11.5.1, §11.5.5, §11.6.1).
     fn abort_task(&mut self, request: &Request) {
         let named = self
             .tasks

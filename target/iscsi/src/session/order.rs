@@ -121,11 +121,11 @@ impl Session {
     fn refuse(&mut self, on: ConnectionId, pdu: &RawPdu) {
         match opcode(&pdu.bhs) {
             LoginRequest::OPCODE => {
-                // RFC 7143 §6.3: a Login Request in full feature phase is a protocol error.
+                // RFC 7143 §4.2.4: a Login Request in full feature phase is a protocol error.
                 self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu);
                 self.drop_connection(on, CloseReason::UnexpectedLogin);
             }
-            // RFC 7143 §7.4: discovery sessions have ErrorRecoveryLevel 0.
+            // RFC 7143 §7.4.1: discovery sessions have ErrorRecoveryLevel 0.
             Snack::OPCODE => self.reject_pdu(on, Reason::PROTOCOL_ERROR, pdu),
             DataOut::OPCODE => self.reject_pdu(on, Reason::COMMAND_NOT_SUPPORTED, pdu),
             _ => {

@@ -79,7 +79,7 @@ impl TransferTag {
 /// What the command said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TaskInfo {
-    /// The connection that it is allegiant to (RFC 7143 §4.2.2.2 and §7.2.2).
+    /// The connection that it is allegiant to (RFC 7143 §4.2.5.1 and §7.2.2).
     pub(super) connection: ConnectionId,
     pub(super) lun: [u8; 8],
     pub(super) initiator_task_tag: u32,

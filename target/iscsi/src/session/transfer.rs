@@ -1,5 +1,5 @@
 //! The data-out of one task: which sequences are open, what may still come, and what to solicit next
-//! (RFC 7143 §4.2.5.1, §11.7, §11.8). Pure bookkeeping: sends nothing.
+//! (RFC 7143 §4.2.5.2, §11.7, §11.8). Pure bookkeeping: sends nothing.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -169,7 +169,7 @@ impl Transfer {
         self.failure
     }
 
-    /// The task will end with this condition once its open sequences have ended (RFC 7143 §11.17).
+    /// The task will end with this condition once its open sequences have ended (RFC 7143 §11.17.1).
     pub(super) fn fail(&mut self, condition: Condition) {
         self.failure.get_or_insert(condition);
         self.assembly.clear();

@@ -100,7 +100,7 @@ impl Session {
             return self.handle_late_data(on, &header, pdu);
         };
         let Some(task) = task else { return };
-        // Data comes on the connection of its command (RFC 7143 §4.2.2.2).
+        // Data comes on the connection of its command (RFC 7143 §4.2.5.1).
         if slot.info.initiator_task_tag != header.initiator_task_tag || slot.info.connection != on {
             return self.reject_pdu(on, Reason::INVALID_PDU_FIELD, pdu);
         }
@@ -158,7 +158,7 @@ impl Session {
         }
     }
 
-    /// The task ends with this condition as soon as its open sequences have ended (RFC 7143 §11.17).
+    /// The task ends with this condition as soon as its open sequences have ended (RFC 7143 §11.17.1).
     #[cold]
     pub(super) fn fail_task(&mut self, task: TaskId, condition: Condition) {
         let Some(slot) = self.tasks.get_mut(task) else {

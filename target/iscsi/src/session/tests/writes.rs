@@ -1,4 +1,4 @@
-//! Data-Out: immediate, unsolicited and solicited (RFC 7143 §4.2.5.1, §11.7, §11.8).
+//! Data-Out: immediate, unsolicited and solicited (RFC 7143 §4.2.5.2, §11.7, §11.8).
 
 use super::*;
 

@@ -144,7 +144,8 @@ impl LogicalUnit {
     }
 }
 
-/// SBC-4, "Commands allowed during sanitize": those of the list that are supported.
+/// SBC-4 §4.11.2, "Commands allowed during sanitize": those of the list that are supported. What isn't
+/// in it is refused, REPORT TARGET PORT GROUPS too (SBC-4 §4.11.3).
 fn is_allowed_during_sanitize(cdb: Cdb, class: Class) -> bool {
     match cdb.u8(0) {
         opcodes::MODE_SENSE_6 | opcodes::MODE_SENSE_10 => {

@@ -35,4 +35,5 @@ mod sanitize;
 mod snapshots;
 mod storage;
 mod task_attributes;
+mod task_reporting;
 mod tidy;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tidelock_catalog::PortalGroupTag;
 use tidelock_iscsi::login::LoggedIn;
 use tidelock_iscsi::session::{Joining, TooManyConnections};
+use tidelock_scsi::UnitAttention;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What tells two sessions apart: the I_T nexus, whose ends are the initiator's name with the ISID and
@@ -50,10 +51,13 @@ pub enum SessionMessage {
     Join(JoinRequest),
     /// That login has ended well.
     Connect(Box<Joined>),
-    /// A task management function of another session concerns this one's tasks too.
+    /// A task management function of another session, or its PREEMPT AND ABORT, concerns this one's
+    /// tasks too.
     AbortTasks {
         /// Tasks of this logical unit, by volume name.
         volume: Arc<str>,
+        /// To be raised on its nexus when they have ended.
+        attention: UnitAttention,
         /// Answered when no task that was there at the time has I/O running any more: false if some
         /// was given up while it still ran.
         done: oneshot::Sender<bool>,
@@ -448,9 +452,14 @@ impl Directory {
     }
 
     /// Asks all sessions but `except` to abort their tasks on a volume, through whatever target they
-    /// see it, and returns what to wait for.
-    pub fn abort_tasks(&self, volume: &Arc<str>, except: u64) -> Vec<oneshot::Receiver<bool>> {
-        self.abort_tasks_where(volume, |id| id != except)
+    /// see it, and then to raise a unit attention there. Returns what to wait for.
+    pub fn abort_tasks(
+        &self,
+        volume: &Arc<str>,
+        attention: UnitAttention,
+        except: u64,
+    ) -> Vec<oneshot::Receiver<bool>> {
+        self.abort_tasks_where(volume, attention, |id| id != except)
     }
 
     /// Asks the sessions for whose numbers `which` holds to abort their tasks on a volume, and returns
@@ -458,6 +467,7 @@ impl Directory {
     pub fn abort_tasks_where(
         &self,
         volume: &Arc<str>,
+        attention: UnitAttention,
         which: impl Fn(u64) -> bool,
     ) -> Vec<oneshot::Receiver<bool>> {
         let inner = self.inner.lock();
@@ -467,6 +477,7 @@ impl Directory {
                 let (done, waiter) = oneshot::channel();
                 let message = SessionMessage::AbortTasks {
                     volume: Arc::clone(volume),
+                    attention,
                     done,
                 };
                 entry.messages.send(message).is_ok().then_some(waiter)

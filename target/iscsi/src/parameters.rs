@@ -38,6 +38,48 @@ pub struct Parameters {
     pub data_sequence_in_order: bool,
     /// 0, 1 or 2 (RFC 7143 §13.20).
     pub error_recovery_level: u8,
+    /// In which order the ends of tasks are reported (RFC 7143 §13.23).
+    pub task_reporting: TaskReporting,
+}
+
+/// How far the target goes to report the ends of tasks in order (RFC 7143 §13.23).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskReporting {
+    /// RFC3720: response fences aren't promised.
+    #[default]
+    Rfc3720,
+    /// ResponseFence: responses that SCSI wants in order are (RFC 7143 §4.2.2.3.3), and the standard
+    /// semantics of aborts hold (RFC 7143 §4.2.3.3).
+    ResponseFence,
+    /// FastAbort: response fences as well, and aborts that don't wait for data on its way (RFC 7143
+    /// §4.2.3.4).
+    FastAbort,
+}
+
+impl TaskReporting {
+    /// The value with that name on the wire.
+    #[must_use]
+    pub fn from_wire(name: &str) -> Option<Self> {
+        [Self::Rfc3720, Self::ResponseFence, Self::FastAbort]
+            .into_iter()
+            .find(|it| it.as_str() == name)
+    }
+
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rfc3720 => "RFC3720",
+            Self::ResponseFence => "ResponseFence",
+            Self::FastAbort => "FastAbort",
+        }
+    }
+
+    /// Whether response fences were promised.
+    #[must_use]
+    pub const fn has_fence(self) -> bool {
+        !matches!(self, Self::Rfc3720)
+    }
 }
 
 impl Default for Parameters {
@@ -59,6 +101,7 @@ impl Default for Parameters {
             data_pdu_in_order: true,
             data_sequence_in_order: true,
             error_recovery_level: 0,
+            task_reporting: TaskReporting::Rfc3720,
         }
     }
 }

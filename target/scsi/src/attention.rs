@@ -75,6 +75,16 @@ impl UnitAttention {
         1 << (self as u8)
     }
 
+    /// Whether it tells a nexus that others have aborted its tasks: whoever hears of it forgets them
+    /// (RFC 7143 §4.2.3.6), so that no reply of theirs may come after it. A preemption may abort tasks.
+    #[must_use]
+    pub const fn follows_aborts(self) -> bool {
+        matches!(
+            self,
+            Self::BusDeviceReset | Self::CommandsCleared | Self::RegistrationsPreempted
+        )
+    }
+
     /// The sense data that reports the condition.
     #[must_use]
     pub fn sense(self) -> Sense {

@@ -22,6 +22,9 @@ pub struct Reply {
     /// The number of bytes that the CDB asked to move, in whichever direction: the transport's
     /// residual count is this against the expected data transfer length.
     pub transfer_length: u64,
+    /// The transport delivers it after all replies before it and before all after it to the same nexus
+    /// (RFC 7143 §4.2.2.3.4): it tells of tasks that were aborted.
+    pub response_fence: bool,
 }
 
 impl Reply {
@@ -84,6 +87,16 @@ impl Reply {
             sense: Bytes::new(),
             data_in: DataPieces::new(),
             transfer_length: 0,
+            response_fence: false,
+        }
+    }
+
+    /// The same reply, behind a response fence if `fence`.
+    #[must_use]
+    pub fn fenced_if(self, fence: bool) -> Self {
+        Self {
+            response_fence: self.response_fence || fence,
+            ..self
         }
     }
 

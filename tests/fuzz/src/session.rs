@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidelock_iscsi::framing::{Decoder, FramingError, FramingLimits};
 use tidelock_iscsi::login::SessionType;
-use tidelock_iscsi::parameters::Parameters;
+use tidelock_iscsi::parameters::{Parameters, TaskReporting};
 use tidelock_iscsi::pdu::r2t::R2t;
 use tidelock_iscsi::pdu::{BHS_LEN, Bhs, DataSegment, RawPdu, opcode};
 use tidelock_iscsi::serial::SerialNumber;
@@ -90,6 +90,11 @@ impl World {
             max_burst_length: 512 + u32::from(input.u16()) * 8,
             first_burst_length: 512,
             max_outstanding_r2t: u16::from(flags >> 4) + 1,
+            task_reporting: match (flags >> 4) % 3 {
+                0 => TaskReporting::Rfc3720,
+                1 => TaskReporting::ResponseFence,
+                _ => TaskReporting::FastAbort,
+            },
             ..Parameters::default()
         };
         let discovery = flags & 0x0c == 0x0c;
@@ -293,6 +298,7 @@ impl World {
                 Bytes::from(vec![0; size as usize]).into()
             },
             transfer_length: u64::from(size) << (how & 0x10),
+            response_fence: how & 2 != 0,
         };
         self.session.respond(id, reply);
     }

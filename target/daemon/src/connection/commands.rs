@@ -194,7 +194,8 @@ impl FullFeature {
         }
         // What is kept to be sent again counts, but it doesn't hold anybody up: its limit is lower.
         let kept = self.session.retained_bytes();
-        let held = self.commands.reading + self.session.unsent_bytes();
+        let waits = self.session.unsent_bytes() + self.session.held_bytes();
+        let held = self.commands.reading + waits;
         let limit = self.local.read_share();
         let length = command.expected_data_transfer_length as usize;
         // Large reads leave half of the memory to small ones: initiators that ask for much and take
@@ -394,6 +395,7 @@ impl FullFeature {
             sense,
             data_in,
             transfer_length,
+            response_fence,
         } = reply;
         let (read, written) = if write {
             (0, transfer_length)
@@ -405,15 +407,14 @@ impl FullFeature {
         for piece in data_in {
             data.push(piece);
         }
-        self.session.respond(
-            task,
-            ScsiReply {
-                status: status.0,
-                sense,
-                data_in: data,
-                transfer_length,
-            },
-        );
+        let reply = ScsiReply {
+            status: status.0,
+            sense,
+            data_in: data,
+            transfer_length,
+            response_fence,
+        };
+        self.session.respond(task, reply);
     }
 
     /// The session has given a task up: nobody waits for its answer.

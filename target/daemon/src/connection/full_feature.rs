@@ -367,7 +367,11 @@ impl FullFeature {
                 self.join(*joined);
             }
             SessionMessage::LunsChanged => self.luns.refresh(),
-            SessionMessage::AbortTasks { volume, done } => self.abort_for_others(&volume, done),
+            SessionMessage::AbortTasks {
+                volume,
+                attention,
+                done,
+            } => self.abort_for_others(&volume, attention, done),
         }
         ControlFlow::Continue(())
     }

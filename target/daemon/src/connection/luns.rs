@@ -49,9 +49,9 @@ impl Attached {
         Arc::clone(self.volume.name())
     }
 
-    /// LOGICAL UNIT RESET: ends the tasks of all nexuses, and all of them are told.
+    /// LOGICAL UNIT RESET. Each session tells its own nexuses when it has ended their tasks.
     pub fn reset(&self) {
-        self.volume.unit().logical_unit_reset();
+        self.volume.unit().reset_device_server();
     }
 }
 
@@ -245,7 +245,16 @@ impl Luns {
     pub fn reset_all(&mut self) {
         self.refresh();
         for attached in &self.attached {
-            attached.volume.unit().logical_unit_reset();
+            attached.reset();
+            attached.nexus.raise(UnitAttention::BusDeviceReset);
+        }
+    }
+
+    /// Raises a unit attention on the nexuses with a volume.
+    pub fn tell(&self, volume: &str, attention: UnitAttention) {
+        let of_it = self.attached.iter();
+        for attached in of_it.filter(|it| **it.volume.name() == *volume) {
+            attached.nexus.raise(attention);
         }
     }
 

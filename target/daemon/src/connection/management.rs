@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tidelock_iscsi::session::{
     TaskManagementFunction, TaskManagementRequest, TaskManagementResponse, TaskManagementTag,
 };
+use tidelock_scsi::UnitAttention;
 use tokio::sync::oneshot;
 
 use crate::connection::full_feature::FullFeature;
@@ -88,6 +89,7 @@ impl FullFeature {
                 Some(lun) => {
                     lun.reset();
                     let volume = lun.volume_name();
+                    self.luns.tell(&volume, UnitAttention::BusDeviceReset);
                     elsewhere = self.abort_elsewhere([volume]);
                 }
             },
@@ -132,16 +134,23 @@ impl FullFeature {
         let me = self.registration.info.id;
         let waiters = volumes
             .into_iter()
-            .map(|volume| directory.abort_tasks(&volume, me));
+            .map(|volume| directory.abort_tasks(&volume, UnitAttention::BusDeviceReset, me));
         waiters.flatten().collect()
     }
 
-    /// A function of another session concerns our tasks: ends them without a response (TAS = 0).
-    pub(crate) fn abort_for_others(&mut self, volume: &str, done: oneshot::Sender<bool>) {
-        let luns = self.luns.of_volume(volume);
-        for lun in luns {
+    /// A function of another session, or PREEMPT AND ABORT, concerns our tasks: ends them without a
+    /// response (TAS = 0). Only then can a command find the unit attention that tells of it, so that
+    /// none of them is answered after that.
+    pub(crate) fn abort_for_others(
+        &mut self,
+        volume: &str,
+        attention: UnitAttention,
+        done: oneshot::Sender<bool>,
+    ) {
+        for lun in self.luns.of_volume(volume) {
             self.session.abort_lun(lun);
         }
+        self.luns.tell(volume, attention);
         self.handle_events();
         self.management.others.push(done);
         self.answer_management();

@@ -13,9 +13,10 @@ use tidelock_replication::{
 };
 use tidelock_scsi::{
     AccessState, Extent, IdentifyingInformationType, LbaExtent, NexusId, NexusInfo, Operation,
-    Outcome, ReservationChange,
+    Outcome, ReservationChange, UnitAttention,
 };
 use tidelock_volume::Range;
+use tokio::sync::oneshot;
 
 use crate::admin_server::event_of;
 use crate::connection::copying;
@@ -295,11 +296,20 @@ fn reservations(change: ReservationChange, surroundings: &Surroundings<'_>) -> W
     Elsewhere::quick(async move {
         // A task of its own: the command may be given up, the change must not be left half-made.
         let changed = tokio::spawn({
-            let volume = Arc::clone(&volume);
-            async move { volume.reservations().change(volume.unit(), &change).await }
+            let (volume, shared) = (Arc::clone(&volume), Arc::clone(&shared));
+            async move {
+                let reservations = volume.reservations();
+                let changed = reservations.change(volume.unit(), &change).await;
+                changed.map(|preempted| {
+                    let waiters = ask_to_end(&preempted, &volume, &shared, session);
+                    (preempted, waiters)
+                })
+            }
         });
         match changed.await {
-            Ok(Ok(preempted)) => end_tasks_of(&preempted, &volume, &shared, session).await,
+            Ok(Ok((preempted, waiters))) => {
+                end_tasks_of(&preempted, waiters, &volume, session).await
+            }
             Ok(Err(ReservationError::Refused(refused))) => Outcome::ReservationsRefused(refused),
             Ok(Err(error)) => {
                 tracing::error!(volume = %volume.name(), %error, "reservations can't be kept");
@@ -345,16 +355,31 @@ fn identify(
     })
 }
 
-/// Waits until no task of those nexuses has I/O running any more. The commands of the session that
-/// asks are its own business: PREEMPT AND ABORT itself is one of them.
-async fn end_tasks_of(
+/// Asks the sessions of those nexuses to end their tasks and then to tell of it, and returns what to
+/// wait for. The commands of the session that asks are its own business: PREEMPT AND ABORT itself is one
+/// of them.
+fn ask_to_end(
     nexuses: &[NexusId],
     volume: &ServedVolume,
     shared: &Shared,
     session: u64,
-) -> Outcome {
+) -> Vec<oneshot::Receiver<bool>> {
+    if nexuses.is_empty() {
+        return Vec::new();
+    }
     let chosen = |id| id != session && nexuses.contains(&NexusId(id));
-    let waiters = shared.directory.abort_tasks_where(volume.name(), chosen);
+    let attention = UnitAttention::RegistrationsPreempted;
+    let directory = &shared.directory;
+    directory.abort_tasks_where(volume.name(), attention, chosen)
+}
+
+/// Waits until no task of those nexuses has I/O running any more.
+async fn end_tasks_of(
+    nexuses: &[NexusId],
+    waiters: Vec<oneshot::Receiver<bool>>,
+    volume: &ServedVolume,
+    session: u64,
+) -> Outcome {
     let ended = async {
         let mut all = true;
         for waiter in waiters {

@@ -82,8 +82,9 @@ impl ReservationFile {
         self.problem.lock().clone()
     }
 
-    /// Makes a change: it is kept, then in force. Returns the nexuses whose tasks must end. Must run
-    /// to its end once begun: a record on disk without its change in force would come back later.
+    /// Makes a change: it is kept, then in force. Returns the nexuses whose tasks must end, and which
+    /// are to be told only then. Must run to its end once begun: a record on disk without its change in
+    /// force would come back later.
     ///
     /// # Errors
     /// It was refused or can't be kept: then nothing has changed.
@@ -101,7 +102,7 @@ impl ReservationFile {
             .map_err(ReservationError::Refused)?;
         self.keep(&prepared).await?;
         let aborted = unit
-            .commit_reservations(prepared)
+            .commit_reservations_quietly(prepared)
             .map_err(ReservationError::Refused)?;
         if *change == ReservationChange::operator_clear() {
             *self.problem.lock() = None;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use crate::parameters::{
-    DigestPolicy, LocalParameters, MAX_LENGTH, MAX_TIME, MIN_LENGTH, Parameters,
+    DigestPolicy, LocalParameters, MAX_LENGTH, MAX_TIME, MIN_LENGTH, Parameters, TaskReporting,
 };
 use crate::text::{Boolean, Key, REJECT, list, numerical};
 
@@ -66,8 +66,8 @@ enum Kind {
         range: RangeInclusive<u32>,
         set: fn(&mut Parameters, u32),
     },
-    /// The one entry that we can do, if it is in the list.
-    Only(&'static str),
+    /// The first entry of the offerer's list that we know: we can do all of them.
+    TaskReporting,
     /// Markers are gone from the protocol: `No`, and `Reject` if it isn't even a boolean.
     Marker,
     /// The intervals of markers.
@@ -115,9 +115,15 @@ impl Rule {
                 set(agreed, declared);
                 Answer::None
             }
-            Kind::Only(ours) if list(value).any(|offer| offer == *ours) => Answer::from(*ours),
+            Kind::TaskReporting => match list(value).find_map(TaskReporting::from_wire) {
+                Some(result) => {
+                    agreed.task_reporting = result;
+                    Answer::from(result.as_str())
+                }
+                None => Answer::from(REJECT),
+            },
             Kind::Marker if Boolean::parse(value).is_some() => Answer::from("No"),
-            Kind::Only(_) | Kind::Marker | Kind::Rejected => Answer::from(REJECT),
+            Kind::Marker | Kind::Rejected => Answer::from(REJECT),
         };
         Ok(answer)
     }
@@ -261,8 +267,7 @@ fn other_rule(key: Key) -> Option<Rule> {
                 set: |p, v| p.initiator_max_recv_data_segment_length = v,
             },
         ),
-        // FastAbort and ResponseFence are for targets that do them.
-        Key::TaskReporting => (true, true, Kind::Only("RFC3720")),
+        Key::TaskReporting => (true, true, Kind::TaskReporting),
         Key::IfMarker | Key::OfMarker => (false, false, Kind::Marker),
         Key::IfMarkInt | Key::OfMarkInt => (false, false, Kind::Rejected),
         _ => return None,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::parameters::{MAX_LENGTH, MIN_LENGTH};
+use crate::parameters::{MAX_LENGTH, MIN_LENGTH, TaskReporting};
 
 /// Offers one text to a fresh negotiation of a leading normal login; gives the answers without our own
 /// declaration, and the outcome.
@@ -258,6 +258,7 @@ fn numbers_end_up_in_the_parameters() {
         data_pdu_in_order: true,
         data_sequence_in_order: true,
         error_recovery_level: 1,
+        task_reporting: TaskReporting::Rfc3720,
     };
     assert_eq!(parameters, expected);
 }
@@ -346,16 +347,28 @@ fn our_own_receive_length_is_declared_once() {
 }
 
 #[test]
-fn task_reporting_is_what_we_do_or_rejected() {
-    check_table(
-        "TaskReporting",
-        &[
-            ("RFC3720", "RFC3720"),
-            ("FastAbort,ResponseFence,RFC3720", "RFC3720"),
-            ("FastAbort", "Reject"),
-            ("ResponseFence,FastAbort", "Reject"),
-        ],
-    );
+fn task_reporting_is_the_first_in_the_list_that_is_known() {
+    let table = [
+        ("RFC3720", "RFC3720"),
+        ("RFC3720,ResponseFence", "RFC3720"),
+        ("ResponseFence,RFC3720", "ResponseFence"),
+        ("FastAbort,ResponseFence,RFC3720", "FastAbort"),
+        ("X-com.example.Faster,FastAbort,RFC3720", "FastAbort"),
+        ("Faster", "Reject"),
+        ("fastabort", "Reject"),
+    ];
+    check_table("TaskReporting", &table);
+    let local = LocalParameters::default();
+    for (offer, answer) in table {
+        let text = format!("TaskReporting={offer}");
+        let (_, parameters) = offer_to(&local, SessionType::Normal, true, &text);
+        let settled = TaskReporting::from_wire(answer).unwrap_or_default();
+        assert_eq!(parameters.task_reporting, settled, "{offer}");
+        // It belongs to the session: a further connection can't change it.
+        let (answers, parameters) = offer_to(&local, SessionType::Normal, false, &text);
+        assert_eq!(answers, "TaskReporting=Reject");
+        assert_eq!(parameters.task_reporting, TaskReporting::Rfc3720);
+    }
 }
 
 #[test]

@@ -97,6 +97,16 @@ impl EarlyPdus {
         Some(waiting)
     }
 
+    /// Takes those of the next `distance` CmdSNs as received that haven't come. The caller has checked
+    /// that they are inside the window.
+    pub(super) fn plug(&mut self, distance: u32) {
+        for ahead in 0..distance {
+            if let Some(slot @ Slot::Missing) = self.slot(ahead) {
+                *slot = Slot::Void;
+            }
+        }
+    }
+
     /// A connection has gone: what came on it and waits is as good as never received. Its initiator
     /// may send it again.
     pub(super) fn forget(&mut self, on: ConnectionId) {

@@ -135,6 +135,9 @@ pub struct ScsiReply {
     /// Bytes that the command would have moved if the initiator had set no limit: the residual is
     /// this against the expected length (RFC 7143 §11.4.5).
     pub transfer_length: u64,
+    /// It comes after all responses for its logical unit before it, and before all after it, whatever
+    /// connections they go over (RFC 7143 §4.2.2.3). Without effect if TaskReporting is RFC3720.
+    pub response_fence: bool,
 }
 
 /// A task management function for the shell.
@@ -261,6 +264,11 @@ pub enum CloseReason {
     UnexpectedLogin,
     /// A TARGET COLD RESET ends every session of the target.
     TargetColdReset,
+    /// The initiator doesn't acknowledge what it was told: that its tasks have ended, or a response
+    /// that others wait for.
+    NotAcknowledged,
+    /// The initiator doesn't send data that it has to send before its tasks can be aborted.
+    DataNotSent,
 }
 
 impl fmt::Display for CloseReason {
@@ -275,6 +283,8 @@ impl fmt::Display for CloseReason {
             Self::TooFarAhead => "too many PDUs came ahead of a missing CmdSN",
             Self::UnexpectedLogin => "the initiator sent a Login Request in full feature phase",
             Self::TargetColdReset => "the target was reset",
+            Self::NotAcknowledged => "the initiator didn't acknowledge what it was told in time",
+            Self::DataNotSent => "the initiator didn't send the data of tasks that it aborts",
         })
     }
 }

@@ -6,7 +6,7 @@
 //! | logout, *close the session* | end, with the whole session |
 //! | logout, *close the connection* | end |
 //! | lost or dropped, ErrorRecoveryLevel 0 or 1 | end; with the last connection, so does the session |
-//! | lost or dropped, ErrorRecoveryLevel 2 | wait in `lost`, still allegiant to it |
+//! | lost or dropped, ErrorRecoveryLevel 2 | wait in `lost`, still allegiant to it; immediate ones end |
 //! | logout, *remove the connection for recovery*; connection reinstatement at level 2 | wait in `lost`, free to be reassigned |
 //!
 //! What waits in `lost` ends when Time2Wait and Time2Retain are over. A session whose last connection
@@ -24,6 +24,7 @@ use super::Session;
 use super::connection::{Connection, ConnectionConfig, ConnectionId, State};
 use super::event::{CloseReason, Event};
 use super::retained::Answered;
+use super::task::TaskInfo;
 use crate::serial::SerialNumber;
 
 /// A connection that ended at ErrorRecoveryLevel 2, whose tasks wait to be reassigned.
@@ -184,6 +185,7 @@ impl Session {
         } else {
             self.retire(on);
             self.end_allegiant_to(on);
+            self.stop_waiting();
         }
         let reason = CloseReason::Logout;
         self.events.push_back(Event::CloseConnection { on, reason });
@@ -266,16 +268,31 @@ impl Session {
             .collect();
         self.retire(on);
         if self.recovery_level() < 2 {
-            return self.end_allegiant_to(on);
+            self.end_allegiant_to(on);
+        } else {
+            let kept = answers.into_iter().filter(|it| !it.info.immediate);
+            self.orphans.extend(kept);
+            self.limit_retained();
+            self.lost.push(Lost {
+                id: on,
+                cid,
+                until: self.now + self.retain_time(),
+                logged_out,
+            });
+            // Immediate commands don't outlive their connection (RFC 7143 §7.14).
+            self.end_allegiant_if(on, |info| info.immediate);
         }
-        self.orphans.extend(answers);
-        self.limit_retained();
-        self.lost.push(Lost {
-            id: on,
-            cid,
-            until: self.now + self.retain_time(),
-            logged_out,
-        });
+        self.stop_waiting();
+    }
+
+    /// A connection has gone: nobody waits for what would have come on it.
+    fn stop_waiting(&mut self) {
+        if !self.fences.is_idle() {
+            self.release_fences();
+        }
+        if self.functions.are_draining() {
+            self.continue_drains();
+        }
     }
 
     /// What came on a connection and hasn't had its turn is forgotten: its initiator has to send it
@@ -287,7 +304,7 @@ impl Session {
         }
         self.early.forget(on);
         self.functions.forget(on);
-        self.release_fences();
+        self.forget_terminations(on);
     }
 
     /// Ends all tasks of a connection without a word. The initiator learns of it by a unit attention
@@ -295,13 +312,19 @@ impl Session {
     fn end_allegiant_to(&mut self, on: ConnectionId) {
         self.orphans
             .retain(|answered| answered.info.connection != on);
+        self.end_allegiant_if(on, |_| true);
+    }
+
+    /// The same for those of its tasks for which `which` holds.
+    fn end_allegiant_if(&mut self, on: ConnectionId, which: impl Fn(&TaskInfo) -> bool) {
+        let ends = |info: &TaskInfo| info.connection == on && which(info);
         let mut luns: Vec<[u8; 8]> = self
             .tasks
             .iter()
-            .filter(|(_, slot)| slot.info.connection == on)
+            .filter(|(_, slot)| ends(&slot.info))
             .map(|(_, slot)| slot.info.lun)
             .collect();
-        self.abort_tasks(|info| info.connection == on);
+        self.abort_tasks(|info| ends(info));
         luns.sort_unstable();
         luns.dedup();
         for lun in luns {

@@ -50,6 +50,7 @@ impl Session {
         let overdue: Vec<TaskId> = self
             .tasks
             .iter()
+            .filter(|(_, slot)| !slot.answered)
             .filter(|(_, slot)| {
                 let due = slot.transfer.overdue_at();
                 let open = self.connections.get(slot.info.connection);
@@ -70,6 +71,9 @@ impl Session {
             return None;
         }
         let open = self.tasks.iter().filter(|(_, slot)| {
+            if slot.answered {
+                return false;
+            }
             let connection = self.connections.get(slot.info.connection);
             connection.is_some_and(|connection| connection.is_open())
         });

@@ -2,21 +2,24 @@
 //! to the shell, which knows logical units and other sessions (RFC 7143 §4.2.3, §11.5, §11.6). TASK
 //! REASSIGN has a room of its own.
 //!
-//! The session doesn't wait for the answers to outstanding R2Ts of ended tasks, as RFC 7143 §4.2.3.3
-//! has it: the usual initiators stop sending data once they have asked for an abort, and a tag of an
-//! ended task never comes to mean another one. Such data is swallowed when it comes.
+//! What functions that concern many tasks wait for and tell is in the rooms `drain`, `termination` and
+//! `fence`, by TaskReporting.
 
 use bytes::Bytes;
 
+use super::Session;
 use super::connection::ConnectionId;
+use super::drain::Draining;
 use super::early::Next;
 use super::event::{
     Event, TaskManagementFunction, TaskManagementRequest, TaskManagementResponse, TaskManagementTag,
 };
+use super::fence::{Ordered, Response};
 use super::reject::Reason;
-use super::task::{TaskId, TaskInfo};
+use super::task::TaskId;
+use super::termination::Affected;
+use super::unit::Scope;
 use super::window::Admission;
-use super::{CloseReason, Session};
 use crate::pdu::RawPdu;
 use crate::pdu::scsi_command::ScsiCommand as CommandPdu;
 use crate::pdu::task_management_request::TaskManagementRequest as RequestPdu;
@@ -35,12 +38,14 @@ pub(super) struct Functions {
     running: Vec<Running>,
     /// Wait for commands that were sent before them.
     waiting: Vec<Request>,
+    /// Wait for data of the tasks that they end.
+    pub(super) draining: Vec<Draining>,
     next_tag: u32,
 }
 
 /// A request and the connection that it came on.
 #[derive(Clone, Debug)]
-struct Request {
+pub(super) struct Request {
     on: ConnectionId,
     pdu: RequestPdu,
 }
@@ -51,6 +56,8 @@ struct Running {
     tag: TaskManagementTag,
     initiator_task_tag: u32,
     function: TaskManagementFunction,
+    /// The logical units that it concerns.
+    scope: Scope,
 }
 
 impl Functions {
@@ -59,13 +66,19 @@ impl Functions {
         !self.waiting.is_empty()
     }
 
+    #[inline]
+    pub(super) fn are_draining(&self) -> bool {
+        !self.draining.is_empty()
+    }
+
     /// A connection has gone: what waited on it isn't done any more.
     pub(super) fn forget(&mut self, on: ConnectionId) {
         self.waiting.retain(|request| request.on != on);
+        self.draining.retain(|draining| draining.request.on != on);
     }
 
-    fn is_full(&self) -> bool {
-        self.running.len() + self.waiting.len() >= FUNCTIONS_MAX
+    fn len(&self) -> usize {
+        self.running.len() + self.waiting.len() + self.draining.len()
     }
 }
 
@@ -84,21 +97,22 @@ impl Session {
         if self.closed {
             return;
         }
-        self.answer_behind_fence(running.on, running.initiator_task_tag, response);
-        if running.function == TaskManagementFunction::TargetColdReset
-            && response == TaskManagementResponse::FunctionComplete
-        {
-            // RFC 7143 §11.5.1: a cold reset ends the sessions too.
-            self.close(CloseReason::TargetColdReset);
-        }
-    }
-
-    /// Ends all tasks for that LUN without a response: another session's task management function
-    /// concerns them (SAM-5 §7, with TAS = 0). [`Event::Abort`] names each that the shell knows.
-    pub fn abort_lun(&mut self, lun: [u8; 8]) {
-        if !self.closed {
-            self.abort_tasks(|info| info.lun == lun);
-        }
+        let closes = running.function == TaskManagementFunction::TargetColdReset
+            && response == TaskManagementResponse::FunctionComplete;
+        // ABORT TASK comes on the connection of its task, whose order is that of the stream. Without
+        // fences its answer waits as the others do.
+        let fenced = running.function != TaskManagementFunction::AbortTask
+            || !self.parameters.task_reporting.has_fence();
+        self.send_in_order(Ordered {
+            scope: running.scope,
+            fenced,
+            response: Response::Function {
+                on: running.on,
+                initiator_task_tag: running.initiator_task_tag,
+                response,
+                closes,
+            },
+        });
     }
 
     pub(super) fn handle_task_management(&mut self, on: ConnectionId, pdu: &RawPdu) {
@@ -106,17 +120,34 @@ impl Session {
             on,
             pdu: RequestPdu::parse(&pdu.bhs),
         };
-        if self.functions.is_full() && request.pdu.immediate {
+        let is_full = self.functions.len() + self.fences.functions() >= FUNCTIONS_MAX;
+        if is_full && request.pdu.immediate {
             return self.reject_pdu(on, Reason::IMMEDIATE_COMMAND_REJECT, pdu);
         }
-        if self.functions.is_full() {
+        if is_full {
             let response = TaskManagementResponse::FunctionRejected;
             return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
+        }
+        if self.must_wait(&request) && is_target_reset(request.pdu.function) {
+            self.plug(&request);
         }
         if self.must_wait(&request) {
             self.functions.waiting.push(request);
         } else {
             self.start_function(request);
+        }
+    }
+
+    /// A target reset ends all commands before it, so that those that haven't come needn't be waited
+    /// for: their CmdSNs count as received (RFC 7143 §4.2.3.3 b, §4.2.3.4 a). What came ahead of its
+    /// turn has it now.
+    fn plug(&mut self, request: &Request) {
+        let distance = request.pdu.cmd_sn.since(self.window.expected());
+        self.early.plug(distance);
+        let next = self.early.next();
+        self.deliver_early(next);
+        if self.functions.are_waiting() {
+            self.resume_functions();
         }
     }
 
@@ -140,30 +171,42 @@ impl Session {
         let last_before = self.window.admit(request.pdu.cmd_sn.minus(1));
         request.pdu.immediate
             && last_before != Admission::Outside
-            && is_multi_task(request.pdu.function)
+            && multi_task_function(request.pdu.function).is_some()
     }
 
     fn start_function(&mut self, request: Request) {
-        let function = match request.pdu.function {
+        match request.pdu.function {
             1 => return self.abort_task(&request),
-            2 => TaskManagementFunction::AbortTaskSet,
-            4 => TaskManagementFunction::ClearTaskSet,
-            5 => TaskManagementFunction::LogicalUnitReset,
-            6 => TaskManagementFunction::TargetWarmReset,
-            7 => TaskManagementFunction::TargetColdReset,
             TASK_REASSIGN => return self.reassign(request.on, &request.pdu),
-            _ => {
-                let response = TaskManagementResponse::FunctionNotSupported;
-                return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
-            }
-        };
-        match function {
-            TaskManagementFunction::TargetWarmReset | TaskManagementFunction::TargetColdReset => {
-                self.abort_tasks(|_| true);
-            }
-            _ => self.abort_tasks(|info| info.lun == request.pdu.lun),
+            _ => {}
         }
-        self.hand_over(&request, function, None);
+        let Some(function) = multi_task_function(request.pdu.function) else {
+            let response = TaskManagementResponse::FunctionNotSupported;
+            return self.answer_function(request.on, request.pdu.initiator_task_tag, response);
+        };
+        // A reset concerns later commands too (RFC 7143 §11.5.1).
+        let spares_later = matches!(
+            function,
+            TaskManagementFunction::AbortTaskSet | TaskManagementFunction::ClearTaskSet
+        );
+        let affected = Affected {
+            scope: scope_of(function, request.pdu.lun),
+            before: spares_later.then_some(request.pdu.cmd_sn),
+        };
+        if !self.must_drain(&request, function, affected) {
+            self.execute_function(&request, function, affected);
+        }
+    }
+
+    /// Ends the tasks that a function concerns, and hands it over.
+    pub(super) fn execute_function(
+        &mut self,
+        request: &Request,
+        function: TaskManagementFunction,
+        affected: Affected,
+    ) {
+        self.terminate_tasks(affected, Some(request.on));
+        self.hand_over(request, function, None);
     }
 
     /// ABORT TASK (RFC 7143 §11.5.1, §11.5.5, §11.6.1).
@@ -180,6 +223,9 @@ impl Session {
             let known = self.end_task(task).is_some_and(|ended| ended.delivered);
             if known {
                 self.events.push_back(Event::Abort { task });
+            }
+            if !self.fences.is_idle() {
+                self.release_fences();
             }
             return self.hand_over(
                 request,
@@ -227,24 +273,6 @@ impl Session {
         }
     }
 
-    /// Ends every task that is concerned, those the shell knows with an event.
-    pub(super) fn abort_tasks(&mut self, concerned: impl Fn(&TaskInfo) -> bool) {
-        if self.tasks.len() == 0 {
-            return;
-        }
-        let named: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, slot)| concerned(&slot.info))
-            .map(|(task, _)| task)
-            .collect();
-        for task in named {
-            if self.end_task(task).is_some_and(|ended| ended.delivered) {
-                self.events.push_back(Event::Abort { task });
-            }
-        }
-    }
-
     fn hand_over(
         &mut self,
         request: &Request,
@@ -259,6 +287,7 @@ impl Session {
             tag,
             initiator_task_tag,
             function,
+            scope: scope_of(function, request.pdu.lun),
         });
         let request = TaskManagementRequest {
             tag,
@@ -291,6 +320,31 @@ impl Session {
     }
 }
 
-fn is_multi_task(function: u8) -> bool {
-    matches!(function, 2 | 4 | 5 | 6 | 7)
+/// The functions that may concern many tasks (RFC 7143 §4.2.3.1), by their codes (RFC 7143 §11.5.1).
+fn multi_task_function(code: u8) -> Option<TaskManagementFunction> {
+    Some(match code {
+        2 => TaskManagementFunction::AbortTaskSet,
+        4 => TaskManagementFunction::ClearTaskSet,
+        5 => TaskManagementFunction::LogicalUnitReset,
+        6 => TaskManagementFunction::TargetWarmReset,
+        7 => TaskManagementFunction::TargetColdReset,
+        _ => return None,
+    })
+}
+
+fn is_target_reset(code: u8) -> bool {
+    matches!(
+        multi_task_function(code),
+        Some(TaskManagementFunction::TargetWarmReset | TaskManagementFunction::TargetColdReset)
+    )
+}
+
+/// The logical units whose tasks a function concerns (RFC 7143 §4.2.3.2).
+fn scope_of(function: TaskManagementFunction, lun: [u8; 8]) -> Scope {
+    match function {
+        TaskManagementFunction::TargetWarmReset | TaskManagementFunction::TargetColdReset => {
+            Scope::All
+        }
+        _ => Scope::of(lun),
+    }
 }

@@ -21,6 +21,9 @@
 //! shell names the connection that something came on. `lifecycle` says how connections come and go,
 //! and what becomes of their tasks.
 //!
+//! In which order responses go out over several connections is `fence`'s, and what is said and waited
+//! for when many tasks are aborted at once is `termination`'s and `drain`'s: TaskReporting decides.
+//!
 //! What is done about losses depends on ErrorRecoveryLevel (RFC 7143 §7.1.5):
 //!
 //! | what is lost | 0 | 1 | 2 |
@@ -37,6 +40,7 @@ mod command;
 mod condition;
 mod connection;
 mod data_in;
+mod drain;
 mod early;
 mod event;
 mod fence;
@@ -56,8 +60,10 @@ mod residual;
 mod retained;
 mod snack;
 mod task;
+mod termination;
 mod text;
 mod transfer;
+mod unit;
 mod window;
 mod write;
 
@@ -84,12 +90,13 @@ pub use task::TaskId;
 
 use connection::Connections;
 use early::EarlyPdus;
-use fence::Fenced;
+use fence::Fences;
 use lifecycle::Lost;
 use management::Functions;
 use reject::Reason;
 use retained::Answered;
 use task::TaskTable;
+use termination::Termination;
 use window::CommandWindow;
 use write::Credit;
 
@@ -161,8 +168,10 @@ pub struct Session {
     joining: Vec<(u16, Instant)>,
     /// There is no connection: when the session ends if none is added.
     failed_until: Option<Instant>,
-    /// Answers to task management functions that wait for acknowledgements.
-    fenced: Vec<Fenced>,
+    /// Responses that wait for acknowledgements, and those that wait for them.
+    fences: Fences,
+    /// What the initiator was told of tasks that were aborted, and hasn't acknowledged.
+    terminations: Vec<Termination>,
     /// Bytes of data that may be kept for being sent again.
     retention: usize,
     /// Target Transfer Tag of the last answer that may ask for an acknowledgement.
@@ -200,7 +209,8 @@ impl Session {
             orphans: Vec::new(),
             joining: Vec::new(),
             failed_until: None,
-            fenced: Vec::new(),
+            fences: Fences::default(),
+            terminations: Vec::new(),
             retention: RETENTION_DEFAULT,
             next_acknowledgement: 0,
             now,
@@ -217,6 +227,9 @@ impl Session {
         self.take_acknowledgement(on, &pdu);
         // By reference from here on: a PDU is too large to be moved from room to room.
         self.order(on, &mut pdu);
+        if self.functions.are_draining() {
+            self.continue_drains();
+        }
     }
 
     /// Takes what the decoder reports in place of a PDU (RFC 7143 §7.7, §7.8): it ends the connection,
@@ -253,6 +266,8 @@ impl Session {
                 .filter_map(|connection| connection.keepalive.timeout())
                 .chain(self.lost_timeout())
                 .chain(self.fence_timeout())
+                .chain(self.termination_timeout())
+                .chain(self.drain_timeout())
                 .chain(self.sequence_timeout())
                 .min()
         }
@@ -267,7 +282,9 @@ impl Session {
         self.keep_alive(now);
         self.recover_overdue();
         self.expire_lost();
-        self.release_fences();
+        self.expire_drains();
+        self.expire_terminations();
+        self.expire_fences();
     }
 
     /// The next event. To be called until there is none, after every other call that takes `&mut`.
@@ -344,7 +361,7 @@ impl Session {
         if let Some(connection) = self.connections.get_mut(on) {
             connection.acknowledge(exp_stat_sn);
         }
-        if !self.fenced.is_empty() {
+        if !self.fences.is_idle() {
             self.release_fences();
         }
     }

@@ -16,7 +16,11 @@ impl Session {
     pub(super) fn handle_nop_out(&mut self, on: ConnectionId, pdu: &mut RawPdu) {
         let header = NopOut::parse(&pdu.bhs);
         if header.initiator_task_tag == RESERVED_TAG {
-            // An answer to our NOP-In, or only an ExpStatSN: that it came is all there is to it.
+            // An answer to our NOP-In, or only an ExpStatSN: that it came is all there is to it, unless
+            // it says that the initiator knows of the end of tasks.
+            if !self.terminations.is_empty() {
+                self.acknowledge_terminations(on, header.lun);
+            }
             return;
         }
         let most = self.retention_of(on);

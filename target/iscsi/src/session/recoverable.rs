@@ -51,6 +51,7 @@ impl Session {
             sense,
             data_in: mut data,
             transfer_length,
+            ..
         } = reply;
         let info = ended.info;
         data.truncate(info.expected_read() as usize);

@@ -23,8 +23,14 @@ impl Session {
         if self.closed {
             return;
         }
+        if reply.response_fence || !self.fences.is_idle() {
+            return self.respond_in_order(task, reply);
+        }
         if let Some(ended) = self.end_task(task) {
             self.send_reply(&ended, reply);
+        }
+        if self.functions.are_draining() {
+            self.continue_drains();
         }
     }
 
@@ -38,6 +44,7 @@ impl Session {
             sense,
             mut data_in,
             transfer_length,
+            ..
         } = reply;
         let info = ended.info;
         data_in.truncate(info.expected_read() as usize);

@@ -116,6 +116,10 @@ pub(super) struct Task {
     pub(super) credit: u32,
     /// Of the last R-Data SNACK; 0: there was none.
     pub(super) snack_tag: u32,
+    /// Its response waits for its turn.
+    pub(super) answered: bool,
+    /// The slot isn't used again before it is [released](TaskTable::release).
+    withheld: bool,
 }
 
 /// What is left of a task that has ended.
@@ -127,6 +131,8 @@ pub(super) struct Ended {
     pub(super) unsolicited_open: bool,
     pub(super) credit: u32,
     pub(super) snack_tag: u32,
+    /// Its response waited for its turn.
+    pub(super) answered: bool,
 }
 
 impl Ended {
@@ -149,7 +155,12 @@ pub(super) struct TaskTable {
     tags: Vec<u32>,
     free: Vec<u16>,
     live: usize,
+    /// Slots that are withheld.
+    withheld: usize,
 }
+
+/// Slots that may be withheld; for tags of further ones, their generation has to do.
+const WITHHELD_MAX: usize = 1_024;
 
 impl TaskTable {
     pub(super) fn len(&self) -> usize {
@@ -189,23 +200,56 @@ impl TaskTable {
             unsolicited_open: slot.transfer.has_unsolicited(),
             credit: slot.credit,
             snack_tag: slot.snack_tag,
+            answered: slot.answered,
         };
-        if slot.info.write || slot.transfer.failure().is_some() {
+        if slot.info.write || slot.answered || slot.transfer.failure().is_some() {
             slot.transfer.reset();
         }
         slot.live = false;
         slot.delivered = false;
         slot.credit = 0;
         slot.snack_tag = 0;
+        slot.answered = false;
+        let withheld = slot.withheld;
         slot.generation = (slot.generation + 1) & (u32::MAX >> INDEX_BITS);
         if let Some(tag) = self.tags.get_mut(task.index()) {
             *tag = RESERVED_TAG;
         }
-        if let Ok(index) = u16::try_from(task.index()) {
+        if !withheld && let Ok(index) = u16::try_from(task.index()) {
             self.free.push(index);
         }
         self.live -= 1;
         Some(ended)
+    }
+
+    /// When that task ends, its Target Transfer Tags stay its own: its slot is not used again. False if
+    /// so many are withheld that it can't be.
+    pub(super) fn withhold(&mut self, task: TaskId) -> bool {
+        if self.withheld >= WITHHELD_MAX {
+            return false;
+        }
+        match self.get_mut(task) {
+            Some(slot) if !slot.withheld => slot.withheld = true,
+            _ => return false,
+        }
+        self.withheld += 1;
+        true
+    }
+
+    /// The Target Transfer Tags of a task that was withheld, and has ended, mean nothing any more.
+    pub(super) fn release(&mut self, task: TaskId) {
+        let Some(slot) = self.slots.get_mut(task.index()) else {
+            return;
+        };
+        if !std::mem::take(&mut slot.withheld) {
+            return;
+        }
+        self.withheld -= 1;
+        if !slot.live
+            && let Ok(index) = u16::try_from(task.index())
+        {
+            self.free.push(index);
+        }
     }
 
     #[inline]
@@ -323,6 +367,29 @@ mod tests {
             assert_ne!(TransferTag::new(task, u32::MAX).to_wire(), RESERVED_TAG);
         }
         assert!(table.insert(info(70_000)).is_none());
+    }
+
+    #[test]
+    fn a_slot_that_is_withheld_is_not_used_again() {
+        let mut table = TaskTable::default();
+        let first = table.insert(info(1)).unwrap();
+        assert!(table.withhold(first));
+        assert!(!table.withhold(first), "only once");
+        table.remove(first).unwrap();
+        let transfer = TransferTag::new(first, 0);
+        assert_eq!(table.find_transfer(transfer), Ok(None), "still ours");
+        let other = table.insert(info(2)).unwrap();
+        assert_ne!(other.index(), first.index());
+        table.release(first);
+        table.release(first);
+        assert_eq!(table.insert(info(3)).unwrap().index(), first.index());
+        assert!(table.get(other).is_some());
+        // Others go on being used when too many are withheld.
+        let many: Vec<_> = (10..2_000)
+            .map(|tag| table.insert(info(tag)).unwrap())
+            .collect();
+        let withheld = many.iter().filter(|task| table.withhold(**task)).count();
+        assert_eq!(withheld, WITHHELD_MAX);
     }
 
     #[test]

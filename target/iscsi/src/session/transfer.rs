@@ -33,6 +33,8 @@ pub(super) struct Transfer {
     granted: bool,
     /// What came isn't wanted any more.
     discarding: bool,
+    /// No more R2Ts are sent.
+    halted: bool,
     failure: Option<Condition>,
     /// What was lost of sequences that were given up, to be asked for again: offsets from, to.
     lost: VecDeque<(u32, u32)>,
@@ -118,6 +120,7 @@ impl Transfer {
         self.next_r2t_sn = 0;
         self.granted = false;
         self.discarding = false;
+        self.halted = false;
         self.failure = None;
         self.lost.clear();
         self.gave_up.clear();
@@ -181,6 +184,26 @@ impl Transfer {
         }
     }
 
+    /// What the shell wants is settled otherwise: what still comes is swallowed.
+    pub(super) fn discard(&mut self) {
+        self.discarding = true;
+        self.granted = false;
+        self.requested = 0;
+        self.assembly.clear();
+        self.lost.clear();
+        self.moved = None;
+    }
+
+    /// Nothing more is asked for: the task is about to end. What was asked for may come.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    /// Whether R2Ts aren't answered in full.
+    pub(super) fn has_solicited(&self) -> bool {
+        !self.solicited.is_empty()
+    }
+
     /// The shell wants `length` bytes.
     pub(super) fn request(&mut self, length: u32) {
         if self.requested == 0 && !self.discarding {
@@ -190,7 +213,7 @@ impl Transfer {
 
     /// How many bytes must be solicited; 0 while that isn't known or nothing is missing.
     pub(super) fn missing(&self) -> u32 {
-        if self.unsolicited.is_some() || self.failure.is_some() || self.discarding {
+        if self.unsolicited.is_some() || self.failure.is_some() || self.discarding || self.halted {
             return 0;
         }
         self.requested.saturating_sub(self.assembly.contiguous())
@@ -209,6 +232,7 @@ impl Transfer {
     /// The next R2T that is due, if any.
     pub(super) fn solicit(&mut self, limits: Limits) -> Option<Solicitation> {
         if !self.granted
+            || self.halted
             || self.failure.is_some()
             || self.solicited.len() >= limits.max_outstanding_r2t
         {

@@ -136,7 +136,7 @@ impl Session {
 
     /// Does what a task's transfer is ready for: the end of a failed one, the data, or R2Ts.
     pub(super) fn advance_transfer(&mut self, task: TaskId) {
-        let Some(slot) = self.tasks.get_mut(task) else {
+        let Some(slot) = self.tasks.get_mut(task).filter(|slot| !slot.answered) else {
             return;
         };
         if let Some(condition) = slot.transfer.failure() {
@@ -161,7 +161,7 @@ impl Session {
     /// The task ends with this condition as soon as its open sequences have ended (RFC 7143 §11.17.1).
     #[cold]
     pub(super) fn fail_task(&mut self, task: TaskId, condition: Condition) {
-        let Some(slot) = self.tasks.get_mut(task) else {
+        let Some(slot) = self.tasks.get_mut(task).filter(|slot| !slot.answered) else {
             return;
         };
         slot.transfer.fail(condition);
@@ -169,21 +169,18 @@ impl Session {
     }
 
     fn end_with(&mut self, task: TaskId, condition: Condition) {
-        let Some(ended) = self.end_task(task) else {
+        let Some(slot) = self.tasks.get_mut(task) else {
             return;
         };
-        if ended.delivered {
+        if std::mem::take(&mut slot.delivered) {
             self.events.push_back(Event::Abort { task });
         }
-        let sense = condition.sense();
-        self.send_reply(
-            &ended,
-            ScsiReply {
-                status: CHECK_CONDITION,
-                sense,
-                ..ScsiReply::default()
-            },
-        );
+        let reply = ScsiReply {
+            status: CHECK_CONDITION,
+            sense: condition.sense(),
+            ..ScsiReply::default()
+        };
+        self.respond(task, reply);
     }
 
     /// Removes a task from the books.
@@ -204,6 +201,9 @@ impl Session {
         if ended.credit > 0 {
             self.give_back(ended.credit);
         }
+        if ended.answered {
+            self.fences.forget(task);
+        }
         Some(ended)
     }
 
@@ -215,7 +215,7 @@ impl Session {
         self.ended.push_back(initiator_task_tag);
     }
 
-    fn give_back(&mut self, credit: u32) {
+    pub(super) fn give_back(&mut self, credit: u32) {
         self.credit.in_use -= u64::from(credit);
         if !self.credit.waiting.is_empty() && !self.closed {
             self.grant_waiting();

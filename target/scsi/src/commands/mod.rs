@@ -278,6 +278,8 @@ pub(crate) enum Effect {
     },
     /// It sets access states of target port groups.
     SetsAccessStates,
+    /// It takes registrations away, and aborts the tasks of those who had them.
+    PreemptsAndAborts,
     /// It keeps these mode parameters for the next reset.
     SavesMode(ModeParameters),
 }

@@ -5,7 +5,8 @@ use nom::number::complete::{be_u8, be_u16, be_u32, be_u64};
 use nom::{IResult, Parser};
 
 use crate::commands::{
-    AwaitingData, Finish, Refusal, Request, contiguous, parameter_list, parameter_list_length_error,
+    AwaitingData, Effect, Finish, Refusal, Request, contiguous, parameter_list,
+    parameter_list_length_error,
 };
 use crate::nexus::LuNexus;
 use crate::plan::{Extent, Operation, Plan};
@@ -160,6 +161,16 @@ pub(crate) fn data_out(
         action: Box::new(action),
     });
     let transfer_length = u64::try_from(list.len()).unwrap_or(u64::MAX);
+    if let PendingPersistentOut::Preempt { abort: true, .. } = pending {
+        let finish = Finish {
+            effect: Effect::PreemptsAndAborts,
+            ..Finish::writing(Extent::default(), transfer_length)
+        };
+        return Ok(Plan::execute(
+            Operation::ChangeReservations { change },
+            finish,
+        ));
+    }
     Ok(execute(change, transfer_length))
 }
 

@@ -1,6 +1,7 @@
 //! REQUEST SENSE (SPC-5): the unit attention, or whatever keeps the unit from being ready, as
 //! parameter data.
 
+use crate::attention::UnitAttention;
 use crate::commands::{Refusal, Request};
 use crate::nexus::LuNexus;
 use crate::plan::Plan;
@@ -17,7 +18,8 @@ pub(crate) fn handle(
     request: &Request<'_>,
 ) -> Result<Plan, Refusal> {
     let cdb = request.cdb;
-    let sense = match nexus.state.attention.take() {
+    let attention = nexus.state.attention.take();
+    let sense = match attention {
         Some(attention) => attention.sense(),
         None => LogicalUnit::access_state(nexus)
             .refusal()
@@ -25,10 +27,9 @@ pub(crate) fn handle(
             .unwrap_or(Sense::NO_SENSE),
     };
     let format = format(cdb.flag(1, DESC));
-    Plan::reply(Reply::parameter_data(
-        sense.encode(format),
-        u32::from(cdb.u8(ALLOCATION_LENGTH)),
-    ))
+    let length = u32::from(cdb.u8(ALLOCATION_LENGTH));
+    let reply = Reply::parameter_data(sense.encode(format), length);
+    Plan::reply(reply.fenced_if(attention.is_some_and(UnitAttention::follows_aborts)))
 }
 
 /// The format that the DESC bit asks for.

@@ -102,6 +102,28 @@ fn every_attention_has_its_own_code_and_is_delivered() {
 }
 
 #[test]
+fn an_attention_that_tells_of_aborted_tasks_is_behind_a_fence() {
+    let mut rig = Rig::new();
+    for (attention, fence) in [
+        (UnitAttention::BusDeviceReset, true),
+        (UnitAttention::CommandsCleared, true),
+        (UnitAttention::RegistrationsPreempted, true),
+        (UnitAttention::ReservationsReleased, false),
+        (UnitAttention::ModeParametersChanged, false),
+    ] {
+        rig.unit.raise(attention, None);
+        assert_eq!(ask(&mut rig, 0).response_fence, fence, "{attention:?}");
+        assert!(!ask(&mut rig, 0).response_fence, "only the first");
+        rig.unit.raise(attention, None);
+        let request_sense = [0x03, 0, 0, 0, 252, 0];
+        let reply = rig.run(0, &request_sense, true, false, 252, &[]);
+        assert_eq!(reply.response_fence, fence, "{attention:?}");
+        let reply = rig.run(0, &request_sense, true, false, 252, &[]);
+        assert!(!reply.response_fence);
+    }
+}
+
+#[test]
 fn the_nexus_that_caused_it_is_left_out() {
     let mut rig = Rig::new();
     let second = rig.attach();

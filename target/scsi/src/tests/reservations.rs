@@ -283,6 +283,67 @@ fn preempting_somebody_else_takes_only_registrations() {
 }
 
 #[test]
+fn the_answer_to_preempt_and_abort_is_behind_a_fence() {
+    for (action, fence) in [(PREEMPT, false), (PREEMPT_AND_ABORT, true)] {
+        let mut rig = rig(2);
+        register(&mut rig, 0, 0, 7);
+        register(&mut rig, 1, 0, 8);
+        let good = plain(&mut rig, 0, action, 0, 7, 8);
+        assert_good(&good);
+        let conflict = plain(&mut rig, 0, action, 0, 7, 8);
+        assert_conflict(&conflict);
+        assert_eq!(
+            [good.response_fence, conflict.response_fence],
+            [fence; 2],
+            "{action}"
+        );
+    }
+}
+
+#[test]
+fn a_shell_may_tell_of_a_preemption_once_it_has_aborted_what_it_must() {
+    use crate::{Command, Operation, Plan, TaskAttribute, UnitAttention};
+    for action in [PREEMPT, PREEMPT_AND_ABORT] {
+        let mut rig = rig(3);
+        for (nexus, key) in [(0, 7), (1, 8), (2, 9)] {
+            register(&mut rig, nexus, 0, key);
+        }
+        let cdb = [0x5f, action, 0, 0, 0, 0, 0, 0, 24, 0];
+        let command = Command {
+            cdb: &cdb,
+            expected_length: 24,
+            read: false,
+            write: true,
+            attribute: TaskAttribute::Simple,
+            luns: &LUNS,
+        };
+        let Plan::NeedData { pending, .. } = rig.unit.begin(&mut rig.nexuses[0], &command) else {
+            panic!()
+        };
+        let data = [list(7, 8, 0).into()].into_iter().collect();
+        let Plan::Execute {
+            operation: Operation::ChangeReservations { change },
+            ..
+        } = rig.unit.data_out(&mut rig.nexuses[0], pending, data)
+        else {
+            panic!()
+        };
+        let prepared = rig.unit.prepare_reservations(&change).unwrap();
+        let aborted = rig.unit.commit_reservations_quietly(prepared).unwrap();
+        if action == PREEMPT {
+            // Nothing is aborted, so that there is nothing to wait for.
+            assert_eq!(aborted, []);
+        } else {
+            assert_eq!(aborted, [rig.nexuses[1].id()]);
+            assert_good(&ready(&mut rig, 1));
+            rig.nexuses[1].raise(UnitAttention::RegistrationsPreempted);
+        }
+        assert_told(&mut rig, 1, Code::REGISTRATIONS_PREEMPTED);
+        assert_good(&ready(&mut rig, 2));
+    }
+}
+
+#[test]
 fn preempting_all_registrants_with_key_zero_takes_everything() {
     let mut rig = rig(3);
     register(&mut rig, 0, 0, 7);

@@ -152,17 +152,23 @@ impl LogicalUnit {
         self.state.set_stopped(stopped);
     }
 
-    /// What LOGICAL UNIT RESET does to the device server (SAM-6): mode parameters return to their
-    /// saved values, a stopped unit starts, and every nexus finds a unit attention. Commands are the
-    /// shell's to abort.
+    /// What LOGICAL UNIT RESET does to the device server (SAM-6), and the unit attention for every
+    /// nexus. Commands are the shell's to abort.
     pub fn logical_unit_reset(&self) {
+        self.reset_device_server();
+        self.raise(UnitAttention::BusDeviceReset, None);
+    }
+
+    /// The same without the unit attention, which is for the shell to raise on each nexus once it has
+    /// aborted its commands: none of them may be answered after it (RFC 7143 §4.2.3.6). Mode parameters
+    /// return to their saved values, and a stopped unit starts.
+    pub fn reset_device_server(&self) {
         self.set_stopped(false);
         self.mode.set(self.saved_mode());
         for nexus in self.nexuses.lock().iter() {
             nexus.copies.reset();
         }
         self.end_spc2_reservation();
-        self.raise(UnitAttention::BusDeviceReset, None);
     }
 
     /// WCE: whether acknowledged writes may wait in a volatile cache.
@@ -230,7 +236,8 @@ impl LogicalUnit {
             && nexus.state.attention.is_pending()
             && let Some(attention) = nexus.state.attention.take()
         {
-            return Err(attention.sense().into());
+            let reply = self.refuse(&attention.sense().into());
+            return Ok(Plan::Done(reply.fenced_if(attention.follows_aborts())));
         }
         Self::check_access_state(opcode.served_in(), nexus)?;
         self.check_access(opcode.class, opcode.operation_code, Some(cdb), nexus)?;

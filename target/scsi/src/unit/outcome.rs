@@ -54,6 +54,12 @@ impl LogicalUnit {
     }
 
     pub(super) fn conclude(&self, finish: Finish, outcome: Outcome) -> Reply {
+        // RFC 7143 §4.2.2.3.4 f.
+        let fence = finish.effect == Effect::PreemptsAndAborts;
+        self.reply_to(finish, outcome).fenced_if(fence)
+    }
+
+    fn reply_to(&self, finish: Finish, outcome: Outcome) -> Reply {
         let Finish {
             extent,
             transfer_length,
@@ -154,6 +160,7 @@ fn medium_error(effect: Effect) -> AdditionalSense {
         | Effect::Writes
         | Effect::Renews { .. }
         | Effect::SavesMode(_)
+        | Effect::PreemptsAndAborts
         | Effect::SetsAccessStates => AdditionalSense::WRITE_ERROR,
     }
 }

@@ -171,6 +171,24 @@ impl LogicalUnit {
         &self,
         prepared: PreparedReservations,
     ) -> Result<Vec<NexusId>, ReservationsRefused> {
+        let aborted = self.commit_reservations_quietly(prepared)?;
+        let nexuses = self.nexuses.lock();
+        for nexus in nexuses.iter().filter(|nexus| aborted.contains(&nexus.id)) {
+            nexus.attention.raise(PREEMPTED);
+        }
+        Ok(aborted)
+    }
+
+    /// The same, but those nexuses find no unit attention yet: it is for the shell to raise
+    /// [`UnitAttention::RegistrationsPreempted`](crate::UnitAttention::RegistrationsPreempted) on each
+    /// once it has aborted its commands, as none of them may be answered after it (RFC 7143 §4.2.3.6).
+    ///
+    /// # Errors
+    /// As above.
+    pub fn commit_reservations_quietly(
+        &self,
+        prepared: PreparedReservations,
+    ) -> Result<Vec<NexusId>, ReservationsRefused> {
         let mut reservations = self.reservations.lock();
         if prepared.based_on != reservations.number {
             return Err(ReservationsRefused(RefusedOrStale::Stale));
@@ -207,11 +225,10 @@ impl LogicalUnit {
         let mut aborted = Vec::new();
         let told: HashMap<_, _> = effects.attentions.into_iter().collect();
         for nexus in nexuses.iter() {
-            if let Some(attention) = told.get(&nexus.name) {
-                nexus.attention.raise(*attention);
-            }
             if effects.aborted.contains(&nexus.name) {
                 aborted.push(nexus.id);
+            } else if let Some(attention) = told.get(&nexus.name) {
+                nexus.attention.raise(*attention);
             }
         }
         Ok(aborted)
@@ -349,6 +366,9 @@ impl LogicalUnit {
         reply.of_transfer(transfer_length)
     }
 }
+
+/// What a nexus is told whose commands a preemption has aborted.
+const PREEMPTED: crate::UnitAttention = crate::UnitAttention::RegistrationsPreempted;
 
 /// NOT READY until somebody looks.
 const LOST: Sense = Sense::new(

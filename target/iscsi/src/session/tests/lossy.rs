@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::parameters::TaskReporting;
 use crate::pdu::snack::Snack;
 use crate::pdu::{Bhs, DataSegment};
 
@@ -331,6 +332,18 @@ impl World {
         self.send(on, nop.encode(0), &[]);
     }
 
+    /// Answers a NOP-In, by what has come so far.
+    fn answer_nop(&mut self, on: ConnectionId, target_transfer_tag: u32) {
+        let nop = NopOut {
+            immediate: true,
+            initiator_task_tag: RESERVED_TAG,
+            target_transfer_tag,
+            cmd_sn: SerialNumber(self.cmd_sn),
+            ..NopOut::default()
+        };
+        self.send(on, nop.encode(0), &[]);
+    }
+
     fn cut(&mut self, on: ConnectionId) {
         let at = self.wires.iter().position(|wire| wire.id == on).unwrap();
         let wire = self.wires.remove(at);
@@ -412,6 +425,12 @@ impl World {
         } else {
             data_reply(Bytes::from(body(task.tag, 0, task.length)))
         };
+        // Without effect with RFC3720.
+        let response_fence = task.tag.is_multiple_of(3);
+        let reply = ScsiReply {
+            response_fence,
+            ..reply
+        };
         self.session.respond(id, reply);
     }
 
@@ -461,6 +480,7 @@ impl World {
                 assert_eq!(data.to_contiguous(), body(task.tag, 0, task.length));
                 task.ready = true;
             }
+            Event::CloseConnection { on, .. } if self.wire(on).is_some() => self.cut(on),
             Event::CloseConnection { on, .. } => self.session.connection_lost(on, self.now),
             other => panic!("{other:?}"),
         }
@@ -484,6 +504,16 @@ impl World {
                 let (bhs, data) = job.pdu.clone().unwrap();
                 self.job(job.tag).unwrap().on = on;
                 self.send(on, bhs, &data);
+                // It may have arrived before, and be allegiant to a connection that is gone: a real
+                // initiator would try to reassign it when the retry isn't answered.
+                let running = self.session.tasks.find(job.tag);
+                let running = running.and_then(|task| self.session.tasks.get(task));
+                let orphans = self.session.orphans.iter().map(|orphan| &orphan.info);
+                let mut known = running.map(|slot| &slot.info).into_iter().chain(orphans);
+                let known = known.find(|info| info.initiator_task_tag == job.tag);
+                if let Some(allegiant_to) = known.map(|info| info.connection) {
+                    self.job(job.tag).unwrap().on = allegiant_to;
+                }
             } else if !alive {
                 self.reassign(&job, first);
             } else {
@@ -663,9 +693,14 @@ fn negotiated(level: u8) -> impl Strategy<Value = Parameters> {
         512_u32..5_000,
         512_u32..2_000,
         1_u16..4,
+        prop_oneof![
+            Just(TaskReporting::Rfc3720),
+            Just(TaskReporting::ResponseFence),
+            Just(TaskReporting::FastAbort),
+        ],
     )
         .prop_map(
-            move |(r2t, burst, first, segment, connections)| Parameters {
+            move |(r2t, burst, first, segment, connections, task_reporting)| Parameters {
                 initial_r2t: false,
                 max_outstanding_r2t: r2t,
                 max_burst_length: burst,
@@ -675,6 +710,7 @@ fn negotiated(level: u8) -> impl Strategy<Value = Parameters> {
                 error_recovery_level: level,
                 default_time2wait: 0,
                 default_time2retain: 3_600,
+                task_reporting,
                 ..parameters()
             },
         )

@@ -1,6 +1,7 @@
 //! Sequences of PDUs between a session and an initiator: the initiator here is a test's own, it
 //! checks the numbering of everything that it gets, and time is what the test says.
 
+mod abort;
 mod bounds;
 mod control;
 mod lossy;

@@ -403,6 +403,42 @@ fn a_task_is_reassigned_only_when_its_connection_was_logged_out() {
 }
 
 #[test]
+fn immediate_commands_do_not_outlive_their_connection() {
+    let mut initiator = recovering(2);
+    let second = initiator.add(8);
+    let command = CommandPdu {
+        last: true,
+        immediate: true,
+        ..CommandPdu::default()
+    };
+    let (running, answered) = (
+        initiator.command(command, &[]),
+        initiator.command(command, &[]),
+    );
+    let tasks = [
+        initiator.expect_command().task,
+        initiator.expect_command().task,
+    ];
+    initiator.session.respond(tasks[1], good(0));
+    let (_, waits) = initiator.read(512);
+    let now = initiator.now;
+    initiator
+        .session
+        .connection_lost(ConnectionId::LEADING, now);
+    assert_eq!(initiator.expect_abort(), tasks[0]);
+    assert!(matches!(
+        initiator.session.poll_event(),
+        Some(Event::ClearedByProtocolEvent { lun: LUN })
+    ));
+    assert!(initiator.session.poll_event().is_none(), "{waits:?} waits");
+    pdus(&mut initiator.session, second);
+    assert_eq!(initiator.log_out(second, 2, CID), 0);
+    for tag in [running, answered] {
+        assert_eq!(initiator.reassign(second, tag, 0), 1, "it doesn't exist");
+    }
+}
+
+#[test]
 fn tasks_that_nobody_reassigns_end_in_time_and_the_initiator_is_told() {
     let mut initiator = recovering(2);
     let (tag, task) = initiator.read(100);

@@ -69,6 +69,9 @@ impl World {
                 if nop.initiator_task_tag == RESERVED_TAG {
                     let wire = self.wire(on).unwrap();
                     wire.heard = wire.heard.later(nop.stat_sn);
+                    if nop.target_transfer_tag != RESERVED_TAG {
+                        self.answer_nop(on, nop.target_transfer_tag);
+                    }
                 } else {
                     self.take_status(on, nop.stat_sn, None);
                 }

@@ -319,3 +319,17 @@ fn what_arrives_is_of_one_moment_whoever_writes_meanwhile() {
     writer.join().unwrap();
     assert!(arrived > 0 && cancelled > 0, "{arrived} {cancelled}");
 }
+
+#[test]
+fn a_restore_cancels_the_tokens_of_the_volume() {
+    let daemon = two_luns();
+    let mut initiator = log_in(&daemon);
+    fill(&mut initiator, 0, 1, 2);
+    daemon.run(&["snapshot", "create", "vol", "before"]);
+    let token = token(&mut initiator, 0, &[(0, 2048)]);
+    write_using(&mut initiator, 1, &token, 0, &[(0, 2048)], 0).assert_good();
+    daemon.run(&["snapshot", "restore", "vol@before", "--force"]);
+    initiator.settle(0);
+    let answer = write_using(&mut initiator, 1, &token, 0, &[(4096, 2048)], 0);
+    assert_eq!(answer.sense_code(), (0x5, 0x23, 0x08), "TOKEN CANCELLED");
+}

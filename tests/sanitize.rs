@@ -315,3 +315,40 @@ fn two_sessions_that_sanitize_at_once_get_one_operation() {
     wait_until_ready(&mut sessions[3]);
     assert!(is_filled(&image(&daemon), pattern));
 }
+
+#[test]
+fn what_snapshots_keep_is_not_said_to_be_sanitized() {
+    let daemon = Daemon::with_lun("8M");
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    daemon.run(&["snapshot", "create", "vol", "kept"]);
+    let refused = overwrite(&mut initiator, 0, &[0x55]);
+    assert_eq!(
+        refused.sense_code(),
+        (5, 0x20, 0),
+        "INVALID COMMAND OPERATION CODE"
+    );
+    let daemon = daemon.kill_and_restart();
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    let refused = sanitize(&mut initiator, 0x02, &[]);
+    assert_eq!(
+        refused.sense_code(),
+        (5, 0x20, 0),
+        "INVALID COMMAND OPERATION CODE"
+    );
+}
+
+#[test]
+fn no_snapshot_is_taken_of_what_is_being_sanitized() {
+    let daemon = Daemon::start_with(SLOW, &[]);
+    daemon.add_lun("vol", "16M");
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    overwrite(&mut initiator, 0x80, &[0x55]).assert_good();
+    let refused = daemon.refused(&["snapshot", "create", "vol", "half"]);
+    assert!(refused.contains("it is being sanitized"), "{refused}");
+    let refused = daemon.refused(&["clone", "create", "vol", "half"]);
+    assert!(refused.contains("it is being sanitized"), "{refused}");
+    assert!(daemon.json(&["volume", "show", "vol"])["family"].is_null());
+}

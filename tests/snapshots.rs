@@ -70,6 +70,8 @@ fn a_snapshot_keeps_what_was_there_while_the_volume_goes_on() {
         assert_eq!(before[key], shown[key], "{key} changed");
     }
     assert_eq!(shown["family"]["snapshots"], 2);
+    assert_eq!(daemon.metric("tidelock_snapshots"), 2);
+    assert_eq!(daemon.metric("tidelock_families"), 1);
     for round in 0..2 {
         let mut initiator = log_in(&daemon, &[0, 1, 7]);
         for (lun, seeds) in [(0, [3, 5, 4]), (1, [1, 2, 0]), (7, [3, 2, 4])] {

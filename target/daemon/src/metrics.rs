@@ -61,6 +61,18 @@ impl Figures {
                     volumes.failed,
                 ),
                 (
+                    "snapshots",
+                    "Snapshots of all volumes",
+                    None,
+                    shared.registry.count_snapshots(),
+                ),
+                (
+                    "families",
+                    "Families of volumes that share blocks with snapshots or clones",
+                    None,
+                    shared.registry.catalog().families().len() as u64,
+                ),
+                (
                     "payload_memory_used",
                     "Payload memory in use",
                     Some(Unit::Bytes),

@@ -1,6 +1,7 @@
 //! What is done to datasets as a whole. Everything here **blocks**, but for moments only: it waits for
 //! the journal, never for data.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidelock_volume::Range;
@@ -154,13 +155,17 @@ impl Family {
     pub fn datasets(&self) -> Vec<DatasetInfo> {
         let state = self.state.lock();
         let all = state.maps.datasets();
-        let uuid = |id: DatasetId| all.iter().find(|info| info.number == id);
+        drop(state);
+        // There may be ten thousand.
+        let uuids: HashMap<DatasetId, Id> =
+            all.iter().map(|info| (info.number, info.uuid)).collect();
+        let uuid = |id: DatasetId| uuids.get(&id).copied();
         all.iter()
             .map(|info| DatasetInfo {
                 id: info.uuid,
                 is_snapshot: info.is_snapshot,
                 blocks: info.blocks,
-                previous: info.previous.and_then(uuid).map(|info| info.uuid),
+                previous: info.previous.and_then(uuid),
                 deleting: info.deleting,
             })
             .collect()

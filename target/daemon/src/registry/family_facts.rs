@@ -48,11 +48,13 @@ impl Registry {
     pub fn snapshot(&self, called: &SnapshotRef) -> Result<v1::Snapshot, ChangeError> {
         let catalog = self.catalog();
         let record = catalog.volume(&called.volume)?;
-        let found = self.list_of(record)?.into_iter();
-        let mut found = found.filter(|snapshot| snapshot.name == called.snapshot);
-        let snapshot = found.next().ok_or_else(|| CatalogError::NoSuchSnapshot {
+        let missing = || CatalogError::NoSuchSnapshot {
             snapshot: called.clone(),
-        })?;
+        };
+        let place = record.backing.place().ok_or_else(missing)?;
+        let open = self.open_family_of(record, place.family)?;
+        // One of ten thousand is found without looking at all.
+        let snapshot = open.look(|list| list.named(record.id, called).cloned())??;
         let clones = clones_by_origin(&catalog);
         Ok(describe(&catalog, record, &snapshot, &clones))
     }

@@ -78,6 +78,7 @@ impl ServedVolume {
         };
         let unit = LogicalUnit::new(config);
         unit.complete_transition(group_accesses(&record.access), None);
+        unit.set_shares_blocks(place.is_some());
         Self {
             name: record.name.as_str().into(),
             journal: registry.journals.place(record.id),
@@ -161,6 +162,7 @@ impl ServedVolume {
 
     /// Its blocks are there now.
     pub(super) fn set_place(&self, place: Option<(Arc<ServedFamily>, DatasetId)>) {
+        self.unit.set_shares_blocks(place.is_some());
         *self.place.write() = place;
     }
 

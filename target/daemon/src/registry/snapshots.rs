@@ -213,16 +213,32 @@ impl Registry {
         name: &VolumeName,
     ) -> Result<(Member, Vec<Change>), ChangeError> {
         let (record, served, store) = self.ready(name)?;
+        // From now on none is begun that the snapshot would keep from its end.
+        served.unit().set_shares_blocks(true);
+        let begun = self.begin_if_raw(writer, &record, &served, &store).await;
+        if begun.is_err() {
+            served.unit().set_shares_blocks(served.place().is_some());
+        }
+        let changes = begun?;
+        Ok((self.member(name).await?, changes))
+    }
+
+    async fn begin_if_raw(
+        &self,
+        writer: &Writer,
+        record: &catalog::Volume,
+        served: &ServedVolume,
+        store: &Arc<Volume>,
+    ) -> Result<Vec<Change>, ChangeError> {
         if served.unit().medium_condition() != MediumCondition::Sound {
             let reason = "it is being sanitized or formatted, or that has failed".into();
-            let volume = name.clone();
+            let volume = record.name.clone();
             return Err(ChangeError::NotReady { volume, reason });
         }
-        let changes = match record.backing {
-            Backing::Raw => self.begin_family(writer, name, &served, &store).await?,
-            _ => Vec::new(),
-        };
-        Ok((self.member(name).await?, changes))
+        match record.backing {
+            Backing::Raw => self.begin_family(writer, &record.name, served, store).await,
+            _ => Ok(Vec::new()),
+        }
     }
 
     async fn begin_family(

@@ -36,10 +36,7 @@ fn all_commands(unit: &LogicalUnit, timeouts: bool) -> Vec<u8> {
     const CTDP: u8 = 0x02;
     const SERVACTV: u8 = 0x01;
     let mut data = vec![0; 4];
-    for entry in opcodes::TABLE
-        .iter()
-        .filter(|entry| entry.is_supported_by(unit.config()))
-    {
+    for entry in opcodes::TABLE.iter().filter(|entry| unit.supports(entry)) {
         let mut flags = if timeouts { CTDP } else { 0 };
         if entry.service_action.is_some() {
             flags |= SERVACTV;
@@ -62,7 +59,7 @@ fn all_commands(unit: &LogicalUnit, timeouts: bool) -> Vec<u8> {
 /// The command that the CDB asks about: `None` when it is not supported.
 fn requested(unit: &LogicalUnit, cdb: Cdb, option: u8) -> Result<Option<&'static OpCode>, Sense> {
     let action = cdb.u16(REQUESTED_SERVICE_ACTION);
-    let supported = |entry: &&'static OpCode| -> bool { entry.is_supported_by(unit.config()) };
+    let supported = |entry: &&'static OpCode| -> bool { unit.supports(entry) };
     let entries = || opcodes::entries(cdb.u8(REQUESTED_OPERATION_CODE)).filter(supported);
     let has_actions = entries().any(|entry| entry.service_action.is_some());
     let is_known = entries().next().is_some();

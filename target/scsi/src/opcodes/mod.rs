@@ -120,6 +120,10 @@ pub enum Requires {
     Thin,
     /// A store with atomic writes.
     AtomicWrites,
+    /// Blocks that it shares with no snapshot and no clone, which can be made unreadable for good.
+    OwnBlocks,
+    /// Both thin provisioning and blocks of its own.
+    ThinOwnBlocks,
 }
 
 /// Command timeouts in seconds (SPC-5, "Command timeouts descriptor"), for initiators that ask.
@@ -191,10 +195,16 @@ impl OpCode {
     #[must_use]
     pub const fn is_supported_by(&self, config: &LogicalUnitConfig) -> bool {
         match self.requires {
-            Requires::Nothing => true,
-            Requires::Thin => config.thin,
+            Requires::Nothing | Requires::OwnBlocks => true,
+            Requires::Thin | Requires::ThinOwnBlocks => config.thin,
             Requires::AtomicWrites => config.limits.max_atomic_bytes > 0,
         }
+    }
+
+    /// Whether a unit supports it only while it shares its blocks with nobody.
+    #[must_use]
+    pub const fn requires_own_blocks(&self) -> bool {
+        matches!(self.requires, Requires::OwnBlocks | Requires::ThinOwnBlocks)
     }
 
     /// All bits that may be set in the CDB.

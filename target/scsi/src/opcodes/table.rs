@@ -237,19 +237,20 @@ pub const TABLE: &[OpCode] = &[
         service_action: Some(0x01),
         usage: &[0x48, 0xa1, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
         class: Class::MediumWrite,
+        requires: Requires::OwnBlocks,
         timeouts: HOURS,
         handler: sanitize::overwrite,
-        notes: "in the background; resumed after a restart",
+        notes: "without snapshots and clones; in the background; resumed after a restart",
         ..entry(0x48, "SANITIZE OVERWRITE", "SBC-4")
     },
     OpCode {
         service_action: Some(0x02),
         usage: &[0x48, 0xa2, 0, 0, 0, 0, 0, 0xff, 0xff, 0],
         class: Class::MediumWrite,
-        requires: Requires::Thin,
+        requires: Requires::ThinOwnBlocks,
         timeouts: HOURS,
         handler: sanitize::block_erase,
-        notes: "where thin: gives all space back; in the background, resumed after a restart",
+        notes: "where thin, without snapshots and clones: gives all space back; in the background, resumed after a restart",
         ..entry(0x48, "SANITIZE BLOCK ERASE", "SBC-4")
     },
     OpCode {

@@ -98,6 +98,31 @@ fn a_thick_unit_does_not_report_unmap() {
 }
 
 #[test]
+fn a_unit_that_shares_its_blocks_promises_no_sanitize() {
+    let mut rig = Rig::new();
+    let overwrite = [0x48, 0x01, 0, 0, 0, 0, 0, 0, 5, 0];
+    let erase = [0x48, 0x02, 0, 0, 0, 0, 0, 0, 0, 0];
+    for shares in [true, false] {
+        rig.unit.set_shares_blocks(shares);
+        for action in [0x01, 0x02] {
+            let said = rig.data(&cdb(SERVICE_ACTION, 0x48, action, 255));
+            assert_eq!(said == [0, 1, 0, 0], shares, "{action}");
+        }
+        let exit = rig.data(&cdb(SERVICE_ACTION, 0x48, 0x1f, 255));
+        assert_eq!(exit[1], 3);
+    }
+    rig.unit.set_shares_blocks(true);
+    for refused in [overwrite, erase] {
+        let reply = rig.run(0, &refused, false, false, 0, &[]);
+        assert_sense(
+            &reply,
+            5,
+            crate::sense::AdditionalSense::INVALID_COMMAND_OPERATION_CODE,
+        );
+    }
+}
+
+#[test]
 fn every_allocation_length_is_respected() {
     let mut rig = Rig::new();
     let whole = rig.data(&cdb(ALL, 0, 0, 65535));

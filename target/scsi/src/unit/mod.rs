@@ -4,7 +4,7 @@
 //! the list of nexuses, which changes when sessions come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -49,6 +49,8 @@ pub struct LogicalUnit {
     /// In 65536ths.
     renewal_progress: AtomicU16,
     soft_threshold: SoftThreshold,
+    /// Snapshots or clones have the same blocks.
+    shares_blocks: AtomicBool,
     mode: CurrentMode,
     saved_mode: CurrentMode,
     /// Locked before `reservations` and `nexuses` where several are.
@@ -73,6 +75,7 @@ impl LogicalUnit {
             state: CurrentState::default(),
             renewal_progress: AtomicU16::new(0),
             soft_threshold: SoftThreshold::default(),
+            shares_blocks: AtomicBool::new(false),
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
             port_groups: Mutex::default(),
@@ -148,6 +151,18 @@ impl LogicalUnit {
         self.state.set(state);
     }
 
+    /// Says whether snapshots or clones have the same blocks: then what an overwrite or an erasure is to
+    /// make unreadable would stay, so there is no SANITIZE.
+    pub fn set_shares_blocks(&self, shares: bool) {
+        self.shares_blocks.store(shares, Ordering::SeqCst);
+    }
+
+    /// Whether it supports a command.
+    pub(crate) fn supports(&self, opcode: &opcodes::OpCode) -> bool {
+        let own = !opcode.requires_own_blocks() || !self.shares_blocks.load(Ordering::SeqCst);
+        own && opcode.is_supported_by(&self.config)
+    }
+
     pub(crate) fn set_stopped(&self, stopped: bool) {
         self.state.set_stopped(stopped);
     }
@@ -221,7 +236,7 @@ impl LogicalUnit {
         let cdb = Cdb::new(command.cdb);
         let found = opcodes::find(cdb)?;
         let opcode = found.opcode;
-        if !opcode.is_supported_by(&self.config) {
+        if !self.supports(opcode) {
             return Err(opcodes::INVALID_OPERATION_CODE.into());
         }
         if command.attribute == TaskAttribute::Aca {

@@ -2,6 +2,7 @@
 //! own, restored, deleted; and found again after kill -9 at any moment.
 
 mod clones;
+mod damage;
 mod groups;
 mod restores;
 

@@ -72,6 +72,8 @@ use utoipa::OpenApi;
         snapshots::list_schedules,
         snapshots::set_schedule,
         snapshots::remove_schedule,
+        snapshots::verify_volume,
+        snapshots::scrub_volume,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))
 )]

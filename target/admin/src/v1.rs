@@ -6,6 +6,7 @@
 
 mod access;
 mod asymmetric_access;
+mod check;
 mod error;
 mod event;
 mod family;
@@ -23,6 +24,7 @@ pub use access::{AccessEntry, AccessKind, AccessList, ChapUsers, Credentials, Se
 pub use asymmetric_access::{
     AccessState, AlteredBy, AsymmetricAccess, GroupAccess, SetGroupAccess, TargetPort,
 };
+pub use check::{CheckReport, ScrubVolume};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
 pub use family::{CloneList, CloneOf, CreateClone, Origin, VolumeFamily};

@@ -143,6 +143,12 @@ pub enum CatalogError {
         /// Which volume.
         volume: VolumeName,
     },
+    /// There is nothing to compare its blocks with.
+    #[error("volume {volume} is a plain file, which has no checksums")]
+    NoChecksums {
+        /// Which volume.
+        volume: VolumeName,
+    },
     /// Others share its blocks.
     #[error("volume {volume} shares its blocks with: {}", some(others))]
     FamilyIsShared {
@@ -307,6 +313,7 @@ impl CatalogError {
             | Self::IsSnapshot { .. }
             | Self::InFamily { .. }
             | Self::NotInFamily { .. }
+            | Self::NoChecksums { .. }
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
@@ -348,6 +355,7 @@ impl CatalogError {
             }
             Self::InFamily { .. } | Self::FamilyIsShared { .. } => "",
             Self::NotInFamily { .. } => "take one first with `tidelock snapshot create`",
+            Self::NoChecksums { .. } => "what is written after its first snapshot has some",
             Self::Unrelated { .. } => "name a volume, its snapshots, or clones of them",
             Self::GroupExists { .. } => "choose another name, or delete that group first",
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",

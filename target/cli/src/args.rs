@@ -22,7 +22,8 @@ Exit codes:
   3  no daemon can be reached
   4  the daemon's answer was lost or not understood; look before trying again
   5  not confirmed; nothing was changed
-  6  a local file can't be read or written";
+  6  a local file can't be read or written
+  7  damage was found";
 
 const ACL_RULES: &str = "\
 What a list says about an initiator:
@@ -131,6 +132,19 @@ pub enum VolumeVerb {
         /// Don't ask.
         #[arg(long, short)]
         yes: bool,
+    },
+    /// Look whether every block of a volume, and of what shares blocks with it, has one owner. Hosts
+    /// wait meanwhile.
+    Verify {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// Read all blocks of a volume or a snapshot and compare them with their checksums; hosts go on.
+    Scrub {
+        /// The volume's name, or VOLUME@SNAPSHOT.
+        #[arg(value_name = "VOLUME[@SNAPSHOT]", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
     },
     /// Remove a volume, and its file if the daemon made it. Clones of it stay.
     Delete {

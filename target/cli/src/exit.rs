@@ -28,6 +28,8 @@ pub enum Exit {
     NotConfirmed = 5,
     /// A local file can't be read or written.
     Local = 6,
+    /// Damage was found.
+    Damaged = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -66,6 +68,14 @@ pub enum CliError {
         /// The path.
         path: PathBuf,
     },
+    /// What was looked for was found; it has been printed.
+    #[error("{damaged} thing(s) in {checked} are damaged")]
+    Damaged {
+        /// In what.
+        checked: String,
+        /// How many.
+        damaged: u64,
+    },
     /// Something on this side.
     #[error("cannot {action}: {source}")]
     Io {
@@ -89,6 +99,7 @@ impl CliError {
             Self::Client(ClientError::Unreachable { .. }) | Self::NoSocket => Exit::Unreachable,
             Self::Client(_) => Exit::Unclear,
             Self::NotConfirmed => Exit::NotConfirmed,
+            Self::Damaged { .. } => Exit::Damaged,
             Self::SecretFile { .. } | Self::Path { .. } | Self::Io { .. } => Exit::Local,
         }
     }

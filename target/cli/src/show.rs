@@ -14,7 +14,7 @@ pub(crate) use snapshot::{
 };
 pub(crate) use status::status;
 pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};
-pub(crate) use volume::{volume, volumes};
+pub(crate) use volume::{check_report, volume, volumes};
 
 #[cfg(test)]
 mod tests;

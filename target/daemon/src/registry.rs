@@ -4,6 +4,7 @@
 pub mod access;
 pub mod asymmetric_access;
 pub mod changes;
+mod checks;
 mod clones;
 pub mod facts;
 mod families;

@@ -138,4 +138,20 @@ impl Client {
     pub async fn remove_schedule(&self, volume: &str) -> Answer<()> {
         self.delete(path(&["volumes", volume, "schedule"])).await
     }
+
+    /// Looks whether every block of a volume has one owner. Takes as long as that takes.
+    pub async fn verify_volume(&self, name: &str) -> Answer<v1::CheckReport> {
+        self.send("POST", path(&["volumes", name, "verify"]), &())
+            .await
+    }
+
+    /// Reads all blocks of a volume or a snapshot. Takes as long as that takes.
+    pub async fn scrub_volume(
+        &self,
+        name: &str,
+        request: &v1::ScrubVolume,
+    ) -> Answer<v1::CheckReport> {
+        self.send("POST", path(&["volumes", name, "scrub"]), request)
+            .await
+    }
 }

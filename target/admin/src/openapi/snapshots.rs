@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    CloneList, CreateClone, CreateGroup, CreateSnapshot, Diff, ErrorBody, Group, GroupList,
-    RestoreSnapshot, Restored, Schedule, ScheduleList, SetSchedule, Snapshot, SnapshotList, Volume,
+    CheckReport, CloneList, CreateClone, CreateGroup, CreateSnapshot, Diff, ErrorBody, Group,
+    GroupList, RestoreSnapshot, Restored, Schedule, ScheduleList, ScrubVolume, SetSchedule,
+    Snapshot, SnapshotList, Volume,
 };
 
 /// All snapshots
@@ -172,3 +173,24 @@ pub(super) fn set_schedule() {}
     responses((status = 204), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn remove_schedule() {}
+
+/// Look whether every block has one owner
+///
+/// Of the volume and all that shares blocks with it. Answers when all of it was looked at; hosts go on, but
+/// wait meanwhile.
+#[utoipa::path(post, path = "/v1/volumes/{volume}/verify", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name")),
+    responses((status = 200, body = CheckReport), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn verify_volume() {}
+
+/// Read all blocks and compare them with their checksums
+///
+/// Blocks have checksums that were written since the volume's first snapshot. Answers when all were read,
+/// and ends when the client hangs up; hosts go on.
+#[utoipa::path(post, path = "/v1/volumes/{volume}/scrub", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name")),
+    request_body = ScrubVolume,
+    responses((status = 200, body = CheckReport), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn scrub_volume() {}

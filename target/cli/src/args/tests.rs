@@ -79,6 +79,8 @@ fn every_command_of_the_manual_is_understood() {
 fn every_command_about_snapshots_is_understood() {
     for line in [
         "tidelock volume delete db --with-snapshots",
+        "tidelock volume verify db",
+        "tidelock volume scrub db@monday",
         "tidelock snapshot create db monday",
         "tidelock snapshot list",
         "tidelock snapshot list db",

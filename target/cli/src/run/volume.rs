@@ -32,6 +32,19 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
         }
         VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
         VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
+        VolumeVerb::Verify { name } => {
+            let report = context.client.verify_volume(&name).await?;
+            tell(&report, context)
+        }
+        VolumeVerb::Scrub { name } => {
+            let (volume, snapshot) = match name.split_once('@') {
+                Some((volume, snapshot)) => (volume, Some(snapshot.to_owned())),
+                None => (name.as_str(), None),
+            };
+            let request = v1::ScrubVolume { snapshot };
+            let report = context.client.scrub_volume(volume, &request).await?;
+            tell(&report, context)
+        }
         VolumeVerb::Delete {
             name,
             with_snapshots,
@@ -65,6 +78,18 @@ fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
         direct: create.direct,
         write_through: create.write_through,
     })
+}
+
+/// Says what was found; damage is an error for scripts.
+fn tell(report: &v1::CheckReport, context: &mut Context<'_>) -> Result<(), CliError> {
+    context.print(report, show::check_report)?;
+    match report.damaged {
+        0 => Ok(()),
+        damaged => Err(CliError::Damaged {
+            checked: report.checked.clone(),
+            damaged,
+        }),
+    }
 }
 
 async fn resize(name: &str, size_bytes: u64, context: &mut Context<'_>) -> Result<(), CliError> {

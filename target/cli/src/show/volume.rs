@@ -1,6 +1,8 @@
 //! Volumes as text.
 
-use tidelock_admin::v1::{ReservationType, Reservations, Volume, VolumeFamily, VolumeState};
+use tidelock_admin::v1::{
+    CheckReport, ReservationType, Reservations, Volume, VolumeFamily, VolumeState,
+};
 
 use crate::render::{properties, table, yes_no};
 use crate::size::format_size;
@@ -95,6 +97,21 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+/// What looking for damage has found.
+pub(crate) fn check_report(report: &CheckReport) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        text.push_str(&format!("DAMAGED  {finding}\n"));
+    }
+    let size = format_size(report.checked_bytes);
+    let checked = &report.checked;
+    text.push_str(&match report.damaged {
+        0 => format!("{checked}: {size} looked at, nothing is wrong\n"),
+        damaged => format!("{checked}: {size} looked at, {damaged} thing(s) are wrong\n"),
+    });
+    text
 }
 
 /// What it shares with whom.

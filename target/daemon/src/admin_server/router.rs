@@ -143,6 +143,8 @@ fn of_snapshots() -> Router<Shared> {
             "/v1/volumes/{volume}/schedule",
             put(snapshots::set_schedule).delete(snapshots::remove_schedule),
         )
+        .route("/v1/volumes/{volume}/verify", post(snapshots::verify))
+        .route("/v1/volumes/{volume}/scrub", post(snapshots::scrub))
 }
 
 /// One answer to everything, for everybody else.

@@ -76,4 +76,11 @@ pub trait SnapshotControl: Send + Sync + 'static {
     /// Takes snapshots of a volume again and again: from one to the next in seconds, and how many are
     /// kept. `None`: no longer.
     fn set_schedule(&self, volume: VolumeName, times: Option<(u64, u32)>) -> Outcome<'_, ()>;
+
+    /// Whether every block that a volume and those it shares blocks with use has one owner.
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport>;
+
+    /// Whether the blocks of a volume or a snapshot are what they were when they were written. Ends when
+    /// the future is dropped.
+    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport>;
 }

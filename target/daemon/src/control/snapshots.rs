@@ -200,4 +200,12 @@ impl SnapshotControl for DaemonControl {
         }
         .boxed()
     }
+
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport> {
+        async move { Ok(self.shared.registry.verify_volume(&volume).await?) }.boxed()
+    }
+
+    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport> {
+        async move { Ok(self.shared.registry.scrub(&what).await?) }.boxed()
+    }
 }

@@ -226,7 +226,7 @@ impl Registry {
         })
     }
 
-    async fn point(&self, what: &DatasetRef) -> Result<Point, ChangeError> {
+    pub(super) async fn point(&self, what: &DatasetRef) -> Result<Point, ChangeError> {
         let member = self.member(&what.volume).await?;
         let (dataset, size_bytes) = match &what.snapshot {
             None => (member.head, member.store.size()),
@@ -244,9 +244,9 @@ impl Registry {
 }
 
 /// A point in time of a volume.
-struct Point {
-    open: Arc<OpenFamily>,
-    dataset: DatasetId,
+pub(super) struct Point {
+    pub(super) open: Arc<OpenFamily>,
+    pub(super) dataset: DatasetId,
     size_bytes: u64,
 }
 

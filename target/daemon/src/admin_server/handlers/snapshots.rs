@@ -176,6 +176,28 @@ async fn put_schedule(
     to_end(async move { control.set_schedule(volume, times).await }).await
 }
 
+pub(in crate::admin_server) async fn verify(
+    State(shared): State<Shared>,
+    Segments(volume): Segments<String>,
+) -> Found<v1::CheckReport> {
+    let volume = parse::volume_name(&volume)?;
+    Ok(Json(shared.control.verify_volume(volume).await?))
+}
+
+pub(in crate::admin_server) async fn scrub(
+    State(shared): State<Shared>,
+    Segments(volume): Segments<String>,
+    request: Request,
+) -> Found<v1::CheckReport> {
+    let v1::ScrubVolume { snapshot } = body::read(request, &shared.limits).await?;
+    let snapshot = snapshot.map(|name| parse::snapshot_name(&name));
+    let what = DatasetRef {
+        volume: parse::volume_name(&volume)?,
+        snapshot: snapshot.transpose()?,
+    };
+    Ok(Json(shared.control.scrub(what).await?))
+}
+
 fn named(volume: &str, snapshot: &str) -> Result<SnapshotRef, Failure> {
     Ok(SnapshotRef {
         volume: parse::volume_name(volume)?,

@@ -187,3 +187,24 @@ async fn a_question_about_differences_is_checked() {
         assert_eq!(status, 400, "{query}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn damage_is_looked_for_in_a_volume_or_a_snapshot() {
+    let server = with_volumes(&["a"]).await;
+    let client = server.client();
+    let report = client.verify_volume("a").await.unwrap();
+    assert_eq!((report.checked.as_str(), report.damaged), ("a", 0));
+    let scrub = |name: Option<&str>| v1::ScrubVolume {
+        snapshot: name.map(ToOwned::to_owned),
+    };
+    let report = client.scrub_volume("a", &scrub(Some("one"))).await.unwrap();
+    assert_eq!((report.checked.as_str(), report.damaged), ("a@one", 1));
+    for (volume, name, code) in [
+        ("none", None, ErrorCode::NotFound),
+        ("a", Some(".."), ErrorCode::Invalid),
+        ("..", None, ErrorCode::Invalid),
+    ] {
+        let error = client.scrub_volume(volume, &scrub(name)).await.unwrap_err();
+        assert_eq!(refused(&error).0, code, "{volume}");
+    }
+}

@@ -221,4 +221,26 @@ impl SnapshotControl for Fake {
         let changed = self.change(Command::SetSchedule { volume, schedule });
         ready(changed.map(drop)).boxed()
     }
+
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport> {
+        let report = self.catalog().volume(&volume).map(|_| v1::CheckReport {
+            checked: volume.to_string(),
+            checked_bytes: 4_096,
+            ..v1::CheckReport::default()
+        });
+        ready(report.map_err(ControlError::from)).boxed()
+    }
+
+    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport> {
+        let report = self
+            .catalog()
+            .volume(&what.volume)
+            .map(|_| v1::CheckReport {
+                checked: what.to_string(),
+                damaged: 1,
+                findings: vec!["byte 0: it isn't what was written".into()],
+                ..v1::CheckReport::default()
+            });
+        ready(report.map_err(ControlError::from)).boxed()
+    }
 }

@@ -21,9 +21,12 @@ pub fn text(shared: &Shared) -> String {
     text
 }
 
+/// Name, help, unit and value.
+type Gauge = (&'static str, &'static str, Option<Unit>, u64);
+
 #[derive(Debug)]
 struct Figures {
-    gauges: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
+    gauges: Vec<Gauge>,
     counters: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
 }
 
@@ -31,7 +34,7 @@ impl Figures {
     fn of(shared: &Shared) -> Self {
         let (commands, read, written) = shared.directory.totals();
         let volumes = shared.registry.counts();
-        Self {
+        let mut figures = Self {
             gauges: vec![
                 ("uptime", "Since the daemon started", Some(Unit::Seconds), {
                     shared.started.elapsed().as_secs()
@@ -59,18 +62,6 @@ impl Figures {
                     "Volumes whose file isn't open",
                     None,
                     volumes.failed,
-                ),
-                (
-                    "snapshots",
-                    "Snapshots of all volumes",
-                    None,
-                    shared.registry.count_snapshots(),
-                ),
-                (
-                    "families",
-                    "Families of volumes that share blocks with snapshots or clones",
-                    None,
-                    shared.registry.catalog().families().len() as u64,
                 ),
                 (
                     "payload_memory_used",
@@ -101,7 +92,26 @@ impl Figures {
                     shared.registry.data_syncs(),
                 ),
             ],
-        }
+        };
+        figures.gauges.extend(Self::of_snapshots(shared));
+        figures
+    }
+
+    fn of_snapshots(shared: &Shared) -> [Gauge; 2] {
+        [
+            (
+                "snapshots",
+                "Snapshots of all volumes",
+                None,
+                shared.registry.count_snapshots(),
+            ),
+            (
+                "families",
+                "Families of volumes that share blocks with snapshots or clones",
+                None,
+                shared.registry.catalog().families().len() as u64,
+            ),
+        ]
     }
 }
 

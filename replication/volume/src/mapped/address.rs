@@ -1,6 +1,8 @@
 //! The small numbers of the mapped format: addresses of blocks, epochs, datasets. Only values.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Bytes of a block.
 pub const BLOCK_BYTES: usize = 4096;
@@ -55,6 +57,34 @@ impl fmt::Display for Address {
         write!(f, "block {} of segment {}", self.index(), self.segment())
     }
 }
+
+/// Spreads addresses over a table in a few instructions. They are the allocator's: nobody from outside
+/// chooses them so that they collide.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio; the high bits are the better ones.
+        let spread = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = spread ^ (spread >> 32);
+    }
+}
+
+/// By address.
+pub(crate) type AddressMap<T> = HashMap<Address, T, BuildHasherDefault<AddressHasher>>;
+/// Addresses.
+pub(crate) type AddressSet = HashSet<Address, BuildHasherDefault<AddressHasher>>;
 
 /// A time of a family: it goes up with every snapshot, and what is written carries it as its birth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

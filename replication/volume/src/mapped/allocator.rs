@@ -1,9 +1,9 @@
 //! Which blocks of which segments are in use, and when a freed one may be used again. Knows nothing
 //! of what is in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Address, SEGMENT_BLOCKS, SEGMENTS_MAX};
+use super::address::{Address, AddressSet, SEGMENT_BLOCKS, SEGMENTS_MAX};
 use super::format::allocation::{AllocationSlot, Bits, WORDS};
 pub use super::format::table::SegmentKind;
 use super::format::table::{SegmentRecord, mark};
@@ -102,7 +102,7 @@ pub struct Allocator {
     after_flush: BTreeMap<u64, Vec<Address>>,
     after_checkpoint: BTreeMap<u64, Vec<Address>>,
     /// Given out for data that no map points to yet: a checkpoint takes them for free.
-    reserved: HashSet<Address>,
+    reserved: AddressSet,
     /// Free again since somebody last asked.
     released: Vec<Address>,
     /// Segments that are no more since somebody last asked.

@@ -207,13 +207,29 @@ impl Family {
     /// # Errors
     /// No such dataset or range, or a page is missing.
     pub fn lookup(&self, id: DatasetId, range: BlockRange) -> Result<Stretches, FamilyError> {
+        let mut found = Stretches::new();
+        self.lookup_into(id, range, &mut found)?;
+        Ok(found)
+    }
+
+    /// The same, in place of what is in `found`.
+    ///
+    /// # Errors
+    /// As [`Self::lookup`]; `found` has anything then.
+    pub fn lookup_into(
+        &self,
+        id: DatasetId,
+        range: BlockRange,
+        found: &mut Stretches,
+    ) -> Result<(), FamilyError> {
+        found.clear();
         let dataset = self.dataset(id)?;
         check_range(dataset, range)?;
         if range.count == 0 {
-            return Ok(Stretches::new());
+            return Ok(());
         }
         let level = level_for(dataset.record.blocks);
-        Ok(self.maps.lookup(dataset.record.root, level, range)?)
+        Ok(self.maps.lookup(dataset.record.root, level, range, found)?)
     }
 
     /// Blocks for data, next to each other, up to `count`: to be written and then given to

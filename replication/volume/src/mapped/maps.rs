@@ -71,6 +71,14 @@ pub(crate) struct Target<'a> {
     pub(crate) dead: &'a mut Vec<Dead>,
 }
 
+/// What a change of a range needs.
+#[derive(Clone, Copy)]
+struct Wanted {
+    floor: Floor,
+    range: BlockRange,
+    uniform: bool,
+}
+
 /// The nodes and blocks of a family.
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
@@ -86,16 +94,15 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    /// Where the blocks of a range are.
+    /// Adds where the blocks of a range are.
     pub(crate) fn lookup(
         &self,
         root: Entry,
         level: u8,
         range: BlockRange,
-    ) -> Result<Stretches, Missing> {
-        let mut found = Stretches::new();
-        self.look(root, level, 0, range, &mut found)?;
-        Ok(found)
+        found: &mut Stretches,
+    ) -> Result<(), Missing> {
+        self.look(root, level, 0, range, found)
     }
 
     fn look(
@@ -138,32 +145,34 @@ impl Maps {
         range: BlockRange,
         uniform: bool,
     ) -> Result<(), Missing> {
-        self.visit(root, level, 0, &|entry, level, base| {
-            let span = Entry::span(level);
-            // What is dropped as a whole is looked into only if it is the dataset's own.
-            range.overlaps(base, span)
-                && !(uniform && range.covers(base, span) && !floor.owns(entry.birth))
-        })
+        let wanted = Wanted {
+            floor,
+            range,
+            uniform,
+        };
+        self.find(root, level, 0, wanted)
     }
 
-    /// Visits every node for which `into` says so.
-    fn visit(
-        &self,
-        entry: Entry,
-        level: u8,
-        base: u64,
-        into: &dyn Fn(Entry, u8, u64) -> bool,
-    ) -> Result<(), Missing> {
+    fn find(&self, entry: Entry, level: u8, base: u64, wanted: Wanted) -> Result<(), Missing> {
+        let Wanted {
+            floor,
+            range,
+            uniform,
+        } = wanted;
         let Place::Node { address, crc } = entry.place else {
             return Ok(());
         };
-        if !into(entry, level, base) {
+        let span = Entry::span(level);
+        // What is dropped as a whole is looked into only if it is the dataset's own.
+        if uniform && range.covers(base, span) && !floor.owns(entry.birth) {
             return Ok(());
         }
         let entries = self.nodes.get(address, crc, level)?;
-        let below = Entry::span(level - 1);
-        for (index, child) in entries.iter().enumerate() {
-            self.visit(*child, level - 1, base + index as u64 * below, into)?;
+        if level > 1 {
+            let below = Entry::span(level - 1);
+            for (first, child) in children(entries, base, below, range) {
+                self.find(*child, level - 1, first, wanted)?;
+            }
         }
         Ok(())
     }

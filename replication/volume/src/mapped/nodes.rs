@@ -1,11 +1,9 @@
 //! The nodes that are in memory: those that have changed since the last checkpoint, and a cache of
 //! the others. What isn't here has to be read by whoever asks: [`Missing`] says what.
 
-use std::collections::HashMap;
-
 use thiserror::Error;
 
-use super::address::{Address, BLOCK_BYTES};
+use super::address::{Address, AddressMap, BLOCK_BYTES};
 use super::entry::{Entries, Entry, Place, decode_node, encode_node};
 use super::format::{Damage, crc};
 
@@ -55,9 +53,9 @@ struct Node {
 /// The nodes in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
-    nodes: HashMap<Address, Node>,
+    nodes: AddressMap<Node>,
     /// Pages of chains that were supplied and not yet used.
-    chains: HashMap<Address, Vec<u8>>,
+    chains: AddressMap<Vec<u8>>,
     clock: u64,
     /// Nodes that are not on disk yet.
     dirty: usize,
@@ -167,7 +165,7 @@ impl Nodes {
 
     /// Fixes all that have changed, and gives them as they are to be written, with the CRC of every
     /// node in the entry that points to it; and the CRCs, for those who point to them from elsewhere.
-    pub(crate) fn freeze(&mut self) -> (Vec<Page>, HashMap<Address, u32>) {
+    pub(crate) fn freeze(&mut self) -> (Vec<Page>, AddressMap<u32>) {
         let mut dirty: Vec<(u8, Address)> = self
             .nodes
             .iter()
@@ -176,7 +174,7 @@ impl Nodes {
             .collect();
         dirty.sort_unstable();
         self.dirty = 0;
-        let mut crcs: HashMap<Address, u32> = HashMap::new();
+        let mut crcs: AddressMap<u32> = AddressMap::default();
         let mut pages = Vec::with_capacity(dirty.len());
         for (_, address) in dirty {
             let Some(node) = self.nodes.get_mut(&address) else {
@@ -223,7 +221,7 @@ impl Nodes {
 }
 
 /// The entry with the CRC that its node has got.
-pub(crate) fn with_crc(entry: Entry, crcs: &HashMap<Address, u32>) -> Entry {
+pub(crate) fn with_crc(entry: Entry, crcs: &AddressMap<u32>) -> Entry {
     match entry.place {
         Place::Node { address, .. } => match crcs.get(&address) {
             Some(crc) => Entry {

@@ -1,10 +1,8 @@
 //! Checkpoints: the maps as they are at one moment, as pages, slots and a superblock.
 
-use std::collections::HashMap;
-
 use super::flush::JournalWrite;
 use super::{Family, FamilyError};
-use crate::mapped::address::{Address, Epoch};
+use crate::mapped::address::{Address, AddressMap, Epoch};
 use crate::mapped::allocator::{Reuse, SegmentKind};
 use crate::mapped::entry::{Entry, Place};
 use crate::mapped::format::allocation::{self, slot_offset};
@@ -111,7 +109,7 @@ impl Family {
 
     fn write_dead_lists(
         &mut self,
-        crcs: &HashMap<Address, u32>,
+        crcs: &AddressMap<u32>,
         pages: &mut Vec<Page>,
     ) -> Result<(), FamilyError> {
         let (allocator, epoch) = (&mut self.maps.allocator, self.maps.epoch);
@@ -135,7 +133,7 @@ impl Family {
 
     fn write_datasets(
         &mut self,
-        crcs: &HashMap<Address, u32>,
+        crcs: &AddressMap<u32>,
         pages: &mut Vec<Page>,
     ) -> Result<Option<Entry>, FamilyError> {
         let mut payload = Vec::with_capacity(self.datasets.iter().len() * DATASET_BYTES);
@@ -231,7 +229,7 @@ fn chain_page(
     }
 }
 
-fn dead_with_crc(dead: Dead, crcs: &HashMap<Address, u32>) -> Dead {
+fn dead_with_crc(dead: Dead, crcs: &AddressMap<u32>) -> Dead {
     match dead.what {
         DeadPlace::Tree {
             first,

@@ -1,11 +1,13 @@
-//! What an operation costs: 4 KiB at random offsets through an [`Engine`], against plain `pread` and
-//! `pwrite` in a loop.
+//! What an operation costs: 4 KiB at random offsets through an [`Engine`], on a raw volume and on a mapped
+//! one that has just got a snapshot, against plain `pread` and `pwrite` in a loop.
 //!
 //! `cargo run --release -p tidelock-replication --example engine_speed -- FOLDER [SECONDS] [CASE...]`
-//! makes a file of 256 MiB in FOLDER, runs each case for SECONDS (2) in turn, three times round,
-//! and prints the medians. CASE is any of the names in the first column; all by default. Under
-//! `strace -c -f` one case shows its system calls.
+//! makes two files of 256 MiB in FOLDER, runs each case for SECONDS (2) in turn, seven times round,
+//! and prints the medians. CASE is any of the names in the first column, or the beginning of some; all by
+//! default. Under `strace -c -f` one case shows its system calls. A volume is flushed every 16,384 writes,
+//! or the blocks that a mapped one overwrites would never come back.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -18,14 +20,19 @@ use bytes::Bytes;
 use rustix::event::epoll;
 use smallvec::smallvec;
 use tidelock_replication::{
-    BufferPool, CreateOptions, Engine, EngineKind, OpenOptions, Volume, VolumeOp, VolumeOutcome,
+    BufferPool, CreateOptions, Engine, EngineKind, Family, FamilyOptions, Id, OpenOptions, Volume,
+    VolumeOp, VolumeOutcome,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const SIZE: u64 = 256 << 20;
 const LENGTH: usize = 4096;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
+/// Writes between two flushes.
+const FLUSH_EVERY: u64 = 1 << 14;
+/// The head of the family.
+const HEAD: Id = [1; 16];
 
 /// One way of doing the same thing.
 struct Case {
@@ -38,73 +45,43 @@ struct Case {
 #[derive(Clone, Copy)]
 enum How {
     Plain,
-    Engine(EngineKind),
+    Raw(EngineKind),
+    Mapped(EngineKind),
 }
 
-const URING: How = How::Engine(EngineKind::Uring);
-const THREADS: How = How::Engine(EngineKind::ThreadPool);
+const fn case(name: &'static str, how: How, write: bool, depth: u64) -> Case {
+    Case {
+        name,
+        how,
+        write,
+        depth,
+    }
+}
 
-const CASES: [Case; 10] = [
-    Case {
-        name: "pread",
-        how: How::Plain,
-        write: false,
-        depth: 1,
-    },
-    Case {
-        name: "uring-read-1",
-        how: URING,
-        write: false,
-        depth: 1,
-    },
-    Case {
-        name: "uring-read-32",
-        how: URING,
-        write: false,
-        depth: 32,
-    },
-    Case {
-        name: "threads-read-1",
-        how: THREADS,
-        write: false,
-        depth: 1,
-    },
-    Case {
-        name: "threads-read-32",
-        how: THREADS,
-        write: false,
-        depth: 32,
-    },
-    Case {
-        name: "pwrite",
-        how: How::Plain,
-        write: true,
-        depth: 1,
-    },
-    Case {
-        name: "uring-write-1",
-        how: URING,
-        write: true,
-        depth: 1,
-    },
-    Case {
-        name: "uring-write-32",
-        how: URING,
-        write: true,
-        depth: 32,
-    },
-    Case {
-        name: "threads-write-1",
-        how: THREADS,
-        write: true,
-        depth: 1,
-    },
-    Case {
-        name: "threads-write-32",
-        how: THREADS,
-        write: true,
-        depth: 32,
-    },
+const URING: How = How::Raw(EngineKind::Uring);
+const THREADS: How = How::Raw(EngineKind::ThreadPool);
+const MAPPED: How = How::Mapped(EngineKind::Uring);
+const MAPPED_THREADS: How = How::Mapped(EngineKind::ThreadPool);
+
+const CASES: [Case; 18] = [
+    case("pread", How::Plain, false, 1),
+    case("uring-read-1", URING, false, 1),
+    case("mapped-uring-read-1", MAPPED, false, 1),
+    case("uring-read-32", URING, false, 32),
+    case("mapped-uring-read-32", MAPPED, false, 32),
+    case("threads-read-1", THREADS, false, 1),
+    case("mapped-threads-read-1", MAPPED_THREADS, false, 1),
+    case("threads-read-32", THREADS, false, 32),
+    case("mapped-threads-read-32", MAPPED_THREADS, false, 32),
+    case("pwrite", How::Plain, true, 1),
+    case("uring-write-1", URING, true, 1),
+    case("mapped-uring-write-1", MAPPED, true, 1),
+    case("uring-write-32", URING, true, 32),
+    case("mapped-uring-write-32", MAPPED, true, 32),
+    case("threads-write-1", THREADS, true, 1),
+    case("mapped-threads-write-1", MAPPED_THREADS, true, 1),
+    case("threads-write-32", THREADS, true, 32),
+    case("mapped-threads-write-32", MAPPED_THREADS, true, 32),
 ];
 
 /// Operations, seconds of the clock, seconds of the processor.
@@ -118,31 +95,26 @@ fn main() -> Outcome<()> {
         .map_or(Ok(2.0), |seconds| seconds.parse())?;
     let wanted: Vec<String> = arguments.collect();
     let folder = tempfile::tempdir_in(folder)?;
-    let path = folder.path().join("image");
-    let open = OpenOptions {
-        block_size: 4096,
-        ..OpenOptions::new(&path)
-    };
-    let volume = Volume::create(&CreateOptions {
-        open,
-        size: SIZE,
-        preallocate: true,
-    })?;
-    fs::write(&path, vec![1; usize::try_from(SIZE)?])?;
-    volume.flush_blocking()?;
+    let raw = volume(&folder.path().join("image"))?;
+    let mapped = Mapped::new(folder.path())?;
     let cases: Vec<&Case> = CASES
         .iter()
-        .filter(|case| wanted.is_empty() || wanted.iter().any(|name| name == case.name))
+        .filter(|case| {
+            wanted.is_empty()
+                || wanted
+                    .iter()
+                    .any(|name| case.name.starts_with(name.as_str()))
+        })
         .collect();
     let mut samples: Vec<Vec<Sample>> = cases.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         // In turn, so that a noisy minute hits all of them.
         for (case, samples) in cases.iter().zip(&mut samples) {
-            samples.push(run(case, &volume, Duration::from_secs_f64(seconds))?);
+            samples.push(run(case, &raw, &mapped, Duration::from_secs_f64(seconds))?);
         }
     }
     println!(
-        "{:<18}{:>12}{:>18}{:>14}",
+        "{:<24}{:>12}{:>18}{:>14}",
         "case", "IOPS", "per CPU-second", "CPU us/op"
     );
     for (case, samples) in cases.iter().zip(&mut samples) {
@@ -152,7 +124,7 @@ fn main() -> Outcome<()> {
         };
         let count = to_float(*count);
         println!(
-            "{:<18}{:>12.0}{:>18.0}{:>14.2}",
+            "{:<24}{:>12.0}{:>18.0}{:>14.2}",
             case.name,
             count / clock,
             count / cpu,
@@ -167,29 +139,77 @@ fn to_float(count: u64) -> f64 {
     count as f64
 }
 
-fn run(case: &Case, volume: &Arc<Volume>, length: Duration) -> Outcome<Sample> {
-    let (begun, cpu) = (Instant::now(), cpu_seconds()?);
+/// A raw volume, full of data.
+fn volume(path: &Path) -> Outcome<Arc<Volume>> {
+    let open = OpenOptions {
+        block_size: 4096,
+        ..OpenOptions::new(path)
+    };
+    let volume = Volume::create(&CreateOptions {
+        open,
+        size: SIZE,
+        preallocate: true,
+    })?;
+    fs::write(path, vec![1; usize::try_from(SIZE)?])?;
+    volume.flush_blocking()?;
+    Ok(volume)
+}
+
+/// A volume in a family, of which all but the odd MiB is at home.
+struct Mapped {
+    volume: Arc<Volume>,
+    family: Arc<Family>,
+    snapshots: Cell<u8>,
+}
+
+impl Mapped {
+    fn new(folder: &Path) -> Outcome<Self> {
+        let volume = volume(&folder.join("home"))?;
+        let options = FamilyOptions::new(folder.join("family"), [9; 16]);
+        let family = Family::create(&options, &volume, HEAD)?;
+        family.adopt(&volume, HEAD)?;
+        Ok(Self {
+            volume,
+            family,
+            snapshots: Cell::new(HEAD[0]),
+        })
+    }
+
+    /// Takes a snapshot, and deletes the last one.
+    fn snapshot(&self) -> Outcome<()> {
+        let last = self.snapshots.get();
+        self.snapshots.set(last + 1);
+        Family::snapshot(&[(Arc::clone(&self.family), HEAD, [last + 1; 16])])?;
+        if last > HEAD[0] {
+            self.family.delete([last; 16])?;
+        }
+        while self.family.datasets().len() > 2 {
+            self.family.checkpoint()?;
+        }
+        Ok(())
+    }
+}
+
+fn run(case: &Case, raw: &Arc<Volume>, mapped: &Mapped, length: Duration) -> Outcome<Sample> {
+    if matches!(case.how, How::Mapped(_)) && case.write {
+        mapped.snapshot()?;
+    }
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
     let until = begun + length;
     let count = match case.how {
-        How::Plain => plain(case, volume.path(), until)?,
-        How::Engine(kind) => engine(case, kind, volume, until)?,
+        How::Plain => plain(case, raw.path(), until)?,
+        How::Raw(kind) => engine(case, kind, raw, until)?,
+        How::Mapped(kind) => engine(case, kind, &mapped.volume, until)?,
     };
-    Ok((count, begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu))
+    Ok((count, begun.elapsed().as_secs_f64(), cpu_seconds() - cpu))
 }
 
 /// Seconds of processor time of all threads, those of the ring in the kernel included.
-fn cpu_seconds() -> Outcome<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').ok_or("no such format")?;
-    let ticks = |index| -> Outcome<f64> {
-        Ok(fields
-            .split_ascii_whitespace()
-            .nth(index)
-            .ok_or("no such field")?
-            .parse()?)
-    };
-    // utime and stime, in hundredths of a second on every Linux.
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::from_secs(seconds).as_secs_f64() + Duration::from_nanos(nanoseconds).as_secs_f64()
 }
 
 /// A cheap sequence of offsets.
@@ -248,15 +268,16 @@ fn engine(case: &Case, kind: EngineKind, volume: &Arc<Volume>, until: Instant) -
     for _ in 0..case.depth {
         start(&mut engine);
     }
-    let mut count = 0;
+    let (mut count, mut flushed) = (0, 0);
     loop {
         engine.submit();
         let mut finished = 0;
-        while let Some((_, outcome)) = engine.poll() {
+        while let Some((token, outcome)) = engine.poll() {
             if let VolumeOutcome::Failed(fault) = outcome {
                 return Err(fault.to_string().into());
             }
-            finished += 1;
+            // A flush comes on top of the others.
+            finished += 1 - token;
         }
         if finished == 0 {
             sleep(&sleeper)?;
@@ -268,6 +289,10 @@ fn engine(case: &Case, kind: EngineKind, volume: &Arc<Volume>, until: Instant) -
         }
         for _ in 0..finished {
             start(&mut engine);
+        }
+        if case.write && count - flushed >= FLUSH_EVERY {
+            flushed = count;
+            engine.start(1, volume, VolumeOp::Flush);
         }
     }
     Ok(count)

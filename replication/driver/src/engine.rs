@@ -62,7 +62,7 @@ use crate::op::{VolumeOp, VolumeOutcome};
 use crate::ranges::Post;
 use crate::volume::Volume;
 use carry::Flushes;
-use command::Command;
+use command::{Carrier, Command};
 use hold::Commands;
 use sync::Syncs;
 
@@ -113,6 +113,12 @@ pub struct Engine {
     blocks: BufferPool,
     pages: BufferPool,
     for_scratch: VecDeque<usize>,
+    /// Carriers that no command has.
+    #[allow(
+        clippy::vec_box,
+        reason = "they go to commands and come back without being copied"
+    )]
+    carriers: Vec<Box<Carrier>>,
     /// Commands whose last step needed no request.
     to_go_on: VecDeque<usize>,
     syncs: Syncs,
@@ -147,6 +153,7 @@ impl Engine {
             blocks: BufferPool::new(carry::BLOCKS_BYTES),
             pages: BufferPool::new(carry::PAGES_BYTES),
             for_scratch: VecDeque::new(),
+            carriers: Vec::new(),
             to_go_on: VecDeque::new(),
             syncs: Syncs::default(),
             freed: false,

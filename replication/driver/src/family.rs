@@ -98,16 +98,14 @@ impl From<FamilyError> for Trouble {
     }
 }
 
-/// Where the blocks of a range are.
-#[derive(Debug)]
-pub(crate) struct Located {
-    /// In order, without gaps.
-    pub(crate) stretches: Stretches,
+/// The home file when blocks were looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home {
     /// If [`Family::home_generation`] is another one when the home file has been read, the range has to
     /// be looked up again.
-    pub(crate) home_generation: u64,
-    /// Bytes of the home file that belong to the family: what is at home behind them reads as zeros.
-    pub(crate) home_bytes: u64,
+    pub(crate) generation: u64,
+    /// Bytes of it that belong to the family: what is at home behind them reads as zeros.
+    pub(crate) bytes: u64,
 }
 
 /// What becomes of a range of blocks of a head.
@@ -155,14 +153,19 @@ impl Family {
         self.files.folder()
     }
 
-    /// Where the blocks of a range of a dataset are.
-    pub(crate) fn locate(&self, dataset: DatasetId, range: BlockRange) -> Result<Located, Trouble> {
+    /// Where the blocks of a range of a dataset are, in place of what is in `stretches`: in order, without
+    /// gaps.
+    pub(crate) fn locate(
+        &self,
+        dataset: DatasetId,
+        range: BlockRange,
+        stretches: &mut Stretches,
+    ) -> Result<Home, Trouble> {
         let state = self.state.lock();
-        let stretches = state.maps.lookup(dataset, range)?;
-        Ok(Located {
-            stretches,
-            home_generation: self.home_generation(),
-            home_bytes: state.maps.home_bytes(),
+        state.maps.lookup_into(dataset, range, stretches)?;
+        Ok(Home {
+            generation: self.home_generation(),
+            bytes: state.maps.home_bytes(),
         })
     }
 
@@ -175,7 +178,7 @@ impl Family {
         self.with_pages(|maps| maps.lookup(dataset, range))
     }
 
-    /// See [`Located`].
+    /// See [`Home`].
     pub(crate) fn home_generation(&self) -> u64 {
         self.home_generation.load(Ordering::SeqCst)
     }
@@ -367,5 +370,7 @@ impl Drop for Family {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tidelock_block::{BlockError, OpKind, Waker};
 
 use super::Engine;
-use super::command::{Memory, Next, Stage};
+use super::command::{Carrier, Memory, Next, Stage};
 use super::run::{part_of, tag};
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
 
@@ -17,6 +17,9 @@ use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
 /// the memory ceiling: who has memory from below that must not wait for more of it.
 pub(super) const BLOCKS_BYTES: usize = 1 << 20;
 pub(super) const PAGES_BYTES: usize = 512 << 10;
+
+/// Carriers without a command that are kept.
+const CARRIERS_MAX: usize = 128;
 
 /// Where the commands of an engine hear how the flush of their family went.
 #[derive(Debug)]
@@ -75,8 +78,16 @@ impl Engine {
             }
             return self.choose_form(key);
         }
-        command.begin_mapped(mapped);
+        let carrier = self.carriers.pop();
+        command.begin_mapped(mapped, carrier.unwrap_or_else(|| Box::new(Carrier::new())));
         true
+    }
+
+    /// A command has ended: others can have its carrier.
+    pub(super) fn carrier_returns(&mut self, mut carrier: Box<Carrier>) {
+        if carrier.end() && self.carriers.len() < CARRIERS_MAX {
+            self.carriers.push(carrier);
+        }
     }
 
     /// A mapped command goes on with its operation; false if it has to wait for memory and isn't queued
@@ -95,7 +106,17 @@ impl Engine {
                 pages: &self.pages,
             };
             match carrier.next(memory) {
-                Next::Issue { part, file, op } => self.issue_on(tag(key, part), file, op),
+                Next::Issue {
+                    part,
+                    file,
+                    op,
+                    more,
+                } => {
+                    self.issue_on(tag(key, part), file, op);
+                    if !more {
+                        return true;
+                    }
+                }
                 Next::Wait => return true,
                 Next::NeedMemory => return false,
                 Next::NeedScratch => {
@@ -202,7 +223,9 @@ impl Engine {
         command.stage = Stage::Syncing;
         command.fence_epoch = command.volume.fence().epoch();
         command.volume.count_data_sync();
-        let family = Arc::clone(carrier.family());
+        let Some(family) = carrier.family().cloned() else {
+            return;
+        };
         let flushes = Arc::clone(&self.flushes);
         // What it has done is in the map: nobody has to wait for the medium.
         self.release(key);

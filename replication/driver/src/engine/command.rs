@@ -121,12 +121,13 @@ impl Command {
     }
 
     /// It begins, on a mapped volume.
-    pub(super) fn begin_mapped(&mut self, mapped: Mapped) {
+    pub(super) fn begin_mapped(&mut self, mapped: Mapped, mut carrier: Box<Carrier>) {
         if let Work::WriteAtomic(command) = &mut self.work {
             // All of a write is in the map at one moment, and so it is after a crash.
             self.work = Work::Write(command.take_write());
         }
-        self.carrier = Some(Box::new(Carrier::new(mapped, self.volume.size())));
+        carrier.engage(mapped, self.volume.size());
+        self.carrier = Some(carrier);
     }
 
     /// Whether, on a mapped volume, it changes blocks of which it leaves a part as it is: nobody else may

@@ -189,7 +189,7 @@ impl Engine {
             return;
         };
         if let Some(carrier) = command.carrier {
-            carrier.end();
+            self.carrier_returns(carrier);
         }
         if command.holds_off {
             command.volume.detached_write_landed();

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use tidelock_block::{BlockError, BlockFile, BufferPool, OpKind};
 use tidelock_volume::Range;
-use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, DatasetId, Missing};
+use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, DatasetId, Missing, Stretches};
 
 use super::{kind_of, told};
-use crate::family::{Family, Located, Trouble};
+use crate::family::{Family, Home, Trouble};
 use crate::op::{VolumeFault, VolumeFaultKind};
 use crate::volume::Mapped;
 use alter::{Alter, Content};
@@ -56,6 +56,8 @@ pub(in crate::engine) enum Next {
         part: u32,
         file: Arc<BlockFile>,
         op: OpKind,
+        /// There may be another one at once.
+        more: bool,
     },
     /// Nothing before one of its requests has come back.
     Wait,
@@ -107,8 +109,8 @@ struct Origin {
 }
 
 impl Origin {
-    fn locate(&self, range: BlockRange) -> Result<Located, Trouble> {
-        self.family.locate(self.dataset, range)
+    fn locate(&self, range: BlockRange, stretches: &mut Stretches) -> Result<Home, Trouble> {
+        self.family.locate(self.dataset, range, stretches)
     }
 }
 
@@ -124,11 +126,15 @@ pub(in crate::engine) struct Memory<'a> {
     pub(in crate::engine) pages: &'a BufferPool,
 }
 
-/// Carries operations of one command out, one after the other.
+/// Carries operations of one command out, one after the other. It is large, and used by one command after
+/// the other, too.
 #[derive(Debug)]
 pub(in crate::engine) struct Carrier {
-    origin: Origin,
+    /// `None` while it belongs to no command.
+    origin: Option<Origin>,
     job: Job,
+    fetch: Fetch,
+    alter: Alter,
     page: Page,
     /// Requests that haven't come back.
     under_way: u32,
@@ -143,18 +149,11 @@ pub(in crate::engine) struct Carrier {
     has_issued: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     Nothing,
-    Read {
-        offset: u64,
-        length: usize,
-        fetch: Fetch,
-    },
-    Alter {
-        range: Range,
-        alter: Alter,
-    },
+    Read { offset: u64, length: usize },
+    Alter(Range),
 }
 
 /// A page of the map that has to be read.
@@ -166,14 +165,12 @@ enum Page {
 }
 
 impl Carrier {
-    pub(in crate::engine) fn new(mapped: Mapped, bytes: u64) -> Self {
+    pub(in crate::engine) fn new() -> Self {
         Self {
-            origin: Origin {
-                family: mapped.family,
-                dataset: mapped.dataset,
-                bytes,
-            },
+            origin: None,
             job: Job::Nothing,
+            fetch: Fetch::new(),
+            alter: Alter::new(),
             page: Page::Nothing,
             under_way: 0,
             doubtful: None,
@@ -183,19 +180,29 @@ impl Carrier {
         }
     }
 
-    pub(in crate::engine) fn family(&self) -> &Arc<Family> {
-        &self.origin.family
+    /// It is a command's now, on a volume of so many bytes.
+    pub(in crate::engine) fn engage(&mut self, mapped: Mapped, bytes: u64) {
+        self.origin = Some(Origin {
+            family: mapped.family,
+            dataset: mapped.dataset,
+            bytes,
+        });
+        self.job = Job::Nothing;
+        self.page = Page::Nothing;
+        self.under_way = 0;
+        self.doubtful = None;
+        self.fault = None;
+        self.called_off = false;
+    }
+
+    pub(in crate::engine) fn family(&self) -> Option<&Arc<Family>> {
+        self.origin.as_ref().map(|origin| &origin.family)
     }
 
     /// Takes an operation on the image.
     pub(in crate::engine) fn begin(&mut self, op: OpKind) {
         self.has_issued = false;
-        let alter = |offset, length, content| {
-            let range = Range { offset, length };
-            let alter = Alter::new(range, content, self.origin.bytes);
-            Job::Alter { range, alter }
-        };
-        self.job = match op {
+        match op {
             OpKind::Read { offset, mut buffer } => {
                 let length = buffer.len();
                 let (_, whole) = room(offset, length);
@@ -206,30 +213,33 @@ impl Carrier {
                 if !buffer.window(0, whole) {
                     self.fault = Some(VolumeFault::new(VolumeFaultKind::Hardware));
                 }
-                Job::Read {
-                    offset,
-                    length,
-                    fetch: Fetch::new(blocks, buffer),
-                }
+                self.fetch.begin(blocks, buffer);
+                self.job = Job::Read { offset, length };
             }
             OpKind::Write { offset, data, .. } => {
                 let length = data.iter().map(|piece| piece.len() as u64).sum();
-                alter(offset, length, Content::Data(data))
+                self.begin_alter(Range { offset, length }, Content::Data(data));
             }
             OpKind::PunchHole { offset, length } | OpKind::ZeroRange { offset, length } => {
-                alter(offset, length, Content::Zeros)
+                self.begin_alter(Range { offset, length }, Content::Zeros);
             }
             // Nothing of a mapped volume wants these.
             OpKind::DataSync | OpKind::Allocate { .. } => {
                 self.fault = Some(VolumeFault::new(VolumeFaultKind::Hardware));
-                Job::Nothing
+                self.job = Job::Nothing;
             }
-        };
+        }
+    }
+
+    fn begin_alter(&mut self, range: Range, content: Content) {
+        let bytes = self.origin.as_ref().map_or(0, |origin| origin.bytes);
+        self.alter.begin(range, content, bytes);
+        self.job = Job::Alter(range);
     }
 
     /// Whether it is in the middle of an operation.
     pub(in crate::engine) fn is_busy(&self) -> bool {
-        !matches!(self.job, Job::Nothing)
+        self.job != Job::Nothing
     }
 
     /// Whether all of its requests have come back.
@@ -271,12 +281,14 @@ impl Carrier {
                     return next;
                 }
                 Err(Stop::Page(missing)) if self.doubtful == Some(missing) => {
-                    tracing::error!(
-                        folder = %self.origin.family.folder().display(),
-                        dataset = %self.origin.dataset,
-                        page = %missing.address,
-                        "a page of a map is damaged"
-                    );
+                    if let Some(origin) = &self.origin {
+                        tracing::error!(
+                            folder = %origin.family.folder().display(),
+                            dataset = %origin.dataset,
+                            page = %missing.address,
+                            "a page of a map is damaged"
+                        );
+                    }
                     let offset = self.range().offset;
                     let kind = VolumeFaultKind::MediumError { offset };
                     self.fault = Some(VolumeFault::new(kind));
@@ -292,10 +304,13 @@ impl Carrier {
     }
 
     fn try_next(&mut self, memory: Memory<'_>) -> Result<Next, Stop> {
+        let Some(origin) = &self.origin else {
+            return Err(VolumeFaultKind::Hardware.into());
+        };
         match self.page {
             Page::Nothing => {}
             Page::Wanted(missing) => {
-                let (file, offset) = self.origin.family.place(missing.address)?;
+                let (file, offset) = origin.family.place(missing.address)?;
                 let buffer = memory.pages.try_take(BLOCK_BYTES).ok_or(Stop::Scratch)?;
                 self.page = Page::UnderWay(missing);
                 let op = OpKind::Read { offset, buffer };
@@ -303,33 +318,26 @@ impl Carrier {
                     part: PAGE,
                     file,
                     op,
+                    more: false,
                 });
             }
             Page::UnderWay(_) => return Ok(Next::Wait),
         }
-        let (origin, may_issue) = (&self.origin, self.under_way < REQUESTS_MAX);
+        let may_issue = self.under_way < REQUESTS_MAX;
         let quiet = self.under_way == 0;
-        let turn = match &mut self.job {
+        let next = match self.job {
             Job::Nothing => return Ok(Next::Wait),
-            Job::Read { fetch, .. } => fetch.next(origin, may_issue, quiet)?,
-            Job::Alter { alter, .. } => alter.next(origin, memory, may_issue, quiet)?,
+            Job::Read { .. } => self.fetch.next(origin, may_issue, quiet)?,
+            Job::Alter(_) => self.alter.next(origin, memory, may_issue, quiet)?,
         };
-        Ok(match turn {
-            Turn::Issue { part, file, op } => Next::Issue { part, file, op },
-            Turn::Wait => Next::Wait,
-            Turn::Done => self.done(),
-        })
+        Ok(next.unwrap_or_else(|| self.done()))
     }
 
     fn done(&mut self) -> Next {
         match std::mem::replace(&mut self.job, Job::Nothing) {
-            Job::Read {
-                offset,
-                length,
-                fetch,
-            } => {
+            Job::Read { offset, length } => {
                 let (before, _) = room(offset, length);
-                let asked = fetch.into_buffer().and_then(|mut buffer| {
+                let asked = self.fetch.take_buffer().and_then(|mut buffer| {
                     let fits = buffer.window(before, length);
                     fits.then_some(buffer)
                 });
@@ -338,10 +346,7 @@ impl Carrier {
                     None => Next::Failed(VolumeFault::new(VolumeFaultKind::Hardware)),
                 }
             }
-            Job::Alter { range, alter } => {
-                let Range { offset, length } = range;
-                Next::Done(alter.into_op(offset, length))
-            }
+            Job::Alter(Range { offset, length }) => Next::Done(self.alter.op(offset, length)),
             Job::Nothing => Next::Wait,
         }
     }
@@ -357,10 +362,10 @@ impl Carrier {
         if part == PAGE {
             return self.page_landed(op, result);
         }
-        let landed = match &mut self.job {
+        let landed = match self.job {
             Job::Nothing => Ok(()),
-            Job::Read { fetch, .. } => fetch.landed(part, op, result),
-            Job::Alter { alter, .. } => alter.landed(part, op, result),
+            Job::Read { .. } => self.fetch.landed(part, op, result),
+            Job::Alter(_) => self.alter.landed(part, op, result),
         };
         if let Err(fault) = landed {
             self.fault.get_or_insert(fault);
@@ -374,8 +379,10 @@ impl Carrier {
         let start = self.range().offset;
         let fault = match (op, result) {
             (OpKind::Read { buffer, .. }, Ok(())) => {
-                let supplied = self.origin.family.supply(missing, &buffer);
-                self.doubtful = supplied.is_err().then_some(missing);
+                let origin = self.origin.as_ref();
+                let supplied = origin.map(|origin| origin.family.supply(missing, &buffer));
+                let is_page = supplied.is_some_and(|supplied| supplied.is_ok());
+                self.doubtful = (!is_page).then_some(missing);
                 return;
             }
             (_, Err(error)) => told(kind_of(&error, start), error),
@@ -386,16 +393,16 @@ impl Carrier {
 
     /// The range of the operation under way.
     fn range(&self) -> Range {
-        match &self.job {
+        match self.job {
             Job::Nothing => Range {
                 offset: 0,
                 length: 0,
             },
-            Job::Read { offset, length, .. } => Range {
-                offset: *offset,
-                length: *length as u64,
+            Job::Read { offset, length } => Range {
+                offset,
+                length: length as u64,
             },
-            Job::Alter { range, .. } => *range,
+            Job::Alter(range) => range,
         }
     }
 
@@ -418,24 +425,16 @@ impl Carrier {
     }
 
     /// The command ends; blocks that were not used go back, unless something is still being written to
-    /// them.
-    pub(in crate::engine) fn end(self) {
-        if let Job::Alter { alter, .. } = self.job
-            && self.under_way == 0
+    /// them. Nothing is left of it then; false if there are requests that haven't come back.
+    pub(in crate::engine) fn end(&mut self) -> bool {
+        let is_quiet = self.under_way == 0;
+        if let Some(origin) = self.origin.take()
+            && is_quiet
         {
-            alter.give_back(&self.origin);
+            self.alter.give_back(&origin);
         }
+        self.fetch.clear();
+        self.alter.clear();
+        is_quiet
     }
-}
-
-/// What the work on an operation wants next.
-#[derive(Debug)]
-enum Turn {
-    Issue {
-        part: u32,
-        file: Arc<BlockFile>,
-        op: OpKind,
-    },
-    Wait,
-    Done,
 }

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod damage;
+mod durable;
 mod flip;
 mod giving_up;
 mod model;
@@ -11,7 +12,7 @@ mod races;
 
 use std::path::PathBuf;
 
-use tidelock_volume::mapped::{BlockRange, Place};
+use tidelock_volume::mapped::{BlockRange, Place, Stretches};
 
 use super::*;
 use crate::{Family, FamilyOptions, Id, MappedOptions};
@@ -33,17 +34,19 @@ struct Bench {
     family: Option<Arc<Family>>,
     folder: TempDir,
     size: u64,
+    /// The home file goes past the page cache.
+    direct: bool,
 }
 
 impl Bench {
     /// A volume of so many bytes, all zeros, that is mapped; `None` where the host has no such engine.
     fn new(kind: EngineKind, size: u64) -> Option<Self> {
-        Self::over(kind, size, |_| {})
+        Self::over(kind, size, false, |_| {})
     }
 
     /// The same over a raw volume that `fill` has written to.
-    fn over(kind: EngineKind, size: u64, fill: impl Fn(&mut Rig)) -> Option<Self> {
-        let mut rig = Rig::on_file(kind, size, false)?;
+    fn over(kind: EngineKind, size: u64, direct: bool, fill: impl Fn(&mut Rig)) -> Option<Self> {
+        let mut rig = Rig::on_file(kind, size, direct)?;
         fill(&mut rig);
         let folder = rig.folder.take().unwrap();
         let family = Family::create(&family_options(&folder), &rig.volume, id(HEAD)).unwrap();
@@ -53,6 +56,7 @@ impl Bench {
             family: Some(family),
             folder,
             size,
+            direct,
         })
     }
 
@@ -93,7 +97,10 @@ impl Bench {
         self.family().close().unwrap();
         self.family = None;
         self.rig.volume = Volume::in_memory(MemoryFile::new(512), BlockSize::B512).unwrap();
-        let home = OpenOptions::new(&self.folder.path().join("image"));
+        let home = OpenOptions {
+            direct: self.direct,
+            ..OpenOptions::new(&self.folder.path().join("image"))
+        };
         let family = Family::open(&family_options(&self.folder), Some(&home)).unwrap();
         self.family = Some(family);
         self.rig.volume = self.dataset(HEAD);
@@ -106,8 +113,12 @@ impl Bench {
             first: block,
             count: 1,
         };
-        let located = mapped.family.locate(mapped.dataset, range).unwrap();
-        let Place::Block { address, .. } = located.stretches[0].entry.place else {
+        let mut found = Stretches::new();
+        mapped
+            .family
+            .locate(mapped.dataset, range, &mut found)
+            .unwrap();
+        let Place::Block { address, .. } = found[0].entry.place else {
             return None;
         };
         let (file, offset) = mapped.family.place(address).unwrap();
@@ -132,11 +143,13 @@ fn family_options(folder: &TempDir) -> FamilyOptions {
 /// Runs a test on every engine that can do real files.
 fn on_each_mapped(size: u64, fill: impl Fn(&mut Rig), test: impl Fn(&mut Bench)) {
     for kind in [EngineKind::Uring, EngineKind::ThreadPool] {
-        if let Some(mut bench) = Bench::over(kind, size, &fill) {
-            test(&mut bench);
-            assert_eq!(bench.rig.pool.in_use(), 0);
-            assert_eq!(bench.rig.engine.in_flight(), 0);
-            assert_eq!(bench.rig.engine.waiting(), 0);
+        for direct in [false, true] {
+            if let Some(mut bench) = Bench::over(kind, size, direct, &fill) {
+                test(&mut bench);
+                assert_eq!(bench.rig.pool.in_use(), 0);
+                assert_eq!(bench.rig.engine.in_flight(), 0);
+                assert_eq!(bench.rig.engine.waiting(), 0);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::super::zero::zeros;
 use super::super::{are_aligned, copied, kind_of, told};
 use super::fetch::Fetch;
 use super::pieces::{Pieces, checksums, take_front, total};
-use super::{BLOCK, Memory, Origin, Stop, Turn};
+use super::{BLOCK, Memory, Next, Origin, Stop};
 use crate::family::Change;
 use crate::op::{VolumeFault, VolumeFaultKind};
 
@@ -66,19 +66,15 @@ struct Write {
 }
 
 impl Alter {
-    /// Of a volume that has so many bytes.
-    pub(super) fn new(range: Range, content: Content, bytes: u64) -> Self {
-        let end = range.offset.saturating_add(range.length);
-        let first = range.offset / BLOCK;
-        let count = end.div_ceil(BLOCK).saturating_sub(first);
-        let rest = |bytes: u64| usize::try_from(bytes).unwrap_or_default();
+    /// Of nothing, so far.
+    pub(super) fn new() -> Self {
         Self {
-            content,
-            blocks: BlockRange { first, count },
-            prefix: rest(range.offset % BLOCK),
-            suffix: rest(end.next_multiple_of(BLOCK) - end),
-            to_the_end: end >= bytes,
-            phase: Phase::Begin,
+            content: Content::Zeros,
+            blocks: BlockRange { first: 0, count: 0 },
+            prefix: 0,
+            suffix: 0,
+            to_the_end: false,
+            phase: Phase::Done,
             first: None,
             last: None,
             writes: SmallVec::new(),
@@ -87,8 +83,37 @@ impl Alter {
         }
     }
 
+    /// Begins to change a range of a volume that has so many bytes.
+    pub(super) fn begin(&mut self, range: Range, content: Content, bytes: u64) {
+        let end = range.offset.saturating_add(range.length);
+        let first = range.offset / BLOCK;
+        let count = end.div_ceil(BLOCK).saturating_sub(first);
+        let rest = |bytes: u64| usize::try_from(bytes).unwrap_or_default();
+        self.content = content;
+        self.blocks = BlockRange { first, count };
+        self.prefix = rest(range.offset % BLOCK);
+        self.suffix = rest(end.next_multiple_of(BLOCK) - end);
+        self.to_the_end = end >= bytes;
+        self.phase = Phase::Begin;
+        (self.first, self.last) = (None, None);
+        self.writes.clear();
+        self.next = 0;
+    }
+
+    /// Lets go of what it has.
+    pub(super) fn clear(&mut self) {
+        self.content = Content::Zeros;
+        self.phase = Phase::Done;
+        (self.first, self.last) = (None, None);
+        self.writes.clear();
+        self.changes.clear();
+        // What a long one has needed isn't kept.
+        self.writes.shrink_to_fit();
+        self.changes.shrink_to_fit();
+    }
+
     /// The operation that it was, without its data.
-    pub(super) fn into_op(self, offset: u64, length: u64) -> OpKind {
+    pub(super) fn op(&self, offset: u64, length: u64) -> OpKind {
         match self.content {
             Content::Data(_) => OpKind::Write {
                 offset,
@@ -100,27 +125,29 @@ impl Alter {
     }
 
     /// What was allocated and isn't in the map goes back.
-    pub(super) fn give_back(&self, origin: &Origin) {
+    pub(super) fn give_back(&mut self, origin: &Origin) {
         let runs: SmallVec<[Run; 2]> = self.changes.iter().filter_map(run_of).collect();
+        self.changes.clear();
         if !runs.is_empty() {
             origin.family.give_back(&runs);
         }
     }
 
+    /// What it wants next; `None`: it is done.
     pub(super) fn next(
         &mut self,
         origin: &Origin,
         memory: Memory<'_>,
         may_issue: bool,
         quiet: bool,
-    ) -> Result<Turn, Stop> {
+    ) -> Result<Option<Next>, Stop> {
         loop {
             match &mut self.phase {
-                Phase::Begin => self.phase = self.begin(memory)?,
+                Phase::Begin => self.phase = self.take_blocks(memory)?,
                 Phase::First(fetch, _) | Phase::Last(fetch) => {
                     match fetch.next(origin, may_issue, quiet)? {
-                        Turn::Done => self.fetched()?,
-                        turn => return Ok(turn),
+                        None => self.fetched()?,
+                        next => return Ok(next),
                     }
                 }
                 Phase::Compose => {
@@ -130,13 +157,13 @@ impl Alter {
                 Phase::Write => {
                     if self.next < self.writes.len() {
                         return if may_issue {
-                            self.issue(origin, memory)
+                            self.issue(origin, memory).map(Some)
                         } else {
-                            Ok(Turn::Wait)
+                            Ok(Some(Next::Wait))
                         };
                     }
                     if !quiet {
-                        return Ok(Turn::Wait);
+                        return Ok(Some(Next::Wait));
                     }
                     self.phase = Phase::Commit;
                 }
@@ -145,13 +172,13 @@ impl Alter {
                     self.changes.clear();
                     self.phase = Phase::Done;
                 }
-                Phase::Done => return Ok(Turn::Done),
+                Phase::Done => return Ok(None),
             }
         }
     }
 
     /// Finds out which blocks have to be read, and takes memory for all of them at once.
-    fn begin(&self, memory: Memory<'_>) -> Result<Phase, Stop> {
+    fn take_blocks(&self, memory: Memory<'_>) -> Result<Phase, Stop> {
         let keeps_end = self.suffix > 0 && !self.to_the_end;
         let is_one = self.blocks.count == 1;
         let needs_first = self.prefix > 0 || (is_one && keeps_end);
@@ -188,8 +215,8 @@ impl Alter {
 
     /// A block that is changed in part has been read.
     fn fetched(&mut self) -> Result<(), Stop> {
-        let block = |fetch: Box<Fetch>| {
-            let buffer = fetch.into_buffer();
+        let block = |mut fetch: Box<Fetch>| {
+            let buffer = fetch.take_buffer();
             let buffer = buffer.filter(|buffer| buffer.len() == BLOCK_BYTES);
             buffer.map(Buffer::freeze).ok_or(VolumeFaultKind::Hardware)
         };
@@ -302,7 +329,7 @@ impl Alter {
         Ok(())
     }
 
-    fn issue(&mut self, origin: &Origin, memory: Memory<'_>) -> Result<Turn, Stop> {
+    fn issue(&mut self, origin: &Origin, memory: Memory<'_>) -> Result<Next, Stop> {
         let write = self.writes.get_mut(self.next);
         let write = write.ok_or(VolumeFaultKind::Hardware)?;
         let (file, offset) = origin.family.place(write.run.address)?;
@@ -324,7 +351,13 @@ impl Alter {
         };
         let part = u32::try_from(self.next).unwrap_or(u32::MAX);
         self.next += 1;
-        Ok(Turn::Issue { part, file, op })
+        let more = self.next < self.writes.len();
+        Ok(Next::Issue {
+            part,
+            file,
+            op,
+            more,
+        })
     }
 
     pub(super) fn landed(
@@ -345,7 +378,9 @@ impl Alter {
 }
 
 fn fetch_of(blocks: BlockRange, buffer: Buffer) -> Box<Fetch> {
-    Box::new(Fetch::new(blocks, buffer))
+    let mut fetch = Box::new(Fetch::new());
+    fetch.begin(blocks, buffer);
+    fetch
 }
 
 fn run_of(change: &Change) -> Option<Run> {

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use tidelock_block::{BlockError, Buffer, OpKind};
 use tidelock_volume::mapped::{Address, BLOCK_BYTES, BlockRange, Place, Stretch, Stretches};
 
 use super::super::{kind_of, told};
-use super::{BLOCK, Origin, Stop, Turn};
-use crate::family::Located;
+use super::{BLOCK, Next, Origin, Stop};
+use crate::family::Home;
 use crate::op::{VolumeFault, VolumeFaultKind};
 
 /// Blocks that are read.
@@ -60,52 +60,72 @@ enum Source {
 }
 
 impl Fetch {
-    /// `buffer` is as long as the blocks.
-    pub(super) fn new(range: BlockRange, buffer: Buffer) -> Self {
-        let part = Part {
-            first: range.first,
-            from: Source::Zeros,
-            stretch: 0,
-            buffer: Some(buffer),
-        };
+    /// Of nothing, so far.
+    pub(super) fn new() -> Self {
         Self {
-            range,
-            phase: Phase::Look,
+            range: BlockRange { first: 0, count: 0 },
+            phase: Phase::Done,
             stretches: Stretches::new(),
             home_generation: 0,
-            parts: smallvec![part],
+            parts: SmallVec::new(),
             next: 0,
             reads_home: false,
             doubtful: None,
         }
     }
 
-    /// All of it, in order.
-    pub(super) fn into_buffer(self) -> Option<Buffer> {
-        let mut parts = self.parts.into_iter().map(|part| part.buffer);
-        let first = parts.next()??;
-        parts.try_fold(first, |whole, part| whole.join(part?).ok())
+    /// Begins to read blocks into a buffer that is as long as they are.
+    pub(super) fn begin(&mut self, range: BlockRange, buffer: Buffer) {
+        self.range = range;
+        self.phase = Phase::Look;
+        self.doubtful = None;
+        self.parts.clear();
+        self.parts.push(Part {
+            first: range.first,
+            from: Source::Zeros,
+            stretch: 0,
+            buffer: Some(buffer),
+        });
     }
 
+    /// All of it, in order; for once.
+    pub(super) fn take_buffer(&mut self) -> Option<Buffer> {
+        let mut parts = self.parts.iter_mut().map(|part| part.buffer.take());
+        let first = parts.next()??;
+        let whole = parts.try_fold(first, |whole, part| whole.join(part?).ok());
+        self.parts.clear();
+        whole
+    }
+
+    /// Lets go of what it has.
+    pub(super) fn clear(&mut self) {
+        self.parts.clear();
+        self.stretches.clear();
+        // What a long one has needed isn't kept.
+        self.parts.shrink_to_fit();
+        self.stretches.shrink_to_fit();
+    }
+
+    /// What it wants next; `None`: all of it is there.
     pub(super) fn next(
         &mut self,
         origin: &Origin,
         may_issue: bool,
         quiet: bool,
-    ) -> Result<Turn, Stop> {
+    ) -> Result<Option<Next>, Stop> {
         loop {
             match self.phase {
                 Phase::Look => {
-                    let located = origin.locate(self.range)?;
-                    self.cut(located)?;
+                    let home = origin.locate(self.range, &mut self.stretches)?;
+                    self.cut(home)?;
                     self.phase = Phase::Read;
                 }
                 Phase::Read => {
-                    if may_issue && let Some(turn) = self.issue(origin)? {
-                        return Ok(turn);
+                    if may_issue && let Some(next) = self.issue(origin)? {
+                        return Ok(Some(next));
                     }
                     if !quiet || self.next < self.parts.len() {
-                        return Ok(Turn::Wait);
+                        return Ok(Some(Next::Wait));
                     }
                     let home_changed =
                         self.reads_home && origin.family.home_generation() != self.home_generation;
@@ -116,32 +136,29 @@ impl Fetch {
                     };
                 }
                 Phase::LookAgain => {
-                    let located = origin.locate(self.range)?;
+                    let mut now = Stretches::new();
+                    let home = origin.locate(self.range, &mut now)?;
                     if let Some(block) = self.doubtful.take() {
-                        if place(&located.stretches, block) == place(&self.stretches, block) {
+                        if place(&now, block) == place(&self.stretches, block) {
                             return Err(damaged(origin, block).into());
                         }
-                    } else if located.stretches == self.stretches {
+                    } else if now == self.stretches {
                         self.phase = Phase::Done;
                         continue;
                     }
-                    self.cut(located)?;
+                    self.stretches = now;
+                    self.cut(home)?;
                     self.phase = Phase::Read;
                 }
-                Phase::Done => return Ok(Turn::Done),
+                Phase::Done => return Ok(None),
             }
         }
     }
 
     /// Cuts the buffer into parts, one for each request that reading takes.
-    fn cut(&mut self, located: Located) -> Result<(), Stop> {
-        let mut rest = std::mem::take(&mut self.parts)
-            .into_iter()
-            .map(|part| part.buffer)
-            .reduce(|whole, part| whole?.join(part?).ok())
-            .flatten();
-        self.stretches = located.stretches;
-        self.home_generation = located.home_generation;
+    fn cut(&mut self, home: Home) -> Result<(), Stop> {
+        let mut rest = self.take_buffer();
+        self.home_generation = home.generation;
         self.reads_home = false;
         self.next = 0;
         let mut at = 0;
@@ -151,7 +168,7 @@ impl Fetch {
                 Place::Hole => (Source::Zeros, whole, 1),
                 Place::Home => {
                     self.reads_home = true;
-                    let there = located.home_bytes.saturating_sub(stretch.first * BLOCK);
+                    let there = home.bytes.saturating_sub(stretch.first * BLOCK);
                     (Source::Home, there.min(whole), 1)
                 }
                 Place::Block { address, .. } => {
@@ -208,7 +225,7 @@ impl Fetch {
     }
 
     /// The next request, if there is one.
-    fn issue(&mut self, origin: &Origin) -> Result<Option<Turn>, Stop> {
+    fn issue(&mut self, origin: &Origin) -> Result<Option<Next>, Stop> {
         while let Some(part) = self.parts.get_mut(self.next) {
             let (file, offset) = match part.from {
                 Source::Zeros => {
@@ -226,7 +243,13 @@ impl Fetch {
             let op = OpKind::Read { offset, buffer };
             let part = u32::try_from(self.next).unwrap_or(u32::MAX);
             self.next += 1;
-            return Ok(Some(Turn::Issue { part, file, op }));
+            let more = self.next < self.parts.len();
+            return Ok(Some(Next::Issue {
+                part,
+                file,
+                op,
+                more,
+            }));
         }
         Ok(None)
     }

@@ -77,7 +77,10 @@ fn a_flipped_bit_in_a_map_is_a_medium_error_too() {
             bench.reopen();
             let mapped = bench.rig.volume.mapped().unwrap();
             let range = BlockRange { first: 0, count: 1 };
-            let missing = match mapped.family.locate(mapped.dataset, range) {
+            let missing = match mapped
+                .family
+                .locate(mapped.dataset, range, &mut Stretches::new())
+            {
                 Err(crate::family::Trouble::Missing(missing)) => missing,
                 other => panic!("{other:?}"),
             };

@@ -86,7 +86,10 @@ fn a_page_of_a_map_that_becomes_anothers_before_it_is_read_is_not_damaged() {
             bench.reopen();
             let mapped = bench.rig.volume.mapped().unwrap();
             let range = BlockRange { first: 0, count: 1 };
-            let missing = match mapped.family.locate(mapped.dataset, range) {
+            let missing = match mapped
+                .family
+                .locate(mapped.dataset, range, &mut Stretches::new())
+            {
                 Err(crate::family::Trouble::Missing(missing)) => missing,
                 other => panic!("{other:?}"),
             };

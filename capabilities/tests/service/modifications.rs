@@ -1,7 +1,7 @@
 //! ModifyReplicaSynchronization with the ends as they are, and the live list of operations.
 
 use tidelock_capabilities::facts::{
-    Association, Element, Facts, Hosts, Lock, Peer, PeerId, Place, Reach, Store, Totals,
+    Association, Element, Facts, Hosts, Lock, Peer, PeerFault, PeerId, Place, Reach, Store, Totals,
 };
 use tidelock_capabilities::machine::{After, Modification, OperationRefusal, Transition, modify};
 use tidelock_capabilities::values::{
@@ -131,6 +131,33 @@ fn what_needs_both_ends_needs_the_peer() {
         } else {
             assert!(result.is_ok(), "{operation}: {result:?}");
         }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_peer_is_told() {
+    let resync = |reach| remote(Operation::ResyncReplica, CopyState::Broken, reach);
+    let fault = PeerFault::Authentication;
+    for (reach, reason, code) in [
+        (
+            Reach::NotAsked,
+            Reason::PeerNotAsked(PEER),
+            ReturnCode::Timeout,
+        ),
+        (
+            Reach::Faulty(fault),
+            Reason::PeerFaulty(PEER, fault),
+            ReturnCode::Failed,
+        ),
+        (
+            Reach::Incompatible,
+            Reason::PeerIncompatible(PEER),
+            ReturnCode::NotSupported,
+        ),
+    ] {
+        let refused = resync(reach).unwrap_err();
+        assert_eq!(refused, OperationRefusal::End(reason));
+        assert_eq!(refused.return_code(), code);
     }
 }
 

@@ -161,9 +161,9 @@ impl<'a> Found<'a> {
                 onto_the_source(row, relation, worst);
             }
         }
-        let relies_on_target = matches!(row.outcome, Outcome::Restores | Outcome::Reverses)
-            || row.operation == Operation::Failover
-            || row.touches == Touches::Source;
+        let relies_on_target = row.touches == Touches::Source
+            || row.outcome == Outcome::Reverses
+            || row.operation == Operation::Failover;
         for relation in others(self.target) {
             if relation.key.system_element != this.synced_element {
                 continue;

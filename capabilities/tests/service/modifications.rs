@@ -46,6 +46,16 @@ fn remote(
     copy_state: CopyState,
     reach: Reach,
 ) -> Result<Transition, OperationRefusal> {
+    remote_with(operation, copy_state, reach, &[])
+}
+
+/// The same, with what was last heard of its element.
+fn remote_with(
+    operation: Operation,
+    copy_state: CopyState,
+    reach: Reach,
+    locks: &[Lock],
+) -> Result<Transition, OperationRefusal> {
     let built = full();
     let relations = [association(SyncType::Mirror, copy_state)];
     let elements = [
@@ -55,6 +65,7 @@ fn remote(
         },
         Element {
             place: Place::At(PEER),
+            locks,
             ..Element::volume(TARGET, 1 << 30, 512)
         },
     ];
@@ -132,6 +143,26 @@ fn what_needs_both_ends_needs_the_peer() {
             assert!(result.is_ok(), "{operation}: {result:?}");
         }
     }
+}
+
+#[test]
+fn what_was_heard_of_a_peer_counts_only_while_it_answers() {
+    let fracture = |reach| {
+        remote_with(
+            Operation::Fracture,
+            CopyState::Broken,
+            reach,
+            &[Lock::Moving],
+        )
+    };
+    assert!(matches!(
+        fracture(Reach::Answers).unwrap_err(),
+        OperationRefusal::End(Reason::Locked {
+            element: TARGET,
+            lock: Lock::Moving
+        })
+    ));
+    assert!(fracture(Reach::Silent).is_ok());
 }
 
 #[test]

@@ -193,6 +193,25 @@ fn a_source_that_holds_no_image_is_not_copied_again() {
 }
 
 #[test]
+fn what_does_not_read_the_source_needs_no_image_of_it() {
+    let other = between(THIRD, SOURCE, mirror(CopyState::Unsynchronized));
+    for operation in [
+        Operation::ReturnToResourcePool,
+        Operation::Detach,
+        Operation::Deactivate,
+    ] {
+        assert_eq!(beside(operation, snapshot(), other), Ok(()), "{operation}");
+    }
+    // To fail back, it is overwritten.
+    let split = Association {
+        target_consistent: false,
+        ..between(THIRD, SOURCE, mirror(CopyState::Fractured))
+    };
+    let failedover = mirror(CopyState::Failedover);
+    assert_eq!(beside(Operation::Failback, failedover, split), Ok(()));
+}
+
+#[test]
 fn what_is_being_overwritten_is_neither_read_nor_overwritten_once_more() {
     let restoring = Association {
         progress_status: ProgressStatus::Restoring,

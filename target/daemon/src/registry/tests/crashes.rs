@@ -202,6 +202,54 @@ async fn a_set_is_there_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_set_waits_for_a_family_that_is_away_before_it_is_decided() {
+    let mut house = House::new().await;
+    for name in ["a", "b"] {
+        house.add_volume(name).await;
+        house.take(&format!("{name}@first"), 1).await;
+    }
+    let set = SetMember {
+        set: Uuid::new_v4(),
+        group: group("g"),
+        members: 2,
+    };
+    for name in ["a", "b"] {
+        let id = engine_snapshot(&house, name);
+        let mut snapshot = entry(&house, name, "together", id);
+        snapshot.set = Some(set.clone());
+        let (open, _) = family_of(&house, name);
+        open.add(&[ListChange::Add(snapshot)]).unwrap();
+    }
+    house.close().await;
+    let (file, away) = (
+        house.path().join("volumes/b.img"),
+        house.path().join("away"),
+    );
+    std::fs::rename(&file, &away).unwrap();
+    house.open().await;
+    assert_eq!(
+        (house.names("a"), house.datasets("a")),
+        (vec!["first".to_owned()], 3)
+    );
+    let missing = house.registry().volume(&volume("b")).unwrap();
+    let problem = missing.problem().unwrap();
+    assert!(problem.contains("b.img: no such file"), "{problem}");
+    std::fs::rename(&away, &file).unwrap();
+    house.registry().reopen().await;
+    for name in ["a", "b"] {
+        assert_eq!(house.names(name), ["first", "together"]);
+        assert!(
+            house
+                .registry()
+                .volume(&volume(name))
+                .unwrap()
+                .store()
+                .is_some()
+        );
+    }
+}
+
+#[tokio::test]
 async fn snapshots_of_a_volume_that_the_catalog_deleted_go_too() {
     let mut house = House::new().await;
     house.add_volume("a").await;

@@ -29,12 +29,12 @@ async fn snapshots_are_taken_when_they_are_due_and_the_newest_are_kept() {
         "1970-01-01T11:00:00Z"
     );
     assert_eq!(taken(&registry.run_schedules(11 * HOUR).await), 1);
-    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 5).await), 0);
-    house.take("a@mine", 11 * HOUR + 6).await;
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 5_000).await), 0);
+    house.take("a@mine", 11 * HOUR + 6_000).await;
     // A restart changes nothing about it, and what was missed meanwhile is taken once.
     house.reopen().await;
     let registry = house.registry();
-    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 7).await), 0);
+    assert_eq!(taken(&registry.run_schedules(11 * HOUR + 7_000).await), 0);
     assert_eq!(taken(&registry.run_schedules(14 * HOUR + 8).await), 1);
     assert_eq!(taken(&registry.run_schedules(15 * HOUR).await), 1);
     assert_eq!(

@@ -3,6 +3,7 @@
 
 mod clones;
 mod damage;
+mod folds;
 mod groups;
 mod restores;
 

@@ -168,6 +168,7 @@ impl Daemon {
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&registry), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
+        tokio::spawn(fold_back(Arc::clone(&control)));
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
@@ -250,6 +251,16 @@ async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
         registry.note_fences().await;
         registry.reopen().await;
         go_on_with_renewals(&registry, &reactors);
+    }
+}
+
+/// Volumes that share nothing any more become plain files again, one after the other.
+async fn fold_back(control: Arc<DaemonControl>) {
+    let mut ticks = tokio::time::interval(LOOK_AGAIN);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        control.fold_back().await;
     }
 }
 

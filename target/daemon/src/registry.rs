@@ -10,6 +10,7 @@ pub mod facts;
 mod families;
 mod family_facts;
 mod fences;
+mod folding;
 mod groups;
 mod identifying;
 mod journals;
@@ -24,6 +25,7 @@ mod snapshots;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -103,6 +105,10 @@ pub struct Registry {
     journals: Journals,
     families: Families,
     schedules: Schedules,
+    /// Held while blocks of a volume are brought home; locked before the writer.
+    folding: tokio::sync::Mutex<()>,
+    /// What takes long ends: the daemon does.
+    stopping: Arc<AtomicBool>,
 }
 
 impl Registry {
@@ -145,6 +151,8 @@ impl Registry {
             journals: Journals::new(state)?,
             families: Families::new(state)?,
             schedules: Schedules::default(),
+            folding: tokio::sync::Mutex::default(),
+            stopping: Arc::default(),
             fences: Arc::new(Fences::new(state.path().to_owned())),
             renewals: Arc::new(Renewals::new(state.path().to_owned())),
         }))
@@ -162,6 +170,7 @@ impl Registry {
             tracing::error!(%error, "looking for left families ended by a defect: please report it");
         }
         self.open_families(&writer, LOAD_PATIENCE).await;
+        self.fold_at_start(&writer).await;
         // A crash may have left the catalog behind by the size of a head.
         let catalog = self.catalog();
         let mut volumes = HashMap::with_capacity(catalog.volumes().len());
@@ -271,6 +280,8 @@ impl Registry {
     /// Puts everything that was acknowledged on stable storage, and closes families: nothing is written any
     /// more. Returns what failed, by name.
     pub async fn flush_all(&self) -> Vec<String> {
+        self.stopping.store(true, Ordering::SeqCst);
+        let _folding = self.folding.lock().await;
         // No change may be half-way, and none comes after this: what is closed stays closed.
         let _writer = self.writer.lock().await;
         let stores: Vec<_> = self

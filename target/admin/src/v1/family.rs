@@ -30,6 +30,10 @@ pub struct VolumeFamily {
     pub metadata_bytes: Option<u64>,
     /// Deleted snapshots and volumes whose space is being given back.
     pub being_deleted: u64,
+    /// While the volume is being made a plain file again, because it shares its blocks with nobody any more:
+    /// how much of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coming_home_percent: Option<u8>,
 }
 
 /// What a clone was made from.

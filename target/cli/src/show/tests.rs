@@ -412,6 +412,7 @@ fn a_volume_tells_what_it_shares() {
         data_bytes: Some(3 << 20),
         metadata_bytes: None,
         being_deleted: 2,
+        coming_home_percent: None,
     });
     let text = volume(&shared);
     assert!(

@@ -153,6 +153,9 @@ fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
             size(family.metadata_bytes)
         ),
     ));
+    if let Some(percent) = family.coming_home_percent {
+        rows.push(("becomes a file", format!("{percent} %")));
+    }
     rows
 }
 

@@ -56,6 +56,12 @@ impl DaemonControl {
         }
     }
 
+    /// Makes a volume a plain file again that shares nothing any more, if there is one.
+    pub async fn fold_back(&self) {
+        let changes = self.shared.registry.fold_back().await;
+        self.tell(&changes);
+    }
+
     /// Takes the snapshots that are due now.
     pub async fn run_schedules(&self) {
         let changes = self.shared.registry.run_schedules(now()).await;

@@ -201,6 +201,10 @@ impl Registry {
                 reason,
             });
         };
+        if volume.place().is_some() {
+            // The head has to grow, not the file that it began with.
+            self.member(name)?.adopt().await?;
+        }
         run_blocking(move || store.resize(size)).await??;
         Ok(())
     }

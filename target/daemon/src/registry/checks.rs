@@ -27,7 +27,7 @@ impl Registry {
     /// The volume shares nothing, or what says where blocks are can't be read.
     pub async fn verify_volume(&self, name: &VolumeName) -> Result<v1::CheckReport, ChangeError> {
         self.check_has_checksums(name)?;
-        let member = self.member(name).await?;
+        let member = self.member(name)?;
         let report = run_blocking(move || member.open.engine.verify()).await??;
         Ok(in_words(name.to_string(), report))
     }

@@ -82,7 +82,7 @@ impl Registry {
     ) -> Result<(Source, Vec<Change>), ChangeError> {
         let volume = &request.source.volume;
         if let Some(name) = &request.source.snapshot {
-            let member = self.member(volume).await?;
+            let member = self.member(volume)?;
             let found = member.find(name)?;
             let source = Source {
                 member,
@@ -104,7 +104,7 @@ impl Registry {
             };
             let wanted = [(volume.clone(), name.clone())];
             let changes = self.take(writer, &wanted, &occasion).await?;
-            let member = self.member(volume).await?;
+            let member = self.member(volume)?;
             let found = member.find(&name)?;
             let source = Source {
                 member,

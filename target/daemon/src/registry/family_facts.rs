@@ -129,6 +129,7 @@ impl Registry {
             data_bytes: space.map(|space| space.allocated_bytes),
             metadata_bytes: space.map(|space| space.maps_bytes),
             being_deleted,
+            coming_home_percent: self.volume(name).and_then(|served| served.folding()),
         })
     }
 
@@ -227,7 +228,7 @@ impl Registry {
     }
 
     pub(super) async fn point(&self, what: &DatasetRef) -> Result<Point, ChangeError> {
-        let member = self.member(&what.volume).await?;
+        let member = self.member(&what.volume)?;
         let (dataset, size_bytes) = match &what.snapshot {
             None => (member.head, member.store.size()),
             Some(name) => {

@@ -131,7 +131,7 @@ impl Registry {
         };
         let wanted = [(volume.clone(), name)];
         let mut changes = self.take(writer, &wanted, &occasion).await?;
-        let member = self.member(volume).await?;
+        let member = self.member(volume)?;
         let outlived: Vec<SnapshotRef> = member.open.look(|list| {
             let all = list.outlived(member.record.id, schedule.keep).into_iter();
             all.map(|snapshot| member.called(&snapshot.name)).collect()

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use super::Registry;
 use super::asymmetric_access::group_accesses;
@@ -39,6 +39,12 @@ pub struct ServedVolume {
     identifying: IdentifyingFile,
     /// Somebody is finding out how much space it takes.
     measuring: AtomicBool,
+    /// Its open file is its own, also while its blocks are in a family.
+    of_file: AtomicBool,
+    /// Its blocks are brought home: 1 and the percentage that is; 0 if they aren't.
+    folding: AtomicU8,
+    /// They have been.
+    folded: AtomicBool,
     store: RwLock<Result<Arc<Volume>, String>>,
     /// Held while the file is being opened: a second try at the same time would find it locked.
     opening: Mutex<()>,
@@ -91,6 +97,9 @@ impl ServedVolume {
             reservations: ReservationFile::new(&registry.reservations, record.id),
             identifying: IdentifyingFile::new(&registry.identifying, record.id),
             measuring: AtomicBool::new(false),
+            of_file: AtomicBool::new(false),
+            folding: AtomicU8::new(0),
+            folded: AtomicBool::new(false),
             store: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),
         }
@@ -151,6 +160,8 @@ impl ServedVolume {
 
     /// Gives it the file that was made or opened for it.
     pub fn set_store(&self, store: Arc<Volume>) {
+        self.of_file
+            .store(store.family().is_none(), Ordering::SeqCst);
         *self.store.write() = Ok(store);
         self.unit.set_state(UnitState::Ready);
     }
@@ -164,6 +175,31 @@ impl ServedVolume {
     pub(super) fn set_place(&self, place: Option<(Arc<ServedFamily>, DatasetId)>) {
         self.unit.set_shares_blocks(place.is_some());
         *self.place.write() = place;
+    }
+
+    /// Whether its open file is its own, so that it can be a plain file again.
+    pub(super) fn is_of_file(&self) -> bool {
+        self.of_file.load(Ordering::SeqCst)
+    }
+
+    /// Says that its blocks are brought home, and how many of a hundred are there.
+    pub(super) fn set_folding(&self, percent: Option<u8>) {
+        let state = percent.map_or(0, |percent| percent.saturating_add(1));
+        self.folding.store(state, Ordering::Relaxed);
+    }
+
+    /// How many of a hundred blocks are at home, while they are brought there.
+    pub(super) fn folding(&self) -> Option<u8> {
+        self.folding.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Its blocks have been brought home, as far as that can be done while it is open.
+    pub(super) fn set_folded(&self) {
+        self.folded.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_folded(&self) -> bool {
+        self.folded.load(Ordering::Relaxed)
     }
 
     /// How many bytes it takes, if that can be told; nobody finds out twice at a time. Blocks.
@@ -243,6 +279,8 @@ impl ServedVolume {
             Err(_) => UnitState::BecomingReady,
         };
         let open = opened.is_ok();
+        let of_file = opened.as_ref().is_ok_and(|store| store.family().is_none());
+        self.of_file.store(of_file, Ordering::SeqCst);
         let before = std::mem::replace(&mut *self.store.write(), opened);
         self.unit.set_state(state);
         match (before.err(), self.problem()) {

@@ -41,6 +41,18 @@ impl Member {
         }
     }
 
+    /// Sees to it that what hosts write goes to the head. A volume may have been interrupted when it should
+    /// have begun to be one, or when it should have become a file again. The writer's lock is held: nobody
+    /// is about to make it a file.
+    pub(super) async fn adopt(&self) -> Result<(), ChangeError> {
+        if self.store.family().is_none() {
+            let (engine, store) = (Arc::clone(&self.open.engine), Arc::clone(&self.store));
+            let head = *self.head.0.as_bytes();
+            run_blocking(move || engine.adopt(&store, head)).await??;
+        }
+        Ok(())
+    }
+
     /// The snapshot of that name.
     pub(super) fn find(&self, name: &SnapshotName) -> Result<Snapshot, ChangeError> {
         let called = self.called(name);
@@ -127,7 +139,7 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
-            let member = this.member(&snapshot.volume).await?;
+            let member = this.member(&snapshot.volume)?;
             let found = member.find(&snapshot.snapshot)?;
             let place = Place {
                 family: member.family.id(),
@@ -149,7 +161,7 @@ impl Registry {
     }
 
     /// A volume that has snapshots, or had some.
-    pub(super) async fn member(&self, name: &VolumeName) -> Result<Member, ChangeError> {
+    pub(super) fn member(&self, name: &VolumeName) -> Result<Member, ChangeError> {
         let (record, served, store) = self.ready(name)?;
         let Some((family, head)) = served.place() else {
             return Err(CatalogError::NotInFamily {
@@ -161,11 +173,6 @@ impl Registry {
             let volume = name.clone();
             ChangeError::NotReady { volume, reason }
         })?;
-        if store.family().is_none() {
-            // It was interrupted when it should have begun to be a head.
-            let (engine, store) = (Arc::clone(&open.engine), Arc::clone(&store));
-            run_blocking(move || engine.adopt(&store, *head.0.as_bytes())).await??;
-        }
         Ok(Member {
             record,
             served,
@@ -220,7 +227,9 @@ impl Registry {
             served.unit().set_shares_blocks(served.place().is_some());
         }
         let changes = begun?;
-        Ok((self.member(name).await?, changes))
+        let member = self.member(name)?;
+        member.adopt().await?;
+        Ok((member, changes))
     }
 
     async fn begin_if_raw(
@@ -330,7 +339,7 @@ impl Registry {
         writer: &Writer,
         called: &SnapshotRef,
     ) -> Result<Vec<Change>, ChangeError> {
-        let member = self.member(&called.volume).await?;
+        let member = self.member(&called.volume)?;
         let found = member.find(&called.snapshot)?;
         let catalog = self.catalog();
         let clones = linked_clones(&catalog, found.id);
@@ -363,7 +372,8 @@ impl Registry {
         called: &SnapshotRef,
         at_unix_ms: u64,
     ) -> Result<Vec<Change>, ChangeError> {
-        let member = self.member(&called.volume).await?;
+        let member = self.member(&called.volume)?;
+        member.adopt().await?;
         let found = member.find(&called.snapshot)?;
         let name = member
             .open

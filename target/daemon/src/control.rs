@@ -196,9 +196,9 @@ impl Control for DaemonControl {
         .boxed()
     }
 
-    fn volume_facts(&self, volume: &VolumeName) -> BoxFuture<'_, VolumeFacts> {
+    fn volume_facts(&self, volume: &VolumeName, thorough: bool) -> BoxFuture<'_, VolumeFacts> {
         let volume = volume.clone();
-        async move { self.shared.registry.facts(&volume).await }.boxed()
+        async move { self.shared.registry.facts(&volume, thorough).await }.boxed()
     }
 
     fn target_port_groups(&self, volume: &VolumeName) -> Vec<TargetPortGroup> {

@@ -22,14 +22,16 @@ pub struct VolumeFamily {
     /// Names of all volumes that share blocks, this one included.
     pub volumes: Vec<String>,
     /// Bytes that the data of all of them together takes, without the file that the family began with;
-    /// absent if it can't be told.
+    /// absent in lists, and if it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_bytes: Option<u64>,
-    /// Bytes that maps and journals take; absent if it can't be told.
+    /// Bytes that maps take in memory; absent in lists, and if it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_bytes: Option<u64>,
-    /// Deleted snapshots and volumes whose space is being given back.
-    pub being_deleted: u64,
+    /// Deleted snapshots and volumes whose space is being given back, or that clones still need; absent in
+    /// lists, and if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub being_deleted: Option<u64>,
     /// While the volume is being made a plain file again, because it shares its blocks with nobody any more:
     /// how much of it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

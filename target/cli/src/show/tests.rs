@@ -411,7 +411,7 @@ fn a_volume_tells_what_it_shares() {
         volumes: vec!["db".into(), "test".into()],
         data_bytes: Some(3 << 20),
         metadata_bytes: None,
-        being_deleted: 2,
+        being_deleted: Some(2),
         coming_home_percent: None,
     });
     let text = volume(&shared);

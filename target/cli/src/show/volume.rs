@@ -142,8 +142,8 @@ fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
     }
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".into(), format_size);
     let deleting = match family.being_deleted {
-        0 => String::new(),
-        count => format!("; {count} deleted, whose space is being given back"),
+        None | Some(0) => String::new(),
+        Some(count) => format!("; {count} deleted, whose space is being given back"),
     };
     rows.push((
         "shared space",

@@ -45,8 +45,8 @@ pub trait Control: SnapshotControl {
     fn delete_volume(&self, volume: VolumeName, with_snapshots: bool) -> Outcome<'_, ()>;
 
     /// How a volume of the catalog is. Never waits long: a file that doesn't answer has no
-    /// `allocated_bytes`.
-    fn volume_facts(&self, volume: &VolumeName) -> BoxFuture<'_, VolumeFacts>;
+    /// `allocated_bytes`. `thorough`: with what all that it shares takes.
+    fn volume_facts(&self, volume: &VolumeName, thorough: bool) -> BoxFuture<'_, VolumeFacts>;
 
     /// The target port groups through which a volume of the catalog can be reached, as hosts see them.
     fn target_port_groups(&self, volume: &VolumeName) -> Vec<TargetPortGroup>;

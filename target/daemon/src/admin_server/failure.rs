@@ -62,7 +62,8 @@ impl From<ControlError> for Failure {
             ),
             ControlError::Snapshots { .. } => (
                 ErrorCode::Internal,
-                "bring the file back from a backup, or delete the volumes",
+                "bring the file back from a backup, or delete all volumes of the family, the last one \
+                 --with-snapshots",
             ),
             ControlError::RedirectsHere { .. } => (
                 ErrorCode::Conflict,

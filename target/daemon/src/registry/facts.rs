@@ -18,8 +18,8 @@ use crate::admin_server::VolumeFacts;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Registry {
-    /// How a volume is.
-    pub async fn facts(self: &Arc<Self>, name: &VolumeName) -> VolumeFacts {
+    /// How a volume is; `thorough`: with what all that it shares takes.
+    pub async fn facts(self: &Arc<Self>, name: &VolumeName, thorough: bool) -> VolumeFacts {
         let loaded = self.is_loaded();
         let Some(volume) = self.volume(name) else {
             let state = if loaded {
@@ -36,16 +36,25 @@ impl Registry {
                 family: None,
             };
         };
-        let (state, detail) = state(&volume);
-        let (measured, this, named) = (Arc::clone(&volume), Arc::clone(self), name.clone());
+        let (state, mut detail) = state(&volume);
+        if detail.is_empty() {
+            detail = self.snapshots_problem(name).unwrap_or_default();
+        }
+        let measured = Arc::clone(&volume);
         let asked = tokio::task::spawn_blocking(move || measured.measure());
-        let told = tokio::task::spawn_blocking(move || this.family_facts(&named));
-        let (allocated_bytes, family) = tokio::join!(
-            tokio::time::timeout(PATIENCE, asked),
-            tokio::time::timeout(PATIENCE, told),
-        );
-        let allocated_bytes = allocated_bytes.ok().and_then(Result::ok).flatten();
-        let family = family.ok().and_then(Result::ok).flatten();
+        let asked = tokio::time::timeout(PATIENCE, asked);
+        let mut family = self.family_facts(name);
+        if let (Some(known), true) = (&family, thorough) {
+            let (this, named, mut known) = (Arc::clone(self), name.clone(), known.clone());
+            let told = tokio::task::spawn_blocking(move || {
+                this.find_out(&named, &mut known);
+                known
+            });
+            if let Ok(Ok(known)) = tokio::time::timeout(PATIENCE, told).await {
+                family = Some(known);
+            }
+        }
+        let allocated_bytes = asked.await.ok().and_then(Result::ok).flatten();
         VolumeFacts {
             path: volume.path().display().to_string(),
             state,

@@ -286,6 +286,9 @@ impl OpenFamily {
 
     /// Makes changes of the list, together and durably. Blocks.
     pub(super) fn add(&self, changes: &[ListChange]) -> Result<(), ListTrouble> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         match &mut *self.list.lock() {
             Ok(log) => Ok(log.add(changes)?),
             Err(reason) => Err(ListTrouble::Unusable(reason.clone())),

@@ -34,9 +34,14 @@ impl Registry {
             if volume.is_some_and(|name| record.name != *name) || record.name.is_of_snapshot() {
                 continue;
             }
-            for snapshot in self.list_of(record)? {
-                all.push(describe(&catalog, record, &snapshot, &clones));
-            }
+            let list = match self.list_of(record) {
+                Ok(list) => list,
+                // The others are told all the same; `volume show` says what is wrong with this one.
+                Err(_) if volume.is_none() => continue,
+                Err(error) => return Err(error),
+            };
+            let described = list.iter();
+            all.extend(described.map(|one| describe(&catalog, record, one, &clones)));
         }
         Ok(all)
     }
@@ -96,18 +101,13 @@ impl Registry {
         })
     }
 
-    /// What a volume shares with others, if it does. Blocks.
+    /// What a volume shares with others, if it does: without what has to be found out, which is absent.
     pub(super) fn family_facts(&self, name: &VolumeName) -> Option<v1::VolumeFamily> {
         let catalog = self.catalog();
         let record = catalog.volume(name).ok()?;
         let place = record.backing.place()?;
         let open = self.open_family_of(record, place.family).ok();
         let snapshots = self.list_of(record).unwrap_or_default();
-        let space = open.as_ref().and_then(|open| open.engine.space().ok());
-        let being_deleted = open.as_ref().map_or(0, |open| {
-            let all = open.engine.datasets().into_iter();
-            all.filter(|info| info.deleting).count() as u64
-        });
         let clones = catalog.volumes().filter(|clone| {
             let origin = clone.origin.as_ref();
             origin.is_some_and(|origin| origin.volume == *name)
@@ -126,11 +126,35 @@ impl Registry {
                 .heads(place.family)
                 .map(|head| head.name.to_string())
                 .collect(),
-            data_bytes: space.map(|space| space.allocated_bytes),
-            metadata_bytes: space.map(|space| space.maps_bytes),
-            being_deleted,
+            data_bytes: None,
+            metadata_bytes: None,
+            being_deleted: None,
             coming_home_percent: self.volume(name).and_then(|served| served.folding()),
         })
+    }
+
+    /// Finds out the rest. Blocks.
+    pub(super) fn find_out(&self, name: &VolumeName, family: &mut v1::VolumeFamily) {
+        let catalog = self.catalog();
+        let record = catalog.volume(name).ok();
+        let open = record.and_then(|record| {
+            let place = record.backing.place()?;
+            self.open_family_of(record, place.family).ok()
+        });
+        let Some(open) = open else { return };
+        let space = open.engine.space().ok();
+        family.data_bytes = space.map(|space| space.allocated_bytes);
+        family.metadata_bytes = space.map(|space| space.maps_bytes);
+        let all = open.engine.datasets().into_iter();
+        family.being_deleted = Some(all.filter(|info| info.deleting).count() as u64);
+    }
+
+    /// Why the snapshots of a volume can't be told, if so.
+    pub(super) fn snapshots_problem(&self, name: &VolumeName) -> Option<String> {
+        let catalog = self.catalog();
+        let place = catalog.volume(name).ok()?.backing.place()?;
+        let open = self.families.get(place.family)?.open_family().ok()?;
+        open.look(|_| ()).err().map(|trouble| trouble.to_string())
     }
 
     /// All clones.

@@ -77,10 +77,17 @@ impl Registry {
             let volume = record.name.clone();
             ChangeError::NotReady { volume, reason }
         })?;
-        let snapshots: Vec<Snapshot> = open.look(|list| {
+        let known = open.look(|list| {
             let all = list.of_volume(record.id).into_iter();
             all.cloned().collect()
-        })?;
+        });
+        let is_last = self.catalog().heads(family.id()).count() == 1;
+        let snapshots: Vec<Snapshot> = match known {
+            Ok(snapshots) => snapshots,
+            // Whatever they are, they go with the family.
+            Err(_) if with_snapshots && is_last => Vec::new(),
+            Err(trouble) => return Err(trouble.into()),
+        };
         self.check_snapshots_may_go(&record, &snapshots, with_snapshots)?;
         let (catalog, mut changes, gone) = self.delete_records(writer, record.name.clone()).await?;
         self.install(catalog, &changes, None);

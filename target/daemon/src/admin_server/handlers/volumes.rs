@@ -19,7 +19,7 @@ pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<
     let volumes = catalog.volumes();
     let volumes = volumes.filter(|volume| !volume.name.is_of_snapshot());
     let views = volumes.map(|volume| async {
-        let facts = shared.control.volume_facts(&volume.name).await;
+        let facts = shared.control.volume_facts(&volume.name, false).await;
         view::volume(&catalog, volume, facts)
     });
     Json(v1::VolumeList {
@@ -102,6 +102,6 @@ pub(in crate::admin_server) async fn delete(
 pub(super) async fn one(shared: &Shared, name: &VolumeName) -> Result<Json<v1::Volume>, Failure> {
     let catalog = shared.control.catalog();
     let volume = catalog.volume(name)?;
-    let facts = shared.control.volume_facts(name).await;
+    let facts = shared.control.volume_facts(name, true).await;
     Ok(Json(view::volume(&catalog, volume, facts)))
 }

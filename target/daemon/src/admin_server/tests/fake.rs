@@ -151,7 +151,7 @@ impl Control for Fake {
         ready(self.change(Command::DeleteVolume { volume }).map(drop)).boxed()
     }
 
-    fn volume_facts(&self, _: &VolumeName) -> BoxFuture<'_, VolumeFacts> {
+    fn volume_facts(&self, _: &VolumeName, _: bool) -> BoxFuture<'_, VolumeFacts> {
         let state = v1::VolumeState::Ready;
         ready(VolumeFacts {
             path: String::new(),

@@ -306,6 +306,23 @@ async fn a_damaged_list_keeps_nobody_from_the_data_and_nothing_is_deleted() {
         "{error}"
     );
     assert_eq!(std::fs::read(&list).unwrap(), bytes);
+    let facts = house.registry().facts(&volume("a"), true).await;
+    assert!(
+        facts.detail.contains("it is damaged at byte"),
+        "{}",
+        facts.detail
+    );
+    assert!(house.registry().snapshots(None).unwrap().is_empty());
+    // The way out, for who has no copy of it.
+    let registry = house.registry();
+    let error = registry
+        .delete_volume(volume("a"), false)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("it is damaged at byte"), "{error}");
+    registry.delete_volume(volume("a"), true).await.unwrap();
+    assert_eq!(house.families(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]

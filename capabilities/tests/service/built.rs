@@ -89,6 +89,27 @@ fn groups_can_be_made_and_used() {
 }
 
 #[test]
+fn what_is_said_of_groups_needs_groups() {
+    let without = |change: fn(&mut tidelock_capabilities::BuiltType)| {
+        changed(|it| {
+            let mirror = &mut it.types[2];
+            mirror.methods = MethodName::set(&[MethodName::CreateElementReplica]);
+            change(mirror);
+        })
+    };
+    let expected = BuiltError::NoGroups(MIRROR);
+    assert_eq!(
+        without(|it| it.group_operations = ValueSet::EMPTY),
+        expected
+    );
+    let only_operations = without(|it| {
+        it.group_features = ValueSet::EMPTY;
+        it.group_operations = Operation::set(&[Operation::Split]);
+    });
+    assert_eq!(only_operations, expected);
+}
+
+#[test]
 fn aspects_can_be_made() {
     let error = changed(|it| {
         let aspects = MethodName::CreateSynchronizationAspect;

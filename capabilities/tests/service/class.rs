@@ -309,6 +309,61 @@ fn operations_of_a_type_and_of_a_state_of_it() {
 }
 
 #[test]
+fn operations_need_a_type_that_has_some_and_a_method_to_ask_for_them() {
+    let mut built = full();
+    built.types[0].operations = ValueSet::EMPTY;
+    assert_eq!(
+        old(&built).get_supported_operations(SNAPSHOT, None),
+        Err(NOT_SUPPORTED)
+    );
+    assert!(
+        old(&built)
+            .get_supported_group_operations(SNAPSHOT, None)
+            .is_ok()
+    );
+    let mut built = full();
+    let modify = Action::ModifyReplicaSynchronization;
+    built.synchronous_actions = built.synchronous_actions.without(modify);
+    built.asynchronous_actions = built.asynchronous_actions.without(modify);
+    let class = old(&built);
+    assert_eq!(
+        class.get_supported_operations(SNAPSHOT, None),
+        Err(NOT_SUPPORTED)
+    );
+    assert_eq!(
+        class.get_supported_group_operations(SNAPSHOT, None),
+        Err(NOT_SUPPORTED)
+    );
+}
+
+#[test]
+fn failover_changes_the_key_where_it_reverses_roles() {
+    let mut built = full();
+    let changing = |built: &_| {
+        let told = new(built)
+            .get_supported_operations(LOCAL_MIRROR, None)
+            .unwrap();
+        let both = told
+            .supported_operations
+            .into_iter()
+            .zip(told.updates_synchronized_path);
+        let changing = both.filter(|(_, changes)| *changes);
+        changing.map(|(operation, _)| operation).collect::<Vec<_>>()
+    };
+    assert_eq!(changing(&built), [Operation::ReverseRoles]);
+    let feature = Feature::UsesReverseRolesForFailoverAndFailback;
+    built.types[2].features = built.types[2].features.with(feature);
+    assert_eq!(
+        changing(&built),
+        [
+            Operation::Failover,
+            Operation::Failback,
+            Operation::ReverseRoles
+        ]
+    );
+}
+
+#[test]
 fn operations_newer_than_the_interface_are_left_out() {
     let built = full();
     let has = |class: ReplicationServiceCapabilities<'_>, operation| {

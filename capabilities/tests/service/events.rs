@@ -1,6 +1,8 @@
 //! What happens to associations without being asked for.
 
-use tidelock_capabilities::machine::{After, EVENTS, Event, Remains, Scope, State, observe};
+use tidelock_capabilities::machine::{
+    After, EVENTS, Event, Remains, Scope, State, host_accessible, observe,
+};
 use tidelock_capabilities::values::{
     CopyRecoveryMode, CopyState, Feature, ProgressStatus, ReplicationType, SyncType,
 };
@@ -118,6 +120,33 @@ fn a_complete_copy_is_synchronized_or_detaches() {
     );
     built.features = Feature::set(&[Feature::SynchronizedCloneTargetDetachesAutomatically]);
     assert_eq!(copied(&built), Some(After::Gone(Remains::Target)));
+}
+
+#[test]
+fn hosts_can_use_targets_that_no_flow_is_meant_to_keep_equal() {
+    use CopyState::{Failedover, Fractured, Restored, Skewed, Split, Synchronized};
+    for (sync_type, expected) in [
+        (
+            SyncType::Mirror,
+            &[Fractured, Split, Failedover, Skewed][..],
+        ),
+        (
+            SyncType::Snapshot,
+            &[Synchronized, Fractured, Split, Skewed, Restored],
+        ),
+        (
+            SyncType::Clone,
+            &[Synchronized, Fractured, Split, Skewed, Restored],
+        ),
+    ] {
+        for copy_state in CopyState::ALL.iter().copied() {
+            assert_eq!(
+                host_accessible(sync_type, copy_state),
+                expected.contains(&copy_state),
+                "{sync_type}, {copy_state}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -93,10 +93,11 @@ impl BufferPool {
 /// A piece of memory with one owner; goes back to its pool on drop, or with the last part of it that
 /// was split off.
 pub struct Buffer {
-    memory: Memory,
-    /// Its first byte in the memory.
-    start: usize,
+    /// Its first byte, inside the memory or at its end.
+    first: NonNull<u8>,
+    /// As many are inside the memory.
     len: usize,
+    memory: Memory,
 }
 
 /// Memory on its way back to the pool.
@@ -113,12 +114,6 @@ enum Memory {
     Part(Arc<Held>),
 }
 
-impl Held {
-    fn size(&self) -> usize {
-        self.block.as_ref().map_or(0, |block| block.size)
-    }
-}
-
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
@@ -127,24 +122,15 @@ impl Drop for Held {
     }
 }
 
-impl Memory {
-    fn held(&self) -> &Held {
-        match self {
-            Self::Whole(held) => held,
-            Self::Part(held) => held,
-        }
-    }
-}
-
 impl Buffer {
     fn new(block: Block, len: usize, home: Arc<Shelf>) -> Self {
         Self {
+            first: block.ptr,
+            len: len.min(block.size),
             memory: Memory::Whole(Held {
                 block: Some(block),
                 home,
             }),
-            start: 0,
-            len,
         }
     }
 
@@ -164,12 +150,17 @@ impl Buffer {
     /// of it.
     #[must_use]
     pub fn window(&mut self, start: usize, len: usize) -> bool {
-        let Memory::Whole(held) = &self.memory else {
+        let Memory::Whole(Held {
+            block: Some(block), ..
+        }) = &self.memory
+        else {
             return false;
         };
-        let fits = start.checked_add(len).is_some_and(|end| end <= held.size());
+        let fits = start.checked_add(len).is_some_and(|end| end <= block.size);
         if fits {
-            (self.start, self.len) = (start, len);
+            // SAFETY: `start` is at most the size of the memory that the pointer is the start of.
+            self.first = unsafe { block.ptr.add(start) };
+            self.len = len;
         }
         fits
     }
@@ -184,9 +175,10 @@ impl Buffer {
             Memory::Part(held) => held,
         };
         let rest = Self {
-            memory: Memory::Part(Arc::clone(&held)),
-            start: self.start + at,
+            // SAFETY: `at` is at most the length, which is inside the memory.
+            first: unsafe { self.first.add(at) },
             len: self.len - at,
+            memory: Memory::Part(Arc::clone(&held)),
         };
         self.memory = Memory::Part(held);
         self.len = at;
@@ -201,10 +193,12 @@ impl Buffer {
         let (Memory::Part(held), Memory::Part(other)) = (&self.memory, &rest.memory) else {
             return Err(Box::new((self, rest)));
         };
-        if !Arc::ptr_eq(held, other) || self.start + self.len != rest.start {
+        // SAFETY: the length is inside the memory.
+        let end = unsafe { self.first.add(self.len) };
+        if !Arc::ptr_eq(held, other) || end != rest.first {
             return Err(Box::new((self, rest)));
         }
-        let (start, len) = (self.start, self.len + rest.len);
+        let (first, len) = (self.first, self.len + rest.len);
         drop(rest);
         let memory = match self.memory {
             Memory::Part(held) => match Arc::try_unwrap(held) {
@@ -213,20 +207,12 @@ impl Buffer {
             },
             whole => whole,
         };
-        Ok(Self { memory, start, len })
+        Ok(Self { first, len, memory })
     }
 
     /// Where the kernel puts bytes.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
-        let start = self.start;
-        self.memory
-            .held()
-            .block
-            .as_ref()
-            .map_or(NonNull::dangling().as_ptr(), |block| {
-                // In bounds, or one past the end: a buffer is inside its memory.
-                block.ptr.as_ptr().wrapping_add(start)
-            })
+        self.first.as_ptr()
     }
 }
 
@@ -234,28 +220,25 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let Some(block) = &self.memory.held().block else {
-            return &[];
-        };
-        let (start, len) = block.cut(self.start, self.len);
-        // SAFETY: `cut` keeps the range inside the memory, all of which is initialized and lives as
-        // long as `self`. The range is this buffer's alone (`split_off` gives no byte to two), so that
-        // the borrow of `self` keeps writers away.
-        unsafe { slice::from_raw_parts(block.ptr.as_ptr().add(start), len) }
+        // SAFETY: the bytes are inside the memory, all of which is initialized and lives as long as
+        // `self`. They are this buffer's alone (`split_off` gives no byte to two), so that the borrow of
+        // `self` keeps writers away.
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let Some(block) = &self.memory.held().block else {
-            return &mut [];
-        };
-        let (start, len) = block.cut(self.start, self.len);
         // SAFETY: as for `deref`, and the unique borrow of `self` makes this the only access to the
-        // range. The pointer comes from the allocator, not from a reference.
-        unsafe { slice::from_raw_parts_mut(block.ptr.as_ptr().add(start), len) }
+        // bytes. The pointer comes from the allocator, not from a reference.
+        unsafe { slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
     }
 }
+
+// SAFETY: a buffer has its bytes for itself, and the memory that they are in may be dropped anywhere.
+unsafe impl Send for Buffer {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Buffer {}
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
@@ -287,12 +270,6 @@ impl Block {
         // SAFETY: the layout's size is not zero (checked above).
         let ptr = NonNull::new(unsafe { alloc::alloc_zeroed(layout) })?;
         Some(Self { ptr, size })
-    }
-
-    /// The range as far as it is inside the memory: its first byte and its length.
-    fn cut(&self, start: usize, len: usize) -> (usize, usize) {
-        let start = start.min(self.size);
-        (start, len.min(self.size - start))
     }
 }
 

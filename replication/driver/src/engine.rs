@@ -101,6 +101,8 @@ pub struct Engine {
     post: Arc<Post>,
     /// Where commands hear how flushes of families went.
     flushes: Arc<Flushes>,
+    /// Commands that wait for one.
+    for_flush: usize,
     /// Commands that wait for a range lock.
     for_lock: usize,
     /// Finished, not yet polled.
@@ -145,6 +147,7 @@ impl Engine {
             commands: Commands::new(),
             post: Post::new(io.waker()),
             flushes: Flushes::new(io.waker()),
+            for_flush: 0,
             for_lock: 0,
             io,
             done: VecDeque::new(),
@@ -216,7 +219,7 @@ impl Engine {
                 self.take_turns();
                 continue;
             }
-            if self.flushes.has_any() {
+            if self.for_flush > 0 && self.flushes.has_any() {
                 self.take_flushes();
                 continue;
             }

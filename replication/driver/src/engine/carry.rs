@@ -61,9 +61,9 @@ impl Flushes {
 }
 
 impl Engine {
-    /// Sees whether a command that begins is on a raw volume or a mapped one. False if it has to wait for
-    /// its blocks first: it begins again then.
-    pub(super) fn choose_form(&mut self, key: usize) -> bool {
+    /// A command begins on what seems to be a mapped volume. False if it has to wait for its blocks first:
+    /// it begins again then.
+    pub(super) fn begin_mapped(&mut self, key: usize) -> bool {
         let Some(command) = self.commands.get_mut(key) else {
             return true;
         };
@@ -76,7 +76,7 @@ impl Engine {
             if !self.hold(key) {
                 return false;
             }
-            return self.choose_form(key);
+            return self.begin_mapped(key);
         }
         let carrier = self.carriers.pop();
         command.begin_mapped(mapped, carrier.unwrap_or_else(|| Box::new(Carrier::new())));
@@ -229,12 +229,14 @@ impl Engine {
         let flushes = Arc::clone(&self.flushes);
         // What it has done is in the map: nobody has to wait for the medium.
         self.release(key);
+        self.for_flush += 1;
         family.flush(Box::new(move |result| flushes.deliver(key, result)));
     }
 
     /// Ends the commands whose family has been flushed, or hasn't.
     pub(super) fn take_flushes(&mut self) {
         for (key, result) in self.flushes.take() {
+            self.for_flush = self.for_flush.saturating_sub(1);
             let Some(command) = self.commands.get(key) else {
                 continue;
             };

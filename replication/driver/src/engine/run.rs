@@ -30,7 +30,11 @@ pub(super) fn key_of(tag: u64) -> Option<usize> {
 impl Engine {
     /// First step of a new command.
     pub(super) fn begin(&mut self, key: usize) {
-        if !self.choose_form(key) {
+        let Some(command) = self.commands.get(key) else {
+            return;
+        };
+        // All that a raw volume pays for the others.
+        if command.volume.content().is_mapped() && !self.begin_mapped(key) {
             return;
         }
         let Some(command) = self.commands.get(key) else {
@@ -185,10 +189,10 @@ impl Engine {
     /// Ends a command; its outcome is dropped if nobody waits for it.
     pub(super) fn finish(&mut self, key: usize, outcome: VolumeOutcome) {
         self.release(key);
-        let Some(command) = self.commands.try_remove(key) else {
+        let Some(mut command) = self.commands.try_remove(key) else {
             return;
         };
-        if let Some(carrier) = command.carrier {
+        if let Some(carrier) = command.carrier.take() {
             self.carrier_returns(carrier);
         }
         if command.holds_off {

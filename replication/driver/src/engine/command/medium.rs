@@ -18,12 +18,12 @@ pub(super) struct Medium<'a> {
 impl Medium<'_> {
     /// Memory for reading a range; otherwise the step to be taken instead. On a mapped volume, where
     /// whole blocks are read, there is room around it for them.
+    #[inline]
     pub(super) fn buffer(self, offset: u64, length: usize) -> Result<Buffer, Step> {
-        let (before, whole) = if self.is_mapped {
-            mapped::room(offset, length)
-        } else {
-            (0, length)
-        };
+        if !self.is_mapped {
+            return self.pool.try_take(length).ok_or(Step::NeedMemory);
+        }
+        let (before, whole) = mapped::room(offset, length);
         let taken = self.pool.try_take(whole).and_then(|mut buffer| {
             let fits = buffer.window(before, length);
             fits.then_some(buffer)

@@ -41,6 +41,7 @@ class Guest:
         self._jobs = 0
         self._requests = 0
         (self._share / "first-lun").write_text(f"{first_lun}\n")
+        (self._share / "kills").write_text(f"{os.environ.get('TIDELOCK_KILLS', '10')}\n")
         reader, writer = os.pipe()
         kernel_log = (folder / "kernel.log").open("wb")
         self._process = subprocess.Popen(

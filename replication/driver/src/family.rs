@@ -18,6 +18,7 @@ mod open;
 mod reserve;
 mod scribe;
 mod stream;
+mod tail;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -38,12 +39,16 @@ use crate::fence::Fence;
 use crate::volume::Volume;
 use desk::Desk;
 use files::Files;
+use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
 pub use open::{FamilyOptions, MappedOptions};
 pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;
 pub use verify::{Progress, VerifyReport};
+
+/// Changes that may wait for a flush of a host; with more a checkpoint is made without being asked.
+const CHANGES_MAX: usize = 100_000;
 
 /// The volumes, snapshots and clones that share blocks, open. The last reference closes its files;
 /// [`Family::close`] comes before, or the next opening has more to do.
@@ -75,6 +80,20 @@ struct State {
     home_is_dirty: bool,
     /// A checkpoint was asked for, because of memory.
     asked: bool,
+    /// What survives the end of the process, if there is a place for it.
+    tail: Option<Tail>,
+    /// The changes of the tail's other file are in no batch, only in the checkpoint that is being made.
+    tail_waits: bool,
+}
+
+impl State {
+    /// What has been changed survives a kill from here on.
+    fn write_tail(&mut self) {
+        let Self { maps, tail, .. } = self;
+        if let Some(tail) = tail {
+            tail.write(|out| maps.take_tail(out));
+        }
+    }
 }
 
 /// Why a question about the maps has no answer, or a change wasn't made.
@@ -260,7 +279,10 @@ impl Family {
                 Change::Zero(range) => state.maps.zero(head, *range)?,
             }
         }
-        if state.maps.nodes_to_write() > self.nodes_max / 2 && !state.asked {
+        state.write_tail();
+        let many = state.maps.nodes_to_write() > self.nodes_max / 2
+            || state.maps.unflushed_changes() > CHANGES_MAX;
+        if many && !state.asked {
             // Memory is bounded, flushes or not.
             state.asked = true;
             self.desk.ask_checkpoint();
@@ -270,7 +292,8 @@ impl Family {
 
     fn is_checkpoint_due(&self) -> bool {
         let mut state = self.state.lock();
-        let too_many = state.maps.nodes_to_write() > self.nodes_max / 2;
+        let too_many = state.maps.nodes_to_write() > self.nodes_max / 2
+            || state.maps.unflushed_changes() > CHANGES_MAX;
         state.asked = false;
         state.maps.is_checkpoint_due() || too_many
     }

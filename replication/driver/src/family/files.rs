@@ -149,6 +149,16 @@ impl Files {
         }
     }
 
+    /// The file that says which family this is.
+    pub(super) fn superblock_path(&self) -> &Path {
+        self.superblock.path()
+    }
+
+    /// The numbers of the data files.
+    pub(super) fn numbers(&self) -> std::ops::Range<u32> {
+        0..u32::try_from(self.data.read().len()).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

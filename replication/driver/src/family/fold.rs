@@ -215,7 +215,10 @@ impl Family {
                 // Before anybody can make durable that it is there.
                 state.home_is_dirty = true;
                 match now.and_then(|_| state.maps.bring_home(head, range)) {
-                    Ok(()) => return Ok(true),
+                    Ok(()) => {
+                        state.write_tail();
+                        return Ok(true);
+                    }
                     Err(FamilyError::Missing(missing)) => missing,
                     Err(error) => return Err(self.wrong(&error)),
                 }

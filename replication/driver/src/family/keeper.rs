@@ -75,7 +75,16 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
             }
         }
     }
-    family.state.lock().maps.checkpointed(checkpoint.sequence);
+    {
+        let mut state = family.state.lock();
+        let state = &mut *state;
+        state.maps.checkpointed(checkpoint.sequence);
+        if std::mem::take(&mut state.tail_waits)
+            && let Some(tail) = &mut state.tail
+        {
+            tail.empty_other();
+        }
+    }
     family.desk.has_finished();
     family.files.fill_reserve();
     true

@@ -1,6 +1,6 @@
 //! Making and opening families. Everything here **blocks**.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,6 +12,7 @@ use tidelock_volume::{BlockSize, Geometry};
 
 use super::desk::Desk;
 use super::files::Files;
+use super::tail::{self, Tail};
 use super::{Family, State};
 use crate::error::VolumeError;
 use crate::fence::Fence;
@@ -30,6 +31,9 @@ pub struct FamilyOptions {
     pub maps_bytes: usize,
     /// Bytes that its segments may have in use; `None`: what the file system has.
     pub limit_bytes: Option<u64>,
+    /// A folder in memory (tmpfs) for what is to survive a kill of the daemon before it is flushed; `None`:
+    /// such writes are lost then.
+    pub tail_folder: Option<PathBuf>,
 }
 
 impl FamilyOptions {
@@ -42,6 +46,7 @@ impl FamilyOptions {
             journal_bytes: 8 << 20,
             maps_bytes: 64 << 20,
             limit_bytes: None,
+            tail_folder: Some(tail::usual_folder()),
         }
     }
 }
@@ -129,6 +134,7 @@ impl Family {
         maps: mapped::Family,
     ) -> Result<Arc<Self>, VolumeError> {
         let family = Self::new(options, files, maps);
+        family.state.lock().tail = family.new_tail(options);
         family.start()?;
         family.checkpoint()?;
         Ok(family)
@@ -164,7 +170,9 @@ impl Family {
             folder: options.folder.clone(),
             what: damage.to_string(),
         };
-        let (mut maps, clean) = recover(&files, options.id).map_err(|error| match error {
+        let tail = open_tail(options, &files);
+        let found = recover(&files, options.id, tail.as_ref());
+        let (mut maps, found) = found.map_err(|error| match error {
             Failed::Damage(damage) => damaged(damage),
             Failed::Family(error) => damaged(Damage {
                 what: "the journal",
@@ -175,11 +183,21 @@ impl Family {
         check_home(options, &files, maps.home_bytes())?;
         maps.set_limit(options.limit_bytes.map(|bytes| bytes / BLOCK_BYTES as u64));
         let family = Self::new(options, files, maps);
-        if !clean {
+        if !found.clean {
             let left = family.state.lock().maps.segments();
             *family.to_sweep.lock() = left;
         }
+        if found.has_tail {
+            // Nobody knows which data was made durable: all of it is.
+            let mut state = family.state.lock();
+            state.dirty.extend(family.files.numbers());
+            state.home_is_dirty = true;
+        }
         family.start()?;
+        if found.has_tail {
+            family.checkpoint()?;
+        }
+        family.state.lock().tail = tail.and_then(|tail| reset(tail, &options.folder));
         family.desk.ask_tidy();
         Ok(family)
     }
@@ -193,6 +211,8 @@ impl Family {
                 dirty: std::collections::BTreeSet::new(),
                 home_is_dirty: false,
                 asked: false,
+                tail: None,
+                tail_waits: false,
             }),
             desk: Arc::new(Desk::default()),
             threads: Mutex::new(Vec::new()),
@@ -203,6 +223,10 @@ impl Family {
             nodes_max: (options.maps_bytes / BLOCK_BYTES).max(1024),
             volumes: Mutex::new(Vec::new()),
         })
+    }
+
+    fn new_tail(&self, options: &FamilyOptions) -> Option<Tail> {
+        reset(open_tail(options, &self.files)?, &options.folder)
     }
 
     /// Makes a checkpoint and waits for it. **Blocks.**
@@ -240,6 +264,11 @@ impl Family {
             if thread.join().is_err() {
                 tracing::error!(folder = %self.folder().display(), "a thread of a family has failed");
             }
+        }
+        if ended.is_ok()
+            && let Some(tail) = self.state.lock().tail.take()
+        {
+            tail.remove();
         }
         ended
     }
@@ -298,6 +327,34 @@ pub(super) fn hex(id: Id) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The tail, unless there is no place for one.
+fn open_tail(options: &FamilyOptions, files: &Files) -> Option<Tail> {
+    let folder = options.tail_folder.as_ref()?;
+    let superblock = files.superblock_path();
+    match Tail::open(folder, options.id, superblock) {
+        Ok(tail) => Some(tail),
+        Err(error) => {
+            no_tail(&options.folder, &error);
+            None
+        }
+    }
+}
+
+fn reset(mut tail: Tail, folder: &Path) -> Option<Tail> {
+    match tail.reset() {
+        Ok(()) => Some(tail),
+        Err(error) => {
+            no_tail(folder, &error);
+            None
+        }
+    }
+}
+
+fn no_tail(folder: &Path, error: &std::io::Error) {
+    tracing::warn!(folder = %folder.display(), %error,
+        "what hosts write to volumes with snapshots and don't flush is lost if the daemon is killed");
+}
+
 enum Failed {
     Damage(Damage),
     Family(FamilyError),
@@ -316,8 +373,16 @@ impl From<VolumeError> for Failed {
     }
 }
 
-/// The family as it was when it was last durable, and whether it was closed then.
-fn recover(files: &Files, id: Id) -> Result<(mapped::Family, bool), Failed> {
+/// How a family was found.
+struct Found {
+    /// It was closed.
+    clean: bool,
+    /// Something of it was in its tail only.
+    has_tail: bool,
+}
+
+/// The family as it was when it was last durable, or when its daemon was killed.
+fn recover(files: &Files, id: Id, tail: Option<&Tail>) -> Result<(mapped::Family, Found), Failed> {
     let superblock = choose(&files.superblock()?)?;
     if superblock.family != id {
         return Err(Failed::Damage(Damage {
@@ -345,12 +410,25 @@ fn recover(files: &Files, id: Id) -> Result<(mapped::Family, bool), Failed> {
             Wanted::Nothing => break,
         }
     }
+    if let Some(tail) = tail {
+        match tail.read() {
+            Ok(halves) => halves.iter().for_each(|half| opening.tail(half)),
+            Err(error) => {
+                let what = format!("the tail of its journal can't be read: {error}");
+                let folder = files.folder().to_path_buf();
+                return Err(Failed::Volume(VolumeError::Family { folder, what }));
+            }
+        }
+    }
     let mut replay: Replay = opening.finish()?;
-    let clean = replay.is_clean();
+    let found = Found {
+        clean: replay.is_clean(),
+        has_tail: replay.has_tail(),
+    };
     loop {
         match replay.step() {
             Ok(true) => {}
-            Ok(false) => return Ok((replay.finish(), clean)),
+            Ok(false) => return Ok((replay.finish(), found)),
             Err(FamilyError::Missing(missing)) => {
                 let page = files.read_page(missing.address)?;
                 replay.supply(missing, &page)?;

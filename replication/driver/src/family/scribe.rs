@@ -72,6 +72,9 @@ fn flush(family: &Arc<Family>) -> Result<(), String> {
             taken.map(|write| {
                 let dirty = std::mem::take(&mut state.dirty);
                 let home = std::mem::take(&mut state.home_is_dirty);
+                if let (Some(tail), Some(_)) = (&mut state.tail, &write) {
+                    tail.switch();
+                }
                 (write, dirty, home)
             })
         };
@@ -128,7 +131,11 @@ fn put(family: &Family, write: &JournalWrite) -> Result<(), String> {
     }
     family.files.sync_journal().map_err(text)?;
     if let Some(flush) = write.flush {
-        family.state.lock().maps.flushed(flush);
+        let mut state = family.state.lock();
+        state.maps.flushed(flush);
+        if let Some(tail) = &mut state.tail {
+            tail.empty_other();
+        }
     }
     Ok(())
 }
@@ -140,6 +147,7 @@ fn begin_checkpoint(family: &Arc<Family>) {
     }
     let (checkpoint, dirty, home) = {
         let mut state = family.state.lock();
+        let has_changes = state.maps.unflushed_changes() > 0;
         let checkpoint = match state.maps.begin_checkpoint() {
             Ok(checkpoint) => checkpoint,
             // The one that is being finished does as well.
@@ -151,6 +159,11 @@ fn begin_checkpoint(family: &Arc<Family>) {
         };
         let dirty = std::mem::take(&mut state.dirty);
         let home = std::mem::take(&mut state.home_is_dirty);
+        let in_batch = checkpoint.journal.is_some();
+        state.tail_waits = has_changes && !in_batch;
+        if let Some(tail) = state.tail.as_mut().filter(|_| has_changes || in_batch) {
+            tail.switch();
+        }
         (checkpoint, dirty, home)
     };
     let synced = family.files.sync_data(dirty, home);

@@ -80,6 +80,11 @@ pub struct Family {
     journal: Journal,
     /// What has happened to the maps since the last flush.
     changed: Vec<Record>,
+    /// Changes of the maps are numbered: the last one, and the last one that is in a batch.
+    changes: u64,
+    journaled: u64,
+    /// How many of those that nobody has taken for the tail yet.
+    untailed: usize,
     /// What else has happened and is in no batch yet.
     events: Vec<Record>,
     /// The last checkpoint that is durable.
@@ -123,6 +128,9 @@ impl Family {
             home_bytes,
             journal: Journal::new(journal_bytes),
             changed: Vec::new(),
+            changes: 0,
+            journaled: 0,
+            untailed: 0,
             events: Vec::new(),
             sequence: 0,
             checkpointing: false,
@@ -303,6 +311,8 @@ impl Family {
     fn happen(&mut self, record: Record) -> Result<(), FamilyError> {
         self.change(&record)?;
         self.changed.push(record);
+        self.changes += 1;
+        self.untailed += 1;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ pub mod dead;
 pub mod record;
 pub mod superblock;
 pub mod table;
+pub mod tail;
 
 use thiserror::Error;
 

@@ -16,7 +16,7 @@ const SEGMENTS: u64 = 4;
 const FEW: u64 = 40;
 
 /// A sequence of numbers that a seed determines (SplitMix64).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -27,7 +27,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 }
@@ -95,7 +95,10 @@ impl Machine {
     }
 
     fn options() -> FamilyOptions {
-        FamilyOptions::new("(memory)", id(9))
+        FamilyOptions {
+            tail_folder: None,
+            ..FamilyOptions::new("(memory)", id(9))
+        }
     }
 
     fn home_file(&self) -> Arc<BlockFile> {

@@ -75,6 +75,7 @@ impl Family {
             segments,
             dataset_count: u32::try_from(self.datasets.iter().len()).unwrap_or(u32::MAX),
             segment_count,
+            changes: self.journaled,
         };
         self.checkpointing = true;
         self.journal.covered = self.journal.used;

@@ -2,6 +2,7 @@
 
 use super::{Family, FamilyError};
 use crate::mapped::format::batch::{BATCH_BYTES_MAX, BatchBuilder, SECTOR_BYTES};
+use crate::mapped::format::tail;
 
 /// The smallest ring, in bytes.
 pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
@@ -129,6 +130,29 @@ impl Family {
         self.maps.allocator.flush_is_durable(flush);
     }
 
+    /// Changes of the maps since the last flush.
+    #[must_use]
+    pub fn unflushed_changes(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Appends an entry for the tail to `out`: what has been changed since the last call. A tail makes that
+    /// survive the end of the process. It may be emptied when the flush after it is done.
+    pub fn take_tail(&mut self, out: &mut Vec<u8>) {
+        let count = self.untailed.min(self.changed.len());
+        self.untailed = 0;
+        if count == 0 {
+            return;
+        }
+        let at = tail::begin(out);
+        let from = self.changed.len() - count;
+        for record in self.changed.iter().skip(from) {
+            record.encode(out);
+        }
+        let number = (self.changes + 1).saturating_sub(count as u64);
+        tail::seal(out, at, number, u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
     fn next_flush(&mut self) -> u64 {
         let flush = self.maps.flush;
         self.maps.flush += 1;
@@ -150,6 +174,8 @@ impl Family {
             }),
             Err(_) => {
                 self.changed.clear();
+                self.untailed = 0;
+                self.journaled = self.changes;
                 self.events.clear();
                 self.journal.blocked = Some(flush);
                 None
@@ -176,9 +202,11 @@ impl Family {
         }
         if with_changes {
             self.changed.clear();
+            self.untailed = 0;
+            self.journaled = self.changes;
         }
         self.events.clear();
-        let batch = builder.finish(&self.id, self.journal.sequence);
+        let batch = builder.finish(&self.id, self.journal.sequence, self.journaled);
         Ok(self.journal.place(batch))
     }
 }

@@ -14,6 +14,7 @@ use crate::mapped::format::table::{
     DATASET_BYTES, DATASETS_PER_PAGE, DatasetRecord, SEGMENT_BYTES, SegmentRecord, decode_segment,
     mark,
 };
+use crate::mapped::format::tail;
 use crate::mapped::format::{Damage, allocation, bytes_at, chain, crc};
 use crate::mapped::maps::Maps;
 use crate::mapped::nodes::{Missing, PageKind};
@@ -68,6 +69,10 @@ pub struct Opening {
     maps: Maps,
     journal: Journal,
     records: Vec<Record>,
+    /// The number of the last change that was found.
+    changes: u64,
+    /// Of what was found in tails: where it goes on from the journal.
+    tail: Vec<tail::Entry>,
     /// Pages of the two tables that are still to be read.
     tables: [Option<Entry>; 2],
     /// Bytes of the next batch.
@@ -99,6 +104,7 @@ impl Opening {
             checkpoint: superblock.sequence + 1,
             ..Maps::default()
         };
+        let superblock_changes = superblock.changes;
         Ok(Self {
             tables: [superblock.datasets, superblock.segments],
             superblock,
@@ -109,6 +115,8 @@ impl Opening {
             maps,
             journal,
             records: Vec::new(),
+            changes: superblock_changes,
+            tail: Vec::new(),
             batch: SECTOR_BYTES,
             journal_ended: false,
             ring_seen: false,
@@ -245,6 +253,7 @@ impl Opening {
                     self.journal.at = (self.journal.at + length) % self.journal.bytes;
                     self.journal.used += length;
                     self.journal.sequence += 1;
+                    self.changes = self.changes.max(batch.changes);
                     self.records.extend(batch.records);
                     self.batch = SECTOR_BYTES;
                 }
@@ -284,11 +293,33 @@ impl Opening {
         Ok(())
     }
 
+    /// Takes a tail, if there is one, before [`Self::finish`].
+    pub fn tail(&mut self, bytes: &[u8]) {
+        self.tail
+            .extend(tail::decode(bytes, &self.superblock.family));
+    }
+
+    /// What goes on where the journal has ended; the rest is in the journal, or of another time.
+    fn take_tails(&mut self) -> bool {
+        let mut entries = std::mem::take(&mut self.tail);
+        entries.sort_by_key(|entry| entry.first);
+        let mut any = false;
+        for entry in entries {
+            if entry.first == self.changes + 1 {
+                self.changes += entry.records.len() as u64;
+                self.records.extend(entry.records);
+                any = true;
+            }
+        }
+        any
+    }
+
     /// The family, before what the journal says has been done: [`Replay::step`].
     ///
     /// # Errors
     /// The tables say what no tables say.
     pub fn finish(mut self) -> Result<Replay, Damage> {
+        let has_tail = self.take_tails();
         let wrong = |why: &str| Err(Damage::new("the dataset table", why));
         if self.datasets.len() != self.superblock.dataset_count as usize {
             return wrong("datasets are missing");
@@ -332,6 +363,9 @@ impl Opening {
             home_bytes: self.superblock.home_bytes,
             journal: self.journal,
             changed: Vec::new(),
+            changes: self.changes,
+            journaled: self.changes,
+            untailed: 0,
             events: Vec::new(),
             sequence: self.superblock.sequence,
             checkpointing: false,
@@ -340,6 +374,7 @@ impl Opening {
         Ok(Replay {
             family,
             left: self.records,
+            has_tail,
         })
     }
 }
@@ -350,6 +385,7 @@ pub struct Replay {
     family: Family,
     /// The next one is the last.
     left: Vec<Record>,
+    has_tail: bool,
 }
 
 impl Replay {
@@ -386,6 +422,13 @@ impl Replay {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.left.is_empty()
+    }
+
+    /// Whether something of it was in a tail only: then a checkpoint has to be made, after all data is
+    /// durable, before anything else happens.
+    #[must_use]
+    pub fn has_tail(&self) -> bool {
+        self.has_tail
     }
 
     /// Takes a page that was asked for.

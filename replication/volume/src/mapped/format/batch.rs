@@ -5,7 +5,7 @@ use super::{Damage, Id, bytes_at, crc_without, put, seal, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"TIDELKJB";
 const CRC_AT: usize = 8;
-const HEADER_BYTES: usize = 48;
+const HEADER_BYTES: usize = 56;
 /// Batches begin at multiples of this many bytes.
 pub const SECTOR_BYTES: usize = 4096;
 /// Bytes that one batch may have.
@@ -16,6 +16,8 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 pub struct Batch {
     /// Its sequence.
     pub sequence: u64,
+    /// The number of the last change of the maps that is in it, or was in one before it.
+    pub changes: u64,
     /// What has happened.
     pub records: Vec<Record>,
 }
@@ -51,7 +53,7 @@ impl BatchBuilder {
 
     /// The batch, whole sectors long.
     #[must_use]
-    pub fn finish(mut self, family: &Id, sequence: u64) -> Vec<u8> {
+    pub fn finish(mut self, family: &Id, sequence: u64, changes: u64) -> Vec<u8> {
         let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let padded = self.ring_bytes();
         self.bytes.resize(padded, 0);
@@ -60,6 +62,7 @@ impl BatchBuilder {
         put(&mut self.bytes, 16, family);
         put(&mut self.bytes, 32, &sequence.to_le_bytes());
         put(&mut self.bytes, 40, &self.records.to_le_bytes());
+        put(&mut self.bytes, 48, &changes.to_le_bytes());
         seal(&mut self.bytes, CRC_AT);
         self.bytes
     }
@@ -110,7 +113,12 @@ pub fn decode(bytes: &[u8], family: &Id, sequence: u64) -> Result<Option<Batch>,
     if !rest.is_empty() {
         return Err(Damage::new("a batch of the journal", "bytes are left over"));
     }
-    Ok(Some(Batch { sequence, records }))
+    let changes = u64_at(bytes, 48)?;
+    Ok(Some(Batch {
+        sequence,
+        changes,
+        records,
+    }))
 }
 
 #[cfg(test)]
@@ -128,12 +136,13 @@ mod tests {
         ) {
             let mut builder = BatchBuilder::default();
             records.iter().for_each(|record| builder.push(record));
-            let bytes = builder.finish(&[3; 16], 8);
+            let bytes = builder.finish(&[3; 16], 8, 99);
             prop_assert_eq!(length(&bytes, &[3; 16], 8), Some(bytes.len()));
             prop_assert_eq!(length(&bytes, &[3; 16], 9), None);
             prop_assert_eq!(length(&bytes, &[4; 16], 8), None);
             let batch = decode(&bytes, &[3; 16], 8).unwrap().unwrap();
             prop_assert_eq!(&batch.records, &records);
+            prop_assert_eq!(batch.changes, 99);
             for flip in flips {
                 let mut bytes = bytes.clone();
                 let bit = flip.index(bytes.len() * 8);

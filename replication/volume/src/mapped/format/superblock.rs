@@ -6,7 +6,7 @@ use crate::mapped::entry::{ENTRY_BYTES, Entry};
 
 const MAGIC: [u8; 8] = *b"TIDELKSB";
 const CRC_AT: usize = 12;
-const REST_AT: usize = 120;
+const REST_AT: usize = 128;
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 2 * BLOCK_BYTES;
 /// Bytes of the superblock's file.
@@ -39,6 +39,8 @@ pub struct Superblock {
     pub dataset_count: u32,
     /// Segments in their table.
     pub segment_count: u32,
+    /// The number of the last change of the maps that it covers.
+    pub changes: u64,
 }
 
 /// What was found in a page of a slot.
@@ -74,6 +76,7 @@ impl Superblock {
             (48, self.journal_sequence),
             (56, self.journal_bytes),
             (72, self.home_bytes),
+            (120, self.changes),
         ] {
             put(&mut page, at, &value.to_le_bytes());
         }
@@ -122,6 +125,7 @@ impl Superblock {
             segments: decode_pointer(&bytes_at(page, 96)?)?,
             dataset_count: u32_at(page, 112)?,
             segment_count: u32_at(page, 116)?,
+            changes: u64_at(page, 120)?,
         };
         Ok(Slot::Valid(Box::new(superblock)))
     }
@@ -161,6 +165,7 @@ pub(crate) mod tests {
             segments: None,
             dataset_count: 2,
             segment_count: 1,
+            changes: 77,
         }
     }
 

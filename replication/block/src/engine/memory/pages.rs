@@ -113,6 +113,9 @@ impl Pages {
 
     /// Makes a page what it is in `other`, sector by sector where `keep` says so.
     pub(super) fn take(&mut self, number: u64, other: &Self, mut keep: impl FnMut() -> bool) {
+        if !self.pages.contains_key(&number) && !other.pages.contains_key(&number) {
+            return;
+        }
         let zeros = [0; PAGE];
         let from = other.pages.get(&number).map_or(&zeros, |page| &**page);
         let to = self

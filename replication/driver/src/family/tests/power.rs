@@ -336,7 +336,7 @@ fn setting(name: &str) -> Option<u64> {
 
 #[test]
 fn whatever_is_lost_with_the_power_was_not_promised() {
-    let cuts = setting("TIDELOCK_CUTS").unwrap_or(250);
+    let cuts = setting("TIDELOCK_CUTS").unwrap_or(80);
     let only = setting("TIDELOCK_SEED");
     for seed in only.map_or(0..cuts, |seed| seed..seed + 1) {
         println!("seed {seed}");

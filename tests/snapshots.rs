@@ -63,6 +63,14 @@ fn a_snapshot_keeps_what_was_there_while_the_volume_goes_on() {
     write(&mut initiator, 0, 2_000, 4);
     daemon.run(&["snapshot", "create", "vol", "two"]);
     write(&mut initiator, 0, 1_000, 5);
+    // What was overwritten between the two is the first one's alone. What was overwritten after the second
+    // one both have: it has no more for itself than what says so.
+    let own = |name: &str| {
+        let shown = daemon.json(&["snapshot", "show", name]);
+        shown["exclusive_bytes"].as_u64().unwrap()
+    };
+    let (one, two) = (own("vol@one"), own("vol@two"));
+    assert!(one >= 64 << 10 && two < 64 << 10, "{one} {two}");
     let daemon = daemon.kill_and_restart();
     assert_eq!(names(&daemon, "vol"), ["one", "two"]);
     daemon.run(&["snapshot", "map", "vol@one", TARGET]);

@@ -21,8 +21,8 @@ pub struct VolumeFamily {
     pub clones: Vec<String>,
     /// Names of all volumes that share blocks, this one included.
     pub volumes: Vec<String>,
-    /// Bytes that the data of all of them together takes, without the file that the family began with;
-    /// absent in lists, and if it can't be told.
+    /// Bytes that the files of the family take: data, maps and journal, without the file that it began with.
+    /// Absent in lists, and if it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_bytes: Option<u64>,
     /// Bytes that maps take in memory; absent in lists, and if it can't be told.

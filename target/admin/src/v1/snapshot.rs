@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub at_unix_ms: u64,
     /// The volume's size then, in bytes.
     pub size_bytes: u64,
+    /// Bytes that would come back if it were deleted now: of blocks that nothing else has. Absent in lists,
+    /// and if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive_bytes: Option<u64>,
     /// Why it was taken.
     pub cause: SnapshotCause,
     /// The group with whose other volumes it was taken, at one point in time; absent if it was taken

@@ -40,8 +40,10 @@ pub(crate) fn snapshot(snapshot: &Snapshot) -> String {
         ("taken", snapshot.at.clone()),
         ("by", cause(snapshot)),
         ("size", format!("{} ({size} bytes)", format_size(size))),
-        ("id", snapshot.id.clone()),
     ];
+    let own = snapshot.exclusive_bytes;
+    rows.extend(own.map(|bytes| ("its own", format_size(bytes))));
+    rows.push(("id", snapshot.id.clone()));
     rows.extend(snapshot.clones.iter().map(|clone| ("clone", clone.clone())));
     rows.extend(snapshot.mappings.iter().map(|mapping| {
         let place = format!("{} LUN {} (read only)", mapping.target, mapping.lun);

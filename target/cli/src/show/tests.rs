@@ -352,6 +352,7 @@ fn sample_snapshot(name: &str) -> v1::Snapshot {
         at: "2026-11-26T10:34:56Z".into(),
         at_unix_ms: 1_795_689_296_000,
         size_bytes: 10 << 30,
+        exclusive_bytes: None,
         cause: v1::SnapshotCause::Schedule,
         group: None,
         clones: Vec::new(),
@@ -363,6 +364,7 @@ fn sample_snapshot(name: &str) -> v1::Snapshot {
 fn snapshots_are_a_table_and_one_is_a_list_of_properties() {
     let mut used = sample_snapshot("monday");
     used.group = Some("both".into());
+    used.exclusive_bytes = Some(3 << 20);
     used.clones = vec!["test".into(), "demo".into()];
     used.mappings = vec![v1::Mapping {
         target: TARGET.into(),
@@ -385,6 +387,7 @@ snapshot  db@monday
 taken     2026-11-26T10:34:56Z
 by        group both
 size      10 GiB (10737418240 bytes)
+its own   3 MiB
 id        01234567-89ab-4def-8123-456789abcdef
 clone     test
 clone     demo
@@ -422,7 +425,7 @@ clone of      db@monday (linked)
 snapshots     12: b, a and 10 more
 clones        test2
 shares with   db, test
-shared space  3 MiB of data beside the file, unknown of maps in memory; 2 deleted, whose space is being given back
+shared space  3 MiB beside the file, unknown of maps in memory; 2 deleted, whose space is being given back
 groups        both
 mapped "
         ),

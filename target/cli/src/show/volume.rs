@@ -148,7 +148,7 @@ fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
     rows.push((
         "shared space",
         format!(
-            "{} of data beside the file, {} of maps in memory{deleting}",
+            "{} beside the file, {} of maps in memory{deleting}",
             size(family.data_bytes),
             size(family.metadata_bytes)
         ),

@@ -77,7 +77,7 @@ impl SnapshotControl for DaemonControl {
 
     fn snapshot(&self, snapshot: &SnapshotRef) -> Outcome<'_, v1::Snapshot> {
         let snapshot = snapshot.clone();
-        async move { Ok(self.shared.registry.snapshot(&snapshot)?) }.boxed()
+        async move { Ok(self.shared.registry.snapshot_in_full(&snapshot).await?) }.boxed()
     }
 
     fn create_snapshot(&self, snapshot: SnapshotRef) -> Outcome<'_, ()> {

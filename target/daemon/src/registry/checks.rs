@@ -39,7 +39,7 @@ impl Registry {
     /// The volume shares nothing, or what says where blocks are can't be read.
     pub async fn scrub(&self, what: &DatasetRef) -> Result<v1::CheckReport, ChangeError> {
         self.check_has_checksums(&what.volume)?;
-        let point = self.point(what).await?;
+        let point = self.point(what)?;
         let wanted = Waiting(Arc::new(AtomicBool::new(true)));
         let is_wanted = Arc::clone(&wanted.0);
         let report = run_blocking(move || {

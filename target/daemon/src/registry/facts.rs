@@ -15,7 +15,7 @@ use super::{Registry, ServedVolume};
 use crate::admin_server::VolumeFacts;
 
 /// How long a listing waits for a file that doesn't answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// How a volume is; `thorough`: with what all that it shares takes.

@@ -13,6 +13,7 @@ use tidelock_catalog::{
 
 use super::Registry;
 use super::changes::{ChangeError, run_blocking};
+use super::facts::PATIENCE;
 use super::families::OpenFamily;
 
 /// Snapshots that are named in a volume's description; the others are counted.
@@ -62,6 +63,30 @@ impl Registry {
         let snapshot = open.look(|list| list.named(record.id, called).cloned())??;
         let clones = clones_by_origin(&catalog);
         Ok(describe(&catalog, record, &snapshot, &clones))
+    }
+
+    /// The same, with how much it has for itself.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn snapshot_in_full(
+        &self,
+        called: &SnapshotRef,
+    ) -> Result<v1::Snapshot, ChangeError> {
+        let mut described = self.snapshot(called)?;
+        let point = self.point(&DatasetRef {
+            volume: called.volume.clone(),
+            snapshot: Some(called.snapshot.clone()),
+        })?;
+        let asked = run_blocking(move || {
+            let id = *point.dataset.0.as_bytes();
+            point.open.engine.exclusive_bytes(id).ok()
+        });
+        // It is left out where that takes long.
+        if let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, asked).await {
+            described.exclusive_bytes = bytes;
+        }
+        Ok(described)
     }
 
     /// How many snapshots there are.
@@ -226,7 +251,7 @@ impl Registry {
         offset_bytes: u64,
         limit: usize,
     ) -> Result<v1::Diff, ChangeError> {
-        let (one, other) = (self.point(&from).await?, self.point(&to).await?);
+        let (one, other) = (self.point(&from)?, self.point(&to)?);
         if !Arc::ptr_eq(&one.open, &other.open) {
             return Err(CatalogError::Unrelated {
                 one: from.to_string(),
@@ -251,7 +276,7 @@ impl Registry {
         })
     }
 
-    pub(super) async fn point(&self, what: &DatasetRef) -> Result<Point, ChangeError> {
+    pub(super) fn point(&self, what: &DatasetRef) -> Result<Point, ChangeError> {
         let member = self.member(&what.volume)?;
         let (dataset, size_bytes) = match &what.snapshot {
             None => (member.head, member.store.size()),
@@ -355,6 +380,7 @@ fn describe(
         at: schedule::time_text(snapshot.at_unix_ms),
         at_unix_ms: snapshot.at_unix_ms,
         size_bytes: snapshot.size_bytes,
+        exclusive_bytes: None,
         cause: match snapshot.cause {
             Cause::Operator => v1::SnapshotCause::Operator,
             Cause::Schedule => v1::SnapshotCause::Schedule,

@@ -20,6 +20,7 @@ fn sample(snapshot: &SnapshotRef) -> v1::Snapshot {
         at: "2026-11-26T10:34:56Z".into(),
         at_unix_ms: 1_795_689_296_000,
         size_bytes: 1 << 20,
+        exclusive_bytes: None,
         cause: v1::SnapshotCause::Operator,
         group: None,
         clones: Vec::new(),

@@ -5,6 +5,7 @@ mod clones;
 mod damage;
 mod folds;
 mod groups;
+mod kills;
 mod restores;
 
 use crate::harness::daemon::{Daemon, TARGET};

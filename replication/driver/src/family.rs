@@ -47,6 +47,8 @@ pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;
 pub use verify::{Progress, VerifyReport};
 
+/// Blocks that may wait for a flush of a host before they can be used again: 64 MiB.
+const WAITING_MAX: u64 = 16_384;
 /// Changes that may wait for a flush of a host; with more a checkpoint is made without being asked.
 const CHANGES_MAX: usize = 100_000;
 
@@ -65,7 +67,7 @@ pub struct Family {
     home_generation: AtomicU64,
     /// Held by whoever writes or frees blocks of the home file.
     home_work: Mutex<()>,
-    /// Segments in whose free blocks a crash may have left something.
+    /// Segments that have free blocks whose space hasn't been given back.
     to_sweep: Mutex<Vec<u32>>,
     /// Nodes that may stay in memory, 4 KiB each.
     nodes_max: usize,
@@ -80,6 +82,8 @@ struct State {
     home_is_dirty: bool,
     /// A checkpoint was asked for, because of memory.
     asked: bool,
+    /// A flush was asked for, because of space.
+    flush_asked: bool,
     /// What survives the end of the process, if there is a place for it.
     tail: Option<Tail>,
     /// The changes of the tail's other file are in no batch, only in the checkpoint that is being made.
@@ -287,7 +291,25 @@ impl Family {
             state.asked = true;
             self.desk.ask_checkpoint();
         }
+        if state.maps.waiting_blocks() > WAITING_MAX {
+            Self::ask_space(state, &self.desk);
+        }
         Ok(())
+    }
+
+    /// Has everything flushed, so that what hosts have overwritten since the last time can be used again.
+    fn ask_space(state: &mut State, desk: &Desk) {
+        if !state.flush_asked && state.maps.waiting_blocks() > 0 {
+            state.flush_asked = true;
+            desk.ask_flush(Box::new(|_| {}));
+        }
+    }
+
+    /// A write has found no space: what waits for a flush, and what is free without having been given
+    /// back, is to be had soon.
+    pub(crate) fn want_space(&self) {
+        Self::ask_space(&mut self.state.lock(), &self.desk);
+        self.desk.ask_tidy();
     }
 
     fn is_checkpoint_due(&self) -> bool {

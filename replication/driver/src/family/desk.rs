@@ -1,5 +1,7 @@
 //! Where the threads of a family find their work. Knows no files and no maps.
 
+use std::time::Duration;
+
 use parking_lot::{Condvar, Mutex};
 use tidelock_volume::mapped::family::checkpoint::Checkpoint;
 
@@ -65,6 +67,8 @@ pub(super) struct ForScribe {
 pub(super) enum ForKeeper {
     Finish(Box<Checkpoint>),
     Tidy,
+    /// Nothing for a while.
+    Idle,
     Close,
 }
 
@@ -163,8 +167,9 @@ impl Desk {
         self.for_keeper.notify_one();
     }
 
-    /// The keeper's next work; waits for it.
-    pub(super) fn next_for_keeper(&self) -> ForKeeper {
+    /// The keeper's next work; waits for it, but not longer than that if it has something to do when there
+    /// is nothing else.
+    pub(super) fn next_for_keeper(&self, patience: Option<Duration>) -> ForKeeper {
         let mut papers = self.papers.lock();
         loop {
             if let Some(checkpoint) = papers.begun.take() {
@@ -176,7 +181,13 @@ impl Desk {
             if std::mem::take(&mut papers.tidy) {
                 return ForKeeper::Tidy;
             }
-            self.for_keeper.wait(&mut papers);
+            let Some(patience) = patience else {
+                self.for_keeper.wait(&mut papers);
+                continue;
+            };
+            if self.for_keeper.wait_for(&mut papers, patience).timed_out() {
+                return ForKeeper::Idle;
+            }
         }
     }
 
@@ -196,7 +207,7 @@ impl Desk {
     }
 
     /// Waits a moment, or until there is a reason not to: so that the keeper leaves the disk to hosts.
-    pub(super) fn rest(&self, time: std::time::Duration) {
+    pub(super) fn rest(&self, time: Duration) {
         let mut papers = self.papers.lock();
         if !papers.closing && papers.begun.is_none() {
             self.for_keeper.wait_for(&mut papers, time);

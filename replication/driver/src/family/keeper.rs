@@ -16,6 +16,11 @@ use crate::error::VolumeError;
 const STEP: Duration = Duration::from_micros(200);
 /// How much longer it rests than it works.
 const REST_PART: u32 = 4;
+/// Hosts that write nothing for so long leave the disk to the keeper.
+const IDLE: Duration = Duration::from_secs(1);
+/// Free blocks next to each other whose space is given back at once: 128 KiB. Fewer are likely to be used
+/// again soon, and each hole costs more than the write that made it.
+const RUN_MIN: usize = 32;
 /// How long to wait before the disk is tried again that was full.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -24,11 +29,14 @@ type Body = fn(&Desk, &Weak<Family>);
 
 /// The keeper's whole life.
 pub(super) fn run(desk: &Desk, family: &Weak<Family>) {
+    // Free blocks whose space hasn't been given back, and changes of the maps at the last look.
+    let (mut patience, mut changes) = (None, 0);
     loop {
-        let work = desk.next_for_keeper();
+        let work = desk.next_for_keeper(patience);
         let Some(family) = family.upgrade() else {
             return;
         };
+        let is_idle = matches!(work, ForKeeper::Idle);
         match work {
             ForKeeper::Finish(checkpoint) => {
                 if finish(&family, *checkpoint) {
@@ -44,8 +52,19 @@ pub(super) fn run(desk: &Desk, family: &Weak<Family>) {
                 sweep(&family);
                 tidy(&family);
             }
+            ForKeeper::Idle => {
+                let now = family.state.lock().maps.changes();
+                if now == changes {
+                    sweep(&family);
+                }
+                changes = now;
+            }
             ForKeeper::Close => return,
         }
+        if !is_idle {
+            changes = family.state.lock().maps.changes();
+        }
+        patience = (!family.to_sweep.lock().is_empty()).then_some(IDLE);
     }
 }
 
@@ -159,7 +178,7 @@ fn delete_some(family: &Family, begun: Instant) -> Result<Option<bool>, FamilyEr
 /// Gives the space of free blocks back to the file system.
 pub(super) fn give_back(family: &Family) {
     let released = family.state.lock().maps.take_released();
-    empty(family, &released);
+    empty(family, &released, RUN_MIN);
     // A fold must not write there in between.
     let _home = family.home_work.lock();
     let freed = family.state.lock().maps.take_home_freed();
@@ -176,7 +195,7 @@ fn sweep(family: &Family) {
             return;
         };
         let free = family.state.lock().maps.take_free(segment);
-        empty(family, &free);
+        empty(family, &free, 1);
         family.desk.rest(begun.elapsed() * REST_PART);
         if family.desk.is_closing() || family.desk.has_begun() {
             return family.desk.ask_tidy();
@@ -184,18 +203,27 @@ fn sweep(family: &Family) {
     }
 }
 
-fn empty(family: &Family, free: &[Address]) {
+/// Gives the space of runs of so many blocks back; shorter ones are noted for later.
+fn empty(family: &Family, free: &[Address], least: usize) {
     let behind =
         |one: &Address, next: &Address| one.plus(1) == *next && one.segment() == next.segment();
+    let mut later = Vec::new();
     for run in free.chunk_by(behind) {
-        if let Some(first) = run.first()
-            && let Err(error) = family.files.punch(*first, run.len() as u64)
-        {
+        let Some(first) = run.first() else {
+            continue;
+        };
+        if run.len() < least {
+            later.push(first.segment());
+        } else if let Err(error) = family.files.punch(*first, run.len() as u64) {
             tracing::debug!(%error, "space can't be given back");
             break;
         }
     }
     family.state.lock().maps.emptied(free);
+    later.dedup();
+    let mut to_sweep = family.to_sweep.lock();
+    later.retain(|segment| !to_sweep.contains(segment));
+    to_sweep.extend(later);
 }
 
 impl Family {

@@ -211,6 +211,7 @@ impl Family {
                 dirty: std::collections::BTreeSet::new(),
                 home_is_dirty: false,
                 asked: false,
+                flush_asked: false,
                 tail: None,
                 tail_waits: false,
             }),

@@ -68,6 +68,7 @@ fn flush(family: &Arc<Family>) -> Result<(), String> {
         let finished = family.desk.finished();
         let taken = {
             let mut state = family.state.lock();
+            state.flush_asked = false;
             let taken = state.maps.take_flush();
             taken.map(|write| {
                 let dirty = std::mem::take(&mut state.dirty);

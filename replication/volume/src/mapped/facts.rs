@@ -132,6 +132,12 @@ impl Family {
         }
     }
 
+    /// The number of the last change of the maps.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Sequence of the checkpoint that will be begun next.
     #[must_use]
     pub fn next_checkpoint(&self) -> u64 {

@@ -81,7 +81,7 @@ pub struct Family {
     /// What has happened to the maps since the last flush.
     changed: Vec<Record>,
     /// Changes of the maps are numbered: the last one, and the last one that is in a batch.
-    changes: u64,
+    pub(crate) changes: u64,
     journaled: u64,
     /// How many of those that nobody has taken for the tail yet.
     untailed: usize,
@@ -178,6 +178,13 @@ impl Family {
     #[must_use]
     pub fn blocks_in_use(&self) -> u64 {
         self.maps.allocator.in_use()
+    }
+
+    /// Blocks that are nobody's any more, and wait for a flush or a checkpoint before they can be used
+    /// again.
+    #[must_use]
+    pub fn waiting_blocks(&self) -> u64 {
+        self.maps.allocator.waiting()
     }
 
     /// At most so many blocks from now on.

@@ -55,6 +55,7 @@ fn a_snapshot_can_be_deleted_on_a_full_disk_and_writes_go_on() {
     let (file, offset) = family.place(runs[0].address).unwrap();
     assert!(write(&file, offset, Bytes::from(vec![1; BLOCK_BYTES])).is_err());
     family.give_back(&runs);
+    family.want_space();
     drop(file);
     bench.delete(2);
     bench.settle();

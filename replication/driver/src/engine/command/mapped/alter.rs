@@ -130,6 +130,8 @@ impl Alter {
         self.changes.clear();
         if !runs.is_empty() {
             origin.family.give_back(&runs);
+            // Most likely for want of space.
+            origin.family.want_space();
         }
     }
 

@@ -1,0 +1,109 @@
+//! The steps of taking and restoring, each of which is durable before the next. Everything here blocks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidelock_catalog::{DatasetId, FamilyId, ListChange, Snapshot};
+use tidelock_replication::Family;
+
+use super::Member;
+use crate::registry::changes::ChangeError;
+use crate::registry::families::OpenFamily;
+use crate::registry::removal::delete_datasets;
+
+type Taking = [(Member, Snapshot)];
+
+fn engine_snapshot(taking: &Taking) -> Result<(), ChangeError> {
+    let members: Vec<_> = taking
+        .iter()
+        .map(|(member, snapshot)| {
+            let engine = Arc::clone(&member.open.engine);
+            (engine, *member.head.0.as_bytes(), *snapshot.id.0.as_bytes())
+        })
+        .collect();
+    Family::snapshot(&members)?;
+    // A snapshot never changes, over a crash neither: what hosts have written and not flushed is in it,
+    // and stays in it.
+    for (member, _) in taking {
+        member.store.flush_blocking()?;
+    }
+    Ok(())
+}
+
+/// One snapshot: it is told of when it is there. Blocks.
+pub(super) fn take_alone(taking: &Taking) -> Result<(), ChangeError> {
+    let told = engine_snapshot(taking).and_then(|()| {
+        for (member, snapshot) in taking {
+            member.open.add(&[ListChange::Add(snapshot.clone())])?;
+        }
+        Ok(())
+    });
+    if told.is_err() {
+        undo(taking);
+    }
+    told
+}
+
+/// What was made of snapshots that aren't told of goes again. Blocks.
+fn undo(taking: &Taking) {
+    for (member, snapshot) in taking {
+        if member.open.datasets().contains_key(&snapshot.id) {
+            delete_datasets(&member.open, &[snapshot.id]);
+        }
+    }
+}
+
+/// Several at one moment: they are told of as pending first, in all families, so that after a crash
+/// either all of them are there or none. Blocks.
+pub(super) fn take_together(taking: &Taking) -> Result<(), ChangeError> {
+    let mut families: HashMap<FamilyId, (Arc<OpenFamily>, Vec<&Snapshot>)> = HashMap::new();
+    for (member, snapshot) in taking {
+        let entry = families
+            .entry(member.family.id())
+            .or_insert_with(|| (Arc::clone(&member.open), Vec::new()));
+        entry.1.push(snapshot);
+    }
+    let change = |change: fn(&Snapshot) -> ListChange| {
+        for (open, snapshots) in families.values() {
+            let changes: Vec<_> = snapshots.iter().map(|snapshot| change(snapshot)).collect();
+            open.add(&changes)?;
+        }
+        Ok::<_, ChangeError>(())
+    };
+    let taken =
+        change(|snapshot| ListChange::Add(snapshot.clone())).and_then(|()| engine_snapshot(taking));
+    if let Err(error) = taken {
+        undo(taking);
+        for (open, snapshots) in families.values() {
+            for snapshot in snapshots {
+                // Those of lists that were never added to aren't there.
+                let is_there = open.look(|list| list.get(snapshot.id).is_some());
+                if is_there.is_ok_and(|there| there)
+                    && let Err(error) = open.add(&[ListChange::Remove(snapshot.id)])
+                {
+                    tracing::error!(%error, "a snapshot that wasn't taken stays until a restart");
+                }
+            }
+        }
+        return Err(error);
+    }
+    change(|snapshot| ListChange::Confirm(snapshot.id))
+}
+
+/// The engine's part of a restore, with what makes it known after a crash. The size stays: what the
+/// volume has grown by since reads as zeros. Blocks.
+pub(super) fn restore(member: &Member, to: DatasetId, safety: Snapshot) -> Result<(), ChangeError> {
+    let (open, id) = (&member.open, safety.id);
+    open.add(&[ListChange::Add(safety)])?;
+    let [head, to, kept] = [member.head, to, id].map(|id| *id.0.as_bytes());
+    if let Err(error) = open.engine.restore(head, to, kept) {
+        // It may have happened, and not be durable: then its family is fenced, and a restart tells.
+        if !open.datasets().contains_key(&id) {
+            open.add(&[ListChange::Remove(id)])?;
+        }
+        return Err(error.into());
+    }
+    // What was there before is kept as it was, whatever comes.
+    member.store.flush_blocking()?;
+    Ok(open.add(&[ListChange::Confirm(id)])?)
+}

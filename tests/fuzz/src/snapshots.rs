@@ -10,7 +10,8 @@ pub fn check(input: &[u8]) {
     let Some((mode, rest)) = input.split_first() else {
         return;
     };
-    let family = FamilyId::from_folder("000000000000000000000000000000fa").expect("a family's folder");
+    let family =
+        FamilyId::from_folder("000000000000000000000000000000fa").expect("a family's folder");
     let bytes = if mode & 1 == 0 {
         rest.to_vec()
     } else {
@@ -20,7 +21,11 @@ pub fn check(input: &[u8]) {
         Ok(log) => {
             assert!(log.len() <= bytes.len() as u64);
             let counted = &bytes[..usize::try_from(log.len()).expect("a length in memory")];
-            assert_eq!(Log::decode(counted, family).as_ref(), Ok(&log), "without its torn end");
+            assert_eq!(
+                Log::decode(counted, family).as_ref(),
+                Ok(&log),
+                "without its torn end"
+            );
             let (compacted, bytes) = log.compacted(family);
             assert_eq!(compacted.list(), log.list());
             assert_eq!(Log::decode(&bytes, family), Ok(compacted));

@@ -279,19 +279,32 @@ impl Session {
             return;
         }
         self.now = now;
+        let due: [fn(&mut Self); 5] = [
+            Self::recover_overdue,
+            Self::expire_lost,
+            Self::expire_drains,
+            Self::expire_terminations,
+            Self::expire_fences,
+        ];
         self.keep_alive(now);
-        self.recover_overdue();
-        self.expire_lost();
-        self.expire_drains();
-        self.expire_terminations();
-        self.expire_fences();
+        for expire in due {
+            if self.closed {
+                return;
+            }
+            expire(self);
+        }
     }
 
     /// The next event. To be called until there is none, after every other call that takes `&mut`.
     #[must_use]
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if let Some(Event::Close { .. }) = event {
+            // Whatever else was due at the same moment has ended with the session.
+            self.events.clear();
+        }
+        event
     }
 
     /// What waits to be written to a connection's socket; `None`: there is no such connection.

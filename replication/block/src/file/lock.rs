@@ -9,10 +9,16 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
 use crate::error::{BlockError, BlockErrorKind, OpName};
+
+/// A child that this process has just made has all that is open here, for the moment until it becomes
+/// another program: so a lock that was let go may still be held by it.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 pub(super) fn take(fd: BorrowedFd<'_>, path: &Arc<Path>, shared: bool) -> Result<(), BlockError> {
     let operation = if shared {
@@ -20,7 +26,15 @@ pub(super) fn take(fd: BorrowedFd<'_>, path: &Arc<Path>, shared: bool) -> Result
     } else {
         FlockOperation::NonBlockingLockExclusive
     };
-    match rustix::fs::flock(fd, operation) {
+    let mut tries = TRIES;
+    let taken = loop {
+        tries -= 1;
+        match rustix::fs::flock(fd, operation) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => std::thread::sleep(BETWEEN_TRIES),
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let why = match holder(fd) {

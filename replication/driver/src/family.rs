@@ -291,7 +291,7 @@ impl Family {
             state.asked = true;
             self.desk.ask_checkpoint();
         }
-        if state.maps.waiting_blocks() > WAITING_MAX {
+        if state.maps.waiting_for_flush() > WAITING_MAX {
             Self::ask_space(state, &self.desk);
         }
         Ok(())
@@ -299,7 +299,7 @@ impl Family {
 
     /// Has everything flushed, so that what hosts have overwritten since the last time can be used again.
     fn ask_space(state: &mut State, desk: &Desk) {
-        if !state.flush_asked && state.maps.waiting_blocks() > 0 {
+        if !state.flush_asked && state.maps.waiting_for_flush() > 0 {
             state.flush_asked = true;
             desk.ask_flush(Box::new(|_| {}));
         }
@@ -381,7 +381,7 @@ impl Family {
                 Ok(answer) => return Ok(answer),
                 Err(FamilyError::CheckpointUnderWay) if self.desk.wait_finished(finished) => {}
                 Err(FamilyError::Missing(missing)) => {
-                    let fetched = self.fetch(missing);
+                    let fetched = self.fetch_all(missing);
                     if bad.replace(missing) == Some(missing) {
                         fetched?;
                     }
@@ -389,6 +389,22 @@ impl Family {
                 Err(error) => return Err(self.wrong(&error)),
             }
         }
+    }
+
+    /// [`Self::fetch`], and all that follow in its chain: whoever needs one needs all of them, and would
+    /// have to begin anew with each. **Blocks.**
+    fn fetch_all(&self, missing: Missing) -> Result<(), VolumeError> {
+        let mut next = Some(missing);
+        while let Some(missing) = next {
+            let page = self.files.read_page(missing.address)?;
+            let supplied = self.state.lock().maps.supply(missing, &page);
+            supplied.map_err(|damage| VolumeError::Family {
+                folder: self.folder().to_path_buf(),
+                what: damage.to_string(),
+            })?;
+            next = missing.following(&page);
+        }
+        Ok(())
     }
 
     /// Reads a page and supplies it. An error says as little as that of [`Self::supply`]. **Blocks.**

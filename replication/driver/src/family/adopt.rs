@@ -40,8 +40,9 @@ impl Family {
         let alone = volume.locks().lock_waiting(whole, QUIET);
         let _alone = alone.ok_or_else(|| not_quiet(volume))?;
         let family = Arc::clone(self);
-        volume.content().set(Some(Mapped { family, dataset }));
+        // A flush doesn't wait for the range: it must not pass between these two.
         self.state.lock().home_is_dirty = true;
+        volume.content().set(Some(Mapped { family, dataset }));
         self.join(volume);
         Ok(())
     }

@@ -41,6 +41,8 @@ struct Papers {
     /// Nothing will be finished any more: the family is fenced.
     broken: bool,
     closing: bool,
+    /// Closing has begun: what can't be done now isn't waited for.
+    hurry: bool,
 }
 
 impl std::fmt::Debug for Papers {
@@ -133,7 +135,14 @@ impl Desk {
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.papers.lock().closing
+        let papers = self.papers.lock();
+        papers.closing || papers.hurry
+    }
+
+    /// From now on nothing is tried again that fails.
+    pub(super) fn hurry(&self) {
+        self.papers.lock().hurry = true;
+        self.for_keeper.notify_all();
     }
 
     /// The scribe's next work; waits for it.
@@ -209,7 +218,7 @@ impl Desk {
     /// Waits a moment, or until there is a reason not to: so that the keeper leaves the disk to hosts.
     pub(super) fn rest(&self, time: Duration) {
         let mut papers = self.papers.lock();
-        if !papers.closing && papers.begun.is_none() {
+        if !papers.closing && !papers.hurry && papers.begun.is_none() {
             self.for_keeper.wait_for(&mut papers, time);
         }
     }

@@ -135,6 +135,14 @@ impl Files {
         })
     }
 
+    /// Makes durable what was found and may be in the page cache only: whoever was killed may have been about
+    /// to. Everything else was durable before these two were written.
+    pub(super) fn sync_found(&self) -> Result<(), VolumeError> {
+        let refuse = |error| VolumeError::from_block(error, 0);
+        self.journal.data_sync().map_err(refuse)?;
+        self.superblock.data_sync().map_err(refuse)
+    }
+
     /// Gives the space that is set aside to whoever needs it now; false if it is used up.
     pub(super) fn use_reserve(&self) -> bool {
         self.reserve.as_ref().is_some_and(Reserve::give)
@@ -333,6 +341,12 @@ impl Files {
     pub(super) fn write_superblock(&self, at: u64, slot: Vec<u8>) -> Result<(), BlockError> {
         write(&self.superblock, at, slot.into())?;
         self.superblock.data_sync()
+    }
+
+    /// As far as whoever is killed then has come.
+    #[cfg(test)]
+    pub(super) fn write_superblock_unsynced(&self, at: u64, slot: Vec<u8>) {
+        write(&self.superblock, at, slot.into()).unwrap();
     }
 
     /// Gives the space of blocks back, as far as the file system takes it.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelock_block::OpKind;
+use tidelock_block::{BlockFile, OpKind};
 use tidelock_volume::mapped::{
     Address, BLOCK_BYTES, BlockRange, DatasetId, FamilyError, Id, Place, Stretch,
 };
@@ -15,8 +15,10 @@ use crate::error::VolumeError;
 
 /// Blocks in which is looked for the next one that isn't at home: 1 GiB.
 const LOOK_BLOCKS: u64 = 1 << 18;
-/// Blocks that are brought home between two looks at the progress: 4 MiB.
-const STEP_BLOCKS: u64 = 1024;
+/// Zeros that are written at a time where no hole can be made.
+const ZEROS_BYTES: usize = 1 << 20;
+/// Blocks that are brought home between two looks at the progress: 1 MiB.
+const STEP_BLOCKS: u64 = 256;
 
 impl Family {
     /// Brings everything home that isn't, while hosts go on: for the only head of a family, from which no
@@ -128,6 +130,8 @@ impl Family {
             if present < size {
                 home.set_size(size).map_err(refuse)?;
             }
+            // What lies there read as zeros so far, whatever it is.
+            self.clear_home(home, bytes, present.min(size))?;
             home.sync_all().map_err(refuse)?;
             self.state.lock().maps.grow_home(size);
             self.checkpoint()?;
@@ -141,7 +145,24 @@ impl Family {
         head: DatasetId,
         range: BlockRange,
     ) -> Result<bool, VolumeError> {
-        let found = self.with_pages(|maps| maps.lookup(head, range))?;
+        let found = self.with_pages(|maps| {
+            // A snapshot that comes later has what is away here away as well, and needs nothing at home.
+            if maps.datasets().len() != 1 {
+                return Ok(None);
+            }
+            maps.lookup(head, range).map(Some)
+        })?;
+        let Some(found) = found else {
+            return Ok(false);
+        };
+        // It has grown meanwhile: the home file has no place for its end.
+        let (bytes, volume) = (
+            self.home().map_or(0, |(_, bytes)| bytes),
+            self.volumes_of(head),
+        );
+        if volume.first().is_some_and(|volume| volume.size() > bytes) {
+            return Ok(false);
+        }
         let away = |stretch: &Stretch| stretch.entry.place != Place::Home;
         if !found.iter().any(away) {
             return Ok(true);
@@ -162,6 +183,31 @@ impl Family {
         Ok(all)
     }
 
+    /// Makes bytes of the home file zeros that nothing of the family is in.
+    fn clear_home(&self, home: &Arc<BlockFile>, from: u64, end: u64) -> Result<(), VolumeError> {
+        let _alone = self.home_work.lock();
+        self.home_changes();
+        let length = end.saturating_sub(from);
+        if length == 0 {
+            return Ok(());
+        }
+        let offset = from;
+        if home
+            .perform(OpKind::PunchHole { offset, length })
+            .result
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let zeros = Bytes::from(vec![0; ZEROS_BYTES]);
+        for at in (from..end).step_by(ZEROS_BYTES) {
+            let count = usize::try_from(end - at).unwrap_or(ZEROS_BYTES);
+            let piece = zeros.slice(..count.min(ZEROS_BYTES));
+            write(home, at, piece).map_err(|error| VolumeError::from_block(error, length))?;
+        }
+        Ok(())
+    }
+
     fn bring_stretch(
         self: &Arc<Self>,
         head: DatasetId,
@@ -178,7 +224,8 @@ impl Family {
         match stretch.entry.place {
             Place::Home | Place::Node { .. } => return Ok(true),
             // Behind the end of the home file.
-            _ if length == 0 => {}
+            Place::Hole if length == 0 => {}
+            Place::Block { .. } if length == 0 => return Ok(false),
             Place::Hole => {
                 let freed = home.perform(OpKind::PunchHole { offset, length });
                 if freed.result.is_err() {

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tidelock_block::{BlockError, OpName};
 use tidelock_volume::mapped::family::Deletion;
 use tidelock_volume::mapped::family::checkpoint::Checkpoint;
 use tidelock_volume::mapped::{Address, BLOCK_BYTES, FamilyError};
@@ -83,6 +84,7 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
                     told = true;
                 }
                 if family.desk.is_closing() {
+                    family.desk.break_off();
                     return false;
                 }
                 family.desk.rest(FULL);
@@ -110,7 +112,11 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
 }
 
 fn write(family: &Family, checkpoint: &Checkpoint) -> Result<(), VolumeError> {
-    let refuse = |error| VolumeError::from_block(error, BLOCK_BYTES as u64);
+    // A write that fails can be made again. What a sync has lost nobody knows.
+    let refuse = |error: BlockError| match error.context().op {
+        OpName::DataSync => family.failing(error.to_string()),
+        _ => VolumeError::from_block(error, BLOCK_BYTES as u64),
+    };
     let files = &family.files;
     let numbers = files.write_pages(&checkpoint.pages)?;
     files.sync_data(numbers, false).map_err(refuse)?;
@@ -162,7 +168,7 @@ fn delete_some(family: &Family, begun: Instant) -> Result<Option<bool>, FamilyEr
             Ok(Deletion::Done) => return Ok(Some(true)),
             Ok(Deletion::Going { .. }) => return Ok(Some(false)),
             Err(FamilyError::Missing(missing)) => {
-                let fetched = family.fetch(missing);
+                let fetched = family.fetch_all(missing);
                 if bad.replace(missing) == Some(missing)
                     && let Err(error) = fetched
                 {

@@ -170,6 +170,7 @@ impl Family {
             folder: options.folder.clone(),
             what: damage.to_string(),
         };
+        files.sync_found()?;
         let tail = open_tail(options, &files);
         let found = recover(&files, options.id, tail.as_ref());
         let (mut maps, found) = found.map_err(|error| match error {
@@ -187,8 +188,9 @@ impl Family {
             let left = family.state.lock().maps.segments();
             *family.to_sweep.lock() = left;
         }
-        if found.has_tail {
-            // Nobody knows which data was made durable: all of it is.
+        {
+            // Nobody knows which data was made durable, nor what was written to the home file while the
+            // volume was raw.
             let mut state = family.state.lock();
             state.dirty.extend(family.files.numbers());
             state.home_is_dirty = true;
@@ -197,7 +199,15 @@ impl Family {
         if found.has_tail {
             family.checkpoint()?;
         }
-        family.state.lock().tail = tail.and_then(|tail| reset(tail, &options.folder));
+        let tail = tail.and_then(|tail| reset(tail, &options.folder));
+        {
+            let mut state = family.state.lock();
+            if tail.is_none() {
+                // A tail that can't be used now may be found again by a later start.
+                state.maps.skip_changes();
+            }
+            state.tail = tail;
+        }
         family.desk.ask_tidy();
         Ok(family)
     }
@@ -258,6 +268,8 @@ impl Family {
     /// # Errors
     /// Something couldn't be made durable.
     pub fn close(&self) -> Result<(), VolumeError> {
+        // On a full disk that may never end; without it the next opening only has more to do.
+        self.desk.hurry();
         let ended = self.flush_blocking().and_then(|()| self.checkpoint());
         self.desk.close();
         let threads = std::mem::take(&mut *self.threads.lock());

@@ -112,6 +112,7 @@ impl Tail {
     pub(super) fn switch(&mut self) {
         self.now ^= 1;
         self.at = 0;
+        self.broken = false;
     }
 
     /// A flush is done: what was written before it isn't needed any more.
@@ -119,8 +120,6 @@ impl Tail {
         let file = self.files.get(self.now ^ 1);
         if let Some(Err(error)) = file.map(|file| file.set_len(0)) {
             tracing::warn!(%error, "the tail of a journal can't be emptied");
-        } else {
-            self.broken = false;
         }
     }
 

@@ -55,6 +55,17 @@ impl MemoryDisk {
         journal
     }
 
+    pub(crate) fn kill(&self, family: Arc<Family>) -> Arc<Family> {
+        let threads = std::mem::take(&mut *family.threads.lock());
+        drop(family);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let home = BlockFile::in_memory(self.home.clone());
+        let files = Files::in_memory(self.files.each_ref(), Some(home));
+        Family::recovered(&options(), files).unwrap()
+    }
+
     /// The power goes, and what wasn't synced; then the family is opened again.
     pub(crate) fn power_cut(&self, family: Arc<Family>) -> Arc<Family> {
         let threads = std::mem::take(&mut *family.threads.lock());

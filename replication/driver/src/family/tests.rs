@@ -18,6 +18,7 @@ mod damage;
 mod fold;
 mod full;
 mod power;
+mod races;
 mod stream;
 
 const BLOCKS: u64 = 600;

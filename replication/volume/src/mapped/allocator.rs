@@ -169,6 +169,15 @@ impl Allocator {
         self.reserved.len() as u64
     }
 
+    /// Of those, blocks that wait for a flush.
+    #[must_use]
+    pub fn waiting_for_flush(&self) -> u64 {
+        self.after_flush
+            .values()
+            .map(|freed| freed.len() as u64)
+            .sum()
+    }
+
     /// Freed blocks that may not be used again yet.
     #[must_use]
     pub fn waiting(&self) -> u64 {

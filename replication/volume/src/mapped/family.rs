@@ -82,7 +82,7 @@ pub struct Family {
     changed: Vec<Record>,
     /// Changes of the maps are numbered: the last one, and the last one that is in a batch.
     pub(crate) changes: u64,
-    journaled: u64,
+    pub(crate) journaled: u64,
     /// How many of those that nobody has taken for the tail yet.
     untailed: usize,
     /// What else has happened and is in no batch yet.
@@ -180,11 +180,10 @@ impl Family {
         self.maps.allocator.in_use()
     }
 
-    /// Blocks that are nobody's any more, and wait for a flush or a checkpoint before they can be used
-    /// again.
+    /// Blocks that are nobody's any more, and wait for a flush before they can be used again.
     #[must_use]
-    pub fn waiting_blocks(&self) -> u64 {
-        self.maps.allocator.waiting()
+    pub fn waiting_for_flush(&self) -> u64 {
+        self.maps.allocator.waiting_for_flush()
     }
 
     /// At most so many blocks from now on.

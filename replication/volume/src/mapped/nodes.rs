@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::address::{Address, AddressMap, BLOCK_BYTES};
 use super::entry::{Entries, Entry, Place, decode_node, encode_node};
-use super::format::{Damage, crc};
+use super::format::{Damage, chain, crc};
 
 /// What a page is that has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,24 @@ pub struct Missing {
     pub crc: u32,
     /// What it is.
     pub kind: PageKind,
+}
+
+impl Missing {
+    /// The page that follows this one in its chain.
+    #[must_use]
+    pub fn following(&self, page: &[u8]) -> Option<Self> {
+        if self.kind != PageKind::Chain {
+            return None;
+        }
+        match chain::decode(page).ok()?.0?.place {
+            Place::Node { address, crc } => Some(Self {
+                address,
+                crc,
+                kind: PageKind::Chain,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// A block to be written.
@@ -57,7 +75,7 @@ struct Node {
 pub(crate) struct Nodes {
     nodes: AddressMap<Node>,
     /// Pages of chains that were supplied and not yet used.
-    chains: AddressMap<Vec<u8>>,
+    chains: AddressMap<(u32, Vec<u8>)>,
     clock: u64,
     /// Nodes that are not on disk yet.
     dirty: usize,
@@ -136,7 +154,8 @@ impl Nodes {
         }
         match missing.kind {
             PageKind::Chain => {
-                self.chains.insert(missing.address, page.to_vec());
+                self.chains
+                    .insert(missing.address, (missing.crc, page.to_vec()));
             }
             PageKind::Node(level) => {
                 let entries = decode_node(page, level)?;
@@ -160,11 +179,15 @@ impl Nodes {
 
     /// A page of a chain that was supplied.
     pub(crate) fn chain(&self, address: Address, crc: u32) -> Result<&[u8], Missing> {
-        self.chains.get(&address).map(Vec::as_slice).ok_or(Missing {
-            address,
-            crc,
-            kind: PageKind::Chain,
-        })
+        // One that came late may be of another time.
+        match self.chains.get(&address) {
+            Some((found, page)) if *found == crc => Ok(page),
+            _ => Err(Missing {
+                address,
+                crc,
+                kind: PageKind::Chain,
+            }),
+        }
     }
 
     /// The pages of chains are no longer needed.

@@ -4,6 +4,7 @@
     reason = "sizes of tests are small, and a cut number fails one"
 )]
 
+mod blocked;
 mod crashes;
 mod disk;
 mod histories;

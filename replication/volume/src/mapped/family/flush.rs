@@ -97,6 +97,9 @@ impl Family {
     /// # Errors
     /// The journal has no room: a checkpoint comes first. Nothing was taken then.
     pub fn take_flush(&mut self) -> Result<Option<JournalWrite>, FamilyError> {
+        if self.journal.blocked.is_some() {
+            return Err(FamilyError::CheckpointUnderWay);
+        }
         if !self.has_unflushed() {
             return Ok(None);
         }
@@ -114,6 +117,9 @@ impl Family {
     /// # Errors
     /// The journal has no room: a checkpoint comes first.
     pub fn take_events(&mut self) -> Result<Option<JournalWrite>, FamilyError> {
+        if self.journal.blocked.is_some() {
+            return Err(FamilyError::CheckpointUnderWay);
+        }
         if self.events.is_empty() {
             return Ok(None);
         }

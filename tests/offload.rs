@@ -321,15 +321,48 @@ fn what_arrives_is_of_one_moment_whoever_writes_meanwhile() {
 }
 
 #[test]
-fn a_restore_cancels_the_tokens_of_the_volume() {
+fn a_token_of_a_volume_with_snapshots_stays_true() {
     let daemon = two_luns();
     let mut initiator = log_in(&daemon);
     fill(&mut initiator, 0, 1, 2);
     daemon.run(&["snapshot", "create", "vol", "before"]);
-    let token = token(&mut initiator, 0, &[(0, 2048)]);
-    write_using(&mut initiator, 1, &token, 0, &[(0, 2048)], 0).assert_good();
-    daemon.run(&["snapshot", "restore", "vol@before", "--force"]);
-    initiator.settle(0);
-    let answer = write_using(&mut initiator, 1, &token, 0, &[(4096, 2048)], 0);
+    let of_volume = token(&mut initiator, 0, &[(0, 2 * MIB_BLOCKS)]);
+    let of_raw = token(&mut initiator, 1, &[(0, MIB_BLOCKS)]);
+    // Written over, trimmed, restored.
+    fill(&mut initiator, 0, 77, 2);
+    let (old, new) = (read(&mut initiator, 1, 0), pattern(77));
+    for start in [0, 20_000] {
+        write_using(
+            &mut initiator,
+            1,
+            &of_volume,
+            0,
+            &[(start, 2 * MIB_BLOCKS)],
+            0,
+        )
+        .assert_good();
+        assert!(read(&mut initiator, 1, start) == pattern(1));
+        assert!(read(&mut initiator, 1, start + u64::from(MIB_BLOCKS)) == pattern(2));
+        assert!(read(&mut initiator, 0, 0) == new);
+        daemon.run(&["snapshot", "restore", "vol@before", "--force"]);
+        initiator.settle(0);
+        fill(&mut initiator, 0, 77, 2);
+    }
+    assert!(old == vec![0; MIB]);
+    // Nothing keeps the data of a raw volume.
+    let answer = write_using(&mut initiator, 1, &of_raw, 0, &[(40_000, MIB_BLOCKS)], 0);
     assert_eq!(answer.sense_code(), (0x5, 0x23, 0x08), "TOKEN CANCELLED");
+    // A token of a snapshot, and of the volume itself onto itself.
+    daemon.run(&["snapshot", "map", "vol@before", TARGET, "--lun", "2"]);
+    for lun in 0..3 {
+        initiator.settle(lun);
+    }
+    let of_snapshot = token(&mut initiator, 2, &[(0, MIB_BLOCKS)]);
+    write_using(&mut initiator, 0, &of_snapshot, 0, &[(0, MIB_BLOCKS)], 2).assert_good();
+    assert!(read(&mut initiator, 0, 0) == pattern(1));
+    // Its snapshot goes with it: one more is made of nothing that is left.
+    write_using(&mut initiator, 1, &of_volume, 0, &[(0, MIB_BLOCKS)], 2).assert_good();
+    let answer = write_using(&mut initiator, 1, &of_volume, 0, &[(0, MIB_BLOCKS)], 0);
+    assert_eq!(answer.sense_code(), (0x5, 0x23, 0x09), "TOKEN DELETED");
+    daemon.run(&["volume", "verify", "vol"]);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidelock_replication::{Volume, Watch};
+use tidelock_replication::{Family, Id, MappedOptions, Volume, VolumeError, Watch};
 use tidelock_scsi::{Extent, RodToken, RodTokenProblem};
 
 use crate::registry::ServedVolume;
@@ -18,15 +18,98 @@ const MAX_OF_VOLUME: usize = 64;
 
 /// All tokens.
 #[derive(Debug, Default)]
-pub struct Tokens(Mutex<VecDeque<Kept>>);
+pub struct Tokens(Mutex<VecDeque<Entry>>);
 
 /// One token, and how it can be used.
 #[derive(Debug)]
-struct Kept {
+struct Entry {
     token: RodToken,
     made: Made,
     last_used: Instant,
     deleted: bool,
+}
+
+/// What keeps a token true.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// Nothing keeps the data: this notices when a block of it changes, and then the token is cancelled.
+    Watched(Arc<Watch>),
+    /// A snapshot that nobody else knows has it.
+    Frozen(Arc<Frozen>),
+    /// Nothing any more.
+    Gone,
+}
+
+impl Kept {
+    /// Whether the data may be another by now.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        match self {
+            Self::Watched(watch) => watch.is_changed(),
+            Self::Frozen(_) => false,
+            Self::Gone => true,
+        }
+    }
+
+    /// Where the data is, if it is what it was.
+    fn store(&self, volume: &ServedVolume) -> Option<Arc<Volume>> {
+        match self {
+            Self::Watched(watch) => {
+                let store = watch.volume()?;
+                // The file behind the volume may be another one now.
+                let same = volume.store().is_some_and(|now| Arc::ptr_eq(&now, &store));
+                (same && !watch.is_changed()).then_some(store)
+            }
+            Self::Frozen(frozen) => Some(Arc::clone(&frozen.volume)),
+            Self::Gone => None,
+        }
+    }
+}
+
+/// A snapshot that was made for a token. It goes with the token; a daemon that starts deletes all of which
+/// nobody knows.
+#[derive(Debug)]
+pub struct Frozen {
+    family: Arc<Family>,
+    id: Id,
+    volume: Arc<Volume>,
+}
+
+impl Frozen {
+    /// Freezes a volume that is a head of a family. **Blocks.**
+    ///
+    /// # Errors
+    /// The family can't make a snapshot durable.
+    pub fn new(family: Arc<Family>, head: Id, of: &Volume, id: Id) -> Result<Self, VolumeError> {
+        let options = MappedOptions {
+            block_size: of.block_size().bytes(),
+            size: of.size(),
+            read_only: true,
+        };
+        Family::snapshot(&[(Arc::clone(&family), head, id)])?;
+        match family.volume(id, &options) {
+            Ok(volume) => Ok(Self { family, id, volume }),
+            Err(error) => {
+                family.delete(id)?;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let (family, id) = (Arc::clone(&self.family), self.id);
+        // It waits for the journal, and nobody waits for it.
+        let deleted = std::thread::Builder::new().spawn(move || {
+            if let Err(error) = family.delete(id) {
+                tracing::debug!(%error, "the snapshot of a token stays until the next start");
+            }
+        });
+        if let Err(error) = deleted {
+            tracing::warn!(%error, "the snapshot of a token stays until the next start");
+        }
+    }
 }
 
 /// What a token is made of.
@@ -34,8 +117,8 @@ struct Kept {
 pub struct Made {
     /// Whose blocks it stands for.
     pub volume: Weak<ServedVolume>,
-    /// Notices when one of them changes.
-    pub watch: Arc<Watch>,
+    /// What keeps it true.
+    pub kept: Kept,
     /// Which blocks, in order.
     pub ranges: Arc<[Extent]>,
     /// How long it is kept without being used.
@@ -47,10 +130,10 @@ pub struct Made {
 pub struct Usable {
     /// Whose blocks it stands for.
     pub volume: Arc<ServedVolume>,
-    /// The file behind it.
+    /// What is read.
     pub store: Arc<Volume>,
     /// Asked again after every read.
-    pub watch: Arc<Watch>,
+    pub kept: Kept,
     /// Which blocks, in order.
     pub ranges: Arc<[Extent]>,
 }
@@ -59,7 +142,7 @@ impl Tokens {
     /// Keeps a token.
     pub fn keep(&self, token: RodToken, made: Made, now: Instant) {
         let mut tokens = self.0.lock();
-        let of_volume = |kept: &Kept| kept.made.volume.ptr_eq(&made.volume);
+        let of_volume = |kept: &Entry| kept.made.volume.ptr_eq(&made.volume);
         if tokens.iter().filter(|kept| of_volume(kept)).count() >= MAX_OF_VOLUME
             && let Some(oldest) = tokens.iter().position(of_volume)
         {
@@ -68,7 +151,7 @@ impl Tokens {
         if tokens.len() >= MAX_TOKENS {
             tokens.pop_front();
         }
-        tokens.push_back(Kept {
+        tokens.push_back(Entry {
             token,
             made,
             last_used: now,
@@ -101,7 +184,10 @@ impl Tokens {
         let index = Self::position(&tokens, token);
         if let Some(kept) = index.and_then(|index| tokens.get_mut(index)) {
             kept.last_used = now;
-            kept.deleted |= delete;
+            if delete {
+                kept.deleted = true;
+                kept.made.kept = Kept::Gone;
+            }
         }
     }
 
@@ -117,7 +203,7 @@ impl Tokens {
     }
 
     /// All of them are compared in full, so that the time tells nothing.
-    fn position(tokens: &VecDeque<Kept>, token: &RodToken) -> Option<usize> {
+    fn position(tokens: &VecDeque<Entry>, token: &RodToken) -> Option<usize> {
         let found = tokens.iter().enumerate();
         found.fold(None, |found, (index, kept)| {
             if kept.token.is(token) {
@@ -129,7 +215,7 @@ impl Tokens {
     }
 }
 
-impl Kept {
+impl Entry {
     fn usable(&self, now: Instant) -> Result<Usable, RodTokenProblem> {
         if now.saturating_duration_since(self.last_used) > self.made.timeout {
             return Err(RodTokenProblem::Expired);
@@ -137,20 +223,15 @@ impl Kept {
         if self.deleted {
             return Err(RodTokenProblem::Deleted);
         }
-        let watched = self.made.watch.volume();
-        let volume = self.made.volume.upgrade();
-        let (Some(store), Some(volume)) = (watched, volume) else {
+        let Some(volume) = self.made.volume.upgrade() else {
             return Err(RodTokenProblem::Cancelled);
         };
-        // The file behind the volume may be another one now.
-        let same = volume.store().is_some_and(|now| Arc::ptr_eq(&now, &store));
-        if !same || self.made.watch.is_changed() {
-            return Err(RodTokenProblem::Cancelled);
-        }
+        let store = self.made.kept.store(&volume);
+        let store = store.ok_or(RodTokenProblem::Cancelled)?;
         Ok(Usable {
             volume,
             store,
-            watch: Arc::clone(&self.made.watch),
+            kept: self.made.kept.clone(),
             ranges: Arc::clone(&self.made.ranges),
         })
     }

@@ -1,7 +1,8 @@
 //! Makes ROD tokens and writes what they stand for.
 //!
-//! A token stands for the data of one moment, and nothing keeps that data: so the token is cancelled when
-//! a change of it begins. A write from a token reads, then looks whether a change had begun meanwhile, and
+//! A token stands for the data of one moment. A volume with snapshots or clones makes one more snapshot for
+//! it, which keeps that data as long as the token is kept. Nothing keeps the data of a raw volume: so its token is
+//! cancelled when a change of it begins. A write from a token reads, then looks whether a change had begun meanwhile, and
 //! only then writes: what arrives is what the token stood for when it was made. A token is made only when
 //! everything has landed that was begun before its blocks were watched.
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
-use tidelock_replication::{Volume, VolumeOp};
+use tidelock_replication::{Family, Id, Volume, VolumeOp};
 use tidelock_scsi::opcodes::Class;
 use tidelock_scsi::{
     CopyFailure, CopySide, Extent, NexusInfo, Outcome, PopulateToken, ROD_RANDOM_LENGTH, RodToken,
@@ -23,7 +24,7 @@ use crate::connection::copying::{perform_patiently, usize_of, write_of};
 use crate::reactor::Local;
 use crate::reactor::performer::Performer;
 use crate::registry::ServedVolume;
-use crate::tokens::{Made, Usable};
+use crate::tokens::{Frozen, Kept, Made, Usable};
 
 /// Bytes that are read and then written at a time.
 const CHUNK: u64 = 1 << 20;
@@ -48,16 +49,15 @@ pub(crate) async fn populate(own: Own, wish: Arc<PopulateToken>) -> Outcome {
         return Outcome::Done;
     }
     let failed = || Outcome::CopyFailed(Box::new(CopyFailure::no_token()));
-    let ranges = wish.ranges.iter().map(|range| Range {
-        offset: range.offset,
-        length: range.length,
-    });
-    let watch = own.store.watch(ranges.collect());
-    let settled = tokio::time::timeout(SETTLE_PATIENCE, settle(&own.store)).await;
-    // Had one of the blocks changed by now, the token would be of no use to anybody.
-    if settled.is_err() || watch.is_changed() {
+    // What can't be written stays as it is.
+    let head = own.store.family().filter(|_| !own.store.is_read_only());
+    let kept = match head {
+        Some((family, head)) => freeze(family, head, Arc::clone(&own.store)).await,
+        None => watch(&own.store, &wish).await,
+    };
+    let Some(kept) = kept else {
         return failed();
-    }
+    };
     let mut random = [0; ROD_RANDOM_LENGTH];
     let mut identifier = [0; 8];
     if getrandom::fill(&mut random).is_err() || getrandom::fill(&mut identifier).is_err() {
@@ -73,7 +73,7 @@ pub(crate) async fn populate(own: Own, wish: Arc<PopulateToken>) -> Outcome {
     );
     let made = Made {
         volume: Arc::downgrade(&own.volume),
-        watch: Arc::new(watch),
+        kept,
         ranges: wish.ranges.clone().into(),
         timeout: Duration::from_secs(wish.inactivity_timeout.into()),
     };
@@ -87,6 +87,38 @@ pub(crate) async fn populate(own: Own, wish: Arc<PopulateToken>) -> Outcome {
         }
     });
     Outcome::TokenMade(token)
+}
+
+/// A snapshot of a volume that is a head of a family, for a token alone.
+async fn freeze(family: Arc<Family>, head: Id, store: Arc<Volume>) -> Option<Kept> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).ok()?;
+    let frozen = move || Frozen::new(family, head, &store, id);
+    match tokio::task::spawn_blocking(frozen).await {
+        Ok(Ok(frozen)) => Some(Kept::Frozen(Arc::new(frozen))),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "no token can be made");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "making a token has failed");
+            None
+        }
+    }
+}
+
+/// Notices from now on when one of the blocks of a raw volume changes; `None` if one has already, or
+/// something doesn't land that may change one.
+async fn watch(store: &Arc<Volume>, wish: &PopulateToken) -> Option<Kept> {
+    let ranges = wish.ranges.iter().map(|range| Range {
+        offset: range.offset,
+        length: range.length,
+    });
+    let watch = store.watch(ranges.collect());
+    let settled = tokio::time::timeout(SETTLE_PATIENCE, settle(store)).await;
+    // Had one of the blocks changed by now, the token would be of no use to anybody. And a volume that has
+    // got a family meanwhile is watched as before.
+    (settled.is_ok() && !watch.is_changed()).then(|| Kept::Watched(Arc::new(watch)))
 }
 
 /// Waits until everything has landed that is under way now.
@@ -192,7 +224,7 @@ impl Writer {
             let mut data = self.read(source, at, length.min(there)).await?;
             data.resize(usize_of(length), 0);
             // Whatever changed it had not begun when the last byte was read.
-            if source.watch.is_changed() {
+            if source.kept.is_changed() {
                 return Err(match self.done {
                     0 => CopyFailure::token(RodTokenProblem::Cancelled),
                     done => CopyFailure::underrun(self.blocks(done)),

@@ -433,7 +433,7 @@ pub const TABLE: &[OpCode] = &[
         tolerated: GROUP_16,
         class: Class::MediumRead,
         handler: rod_token::handle_populate,
-        notes: "change vulnerable tokens: a write to what one stands for cancels it",
+        notes: "a write to what a token stands for cancels it; not where a volume has snapshots or clones",
         ..entry(0x83, "POPULATE TOKEN", "SBC-4")
     },
     OpCode {

@@ -23,7 +23,7 @@ mod verify;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -67,6 +67,8 @@ pub struct Family {
     home_generation: AtomicU64,
     /// Held by whoever writes or frees blocks of the home file.
     home_work: Mutex<()>,
+    /// A write has found no space since the last sweep.
+    wants_space: AtomicBool,
     /// Segments that have free blocks whose space hasn't been given back.
     to_sweep: Mutex<Vec<u32>>,
     /// Nodes that may stay in memory, 4 KiB each.
@@ -309,6 +311,7 @@ impl Family {
     /// back, is to be had soon.
     pub(crate) fn want_space(&self) {
         Self::ask_space(&mut self.state.lock(), &self.desk);
+        self.wants_space.store(true, Ordering::Relaxed);
         self.desk.ask_tidy();
     }
 

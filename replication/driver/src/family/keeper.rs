@@ -1,6 +1,7 @@
 //! The thread that finishes checkpoints, carries deletions out and gives space back. Hosts come first:
 //! it works in small steps and rests between them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -50,8 +51,11 @@ pub(super) fn run(desk: &Desk, family: &Weak<Family>) {
                 }
             }
             ForKeeper::Tidy => {
-                sweep(&family);
+                // Deletions first: there is always something to sweep while hosts write.
                 tidy(&family);
+                if family.wants_space.swap(false, Ordering::Relaxed) {
+                    sweep(&family);
+                }
             }
             ForKeeper::Idle => {
                 let now = family.state.lock().maps.changes();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::Mutex;
 use tidelock_block::{BlockFile, FileOptions};
@@ -230,6 +230,7 @@ impl Family {
             fence: Fence::default(),
             home_generation: AtomicU64::new(0),
             home_work: Mutex::new(()),
+            wants_space: AtomicBool::new(false),
             to_sweep: Mutex::new(Vec::new()),
             nodes_max: (options.maps_bytes / BLOCK_BYTES).max(1024),
             volumes: Mutex::new(Vec::new()),

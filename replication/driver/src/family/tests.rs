@@ -402,3 +402,27 @@ fn small_holes_are_made_when_hosts_are_quiet() {
     }
     bench.assert_sound();
 }
+
+#[test]
+fn a_deletion_ends_however_busy_hosts_are() {
+    let bench = Bench::mapped();
+    bench.write(1, 0, &[1; 512]);
+    bench.snapshot(1, 2);
+    bench.write(1, 0, &[2; 512]);
+    bench.delete(2);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let mut round = 0_u64;
+    // Small holes all over, and one checkpoint after the other.
+    while bench.family().datasets().iter().any(|info| info.deleting) {
+        for block in (round % 2..512).step_by(2) {
+            bench.write(1, block, &[byte(round)]);
+        }
+        round += 1;
+        bench.family().desk.ask_checkpoint();
+        assert!(
+            std::time::Instant::now() < end,
+            "still there after {round} rounds"
+        );
+    }
+    bench.assert_sound();
+}

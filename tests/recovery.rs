@@ -145,6 +145,9 @@ fn a_lost_connection_takes_its_tasks_along_at_level_0_and_the_others_stay() {
     let mut one = leading(&daemon, "MaxConnections=2\0");
     let (mut two, _) = log_in(&daemon, one.tsih, 2, one.cmd_sn, "");
     two.cmd_sn = one.cmd_sn;
+    // It is told of the other only once it belongs to the session, which its login's answer doesn't wait for.
+    two.settle(0);
+    one.cmd_sn = two.cmd_sn;
     // A write that waits for its data.
     let lost = one.command(0, &cdb16(0x8a, 0, 128, false), 0x20, 65_536);
     one.send(&lost).unwrap();

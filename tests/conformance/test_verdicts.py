@@ -201,6 +201,10 @@ class Passes(unittest.TestCase):
         self.assertIsNone(PASSES["chap"].alone("Read10.Simple"))
         self.assertIsNone(PASSES["writable"].alone("iSCSICHAP.HexName"))
 
+    def test_what_minds_the_test_before_it_has_a_target_of_its_own(self):
+        self.assertIs(PASSES["paths"].alone("Sanitize.Reset"), PASSES["paths"])
+        self.assertIsNone(PASSES["paths"].alone("Sanitize.Reservations"))
+
 
 if __name__ == "__main__":
     unittest.main()

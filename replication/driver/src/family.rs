@@ -286,9 +286,7 @@ impl Family {
             }
         }
         state.write_tail();
-        let many = state.maps.nodes_to_write() > self.nodes_max / 2
-            || state.maps.unflushed_changes() > CHANGES_MAX;
-        if many && !state.asked {
+        if !state.asked && self.is_much(state) {
             // Memory is bounded, flushes or not.
             state.asked = true;
             self.desk.ask_checkpoint();
@@ -317,10 +315,14 @@ impl Family {
 
     fn is_checkpoint_due(&self) -> bool {
         let mut state = self.state.lock();
-        let too_many = state.maps.nodes_to_write() > self.nodes_max / 2
-            || state.maps.unflushed_changes() > CHANGES_MAX;
         state.asked = false;
-        state.maps.is_checkpoint_due() || too_many
+        state.maps.is_checkpoint_due() || self.is_much(&state)
+    }
+
+    /// Whether so much is in memory only that it should be written.
+    fn is_much(&self, state: &State) -> bool {
+        state.maps.nodes_to_write() > self.nodes_max / 2
+            || state.maps.unflushed_changes() > CHANGES_MAX
     }
 
     /// Makes everything durable that was committed before, then calls back.
@@ -384,7 +386,7 @@ impl Family {
                 Ok(answer) => return Ok(answer),
                 Err(FamilyError::CheckpointUnderWay) if self.desk.wait_finished(finished) => {}
                 Err(FamilyError::Missing(missing)) => {
-                    let fetched = self.fetch_all(missing);
+                    let fetched = self.fetch(missing);
                     if bad.replace(missing) == Some(missing) {
                         fetched?;
                     }
@@ -394,9 +396,10 @@ impl Family {
         }
     }
 
-    /// [`Self::fetch`], and all that follow in its chain: whoever needs one needs all of them, and would
-    /// have to begin anew with each. **Blocks.**
-    fn fetch_all(&self, missing: Missing) -> Result<(), VolumeError> {
+    /// Reads a page and supplies it, and all that follow in its chain: whoever needs one needs all of them,
+    /// and would have to begin anew with each. An error says as little as that of [`Self::supply`].
+    /// **Blocks.**
+    fn fetch(&self, missing: Missing) -> Result<(), VolumeError> {
         let mut next = Some(missing);
         while let Some(missing) = next {
             let page = self.files.read_page(missing.address)?;
@@ -408,16 +411,6 @@ impl Family {
             next = missing.following(&page);
         }
         Ok(())
-    }
-
-    /// Reads a page and supplies it. An error says as little as that of [`Self::supply`]. **Blocks.**
-    fn fetch(&self, missing: Missing) -> Result<(), VolumeError> {
-        let page = self.files.read_page(missing.address)?;
-        let supplied = self.state.lock().maps.supply(missing, &page);
-        supplied.map_err(|damage| VolumeError::Family {
-            folder: self.folder().to_path_buf(),
-            what: damage.to_string(),
-        })
     }
 
     fn wrong(&self, error: &FamilyError) -> VolumeError {

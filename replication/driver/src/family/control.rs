@@ -120,11 +120,12 @@ impl Family {
         safety: Id,
     ) -> Result<(), VolumeError> {
         let (head, snapshot) = (self.find(head)?, self.find(snapshot)?);
-        let restored = self.state.lock().maps.restore(head, snapshot, safety);
-        restored.map_err(|error| self.wrong(&error))?;
+        // Before it is so, as with every change.
         for volume in self.volumes_of(head) {
             volume.watches().change_everything();
         }
+        let restored = self.state.lock().maps.restore(head, snapshot, safety);
+        restored.map_err(|error| self.wrong(&error))?;
         Self::events_durable(&[self])
     }
 
@@ -240,6 +241,13 @@ impl Family {
         let next = within.first + within.count;
         let next = (next < end).then_some(next * block);
         Ok((ranges.collect(), next))
+    }
+
+    /// Whether a dataset is open as a volume: then it isn't left over by a crash, whoever knows of it.
+    #[must_use]
+    pub fn is_open(&self, id: Id) -> bool {
+        let dataset = self.state.lock().maps.by_uuid(&id);
+        dataset.is_some_and(|dataset| !self.volumes_of(dataset).is_empty())
     }
 
     /// The volumes that a dataset is open as.

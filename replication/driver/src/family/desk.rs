@@ -7,8 +7,8 @@ use tidelock_volume::mapped::family::checkpoint::Checkpoint;
 
 use super::Flushed;
 
-/// Why nothing is done any more.
-const CLOSED: &str = "the family is being closed";
+/// Why nothing is done any more; no reason for a fence.
+pub(super) const CLOSED: &str = "the family is being closed";
 
 /// Work of both threads.
 #[derive(Debug, Default)]

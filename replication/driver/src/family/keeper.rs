@@ -172,7 +172,7 @@ fn delete_some(family: &Family, begun: Instant) -> Result<Option<bool>, FamilyEr
             Ok(Deletion::Done) => return Ok(Some(true)),
             Ok(Deletion::Going { .. }) => return Ok(Some(false)),
             Err(FamilyError::Missing(missing)) => {
-                let fetched = family.fetch_all(missing);
+                let fetched = family.fetch(missing);
                 if bad.replace(missing) == Some(missing)
                     && let Err(error) = fetched
                 {
@@ -197,7 +197,7 @@ pub(super) fn give_back(family: &Family) {
     }
 }
 
-/// Gives back what a crash has left in free blocks.
+/// Gives back the space of all free blocks in the segments that were noted.
 fn sweep(family: &Family) {
     loop {
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use tidelock_block::BlockError;
 use tidelock_volume::mapped::FamilyError;
 use tidelock_volume::mapped::family::flush::JournalWrite;
 
-use super::desk::{Desk, ForScribe};
+use super::desk::{CLOSED, Desk, ForScribe};
 use super::{Family, Flushed};
 
 /// The scribe's whole life.
@@ -49,7 +49,7 @@ fn serve(family: &Arc<Family>, work: ForScribe) {
 /// Whatever went wrong, nobody is told that anything is durable after it.
 fn answer(family: &Family, waiting: Vec<Flushed>, result: Result<(), String>) {
     if let Err(what) = &result
-        && !family.desk.is_closing()
+        && what != CLOSED
     {
         family.raise_fence(what);
     }
@@ -118,7 +118,7 @@ fn wait_for_room(family: &Arc<Family>, error: &FamilyError, finished: u64) -> Re
     match family.fenced() {
         Some(reason) => Err(reason),
         None if is_finished => Ok(()),
-        None => Err("the family is being closed".to_owned()),
+        None => Err(CLOSED.to_owned()),
     }
 }
 

@@ -356,7 +356,9 @@ fn a_volume_of_a_snapshot_can_only_be_read() {
         size: SIZE,
         read_only: false,
     };
+    assert!(!bench.family().is_open(id(2)));
     let frozen = bench.family().volume(id(2), &options).unwrap();
+    assert!(bench.family().is_open(id(2)));
     assert!(frozen.is_read_only());
     assert!(frozen.remove_file().is_err());
     let wrong = MappedOptions {

@@ -89,6 +89,10 @@ impl Registry {
                     return;
                 }
                 for id in unknown {
+                    // A token's, of a family that was open before.
+                    if open.engine.is_open(*id.0.as_bytes()) {
+                        continue;
+                    }
                     match open.engine.delete(*id.0.as_bytes()) {
                         Ok(()) => tracing::info!(dataset = %id, "left by a crash: deleted"),
                         Err(error) => {

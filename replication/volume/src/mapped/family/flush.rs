@@ -6,6 +6,8 @@ use crate::mapped::format::tail;
 
 /// The smallest ring, in bytes.
 pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
+/// The largest.
+pub const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 /// When this part of the ring is in use, a checkpoint is due.
 const DUE_PART: u64 = 2;
 /// Bytes that are kept free, so that a checkpoint's own batch and events always have room.
@@ -44,7 +46,7 @@ impl Journal {
     pub(crate) fn new(bytes: u64) -> Self {
         let sector = SECTOR_BYTES as u64;
         Self {
-            bytes: bytes.max(JOURNAL_BYTES_MIN) / sector * sector,
+            bytes: bytes.clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX) / sector * sector,
             at: 0,
             sequence: 1,
             used: 0,

@@ -47,8 +47,7 @@ fn one_that_does_not_log_out_is_dropped_when_its_time_is_over() {
     assert_eq!((event, wait), (3, 2));
     assert!(initiator.is_dropped());
     assert!(begun.elapsed() >= Duration::from_secs(2));
-    let log = daemon.log_lines().join("\n");
-    assert!(log.contains("asked to log out and didn't"), "{log}");
+    daemon.log_until("asked to log out and didn't");
     let refused = daemon.refused(&["session", "logout", "4711"]);
     assert!(refused.contains("there is no session 4711"), "{refused}");
 }

@@ -95,8 +95,7 @@ fn a_damaged_record_is_told_as_lost_until_a_host_sets_it_anew() {
     let record = records(&daemon).pop().unwrap();
     std::fs::write(&record, b"{").unwrap();
     let daemon = daemon.restart();
-    let log = daemon.log_lines().join("\n");
-    assert!(log.contains("SET IDENTIFYING INFORMATION"), "{log}");
+    daemon.log_until("SET IDENTIFYING INFORMATION");
     let mut one = host(&daemon, 1);
     assert_eq!(report(&mut one, TEXT).sense_code(), (4, 0x44, 0x00));
     // It is no reason to keep anybody from the data.

@@ -87,7 +87,7 @@ fn an_initiator_without_chap_is_refused_where_a_secret_is_asked_for() {
         daemon.run(&["acl", "list", TARGET]),
         daemon.run(&["acl", "list", TARGET, "--json"]),
         daemon.run(&["target", "show", TARGET, "--json"]),
-        daemon.log_lines().join("\n"),
+        daemon.log_until("login failed"),
     ] {
         assert!(
             !listing.contains("a-secret-of-16-b"),

@@ -126,6 +126,6 @@ fn a_real_initiator_follows() {
         .expect("iscsi-inq can't be run: tests/packages gets it");
     let shown = String::from_utf8_lossy(&inq.stdout).into_owned();
     assert!(shown.contains("TIDELOCK"), "{shown} {inq:?}");
-    let log = daemon.log_lines().join("\n");
+    let log = daemon.log_until("login sent on");
     assert_eq!(log.matches("login sent on").count(), 1, "{log}");
 }

@@ -260,8 +260,7 @@ fn a_damaged_record_keeps_everybody_out_until_an_operator_clears_it() {
     bytes[20] ^= 0x10;
     std::fs::write(&record, &bytes).unwrap();
     let daemon = daemon.restart();
-    let log = daemon.log_lines().join("\n");
-    assert!(log.contains("tidelock reservation clear vol"), "{log}");
+    daemon.log_until("tidelock reservation clear vol");
     let volume = shown(&daemon);
     assert_eq!(volume["state"], "failed");
     let detail = volume["detail"].as_str().unwrap();

@@ -193,6 +193,21 @@ impl Daemon {
         lines
     }
 
+    /// The log lines since the last call, up to the first one with `text` in it. What the daemon says in its log
+    /// comes by a pipe of its own: an answer on a socket can be here before it.
+    pub(crate) fn log_until(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.log_lines();
+        while !lines.iter().any(|line| line.contains(text)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(left) {
+                Ok(line) => lines.push(line),
+                Err(_) => panic!("no {text:?} in the log: {}", lines.join("\n")),
+            }
+        }
+        lines.join("\n")
+    }
+
     /// Runs the command line against this daemon.
     pub(crate) fn tidelock(&self, args: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_tidelock"))

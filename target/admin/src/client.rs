@@ -3,6 +3,7 @@
 
 mod error;
 mod http;
+mod jobs;
 mod snapshots;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The API described for people and tools: every path with its requests and answers. The server
 //! serves this document, and its tests hold it to what it says.
 
+mod jobs;
 mod paths;
 mod snapshots;
 
@@ -74,6 +75,9 @@ use utoipa::OpenApi;
         snapshots::remove_schedule,
         snapshots::verify_volume,
         snapshots::scrub_volume,
+        jobs::list_jobs,
+        jobs::show_job,
+        jobs::cancel_job,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))
 )]

@@ -10,8 +10,10 @@ use clap_complete::Shell;
 use crate::parameters::Setting;
 use crate::size::parse_size;
 
+mod job;
 mod snapshot;
 
+pub use job::JobVerb;
 pub use snapshot::{CloneVerb, DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 
 const EXIT_CODES: &str = "\
@@ -23,7 +25,8 @@ Exit codes:
   4  the daemon's answer was lost or not understood; look before trying again
   5  not confirmed; nothing was changed
   6  a local file can't be read or written
-  7  damage was found";
+  7  damage was found
+  8  a job that was waited for failed or was cancelled";
 
 const ACL_RULES: &str = "\
 What a list says about an initiator:
@@ -69,6 +72,9 @@ pub enum Noun {
     Group(GroupVerb),
     /// List the ranges in which two points in time of a volume differ.
     Diff(DiffArgs),
+    /// Jobs: what takes long, and how far it is.
+    #[command(subcommand, arg_required_else_help = true)]
+    Job(JobVerb),
     /// Targets: what initiators log in to.
     #[command(subcommand, arg_required_else_help = true)]
     Target(TargetVerb),

@@ -30,6 +30,8 @@ pub enum Exit {
     Local = 6,
     /// Damage was found.
     Damaged = 7,
+    /// A job that was waited for has failed, or was cancelled.
+    JobFailed = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -76,6 +78,16 @@ pub enum CliError {
         /// How many.
         damaged: u64,
     },
+    /// A job that was waited for; what became of it has been printed.
+    #[error("job {id} is {state}{}", because(error))]
+    Job {
+        /// Which one.
+        id: u64,
+        /// How it has ended.
+        state: &'static str,
+        /// Why, if there is something to say.
+        error: String,
+    },
     /// Something on this side.
     #[error("cannot {action}: {source}")]
     Io {
@@ -100,6 +112,7 @@ impl CliError {
             Self::Client(_) => Exit::Unclear,
             Self::NotConfirmed => Exit::NotConfirmed,
             Self::Damaged { .. } => Exit::Damaged,
+            Self::Job { .. } => Exit::JobFailed,
             Self::SecretFile { .. } | Self::Path { .. } | Self::Io { .. } => Exit::Local,
         }
     }
@@ -128,5 +141,12 @@ impl CliError {
         };
         // There is nobody left to tell if this fails.
         let _ = writeln!(terminal.err, "{text}");
+    }
+}
+
+fn because(error: &str) -> String {
+    match error {
+        "" => String::new(),
+        error => format!(": {error}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The API's answers as text for people.
 
 mod alua;
+mod job;
 mod session;
 mod snapshot;
 mod status;
@@ -8,6 +9,7 @@ mod target;
 mod volume;
 
 pub(crate) use alua::asymmetric_access;
+pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{
     clones, diff, group, groups, members, restored, schedules, snapshot, snapshots, taken,

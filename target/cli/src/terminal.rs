@@ -13,6 +13,8 @@ pub struct Terminal {
     pub input: Box<dyn BufRead>,
     /// Somebody is there to answer.
     pub interactive: bool,
+    /// Somebody is there to see how far something is.
+    pub progress: bool,
     /// Milliseconds since 1970-01-01 UTC.
     pub now_unix_ms: u64,
 }
@@ -28,6 +30,7 @@ impl Terminal {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             input: Box::new(io::BufReader::new(io::stdin())),
+            progress: io::stderr().is_terminal(),
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             now_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         }

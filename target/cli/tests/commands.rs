@@ -121,6 +121,7 @@ fn command(socket: Option<PathBuf>, arguments: &[&str], answer: Option<&str>) ->
         err: Box::new(err.clone()),
         input: Box::new(Cursor::new(answer.unwrap_or_default().to_owned())),
         interactive: answer.is_some(),
+        progress: false,
         now_unix_ms: 100_000,
     };
     let json = cli.json;
@@ -604,4 +605,65 @@ fn completion_and_man_pages_need_no_daemon() {
     let ended = command(None, &["man", "--dir", "/proc/none"], None);
     assert_eq!(ended.exit, Exit::Local);
     assert!(ended.err.contains("/proc/none"), "{}", ended.err);
+}
+
+fn job(state: &str, done: u64) -> Value {
+    json!({"id": 7, "kind": "split", "volume": "k", "state": state, "percent": done, "done_bytes": done << 20,
+           "total_bytes": 100 << 20, "started": "2026-11-26T10:34:56Z", "cancellable": true})
+}
+
+#[test]
+fn a_job_is_watched_to_its_end() {
+    let waiting = || {
+        let mut suspended = job("Suspended", 40);
+        suspended["waiting"] = json!("no space");
+        suspended
+    };
+    let daemon = Daemon::start(vec![
+        (200, job("Running", 10)),
+        (200, waiting()),
+        (200, job("Completed", 100)),
+    ]);
+    let ended = command(Some(daemon.socket()), &["job", "watch", "7"], None);
+    assert_eq!(ended.exit, Exit::Done, "{}", ended.err);
+    assert_eq!(ended.out, "job 7: split k has ended: 100 MiB\n");
+    assert_eq!(daemon.asked().len(), 3);
+    let daemon = Daemon::start(vec![(204, Value::Null), (200, job("Terminated", 40))]);
+    let ended = command(Some(daemon.socket()), &["job", "cancel", "7"], None);
+    assert_eq!((ended.exit, ended.err.as_str()), (Exit::Done, ""));
+    assert_eq!(ended.out, "job 7: split k: Terminated\n");
+    assert_eq!(daemon.asked()[0].0, "DELETE /v1/jobs/7");
+    let mut failed = job("Exception", 40);
+    failed["error"] = json!("the disk is broken");
+    let daemon = Daemon::start(vec![(200, failed.clone()), (200, failed.clone())]);
+    let ended = command(Some(daemon.socket()), &["job", "watch", "7"], None);
+    assert_eq!(ended.exit, Exit::JobFailed);
+    assert!(
+        ended.err.contains("job 7 is Exception: the disk is broken"),
+        "{}",
+        ended.err
+    );
+    let ended = command(Some(daemon.socket()), &["--json", "job", "show", "7"], None);
+    let shown: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (&shown["state"], &shown["error"]),
+        (&json!("Exception"), &failed["error"])
+    );
+    let daemon = Daemon::start(vec![(
+        200,
+        json!({"jobs": [job("Running", 10), waiting()]}),
+    )]);
+    let ended = command(Some(daemon.socket()), &["job", "list"], None);
+    let lines: Vec<_> = ended.out.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ended.out);
+    assert!(
+        lines[1].contains("Running") && lines[1].contains("10%"),
+        "{}",
+        lines[1]
+    );
+    assert!(
+        lines[2].contains("Suspended") && lines[2].contains("no space"),
+        "{}",
+        lines[2]
+    );
 }

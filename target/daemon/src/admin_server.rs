@@ -10,6 +10,7 @@ mod connection;
 mod control;
 mod failure;
 mod handlers;
+mod jobs;
 mod parameters;
 mod parse;
 mod peer;
@@ -28,6 +29,7 @@ pub use connection::Limits;
 pub use control::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource,
 };
+pub use jobs::JobControl;
 pub use peer::Administrators;
 pub use snapshots::SnapshotControl;
 pub use view::event_of;

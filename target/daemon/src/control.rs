@@ -25,6 +25,7 @@ use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
 use crate::{demo, loops, metrics};
 
+mod jobs;
 mod snapshots;
 
 type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;

@@ -37,6 +37,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::directory::Directory;
+use crate::jobs::Jobs;
 use crate::portal::Portal;
 use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
@@ -105,6 +106,7 @@ pub struct Registry {
     journals: Journals,
     families: Families,
     schedules: Schedules,
+    jobs: Arc<Jobs>,
     /// Held while blocks of a volume are brought home; locked before the writer.
     folding: tokio::sync::Mutex<()>,
     /// What takes long ends: the daemon does.
@@ -151,6 +153,7 @@ impl Registry {
             journals: Journals::new(state)?,
             families: Families::new(state)?,
             schedules: Schedules::default(),
+            jobs: Arc::default(),
             folding: tokio::sync::Mutex::default(),
             stopping: Arc::default(),
             fences: Arc::new(Fences::new(state.path().to_owned())),
@@ -257,6 +260,12 @@ impl Registry {
             let volume = Arc::clone(volume);
             Some(Subject { volume, store })
         })
+    }
+
+    /// What takes long.
+    #[must_use]
+    pub fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
     }
 
     /// The catalog as it is now.

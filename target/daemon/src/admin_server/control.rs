@@ -11,6 +11,7 @@ use tidelock_catalog::{
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
+use crate::admin_server::jobs::JobControl;
 use crate::admin_server::snapshots::SnapshotControl;
 
 /// What a request has led to.
@@ -20,7 +21,7 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 ///
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
-pub trait Control: SnapshotControl {
+pub trait Control: SnapshotControl + JobControl {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
 

@@ -7,6 +7,7 @@ pub(super) mod asymmetric_access;
 pub(super) mod daemon;
 pub(super) mod events;
 pub(super) mod groups;
+pub(super) mod jobs;
 pub(super) mod sessions;
 pub(super) mod snapshots;
 pub(super) mod targets;

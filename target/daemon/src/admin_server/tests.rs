@@ -4,5 +4,6 @@ mod conversation;
 mod fake;
 mod harness;
 mod hostile;
+mod jobs;
 mod openapi;
 mod snapshots;

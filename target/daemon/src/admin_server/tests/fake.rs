@@ -1,5 +1,6 @@
 //! A daemon with a real catalog and nothing behind it.
 
+mod jobs;
 mod snapshots;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::admin_server::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource, event_of,
 };
+use crate::jobs::Jobs;
 
 /// The only file that is "there".
 pub(super) const FILE: &str = "/images/existing.img";
@@ -35,6 +37,7 @@ pub(super) struct Fake {
     /// How often reservations were cleared.
     pub(super) cleared: AtomicUsize,
     snapshots: Mutex<Vec<SnapshotRef>>,
+    pub(super) jobs: Jobs,
 }
 
 impl Fake {
@@ -47,6 +50,7 @@ impl Fake {
             begun: AtomicUsize::new(0),
             cleared: AtomicUsize::new(0),
             snapshots: Mutex::default(),
+            jobs: Jobs::default(),
         })
     }
 

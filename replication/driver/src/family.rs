@@ -17,6 +17,7 @@ mod keeper;
 mod open;
 mod reserve;
 mod scribe;
+mod settle;
 mod stream;
 mod tail;
 mod verify;
@@ -86,6 +87,8 @@ struct State {
     asked: bool,
     /// A flush was asked for, because of space.
     flush_asked: bool,
+    /// Snapshots that may still lose, with the power, what nobody has flushed ([`settle`]).
+    unsettled: BTreeSet<DatasetId>,
     /// What survives the end of the process, if there is a place for it.
     tail: Option<Tail>,
     /// The changes of the tail's other file are in no batch, only in the checkpoint that is being made.

@@ -44,7 +44,8 @@ pub struct FamilySpace {
 
 impl Family {
     /// Snapshots of heads, of several families if need be, all at one moment: a family, a head in it and
-    /// the new snapshot's id each. Durable when it returns. **Blocks.**
+    /// the new snapshot's id each. Durable when it returns, but for what nobody has flushed
+    /// ([`Self::settle_soon`]). **Blocks.**
     ///
     /// # Errors
     /// One can't be made: then there is none. One couldn't be made durable: its family is fenced.
@@ -73,7 +74,10 @@ impl Family {
         let mut failed = None;
         for ((state, heads), family) in states.iter_mut().zip(&heads).zip(&families) {
             match state.maps.snapshot(heads) {
-                Ok(snapshots) => made.push(snapshots),
+                Ok(snapshots) => {
+                    state.unsettled.extend(&snapshots);
+                    made.push(snapshots);
+                }
                 Err(error) => {
                     failed = Some(family.wrong(&error));
                     break;
@@ -102,6 +106,7 @@ impl Family {
     /// # Errors
     /// There is no such snapshot, or no room.
     pub fn clone_of(self: &Arc<Self>, snapshot: Id, head: Id) -> Result<(), VolumeError> {
+        self.settle(snapshot)?;
         let origin = self.find(snapshot)?;
         let made = self.state.lock().maps.clone_of(origin, head);
         made.map_err(|error| self.wrong(&error))?;
@@ -124,8 +129,12 @@ impl Family {
         for volume in self.volumes_of(head) {
             volume.watches().change_everything();
         }
-        let restored = self.state.lock().maps.restore(head, snapshot, safety);
-        restored.map_err(|error| self.wrong(&error))?;
+        {
+            let mut state = self.state.lock();
+            let kept = state.maps.restore(head, snapshot, safety);
+            let kept = kept.map_err(|error| self.wrong(&error))?;
+            state.unsettled.insert(kept);
+        }
         Self::events_durable(&[self])
     }
 
@@ -224,6 +233,8 @@ impl Family {
         other: Id,
         from: u64,
     ) -> Result<(Vec<Range>, Option<u64>), VolumeError> {
+        self.settle(one)?;
+        self.settle(other)?;
         let (one, other) = (self.find(one)?, self.find(other)?);
         let blocks = |id| self.info(id).map_or(0, |info| info.blocks);
         let end = blocks(one).max(blocks(other));

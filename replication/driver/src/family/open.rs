@@ -222,6 +222,7 @@ impl Family {
                 home_is_dirty: false,
                 asked: false,
                 flush_asked: false,
+                unsettled: std::collections::BTreeSet::new(),
                 tail: None,
                 tail_waits: false,
             }),

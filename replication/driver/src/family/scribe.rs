@@ -76,14 +76,19 @@ fn flush(family: &Arc<Family>) -> Result<(), String> {
                 if let (Some(tail), Some(_)) = (&mut state.tail, &write) {
                     tail.switch();
                 }
-                (write, dirty, home)
+                (write, dirty, home, state.unsettled.clone())
             })
         };
         match taken {
-            Ok((write, dirty, home)) => {
+            Ok((write, dirty, home, settled)) => {
                 let synced = family.files.sync_data(dirty, home);
                 synced.map_err(|error| error.to_string())?;
-                return write.map_or(Ok(()), |write| put(family, &write));
+                write.map_or(Ok(()), |write| put(family, &write))?;
+                if !settled.is_empty() {
+                    let unsettled = &mut family.state.lock().unsettled;
+                    unsettled.retain(|snapshot| !settled.contains(snapshot));
+                }
+                return Ok(());
             }
             Err(error) => wait_for_room(family, &error, finished)?,
         }

@@ -55,8 +55,11 @@ impl Family {
             folder: self.folder().to_path_buf(),
             what: what.to_owned(),
         };
+        // What the receiver has must be what is here for ever.
+        self.settle(options.snapshot)?;
         let snapshot = self.find(options.snapshot)?;
         if let Some(since) = options.since {
+            self.settle(since)?;
             self.find(since)?;
         }
         let info = self.info(snapshot);

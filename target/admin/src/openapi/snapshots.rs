@@ -21,8 +21,11 @@ pub(super) fn list_snapshots() {}
 
 /// Take a snapshot of a volume
 ///
-/// At once and durably, while the volume is in use. It has everything that was acknowledged before the
-/// request came, and nothing that is sent after the answer.
+/// At once, while the volume is in use, and without waiting for a flush. It has everything that was
+/// acknowledged before the request came, and nothing that is sent after the answer. That there is such a
+/// snapshot is durable with the answer; what hosts haven't flushed is made durable in the background. If
+/// the power fails before that is done, the snapshot is what the volume was at an earlier moment that is
+/// not older than the last flush, and stays so.
 #[utoipa::path(post, path = "/v1/volumes/{volume}/snapshots", tag = "snapshots",
     params(("volume" = String, Path, description = "The volume's name")),
     request_body = CreateSnapshot,

@@ -37,6 +37,8 @@ impl Registry {
         at_unix_ms: u64,
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
+            let members = this.catalog().group(&group)?.members.clone();
+            this.flush_files(&members).await;
             let writer = this.writer.lock().await;
             let members = this.catalog().group(&group)?.members.clone();
             if members.is_empty() {
@@ -51,7 +53,11 @@ impl Registry {
                 group: Some(group),
                 at_unix_ms,
             };
-            this.take(&writer, &wanted, &occasion).await
+            let changes = this.take(&writer, &wanted, &occasion).await?;
+            drop(writer);
+            let members: Vec<_> = wanted.into_iter().map(|(volume, _)| volume).collect();
+            this.settle_together(&members).await?;
+            Ok(changes)
         })
         .await
     }

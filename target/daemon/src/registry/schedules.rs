@@ -63,6 +63,7 @@ impl Registry {
             let name = volume.clone();
             let done = self
                 .detached(async move |this| {
+                    this.flush_files([&name]).await;
                     let writer = this.writer.lock().await;
                     // It may be another one by now, or have had its turn.
                     let current = this.catalog().schedule(&name);

@@ -49,7 +49,12 @@ impl Member {
         if self.store.family().is_none() {
             let (engine, store) = (Arc::clone(&self.open.engine), Arc::clone(&self.store));
             let head = *self.head.0.as_bytes();
-            run_blocking(move || engine.adopt(&store, head)).await??;
+            run_blocking(move || {
+                engine.adopt(&store, head)?;
+                // What was written in place until now is at no one moment after a power cut.
+                engine.settle_all()
+            })
+            .await??;
         }
         Ok(())
     }
@@ -90,11 +95,36 @@ impl Registry {
             at_unix_ms,
         };
         self.detached(async move |this| {
+            this.flush_files([&snapshot.volume]).await;
             let writer = this.writer.lock().await;
             let SnapshotRef { volume, snapshot } = snapshot;
             this.take(&writer, &[(volume, snapshot)], &occasion).await
         })
         .await
+    }
+
+    /// Makes durable what is in files that are about to become heads, so that the lock of all changes isn't
+    /// held for it. What fails here fails again later, where it counts.
+    pub(super) async fn flush_files(&self, volumes: impl IntoIterator<Item = &VolumeName>) {
+        let stores: Vec<_> = volumes
+            .into_iter()
+            .filter_map(|name| self.volume(name)?.store())
+            .filter(|store| store.family().is_none())
+            .collect();
+        for store in stores {
+            if let Ok(Err(error)) = run_blocking(move || store.flush_blocking()).await {
+                tracing::warn!(%error, "a volume can't be flushed for its first snapshot");
+            }
+        }
+    }
+
+    /// Waits until snapshots of several volumes are one moment of all of them over a power cut, too.
+    pub(super) async fn settle_together(&self, volumes: &[VolumeName]) -> Result<(), ChangeError> {
+        for name in volumes {
+            let engine = Arc::clone(&self.member(name)?.open.engine);
+            run_blocking(move || engine.settle_all()).await??;
+        }
+        Ok(())
     }
 
     /// Removes a snapshot that isn't shown.
@@ -413,7 +443,13 @@ async fn open_snapshot(member: &Member, snapshot: &Snapshot) -> Result<Arc<Volum
         read_only: true,
     };
     let (open, id) = (Arc::clone(&member.open), snapshot.id);
-    Ok(run_blocking(move || open.engine.volume(*id.0.as_bytes(), &options)).await??)
+    Ok(run_blocking(move || {
+        let id = *id.0.as_bytes();
+        // What a host has seen of it stays as it is.
+        open.engine.settle(id)?;
+        open.engine.volume(id, &options)
+    })
+    .await??)
 }
 
 /// The clones because of which a snapshot can't go.

@@ -32,21 +32,23 @@ impl Random {
     }
 }
 
-/// What a block may be found to be: a number that fills it, 0 for zeros.
-#[derive(Clone, Debug)]
-struct Cell {
-    now: u64,
-    or: BTreeSet<u64>,
-}
+/// Of each dataset what each block is: a number that fills it, 0 for zeros.
+type Moment = BTreeMap<u8, Vec<u64>>;
 
 /// Files, and what ought to be in them.
 struct Machine {
     files: [MemoryFile; 4],
     home: MemoryFile,
     family: Option<Arc<Family>>,
-    images: BTreeMap<u8, Vec<Cell>>,
+    images: Moment,
+    /// What all of it was before each of the changes since the last flush: after a power cut it is one of
+    /// these, or what it is now. A snapshot is in those before it as what its head was then.
+    moments: Vec<Moment>,
     /// May or may not be there: made or deleted when the power went.
     in_doubt: BTreeSet<u8>,
+    /// What everything was before a restore that the power went in, if what was there before isn't kept as
+    /// this snapshot.
+    unless_kept: Option<(u8, Moment, Vec<Moment>)>,
     next_tag: u64,
     next_id: u8,
 }
@@ -71,8 +73,10 @@ impl Machine {
             files,
             home,
             family: None,
-            images: BTreeMap::new(),
+            images: Moment::new(),
+            moments: Vec::new(),
             in_doubt: BTreeSet::new(),
+            unless_kept: None,
             next_tag: 1000,
             next_id: 2,
         };
@@ -80,10 +84,7 @@ impl Machine {
         let mut cells = Vec::new();
         for block in 0..FEW {
             write(&home, block * BLOCK_BYTES as u64, filled(500 + block)).unwrap();
-            cells.push(Cell {
-                now: 500 + block,
-                or: BTreeSet::new(),
-            });
+            cells.push(500 + block);
         }
         home.data_sync().unwrap();
         machine.images.insert(1, cells);
@@ -119,10 +120,26 @@ impl Machine {
         self.family.as_ref().unwrap()
     }
 
-    fn set(&mut self, head: u8, block: u64, tag: u64) {
-        let cell = &mut self.images.get_mut(&head).unwrap()[usize::try_from(block).unwrap()];
-        cell.or.insert(cell.now);
-        cell.now = tag;
+    fn set(&mut self, head: u8, tags: impl IntoIterator<Item = (u64, u64)>) {
+        self.moments.push(self.images.clone());
+        let image = self.images.get_mut(&head).unwrap();
+        for (block, tag) in tags {
+            image[usize::try_from(block).unwrap()] = tag;
+        }
+    }
+
+    /// There is another dataset, whose content is that of this one, whatever that will have been.
+    fn copy(&mut self, of: u8, new: u8) {
+        for moment in self.moments.iter_mut().chain([&mut self.images]) {
+            let image = moment[&of].clone();
+            moment.insert(new, image);
+        }
+    }
+
+    fn drop_image(&mut self, dataset: u8) {
+        for moment in self.moments.iter_mut().chain([&mut self.images]) {
+            moment.remove(&dataset);
+        }
     }
 
     fn write(&mut self, head: u8, first: u64, count: u64) -> Result<(), Dark> {
@@ -148,9 +165,7 @@ impl Machine {
             at += u64::from(run.count);
         }
         self.commit(&family, dataset, &changes)?;
-        for (block, tag) in (first..).zip(tags) {
-            self.set(head, block, tag);
-        }
+        self.set(head, (first..).zip(tags));
         Ok(())
     }
 
@@ -162,7 +177,7 @@ impl Machine {
             dataset,
             &[Change::Zero(BlockRange { first, count })],
         )?;
-        (first..first + count).for_each(|block| self.set(head, block, 0));
+        self.set(head, (first..first + count).map(|block| (block, 0)));
         Ok(())
     }
 
@@ -183,31 +198,51 @@ impl Machine {
 
     fn flush(&mut self) -> Result<(), Dark> {
         self.family().flush_blocking().map_err(|_| Dark)?;
-        for cell in self.images.values_mut().flatten() {
-            cell.or.clear();
-        }
+        self.moments.clear();
         Ok(())
     }
 
     fn snapshot(&mut self, head: u8) -> Result<(), Dark> {
         let new = self.new_id();
         self.in_doubt.insert(new);
-        let image = self.images[&head].clone();
-        self.images.insert(new, image);
+        self.copy(head, new);
         let member = (Arc::clone(self.family()), id(head), id(new));
         Family::snapshot(&[member]).map_err(|_| Dark)?;
         self.in_doubt.remove(&new);
         Ok(())
     }
 
+    /// From now on the snapshot is what it is.
+    fn settle(&mut self, snapshot: u8) -> Result<(), Dark> {
+        self.family().settle(id(snapshot)).map_err(|_| Dark)?;
+        self.is_settled(snapshot);
+        Ok(())
+    }
+
+    fn is_settled(&mut self, snapshot: u8) {
+        let image = &self.images[&snapshot];
+        self.moments.retain(|moment| moment[&snapshot] == *image);
+    }
+
     fn clone_of(&mut self, snapshot: u8) -> Result<(), Dark> {
         let new = self.new_id();
         self.in_doubt.insert(new);
-        let image = self.images[&snapshot].clone();
-        self.images.insert(new, image);
+        self.copy(snapshot, new);
         let made = self.family().clone_of(id(snapshot), id(new));
         made.map_err(|_| Dark)?;
         self.in_doubt.remove(&new);
+        self.is_settled(snapshot);
+        Ok(())
+    }
+
+    fn restore(&mut self, head: u8, snapshot: u8) -> Result<(), Dark> {
+        let kept = self.new_id();
+        self.unless_kept = Some((kept, self.images.clone(), self.moments.clone()));
+        self.copy(head, kept);
+        self.copy(snapshot, head);
+        let restored = self.family().restore(id(head), id(snapshot), id(kept));
+        restored.map_err(|_| Dark)?;
+        self.unless_kept = None;
         Ok(())
     }
 
@@ -215,7 +250,7 @@ impl Machine {
         self.in_doubt.insert(dataset);
         self.family().delete(id(dataset)).map_err(|_| Dark)?;
         self.in_doubt.remove(&dataset);
-        self.images.remove(&dataset);
+        self.drop_image(dataset);
         Ok(())
     }
 
@@ -239,14 +274,20 @@ impl Machine {
         let any = all[usize::try_from(random.below(all.len() as u64)).unwrap()];
         let head = if self.is_head(any) { any } else { 1 };
         let first = random.below(FEW - 8);
-        match random.below(12) {
+        match random.below(14) {
             0..4 => self.write(head, first, 1 + random.below(8)),
             4 => self.zero(head, first, 1 + random.below(8)),
             5 | 6 => self.flush(),
             7 if all.len() < 12 => self.snapshot(head),
             8 if !self.is_head(any) && all.len() < 12 => self.clone_of(any),
             9 | 10 if any != 1 => self.delete(any),
-            11 => self.family().checkpoint().map_err(|_| Dark),
+            11 if !self.is_head(any) => self.settle(any),
+            12 if !self.is_head(any) && all.len() < 12 => self.restore(1, any),
+            13 => {
+                self.family().checkpoint().map_err(|_| Dark)?;
+                self.moments.clear();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -269,11 +310,16 @@ impl Machine {
         }
         self.power(None);
         self.family = Some(Family::recovered(&Self::options(), self.family_files()).unwrap());
+        if let Some((kept, images, moments)) = self.unless_kept.take()
+            && self.family().find(id(kept)).is_err()
+        {
+            (self.images, self.moments) = (images, moments);
+        }
         let ids: Vec<u8> = self.images.keys().copied().collect();
         for number in ids {
             if self.family().find(id(number)).is_err() {
                 assert!(self.in_doubt.contains(&number), "dataset {number} is gone");
-                self.images.remove(&number);
+                self.drop_image(number);
             }
         }
         self.in_doubt.clear();
@@ -282,22 +328,20 @@ impl Machine {
         assert_eq!(report.findings, Vec::<String>::new());
     }
 
+    /// What is found is one moment of everything, not older than the last flush.
     fn accept(&mut self) {
-        let numbers: Vec<u8> = self.images.keys().copied().collect();
-        for number in numbers {
-            let found = self.read(number);
-            let cells = self.images.get_mut(&number).unwrap();
-            for ((cell, tag), block) in cells.iter_mut().zip(found).zip(0..) {
-                assert!(
-                    tag == cell.now || cell.or.contains(&tag),
-                    "block {block} of {number} is {tag}, neither {} nor one of {:?}",
-                    cell.now,
-                    cell.or
-                );
-                cell.now = tag;
-                cell.or.clear();
-            }
-        }
+        let numbers = self.images.keys();
+        let found: Moment = numbers
+            .map(|number| (*number, self.read(*number)))
+            .collect();
+        assert!(
+            self.images == found || self.moments.contains(&found),
+            "found {found:?}\nwhich is none of {:?}\nand not {:?}",
+            self.moments,
+            self.images
+        );
+        self.images = found;
+        self.moments.clear();
     }
 
     fn read(&self, number: u8) -> Vec<u64> {

@@ -4,7 +4,16 @@
 //! ```
 //! use tidelock_volume::stream::{Decoder, Encoder, Event, Header};
 //!
-//! let header = Header { to: [1; 16], since: None, size: 1 << 20, from: 0 };
+//! let header = Header {
+//!     to: [1; 16],
+//!     since: None,
+//!     size: 1 << 20,
+//!     from: 0,
+//!     at_unix_ms: 1_000,
+//!     block_bytes: 512,
+//!     quiesced: false,
+//!     name: "monday".into(),
+//! };
 //! let mut encoder = Encoder::new(&header);
 //! let mut bytes = encoder.header().to_vec();
 //! bytes.extend(encoder.data(4096, &[7; 4096])?);
@@ -30,7 +39,11 @@ pub const VERSION: u32 = 1;
 pub const DATA_MAX: usize = 1 << 20;
 const MAGIC: [u8; 8] = *b"TIDELKST";
 /// Bytes of the header.
-pub const HEADER_BYTES: usize = 64;
+pub const HEADER_BYTES: usize = 160;
+/// The longest name of a snapshot, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// In the header's flags: applications were told before the snapshot was taken.
+const QUIESCED: u32 = 1;
 const RECORD_BYTES: usize = 32;
 const DATA: u8 = 1;
 const ZEROS: u8 = 2;
@@ -47,6 +60,14 @@ pub struct Header {
     pub size: u64,
     /// Everything before this byte has been received already.
     pub from: u64,
+    /// When the snapshot was taken, in milliseconds since 1970-01-01 UTC.
+    pub at_unix_ms: u64,
+    /// Bytes of a logical block of the volume, 512 or 4096.
+    pub block_bytes: u32,
+    /// Applications were told before the snapshot was taken.
+    pub quiesced: bool,
+    /// What the snapshot is called, in 1..=[`NAME_BYTES_MAX`] bytes.
+    pub name: String,
 }
 
 /// Why a stream isn't one, or doesn't fit.
@@ -162,13 +183,20 @@ impl Encoder {
     pub fn new(header: &Header) -> Self {
         let mut bytes = [0; HEADER_BYTES];
         let since = header.since.unwrap_or_default();
-        let fields: [(usize, &[u8]); 6] = [
+        let flags = if header.quiesced { QUIESCED } else { 0 };
+        let name = header.name.as_bytes();
+        let name = name.get(..NAME_BYTES_MAX).unwrap_or(name);
+        let fields: [(usize, &[u8]); 10] = [
             (0, &MAGIC),
             (8, &VERSION.to_le_bytes()),
             (16, &header.to),
             (32, &since),
             (48, &header.size.to_le_bytes()),
             (56, &header.from.to_le_bytes()),
+            (64, &header.at_unix_ms.to_le_bytes()),
+            (72, &header.block_bytes.to_le_bytes()),
+            (76, &flags.to_le_bytes()),
+            (80, name),
         ];
         for (at, field) in fields {
             put(&mut bytes, at, field);
@@ -314,14 +342,29 @@ impl Decoder {
             return Err(self.damaged("the checksum of its header is wrong"));
         }
         let since = id_at(header, 32);
+        let flags = u32_at(header, 76);
+        let unknown = header.get(144..).unwrap_or_default();
+        if flags & !QUIESCED != 0 || unknown.iter().any(|byte| *byte != 0) {
+            return Err(self.damaged("its header says something that isn't known"));
+        }
+        let Some(name) = name_in(header) else {
+            return Err(self.damaged("the name in its header is none"));
+        };
         let header = Header {
             to: id_at(header, 16),
             since: (since != Id::default()).then_some(since),
             size: u64_at(header, 48),
             from: u64_at(header, 56),
+            at_unix_ms: u64_at(header, 64),
+            block_bytes: u32_at(header, 72),
+            quiesced: flags & QUIESCED != 0,
+            name,
         };
-        let is_block = header.from.is_multiple_of(BLOCK_BYTES as u64);
-        if header.size == 0 || header.from > header.size || !is_block {
+        let block = BLOCK_BYTES as u64;
+        let is_block = header.from.is_multiple_of(block) || header.from == header.size;
+        let fits = matches!(header.block_bytes, 512 | 4096)
+            && header.size.is_multiple_of(u64::from(header.block_bytes));
+        if header.size == 0 || header.from > header.size || !is_block || !fits {
             return Err(self.damaged("its header makes no sense"));
         }
         self.advance(HEADER_BYTES);
@@ -390,6 +433,16 @@ impl Decoder {
     }
 }
 
+/// The name in a header, which ends with its first zero.
+fn name_in(header: &[u8]) -> Option<String> {
+    let field = header.get(80..80 + NAME_BYTES_MAX)?;
+    let end = field.iter().position(|byte| *byte == 0);
+    let (name, rest) = field.split_at_checked(end.unwrap_or(NAME_BYTES_MAX))?;
+    let is_padded = rest.iter().all(|byte| *byte == 0);
+    let name = std::str::from_utf8(name).ok()?;
+    (is_padded && !name.is_empty()).then(|| name.to_owned())
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let field = bytes.get(at..at + 4).and_then(|it| it.try_into().ok());
     field.map_or(0, u32::from_le_bytes)
@@ -404,6 +457,10 @@ fn id_at(bytes: &[u8], at: usize) -> Id {
     let field = bytes.get(at..at + 16).and_then(|it| it.try_into().ok());
     field.unwrap_or_default()
 }
+
+mod token;
+
+pub use token::{Token, TokenError};
 
 #[cfg(test)]
 mod tests;

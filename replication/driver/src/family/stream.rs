@@ -24,10 +24,9 @@ pub struct ExportOptions {
     pub snapshot: Id,
     /// An older one that the receiver has; `None`: it has nothing.
     pub since: Option<Id>,
-    /// Bytes of the snapshot, as the catalog has them.
-    pub size: u64,
-    /// Everything before this byte has been received already.
-    pub from: u64,
+    /// What the stream says of them. A copy of a snapshot has another id here than in streams; size and
+    /// beginning are taken from here.
+    pub header: Header,
 }
 
 /// A snapshot, or the difference between two, that is being sent.
@@ -50,7 +49,7 @@ impl Family {
     ///
     /// # Errors
     /// There is no such snapshot, or it hasn't that many bytes.
-    pub fn export(self: &Arc<Self>, options: ExportOptions) -> Result<Export, VolumeError> {
+    pub fn export(self: &Arc<Self>, mut options: ExportOptions) -> Result<Export, VolumeError> {
         let wrong = |what: &str| VolumeError::Family {
             folder: self.folder().to_path_buf(),
             what: what.to_owned(),
@@ -69,20 +68,16 @@ impl Family {
                 "only a snapshot can be sent: a volume changes meanwhile",
             ));
         }
-        if options.size.div_ceil(BLOCK) != info.blocks || options.from > options.size {
+        let Header { size, from, .. } = options.header;
+        if size.div_ceil(BLOCK) != info.blocks || from > size {
             return Err(wrong("the snapshot hasn't that many bytes"));
         }
-        let from = options.from / BLOCK * BLOCK;
-        let header = Header {
-            to: options.snapshot,
-            since: options.since,
-            size: options.size,
-            from,
-        };
+        let from = from / BLOCK * BLOCK;
+        options.header.from = from;
         Ok(Export {
             family: Arc::clone(self),
             snapshot,
-            encoder: Some(Encoder::new(&header)),
+            encoder: Some(Encoder::new(&options.header)),
             begun: false,
             ranges: VecDeque::new(),
             unseen: Some(from),
@@ -249,23 +244,23 @@ impl Export {
     #[must_use]
     pub fn position(&self) -> u64 {
         let next = self.ranges.front().map(|range| range.first * BLOCK);
-        next.or(self.unseen).unwrap_or(self.options.size)
+        next.or(self.unseen).unwrap_or(self.options.header.size)
     }
 
     /// Looks for more that is to be sent.
     fn look(&mut self, from: u64) -> Result<(), VolumeError> {
         if let Some(since) = self.options.since {
             let (found, next) = self.family.diff(since, self.options.snapshot, from)?;
-            let end = self.options.size.div_ceil(BLOCK);
+            let end = self.options.header.size.div_ceil(BLOCK);
             let ranges = found.iter().map(|range| BlockRange {
                 first: range.offset / BLOCK,
                 count: (range.length / BLOCK).min(end.saturating_sub(range.offset / BLOCK)),
             });
             self.ranges.extend(ranges.filter(|range| range.count > 0));
-            self.unseen = next.filter(|next| *next < self.options.size);
+            self.unseen = next.filter(|next| *next < self.options.header.size);
             return Ok(());
         }
-        let count = self.options.size.div_ceil(BLOCK) - from / BLOCK;
+        let count = self.options.header.size.div_ceil(BLOCK) - from / BLOCK;
         let first = from / BLOCK;
         self.ranges.push_back(BlockRange { first, count });
         self.unseen = None;
@@ -299,7 +294,7 @@ impl Export {
             self.ranges.push_front(rest);
         }
         let offset = range.first * BLOCK;
-        let length = (done * BLOCK).min(self.options.size - offset);
+        let length = (done * BLOCK).min(self.options.header.size - offset);
         let Some(encoder) = &mut self.encoder else {
             return Ok(None);
         };

@@ -12,6 +12,10 @@ fn header() -> Header {
         since: Some([2; 16]),
         size: SIZE - 512,
         from: 4096,
+        at_unix_ms: 1_790_000_000_000,
+        block_bytes: 512,
+        quiesced: true,
+        name: "monday".into(),
     }
 }
 
@@ -155,6 +159,51 @@ fn what_is_out_of_order_is_not_written() {
     assert!(encoder.data(16_384, &vec![0; DATA_MAX + 4096]).is_err());
     // The last block may be a part.
     encoder.data(SIZE - 4096, &[0; 3584]).unwrap();
+}
+
+#[test]
+fn each_flipped_bit_and_each_cut_of_a_small_stream_is_noticed() {
+    let (whole, events) = stream(&[(4096, 8192, true), (16_384, 4096, false)]);
+    for at in 0..whole.len() {
+        let found = taken_apart(&whole[..at], 1 << 20).unwrap();
+        assert!(found.len() < events.len(), "cut at {at}");
+        for bit in 0..8 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << bit;
+            assert!(taken_apart(&bytes, 1 << 20).is_err(), "bit {bit} of {at}");
+        }
+    }
+}
+
+/// The header with its checksum made right again.
+fn sealed(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut bytes = Encoder::new(&header()).header().to_vec();
+    change(&mut bytes);
+    bytes[12..16].fill(0);
+    let crc = crc32c::crc32c(&bytes).to_le_bytes();
+    bytes[12..16].copy_from_slice(&crc);
+    bytes
+}
+
+#[test]
+fn a_header_that_makes_no_sense_is_refused_whatever_its_checksum() {
+    assert!(taken_apart(&sealed(|_| {}), 1 << 20).is_ok());
+    let changes: [(usize, &[u8]); 9] = [
+        (48, &[0; 8]),
+        (48, &[0xff; 8]),
+        (56, &[0xff; 8]),
+        (56, &[1]),
+        (72, &[0; 4]),
+        (76, &[2]),
+        (80, &[0]),
+        (80, &[0xff]),
+        (159, &[1]),
+    ];
+    for (at, field) in changes {
+        let bytes = sealed(|bytes| bytes[at..at + field.len()].copy_from_slice(field));
+        let error = taken_apart(&bytes, 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("header"), "{at}: {error}");
+    }
 }
 
 #[test]

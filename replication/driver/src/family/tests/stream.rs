@@ -1,6 +1,6 @@
 //! Snapshots that are sent from one family to another.
 
-use tidelock_volume::stream::Decoder;
+use tidelock_volume::stream::{Decoder, Header};
 
 use super::super::ExportOptions;
 use super::*;
@@ -9,8 +9,16 @@ fn options(snapshot: u8, since: Option<u8>, from: u64) -> ExportOptions {
     ExportOptions {
         snapshot: id(snapshot),
         since: since.map(id),
-        size: SIZE,
-        from,
+        header: Header {
+            to: id(snapshot),
+            since: since.map(id),
+            size: SIZE,
+            from,
+            at_unix_ms: 7,
+            block_bytes: 512,
+            quiesced: false,
+            name: "monday".into(),
+        },
     }
 }
 
@@ -85,10 +93,8 @@ fn what_cannot_be_sent_is_refused_and_what_is_deleted_ends() {
         (3, Some(8), SIZE),
         (3, None, 99),
     ] {
-        let options = ExportOptions {
-            size,
-            ..options(snapshot, since, 0)
-        };
+        let mut options = options(snapshot, since, 0);
+        options.header.size = size;
         assert!(from.family().export(options).is_err());
     }
     let mut export = from.family().export(options(2, None, 0)).unwrap();

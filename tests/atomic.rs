@@ -26,7 +26,7 @@ fn session(portal: SocketAddr, isid: u8) -> Initiator {
         ..LoginAs::default()
     };
     let mut initiator = None;
-    wait_until("the volumes are open", Duration::from_secs(20), || {
+    wait_until("the volumes are open", Duration::from_secs(60), || {
         match Initiator::log_in_as(portal, &who) {
             Ok(logged_in) => initiator = Some(logged_in),
             // A daemon that has just been started writes out records first.
@@ -188,7 +188,7 @@ fn an_atomic_write_that_is_cut_by_a_kill_is_done_or_was_never_begun() {
             }
         });
         // In the middle of one more write, after another number of them each time.
-        wait_until("some are written", Duration::from_secs(20), || {
+        wait_until("some are written", Duration::from_secs(60), || {
             written.load(Ordering::Relaxed) > kill
         });
         daemon = daemon.kill_and_restart();

@@ -303,7 +303,7 @@ fn kill_9_leaves_old_blocks_and_new_ones_and_nothing_else() {
     fill(&mut initiator, 1, 100, 32);
     for round in 0..3 {
         long_copy(&mut initiator, 5);
-        wait_until("the copy is under way", Duration::from_secs(20), || {
+        wait_until("the copy is under way", Duration::from_secs(60), || {
             status(&mut initiator, 0, 5).is_some_and(|(_, written)| written > (round + 1) << 21)
         });
         daemon = daemon.kill_and_restart();

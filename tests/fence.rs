@@ -106,7 +106,7 @@ fn a_failed_flush_fences_the_volume_until_an_operator_acts_even_over_a_restart()
         let name = entry.file_name().to_string_lossy().into_owned();
         name.starts_with("fenced-") && !name.ends_with(".new")
     };
-    wait_until("the fence is noted", Duration::from_secs(10), || {
+    wait_until("the fence is noted", Duration::from_secs(60), || {
         let entries = std::fs::read_dir(daemon.state_dir()).unwrap();
         entries.filter_map(Result::ok).any(|entry| marker(&entry))
     });

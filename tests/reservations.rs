@@ -156,7 +156,7 @@ fn preempt_and_abort_ends_the_losers_writes_and_refuses_new_ones_at_once() {
         0,
     );
     preempted.assert_good();
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(15));
     // From here on the medium is the winner's alone.
     winner
         .write(0, 0, &vec![0xaa; 1 << 20], false)

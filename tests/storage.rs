@@ -228,7 +228,7 @@ fn a_volume_whose_file_is_gone_is_not_ready_and_the_others_are_served() {
     assert!(shown.contains(file.to_str().unwrap()), "{shown}");
     // A file that comes back is served again by itself.
     std::fs::write(&file, pattern(5, 1 << 20)).unwrap();
-    wait_until("the volume is ready", Duration::from_secs(20), || {
+    wait_until("the volume is ready", Duration::from_secs(60), || {
         daemon.json(&["volume", "show", "lost"])["state"] == "ready"
     });
     initiator.settle(1);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::wait_until;
 
 /// How long a daemon may take to start or stop.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The target that [`Daemon::with_lun`] makes.
 pub(crate) const TARGET: &str = "iqn.2026-11.test.tidelock:t";
@@ -78,10 +78,17 @@ impl Daemon {
         let toml = state_dir.join("tidelockd.toml");
         // How full the disk of the tests is must not be told to their initiators, unless that is tested.
         let quiet = "space_warning_percent = 0\n";
-        let written = match config.contains("space_warning_percent") {
-            true => config.clone(),
-            false => format!("{quiet}{config}"),
-        };
+        // A session that a test leaves alone for a while, on a machine that is busy, isn't one that has died.
+        let patient = "nop_timeout_seconds = 120\n";
+        let mut written = config.clone();
+        for (key, line) in [
+            ("space_warning_percent", quiet),
+            ("nop_timeout_seconds", patient),
+        ] {
+            if !config.contains(key) {
+                written.insert_str(0, line);
+            }
+        }
         std::fs::write(&toml, written).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
             .args(["--config".as_ref(), toml.as_os_str()])

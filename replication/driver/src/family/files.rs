@@ -26,6 +26,12 @@ pub(super) fn number(address: Address) -> u32 {
     u32::try_from(address.get() / FILE_BLOCKS).unwrap_or(u32::MAX)
 }
 
+/// The name of the data file that a block is in, and its first byte there: for messages.
+pub(super) fn named(address: Address) -> (String, u64) {
+    let byte = address.get() % FILE_BLOCKS * BLOCK_BYTES as u64;
+    (data_name(number(address) as usize), byte)
+}
+
 /// The open files.
 #[derive(Debug)]
 pub(super) struct Files {

@@ -1,6 +1,6 @@
 //! What can be told of a family without changing it.
 
-use super::address::DatasetId;
+use super::address::{Address, DatasetId};
 use super::dataset::{Floor, level_for};
 use super::entry::{Entry, Place};
 use super::family::{Family, FamilyError};
@@ -132,6 +132,24 @@ impl Family {
         }
     }
 
+    /// The node of level 1 that says where a block of a dataset is, if there is one and it is in memory: for
+    /// those who want to know what its loss would mean.
+    #[must_use]
+    pub fn node_of(&self, id: DatasetId, block: u64) -> Option<Address> {
+        let record = &self.dataset(id).ok()?.record;
+        let (mut entry, mut level) = (record.root, level_for(record.blocks));
+        while let Place::Node { address, crc } = entry.place {
+            if level == 1 {
+                return Some(address);
+            }
+            level -= 1;
+            let entries = self.maps.nodes.get(address, crc, level + 1).ok()?;
+            let index = block / Entry::span(level) % 256;
+            entry = *entries.get(usize::try_from(index).ok()?)?;
+        }
+        None
+    }
+
     /// The number of the last change of the maps.
     #[must_use]
     pub fn changes(&self) -> u64 {
@@ -142,6 +160,12 @@ impl Family {
     pub fn skip_changes(&mut self) {
         self.changes = self.changes.saturating_add(1 << 32);
         self.journaled = self.journaled.saturating_add(1 << 32);
+    }
+
+    /// Whether a checkpoint is being written.
+    #[must_use]
+    pub fn is_checkpointing(&self) -> bool {
+        self.checkpointing
     }
 
     /// Sequence of the checkpoint that will be begun next.

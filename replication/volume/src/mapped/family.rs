@@ -75,7 +75,7 @@ pub struct Family {
     id: Id,
     pub(crate) maps: Maps,
     pub(crate) datasets: Datasets,
-    next_dataset: u32,
+    pub(crate) next_dataset: u32,
     pub(crate) home_bytes: u64,
     journal: Journal,
     /// What has happened to the maps since the last flush.
@@ -90,9 +90,11 @@ pub struct Family {
     /// The last checkpoint that is durable.
     pub(crate) sequence: u64,
     /// A checkpoint is being written.
-    checkpointing: bool,
+    pub(crate) checkpointing: bool,
     /// Pages of the tables of the last checkpoint that was begun.
     table_pages: Vec<Address>,
+    /// Checks that are under way: nothing is deleted meanwhile.
+    pub(crate) checks: u32,
 }
 
 impl Family {
@@ -135,6 +137,7 @@ impl Family {
             sequence: 0,
             checkpointing: false,
             table_pages: Vec::new(),
+            checks: 0,
         };
         Ok((family, head))
     }

@@ -105,6 +105,12 @@ impl Nodes {
         }
     }
 
+    /// The entries of a node that isn't on disk yet.
+    pub(crate) fn unwritten(&self, address: Address) -> Option<&Entries> {
+        let node = self.nodes.get(&address)?;
+        (node.state != State::Fixed { writing: false }).then_some(&*node.entries)
+    }
+
     /// Notes that a node is used, so that it stays longer than others.
     pub(crate) fn touch(&mut self, address: Address) {
         self.clock += 1;

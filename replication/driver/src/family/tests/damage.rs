@@ -6,7 +6,7 @@ use tidelock_volume::mapped::family::recover::choose;
 
 use super::*;
 
-fn flip(path: &Path, at: u64) {
+pub(super) fn flip(path: &Path, at: u64) {
     let file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)

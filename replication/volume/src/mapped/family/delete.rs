@@ -26,9 +26,13 @@ pub enum Deletion {
 }
 
 impl Family {
-    /// A dataset whose deletion can go on, if there is one.
+    /// A dataset whose deletion can go on, if there is one. There is none while a check looks at what
+    /// would be given back.
     #[must_use]
     pub fn deletion(&self) -> Option<DatasetId> {
+        if self.checks > 0 {
+            return None;
+        }
         self.datasets
             .iter()
             .filter(|dataset| dataset.record.deleting)

@@ -370,6 +370,7 @@ impl Opening {
             sequence: self.superblock.sequence,
             checkpointing: false,
             table_pages: self.table_pages,
+            checks: 0,
         };
         Ok(Replay {
             family,

@@ -487,8 +487,20 @@ impl Rig {
     }
 
     pub(super) fn check(&mut self) {
-        let report = paged!(self, family => family.check());
-        assert_eq!(report.findings, [], "{report:?}");
+        let mut check = self.family.begin_check().unwrap();
+        loop {
+            match self.family.check_step(&mut check) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(missing) => {
+                    let at = place(missing.address);
+                    let page = self.disk.read(File::Segments, at, BLOCK_BYTES);
+                    check.supply(Ok(&page));
+                }
+            }
+        }
+        self.family.end_check(&check);
+        assert_eq!(check.report().findings, [], "{:?}", check.report());
     }
 
     /// The diff of two datasets covers all blocks in which they differ.

@@ -13,6 +13,7 @@ mod control;
 mod desk;
 mod files;
 mod fold;
+mod inspect;
 mod keeper;
 mod open;
 mod reserve;
@@ -43,6 +44,7 @@ use files::Files;
 use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
+pub use inspect::{FileFinding, InspectOptions, InspectReport, inspect, is_family};
 pub use open::{FamilyOptions, MappedOptions};
 pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;

@@ -22,8 +22,8 @@ mod watch;
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use family::{
-    DatasetInfo, Export, ExportOptions, Family, FamilyOptions, FamilySpace, Id, MappedOptions,
-    Progress, VerifyReport,
+    DatasetInfo, Export, ExportOptions, Family, FamilyOptions, FamilySpace, FileFinding, Id,
+    InspectOptions, InspectReport, MappedOptions, Progress, VerifyReport, inspect, is_family,
 };
 pub use fence::FenceReason;
 pub use journal::JournalPlace;

@@ -139,8 +139,8 @@ pub enum VolumeVerb {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Look whether every block of a volume, and of what shares blocks with it, has one owner. Hosts
-    /// wait meanwhile.
+    /// Look whether every block of a volume, and of what shares blocks with it, has one owner; hosts go
+    /// on. What is overwritten or deleted meanwhile keeps its space until it has ended.
     Verify {
         /// The volume's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]

@@ -166,19 +166,7 @@ impl Family {
         let state = self.state.lock();
         let all = state.maps.datasets();
         drop(state);
-        // There may be ten thousand.
-        let uuids: HashMap<DatasetId, Id> =
-            all.iter().map(|info| (info.number, info.uuid)).collect();
-        let uuid = |id: DatasetId| uuids.get(&id).copied();
-        all.iter()
-            .map(|info| DatasetInfo {
-                id: info.uuid,
-                is_snapshot: info.is_snapshot,
-                blocks: info.blocks,
-                previous: info.previous.and_then(uuid),
-                deleting: info.deleting,
-            })
-            .collect()
+        infos(&all)
     }
 
     pub(crate) fn info(&self, dataset: DatasetId) -> Option<DatasetFacts> {
@@ -298,4 +286,20 @@ impl Family {
         }
         Ok(())
     }
+}
+
+/// Datasets, by the ids by which they are known outside.
+pub(super) fn infos(all: &[DatasetFacts]) -> Vec<DatasetInfo> {
+    // There may be ten thousand.
+    let uuids: HashMap<DatasetId, Id> = all.iter().map(|info| (info.number, info.uuid)).collect();
+    let uuid = |id: DatasetId| uuids.get(&id).copied();
+    all.iter()
+        .map(|info| DatasetInfo {
+            id: info.uuid,
+            is_snapshot: info.is_snapshot,
+            blocks: info.blocks,
+            previous: info.previous.and_then(uuid),
+            deleting: info.deleting,
+        })
+        .collect()
 }

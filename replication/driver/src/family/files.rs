@@ -32,6 +32,16 @@ pub(super) fn named(address: Address) -> (String, u64) {
     (data_name(number(address) as usize), byte)
 }
 
+/// How long a file is.
+#[derive(Debug)]
+pub(super) struct FileSize {
+    pub(super) name: String,
+    /// Its bytes.
+    pub(super) size: u64,
+    /// The bytes that it was made with.
+    pub(super) full: Option<u64>,
+}
+
 /// The open files.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -45,6 +55,8 @@ pub(super) struct Files {
     /// Space for metadata when there is no other; `None` for files in memory.
     reserve: Option<Reserve>,
     pool: BufferPool,
+    /// Nothing is written and no file is made.
+    read_only: bool,
 }
 
 impl Files {
@@ -70,6 +82,7 @@ impl Files {
             home,
             reserve: Some(Reserve::new(new("reserve", 0)?)),
             pool: BufferPool::new(POOL_BYTES),
+            read_only: false,
         }
         .prepared(journal_bytes)
     }
@@ -115,14 +128,36 @@ impl Files {
             home,
             reserve: None,
             pool: BufferPool::new(POOL_BYTES),
+            read_only: false,
         }
     }
 
     /// The files of a family that is there.
     pub(super) fn open(folder: &Path, home: Option<Arc<BlockFile>>) -> Result<Self, VolumeError> {
+        let mut files = Self::found(folder, home, false)?;
+        files.reserve = reserve(folder);
+        Ok(files)
+    }
+
+    /// The same, only to look at them.
+    pub(super) fn look_at(
+        folder: &Path,
+        home: Option<Arc<BlockFile>>,
+    ) -> Result<Self, VolumeError> {
+        Self::found(folder, home, true)
+    }
+
+    fn found(
+        folder: &Path,
+        home: Option<Arc<BlockFile>>,
+        read_only: bool,
+    ) -> Result<Self, VolumeError> {
         let old = |name: &str| {
-            BlockFile::open(&options(folder, name))
-                .map_err(|error| VolumeError::from_block(error, 0))
+            let options = FileOptions {
+                read_only,
+                ..options(folder, name)
+            };
+            BlockFile::open(&options).map_err(|error| VolumeError::from_block(error, 0))
         };
         let mut data = vec![old(&data_name(0))?];
         while folder.join(data_name(data.len())).exists() {
@@ -136,8 +171,9 @@ impl Files {
             allocation: old("allocation")?,
             data: RwLock::new(data),
             home,
-            reserve: reserve(folder),
+            reserve: None,
             pool: BufferPool::new(POOL_BYTES),
+            read_only,
         })
     }
 
@@ -198,6 +234,10 @@ impl Files {
         if let Some(file) = self.data.read().get(index) {
             return Ok(Arc::clone(file));
         }
+        if self.read_only {
+            let path = self.folder.join(data_name(index));
+            return Err(VolumeError::Missing { path });
+        }
         let mut data = self.data.write();
         while data.len() <= index {
             let options = options(&self.folder, &data_name(data.len()));
@@ -250,6 +290,30 @@ impl Files {
             let why = std::io::Error::from(std::io::ErrorKind::OutOfMemory);
             BlockError::new(OpName::Read, file.path(), Some(offset), why)
         })
+    }
+
+    /// Bytes of each file as it was found, with its name and the bytes that it was made with, if that is known
+    /// of the file alone.
+    pub(super) fn sizes(&self) -> Result<Vec<FileSize>, VolumeError> {
+        let data = self.data.read().clone();
+        let data = data.iter().enumerate().map(|(number, file)| {
+            let full = Some(FILE_BLOCKS * BLOCK_BYTES as u64);
+            (data_name(number), file, full)
+        });
+        let others = [
+            ("superblock", &self.superblock, Some(FILE_BYTES as u64)),
+            ("journal", &self.journal, None),
+            ("allocation", &self.allocation, None),
+        ];
+        let others = others.map(|(name, file, full)| (name.to_owned(), file, full));
+        let all = others.into_iter().chain(data);
+        all.map(|(name, file, full)| {
+            let size = file
+                .size()
+                .map_err(|error| VolumeError::from_block(error, 0))?;
+            Ok(FileSize { name, size, full })
+        })
+        .collect()
     }
 
     /// All of the superblock's file.

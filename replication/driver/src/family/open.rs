@@ -172,13 +172,18 @@ impl Family {
         };
         files.sync_found()?;
         let tail = open_tail(options, &files);
-        let found = recover(&files, options.id, tail.as_ref());
+        let halves = match tail.as_ref().map(Tail::read) {
+            Some(Ok(halves)) => Vec::from(halves),
+            None => Vec::new(),
+            Some(Err(error)) => {
+                let what = format!("the tail of its journal can't be read: {error}");
+                let folder = options.folder.clone();
+                return Err(VolumeError::Family { folder, what });
+            }
+        };
+        let found = recover(&files, options.id, &halves);
         let (mut maps, found) = found.map_err(|error| match error {
             Failed::Damage(damage) => damaged(damage),
-            Failed::Family(error) => damaged(Damage {
-                what: "the journal",
-                why: error.to_string(),
-            }),
             Failed::Volume(error) => error,
         })?;
         check_home(options, &files, maps.home_bytes())?;
@@ -370,9 +375,9 @@ fn no_tail(folder: &Path, error: &std::io::Error) {
         "what hosts write to volumes with snapshots and don't flush is lost if the daemon is killed");
 }
 
-enum Failed {
+/// Why a family can't be recovered.
+pub(super) enum Failed {
     Damage(Damage),
-    Family(FamilyError),
     Volume(VolumeError),
 }
 
@@ -389,15 +394,19 @@ impl From<VolumeError> for Failed {
 }
 
 /// How a family was found.
-struct Found {
+pub(super) struct Found {
     /// It was closed.
-    clean: bool,
+    pub(super) clean: bool,
     /// Something of it was in its tail only.
     has_tail: bool,
 }
 
 /// The family as it was when it was last durable, or when its daemon was killed.
-fn recover(files: &Files, id: Id, tail: Option<&Tail>) -> Result<(mapped::Family, Found), Failed> {
+pub(super) fn recover(
+    files: &Files,
+    id: Id,
+    tail: &[Vec<u8>],
+) -> Result<(mapped::Family, Found), Failed> {
     let superblock = choose(&files.superblock()?)?;
     if superblock.family != id {
         return Err(Failed::Damage(Damage {
@@ -425,16 +434,7 @@ fn recover(files: &Files, id: Id, tail: Option<&Tail>) -> Result<(mapped::Family
             Wanted::Nothing => break,
         }
     }
-    if let Some(tail) = tail {
-        match tail.read() {
-            Ok(halves) => halves.iter().for_each(|half| opening.tail(half)),
-            Err(error) => {
-                let what = format!("the tail of its journal can't be read: {error}");
-                let folder = files.folder().to_path_buf();
-                return Err(Failed::Volume(VolumeError::Family { folder, what }));
-            }
-        }
-    }
+    tail.iter().for_each(|half| opening.tail(half));
     let mut replay: Replay = opening.finish()?;
     let found = Found {
         clean: replay.is_clean(),
@@ -448,7 +448,12 @@ fn recover(files: &Files, id: Id, tail: Option<&Tail>) -> Result<(mapped::Family
                 let page = files.read_page(missing.address)?;
                 replay.supply(missing, &page)?;
             }
-            Err(error) => return Err(Failed::Family(error)),
+            Err(error) => {
+                return Err(Failed::Damage(Damage {
+                    what: "the journal",
+                    why: error.to_string(),
+                }));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! done, the first one is emptied.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -34,11 +34,7 @@ impl Tail {
     /// The tail of the family whose superblock is this file.
     pub(super) fn open(folder: &Path, family: Id, superblock: &Path) -> io::Result<Self> {
         make_private(folder)?;
-        // A copy of a family isn't the family.
-        let metadata = std::fs::metadata(superblock)?;
-        let name = format!("{:x}-{:x}", metadata.dev(), metadata.ino());
-        let path = |half: u8| folder.join(format!("{name}.{half}"));
-        let paths = [path(0), path(1)];
+        let paths = paths(folder, superblock)?;
         let open = |path: &PathBuf| {
             let flags = rustix::fs::OFlags::NOFOLLOW.bits();
             OpenOptions::new()
@@ -131,6 +127,31 @@ impl Tail {
             }
         }
     }
+}
+
+/// What there is of the tail of the family whose superblock is this file. Makes and changes nothing.
+pub(super) fn found(folder: &Path, superblock: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut halves = Vec::new();
+    for path in paths(folder, superblock)? {
+        match File::open(&path) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+                halves.push(bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(halves)
+}
+
+fn paths(folder: &Path, superblock: &Path) -> io::Result<[PathBuf; 2]> {
+    // A copy of a family isn't the family.
+    let metadata = std::fs::metadata(superblock)?;
+    let name = format!("{:x}-{:x}", metadata.dev(), metadata.ino());
+    let path = |half: u8| folder.join(format!("{name}.{half}"));
+    Ok([path(0), path(1)])
 }
 
 /// A folder that nobody else can write to, in one that everybody can.

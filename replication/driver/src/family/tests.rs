@@ -17,6 +17,7 @@ mod crashes;
 mod damage;
 mod fold;
 mod full;
+mod inspect;
 mod power;
 mod races;
 mod stream;

@@ -14,8 +14,8 @@ use tidelock_volume::mapped::{
     BLOCK_BYTES, BlockRange, DatasetId, FamilyError, Id, Missing, Place,
 };
 
-use super::files::{self, Files};
 use super::Family;
+use super::files::{self, Files};
 use crate::error::VolumeError;
 
 /// How long a verification works before it leaves the disk to hosts for as long.
@@ -264,7 +264,11 @@ impl Drop for Pinned {
 ///
 /// # Errors
 /// There is no memory to read into: that says nothing about the page.
-pub(super) fn supply(check: &mut Check, files: &Files, missing: Missing) -> Result<(), VolumeError> {
+pub(super) fn supply(
+    check: &mut Check,
+    files: &Files,
+    missing: Missing,
+) -> Result<(), VolumeError> {
     match files.read_page(missing.address) {
         Ok(page) => check.supply(Ok(&page)),
         Err(VolumeError::File(error)) if error.io_error().kind() == ErrorKind::OutOfMemory => {

@@ -195,6 +195,15 @@ impl Allocator {
             .map(|(number, segment)| (*number, segment.kind, segment.used))
     }
 
+    /// The last block in use of each segment that has one.
+    #[must_use]
+    pub fn last_used(&self) -> Vec<Address> {
+        let last = |segment: &Segment| (0..SEGMENT_BLOCKS).rev().find(|at| segment.get(*at));
+        let all = self.segments.iter();
+        all.filter_map(|(number, segment)| Some(Address::of(*number, last(segment)?)))
+            .collect()
+    }
+
     /// Whether a block is in use, or freed and not free yet.
     #[must_use]
     pub fn is_used(&self, address: Address) -> bool {

@@ -363,10 +363,7 @@ impl Check {
             });
             (None, Vec::new())
         });
-        let deleting = family
-            .datasets
-            .get(id)
-            .is_none_or(|it| it.record.deleting);
+        let deleting = family.datasets.get(id).is_none_or(|it| it.record.deleting);
         let Some(now) = self.left.last_mut() else {
             return;
         };

@@ -183,6 +183,12 @@ impl Family {
         self.maps.allocator.in_use()
     }
 
+    /// The last block in use of each of its segments.
+    #[must_use]
+    pub fn last_used(&self) -> Vec<Address> {
+        self.maps.allocator.last_used()
+    }
+
     /// Blocks that are nobody's any more, and wait for a flush before they can be used again.
     #[must_use]
     pub fn waiting_for_flush(&self) -> u64 {

@@ -24,4 +24,11 @@ pub struct CheckReport {
     /// What is wrong, in words; the first hundred.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// It ended before everything was looked at: whoever asked for it has gone, it was cancelled, or hosts need
+    /// the space that it keeps.
+    #[serde(default)]
+    pub stopped: bool,
+    /// The longest time for which hosts waited for it, in microseconds.
+    #[serde(default)]
+    pub longest_hold_us: u64,
 }

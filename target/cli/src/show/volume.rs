@@ -111,6 +111,11 @@ pub(crate) fn check_report(report: &CheckReport) -> String {
         0 => format!("{checked}: {size} looked at, nothing is wrong\n"),
         damaged => format!("{checked}: {size} looked at, {damaged} thing(s) are wrong\n"),
     });
+    if report.stopped {
+        text.push_str(
+            "STOPPED  before everything was looked at: hosts need the space that it keeps\n",
+        );
+    }
     text
 }
 

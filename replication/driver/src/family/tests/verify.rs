@@ -33,7 +33,10 @@ fn hosts_snapshots_and_deletions_go_on_while_a_family_is_verified() {
         // Nothing that is being looked at is given back.
         let deleting = bench.family().datasets();
         let deleting = deleting.iter().filter(|info| info.deleting).count();
-        assert_eq!(deleting, usize::from(pieces.min(2)) + usize::from(pieces >= 4));
+        assert_eq!(
+            deleting,
+            usize::from(pieces.min(2)) + usize::from(pieces >= 4)
+        );
         ControlFlow::Continue(())
     });
     let report = report.unwrap();
@@ -85,7 +88,13 @@ fn a_damaged_node_is_named_with_its_file_and_the_rest_is_looked_at() {
     bench.write(1, 300, &[5; 20]);
     bench.family().close().unwrap();
     let dataset = bench.family().find(id(1)).unwrap();
-    let node = bench.family().state.lock().maps.node_of(dataset, 300).unwrap();
+    let node = bench
+        .family()
+        .state
+        .lock()
+        .maps
+        .node_of(dataset, 300)
+        .unwrap();
     bench.reopen();
     let sound = bench.family().verify(&mut on).unwrap();
     assert_eq!(sound.damaged, 0);
@@ -100,7 +109,10 @@ fn a_damaged_node_is_named_with_its_file_and_the_rest_is_looked_at() {
     };
     let place = format!("data-0000, byte {at}: the map of dataset");
     assert!(finding.starts_with(&place), "{finding}");
-    assert!(finding.contains("from its block 256 on, 256 blocks"), "{finding}");
+    assert!(
+        finding.contains("from its block 256 on, 256 blocks"),
+        "{finding}"
+    );
     let missing = sound.checked_bytes - report.checked_bytes;
     assert_eq!(missing, 20 * BLOCK_BYTES as u64, "only what is below it");
 }

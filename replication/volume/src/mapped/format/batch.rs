@@ -94,6 +94,33 @@ pub fn is_whole(bytes: &[u8], family: &Id, sequence: u64) -> bool {
         && u32_at(bytes, CRC_AT) == Ok(crc_without(bytes, CRC_AT))
 }
 
+/// Whether these bytes may have been the batch with this sequence once: it was cut short, or is damaged now.
+/// Only one wrong bit is found in what says how long it is.
+#[must_use]
+pub fn is_ruin(bytes: &[u8], family: &Id, sequence: u64) -> bool {
+    if length(bytes, family, sequence).is_some() {
+        return true;
+    }
+    let Some(mut whole) = bytes.get(..HEADER_BYTES).map(<[u8]>::to_vec) else {
+        return false;
+    };
+    put(&mut whole, 0, &MAGIC);
+    put(&mut whole, 16, family);
+    put(&mut whole, 32, &sequence.to_le_bytes());
+    let said = u32_at(bytes, 12).unwrap_or(0);
+    let mut lengths = (0..32).map(|bit| said ^ (1 << bit)).chain([said]);
+    lengths.any(|length| {
+        let used = usize::try_from(length).unwrap_or(usize::MAX);
+        let padded = used.min(BATCH_BYTES_MAX).next_multiple_of(SECTOR_BYTES);
+        let Some(rest) = bytes.get(HEADER_BYTES..padded) else {
+            return false;
+        };
+        let mut whole = [&whole[..], rest].concat();
+        put(&mut whole, 12, &length.to_le_bytes());
+        is_whole(&whole, family, sequence)
+    })
+}
+
 /// The batch of these bytes, of which [`length`] has said how many there are; `None` if it was not
 /// written in full.
 ///
@@ -148,6 +175,7 @@ mod tests {
                 let bit = flip.index(bytes.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 prop_assert_eq!(decode(&bytes, &[3; 16], 8), Ok(None));
+                prop_assert!(is_ruin(&bytes, &[3; 16], 8));
             }
         }
     }

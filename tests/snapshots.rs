@@ -1,6 +1,7 @@
 //! Snapshots and clones through the whole program: taken while a host writes, read through LUNs of their
 //! own, restored, deleted; and found again after kill -9 at any moment.
 
+mod check;
 mod clones;
 mod damage;
 mod folds;

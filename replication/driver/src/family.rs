@@ -44,7 +44,7 @@ use files::Files;
 use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
-pub use inspect::{FileFinding, InspectOptions, InspectReport, inspect, is_family};
+pub use inspect::{FileFinding, InspectOptions, InspectReport, file_size, inspect, is_family};
 pub use open::{FamilyOptions, MappedOptions};
 pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;

@@ -146,6 +146,10 @@ pub enum VolumeVerb {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
+    /// Look at the files of volumes that no daemon serves, without changing anything: whether all is there,
+    /// whether each block has one owner, and whether maps are what was written. Says what is wrong, where,
+    /// and what to do.
+    Check(VolumeCheck),
     /// Read all blocks of a volume or a snapshot and compare them with their checksums; hosts go on.
     Scrub {
         /// The volume's name, or VOLUME@SNAPSHOT.
@@ -164,6 +168,20 @@ pub enum VolumeVerb {
         #[arg(long, short)]
         yes: bool,
     },
+}
+
+/// What is to be looked at without a daemon.
+#[derive(Clone, Debug, Args)]
+pub struct VolumeCheck {
+    /// A volume's name, or the folder of a family (STATE/families/ID) [default: all volumes].
+    #[arg(value_name = "FOLDER|VOLUME", value_parser = NonEmptyStringValueParser::new())]
+    pub what: Option<String>,
+    /// The daemon's state folder [default: the one that the folder is in, else /var/lib/tidelock].
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Read all blocks of data as well, and compare them with their checksums.
+    #[arg(long)]
+    pub data: bool,
 }
 
 /// A volume that is to be made.

@@ -7,6 +7,7 @@ use serde_json::json;
 use thiserror::Error;
 use tidelock_admin::client::ClientError;
 use tidelock_admin::v1::ErrorBody;
+use tidelock_replication::VolumeError;
 
 use crate::socket::{DEMO, SYSTEM};
 use crate::terminal::Terminal;
@@ -16,7 +17,7 @@ use crate::terminal::Terminal;
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// Refused by the daemon; nothing was changed.
+    /// Refused by the daemon, or because of one; nothing was changed.
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -88,6 +89,44 @@ pub enum CliError {
         /// Why, if there is something to say.
         error: String,
     },
+    /// A daemon uses what should be looked at without one.
+    #[error(
+        "a daemon is running with {}: `tidelock volume verify` looks while hosts go on, or stop it first",
+        state_dir.display()
+    )]
+    Running {
+        /// The state folder.
+        state_dir: PathBuf,
+    },
+    /// Somebody has files open that should be looked at.
+    #[error("nothing was looked at: {0}")]
+    Served(#[source] VolumeError),
+    /// The catalog of a state folder.
+    #[error("{}: {reason}; name the folder of a family to look at that without the catalog", path.display())]
+    Catalog {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The catalog doesn't know it.
+    #[error("{reason} (looked into {})", state_dir.display())]
+    NoSuchVolume {
+        /// The state folder.
+        state_dir: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no superblock in it.
+    #[error(
+        "{} isn't the folder of a family: it has no superblock. Families are in STATE/families; a plain file is \
+         looked at by its volume's name",
+        path.display()
+    )]
+    NotAFamily {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Something on this side.
     #[error("cannot {action}: {source}")]
     Io {
@@ -113,7 +152,13 @@ impl CliError {
             Self::NotConfirmed => Exit::NotConfirmed,
             Self::Damaged { .. } => Exit::Damaged,
             Self::Job { .. } => Exit::JobFailed,
-            Self::SecretFile { .. } | Self::Path { .. } | Self::Io { .. } => Exit::Local,
+            Self::Running { .. } | Self::Served(_) => Exit::Refused,
+            Self::Catalog { .. } => Exit::Damaged,
+            Self::SecretFile { .. }
+            | Self::Path { .. }
+            | Self::NoSuchVolume { .. }
+            | Self::NotAFamily { .. }
+            | Self::Io { .. } => Exit::Local,
         }
     }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod check;
 mod confirm;
 mod exit;
 mod generate;

@@ -14,7 +14,7 @@ use serde_json::json;
 use tidelock_admin::client::Client;
 use tidelock_admin::v1::LogoutSession;
 
-use crate::args::{Cli, Noun, SessionVerb};
+use crate::args::{Cli, Noun, SessionVerb, VolumeVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::terminal::Terminal;
@@ -36,6 +36,7 @@ pub fn run(cli: Cli, terminal: &mut Terminal) -> Result<(), CliError> {
         Noun::Completion { shell } => generate::completion(shell, &mut *terminal.out),
         Noun::Man { dir: None } => generate::man_page(&mut *terminal.out),
         Noun::Man { dir: Some(dir) } => generate::man_pages(&dir),
+        Noun::Volume(VolumeVerb::Check(what)) => crate::check::run(what, cli.json, terminal),
         noun => {
             let socket = socket::choose(cli.socket, |path| path.exists())?;
             let mut context = Context {

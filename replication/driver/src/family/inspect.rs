@@ -511,6 +511,19 @@ fn infos(all: &[DatasetFacts]) -> Vec<DatasetInfo> {
     super::control::infos(all)
 }
 
+/// Bytes of a raw file or block device that nobody uses. **Blocks.**
+///
+/// # Errors
+/// It isn't there, isn't one, can't be read, or somebody has it open.
+pub fn file_size(path: &Path) -> Result<u64, VolumeError> {
+    let options = FileOptions {
+        read_only: true,
+        ..FileOptions::new(path)
+    };
+    let file = BlockFile::open(&options).and_then(|file| file.size());
+    file.map_err(|error| VolumeError::from_block(error, 0))
+}
+
 /// Whether a folder has the files of a family in it.
 #[must_use]
 pub fn is_family(folder: &Path) -> bool {

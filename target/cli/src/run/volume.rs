@@ -36,6 +36,8 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
             let report = context.client.verify_volume(&name).await?;
             tell(&report, context)
         }
+        // Done without a daemon.
+        VolumeVerb::Check(_) => Ok(()),
         VolumeVerb::Scrub { name } => {
             let (volume, snapshot) = match name.split_once('@') {
                 Some((volume, snapshot)) => (volume, Some(snapshot.to_owned())),

@@ -132,10 +132,8 @@ fn each_flipped_bit_of_the_allocation_is_named_with_its_slot() {
     let mut damaged = 0;
     for slot in 0..slots {
         let from = slot * 4096;
-        if before[from as usize..from as usize + 4096]
-            .iter()
-            .all(|byte| *byte == 0)
-        {
+        let start = usize::try_from(from).unwrap();
+        if before[start..start + 4096].iter().all(|byte| *byte == 0) {
             continue;
         }
         for bit in (from * 8..(from + 40) * 8).chain(bits(from..from + 4096).step_by(61)) {

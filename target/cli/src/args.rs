@@ -145,16 +145,26 @@ pub enum VolumeVerb {
         /// The volume's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Don't wait for it: `job watch` does.
+        #[arg(long)]
+        background: bool,
     },
     /// Look at the files of volumes that no daemon serves, without changing anything: whether all is there,
     /// whether each block has one owner, and whether maps are what was written. Says what is wrong, where,
     /// and what to do.
     Check(VolumeCheck),
-    /// Read all blocks of a volume or a snapshot and compare them with their checksums; hosts go on.
+    /// Read all blocks of a volume or a snapshot and compare them with their checksums; hosts go on. It is a
+    /// job: `job cancel` ends it, and a restart of the daemon doesn't.
     Scrub {
         /// The volume's name, or VOLUME@SNAPSHOT.
         #[arg(value_name = "VOLUME[@SNAPSHOT]", value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Read at most so many bytes a second, such as 50M.
+        #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+        rate: Option<u64>,
+        /// Don't wait for it: `job watch` does.
+        #[arg(long)]
+        background: bool,
     },
     /// Remove a volume, and its file if the daemon made it. Clones of it stay.
     Delete {

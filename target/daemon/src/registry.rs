@@ -19,6 +19,7 @@ mod removal;
 mod renewals;
 pub mod reservations;
 mod schedules;
+mod scrubs;
 pub mod served;
 mod snapshots;
 
@@ -48,6 +49,7 @@ use fences::Fences;
 use journals::Journals;
 use renewals::Renewals;
 use schedules::Schedules;
+use scrubs::Scrubs;
 pub use served::{Lun, ServedVolume, Target};
 
 /// Threads that open volumes at a time.
@@ -106,6 +108,7 @@ pub struct Registry {
     journals: Journals,
     families: Families,
     schedules: Schedules,
+    scrubs: Scrubs,
     jobs: Arc<Jobs>,
     /// Held while blocks of a volume are brought home; locked before the writer.
     folding: tokio::sync::Mutex<()>,
@@ -153,6 +156,7 @@ impl Registry {
             journals: Journals::new(state)?,
             families: Families::new(state)?,
             schedules: Schedules::default(),
+            scrubs: Scrubs::new(state)?,
             jobs: Arc::default(),
             folding: tokio::sync::Mutex::default(),
             stopping: Arc::default(),
@@ -208,6 +212,10 @@ impl Registry {
         };
         view.place_all();
         *self.view.write() = Arc::new(view);
+        let this = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || this.resume_scrubs()).await {
+            tracing::error!(%error, "going on with scrubs ended by a defect: please report it");
+        }
     }
 
     /// Tries once more to open the volumes that couldn't be opened.

@@ -21,8 +21,8 @@ use crate::error::VolumeError;
 /// How long a verification works before it leaves the disk to hosts for as long.
 const WORK: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 5 });
 
-/// Blocks that are looked at between two looks at the progress: 4 MiB.
-const STEP_BLOCKS: u64 = 1024;
+/// Blocks that are looked at between two looks at the progress: 1 MiB.
+const STEP_BLOCKS: u64 = 256;
 /// Damaged places that are named; more are counted.
 const NAMED_MAX: usize = 100;
 
@@ -174,34 +174,35 @@ impl Family {
         self.wants_space.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Reads the blocks of a head or a snapshot that have a checksum, and compares. Stops when
-    /// `progress` says so.
+    /// Reads the blocks of a head or a snapshot that have a checksum, from the byte `from` on, and compares.
+    /// What it finds is added to `report`, which `progress` is shown as well. Stops when that says so.
     ///
     /// # Errors
     /// There is no such dataset, or its map can't be read.
     pub fn scrub(
         &self,
         id: Id,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<VerifyReport, VolumeError> {
+        from: u64,
+        report: &mut VerifyReport,
+        progress: &mut dyn FnMut(Progress, &VerifyReport) -> ControlFlow<()>,
+    ) -> Result<(), VolumeError> {
         let dataset = self.find(id)?;
         let blocks = self.info(dataset).map_or(0, |info| info.blocks);
-        let mut report = VerifyReport::default();
-        let mut first = 0;
+        let mut first = from / BLOCK_BYTES as u64;
         while first < blocks {
             let count = STEP_BLOCKS.min(blocks - first);
-            self.scrub_range(dataset, BlockRange { first, count }, &mut report)?;
+            self.scrub_range(dataset, BlockRange { first, count }, report)?;
             first += count;
             let told = Progress {
                 done: first * BLOCK_BYTES as u64,
                 total: blocks * BLOCK_BYTES as u64,
             };
-            if progress(told).is_break() {
+            if progress(told, report).is_break() {
                 report.stopped = first < blocks;
                 break;
             }
         }
-        Ok(report)
+        Ok(())
     }
 
     fn scrub_range(

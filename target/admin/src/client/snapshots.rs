@@ -139,18 +139,14 @@ impl Client {
         self.delete(path(&["volumes", volume, "schedule"])).await
     }
 
-    /// Looks whether every block of a volume has one owner. Takes as long as that takes.
-    pub async fn verify_volume(&self, name: &str) -> Answer<v1::CheckReport> {
+    /// Begins to look whether every block of a volume has one owner; the answer is the job.
+    pub async fn verify_volume(&self, name: &str) -> Answer<v1::Job> {
         self.send("POST", path(&["volumes", name, "verify"]), &())
             .await
     }
 
-    /// Reads all blocks of a volume or a snapshot. Takes as long as that takes.
-    pub async fn scrub_volume(
-        &self,
-        name: &str,
-        request: &v1::ScrubVolume,
-    ) -> Answer<v1::CheckReport> {
+    /// Begins to read all blocks of a volume or a snapshot; the answer is the job.
+    pub async fn scrub_volume(&self, name: &str, request: &v1::ScrubVolume) -> Answer<v1::Job> {
         self.send("POST", path(&["volumes", name, "scrub"]), request)
             .await
     }

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    CheckReport, CloneList, CreateClone, CreateGroup, CreateSnapshot, Diff, ErrorBody, Group,
-    GroupList, RestoreSnapshot, Restored, Schedule, ScheduleList, ScrubVolume, SetSchedule,
-    Snapshot, SnapshotList, Volume,
+    CloneList, CreateClone, CreateGroup, CreateSnapshot, Diff, ErrorBody, Group, GroupList, Job,
+    RestoreSnapshot, Restored, Schedule, ScheduleList, ScrubVolume, SetSchedule, Snapshot,
+    SnapshotList, Volume,
 };
 
 /// All snapshots
@@ -179,21 +179,21 @@ pub(super) fn remove_schedule() {}
 
 /// Look whether every block has one owner
 ///
-/// Of the volume and all that shares blocks with it. Answers when all of it was looked at; hosts go on, but
-/// wait meanwhile.
+/// Of the volume and all that shares blocks with it. Answers with the job that does it, whose report says what was
+/// found; hosts go on. What is overwritten or deleted meanwhile keeps its space until it has ended.
 #[utoipa::path(post, path = "/v1/volumes/{volume}/verify", tag = "volumes",
     params(("volume" = String, Path, description = "The volume's name")),
-    responses((status = 200, body = CheckReport), (status = "4XX", body = ErrorBody),
+    responses((status = 200, body = Job), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn verify_volume() {}
 
 /// Read all blocks and compare them with their checksums
 ///
-/// Blocks have checksums that were written since the volume's first snapshot. Answers when all were read,
-/// and ends when the client hangs up; hosts go on.
+/// Blocks have checksums that were written since the volume's first snapshot. Answers with the job that does it,
+/// whose report says what was found; it goes on after a restart of the daemon. Hosts go on.
 #[utoipa::path(post, path = "/v1/volumes/{volume}/scrub", tag = "volumes",
     params(("volume" = String, Path, description = "The volume's name")),
     request_body = ScrubVolume,
-    responses((status = 200, body = CheckReport), (status = "4XX", body = ErrorBody),
+    responses((status = 200, body = Job), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn scrub_volume() {}

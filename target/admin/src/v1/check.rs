@@ -10,6 +10,9 @@ pub struct ScrubVolume {
     /// One of the volume's snapshots; the volume as it is now if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// At most so many bytes a second are read; as fast as it goes if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_bytes_per_second: Option<u64>,
 }
 
 /// What looking for damage has found.

@@ -36,10 +36,7 @@ pub(super) async fn run(verb: JobVerb, context: &mut Context<'_>) -> Result<(), 
 /// Waits for a job with a bar on the terminal, and says what became of it. One that hasn't ended well is an
 /// error for scripts.
 pub(super) async fn watch(job: u64, context: &mut Context<'_>) -> Result<(), CliError> {
-    let bar = bar(context.terminal.progress);
-    let job = until_ended(&context.client, job, |job| tell(&bar, job)).await;
-    bar.finish_and_clear();
-    let job = job?;
+    let job = wait(job, context).await?;
     context.print(&job, show::job_ended)?;
     match job.state {
         JobState::Completed => match &job.report {
@@ -55,6 +52,14 @@ pub(super) async fn watch(job: u64, context: &mut Context<'_>) -> Result<(), Cli
             error: job.error,
         }),
     }
+}
+
+/// Waits for a job with a bar on the terminal.
+pub(super) async fn wait(job: u64, context: &mut Context<'_>) -> Result<Job, CliError> {
+    let bar = bar(context.terminal.progress);
+    let job = until_ended(&context.client, job, |job| tell(&bar, job)).await;
+    bar.finish_and_clear();
+    job
 }
 
 async fn until_ended(

@@ -32,20 +32,27 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
         }
         VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
         VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
-        VolumeVerb::Verify { name } => {
-            let report = context.client.verify_volume(&name).await?;
-            tell(&report, context)
+        VolumeVerb::Verify { name, background } => {
+            let job = context.client.verify_volume(&name).await?;
+            look(job, background, context).await
         }
         // Done without a daemon.
         VolumeVerb::Check(_) => Ok(()),
-        VolumeVerb::Scrub { name } => {
+        VolumeVerb::Scrub {
+            name,
+            rate,
+            background,
+        } => {
             let (volume, snapshot) = match name.split_once('@') {
                 Some((volume, snapshot)) => (volume, Some(snapshot.to_owned())),
                 None => (name.as_str(), None),
             };
-            let request = v1::ScrubVolume { snapshot };
-            let report = context.client.scrub_volume(volume, &request).await?;
-            tell(&report, context)
+            let request = v1::ScrubVolume {
+                snapshot,
+                rate_bytes_per_second: rate,
+            };
+            let job = context.client.scrub_volume(volume, &request).await?;
+            look(job, background, context).await
         }
         VolumeVerb::Delete {
             name,
@@ -80,6 +87,28 @@ fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
         direct: create.direct,
         write_through: create.write_through,
     })
+}
+
+/// Waits for a job that looks for damage, and says what it has found.
+async fn look(job: v1::Job, background: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    if background {
+        return context.print(&job, |job| {
+            let id = job.id;
+            format!(
+                "job {id} looks at {}: `tidelock job watch {id}` waits for it\n",
+                job.volume
+            )
+        });
+    }
+    let job = super::job::wait(job.id, context).await?;
+    match (job.state, &job.report) {
+        (v1::JobState::Completed, Some(report)) => tell(report, context),
+        (state, _) => Err(CliError::Job {
+            id: job.id,
+            state: state.name(),
+            error: job.error,
+        }),
+    }
 }
 
 /// Says what was found; damage is an error for scripts.

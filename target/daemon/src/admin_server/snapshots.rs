@@ -77,10 +77,10 @@ pub trait SnapshotControl: Send + Sync + 'static {
     /// kept. `None`: no longer.
     fn set_schedule(&self, volume: VolumeName, times: Option<(u64, u32)>) -> Outcome<'_, ()>;
 
-    /// Whether every block that a volume and those it shares blocks with use has one owner.
-    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport>;
+    /// Begins to look whether every block that a volume and those it shares blocks with use has one owner.
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::Job>;
 
-    /// Whether the blocks of a volume or a snapshot are what they were when they were written. Ends when
-    /// the future is dropped.
-    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport>;
+    /// Begins to look whether the blocks of a volume or a snapshot are what they were when they were written, at
+    /// so many bytes a second at most.
+    fn scrub(&self, what: DatasetRef, rate: Option<u64>) -> Outcome<'_, v1::Job>;
 }

@@ -207,11 +207,11 @@ impl SnapshotControl for DaemonControl {
         .boxed()
     }
 
-    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport> {
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::Job> {
         async move { Ok(self.shared.registry.verify_volume(&volume).await?) }.boxed()
     }
 
-    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport> {
-        async move { Ok(self.shared.registry.scrub(&what).await?) }.boxed()
+    fn scrub(&self, what: DatasetRef, rate: Option<u64>) -> Outcome<'_, v1::Job> {
+        async move { Ok(self.shared.registry.scrub(&what, rate).await?) }.boxed()
     }
 }

@@ -4,6 +4,8 @@ use std::os::unix::fs::FileExt;
 
 use tidelock_volume::mapped::family::recover::choose;
 
+use super::super::VerifyReport;
+
 use super::*;
 
 pub(super) fn flip(path: &Path, at: u64) {
@@ -40,8 +42,10 @@ fn a_flipped_bit_in_a_block_is_found_by_a_scrub() {
     let data = bench.options().folder.join("data-0000");
     flip(&data, address.get() * BLOCK_BYTES as u64 + 77);
     bench.reopen();
-    let mut on = |_| std::ops::ControlFlow::Continue(());
-    let report = bench.family().scrub(id(1), &mut on).unwrap();
+    let mut report = VerifyReport::default();
+    let mut on = |_, _: &VerifyReport| std::ops::ControlFlow::Continue(());
+    let scrubbed = bench.family().scrub(id(1), 0, &mut report, &mut on);
+    scrubbed.unwrap();
     assert_eq!(report.checked_bytes, 3 * BLOCK_BYTES as u64);
     assert_eq!(report.damaged, 1);
     assert!(report.findings[0].contains(&format!("byte {}", 11 * BLOCK_BYTES)));

@@ -179,7 +179,7 @@ async fn put_schedule(
 pub(in crate::admin_server) async fn verify(
     State(shared): State<Shared>,
     Segments(volume): Segments<String>,
-) -> Found<v1::CheckReport> {
+) -> Found<v1::Job> {
     let volume = parse::volume_name(&volume)?;
     Ok(Json(shared.control.verify_volume(volume).await?))
 }
@@ -188,14 +188,19 @@ pub(in crate::admin_server) async fn scrub(
     State(shared): State<Shared>,
     Segments(volume): Segments<String>,
     request: Request,
-) -> Found<v1::CheckReport> {
-    let v1::ScrubVolume { snapshot } = body::read(request, &shared.limits).await?;
+) -> Found<v1::Job> {
+    let v1::ScrubVolume {
+        snapshot,
+        rate_bytes_per_second,
+    } = body::read(request, &shared.limits).await?;
     let snapshot = snapshot.map(|name| parse::snapshot_name(&name));
     let what = DatasetRef {
         volume: parse::volume_name(&volume)?,
         snapshot: snapshot.transpose()?,
     };
-    Ok(Json(shared.control.scrub(what).await?))
+    Ok(Json(
+        shared.control.scrub(what, rate_bytes_per_second).await?,
+    ))
 }
 
 fn named(volume: &str, snapshot: &str) -> Result<SnapshotRef, Failure> {

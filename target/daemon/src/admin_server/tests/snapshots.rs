@@ -192,13 +192,16 @@ async fn a_question_about_differences_is_checked() {
 async fn damage_is_looked_for_in_a_volume_or_a_snapshot() {
     let server = with_volumes(&["a"]).await;
     let client = server.client();
-    let report = client.verify_volume("a").await.unwrap();
+    let report = client.verify_volume("a").await.unwrap().report.unwrap();
     assert_eq!((report.checked.as_str(), report.damaged), ("a", 0));
     let scrub = |name: Option<&str>| v1::ScrubVolume {
         snapshot: name.map(ToOwned::to_owned),
+        rate_bytes_per_second: Some(77),
     };
-    let report = client.scrub_volume("a", &scrub(Some("one"))).await.unwrap();
+    let job = client.scrub_volume("a", &scrub(Some("one"))).await.unwrap();
+    let report = job.report.unwrap();
     assert_eq!((report.checked.as_str(), report.damaged), ("a@one", 1));
+    assert_eq!(report.checked_bytes, 77, "the rate arrives");
     for (volume, name, code) in [
         ("none", None, ErrorCode::NotFound),
         ("a", Some(".."), ErrorCode::Invalid),

@@ -10,6 +10,7 @@ use tidelock_catalog::{
 
 use super::Fake;
 use crate::admin_server::{Control, ControlError, Outcome, SnapshotControl};
+use crate::jobs::JobEnd;
 use crate::registry::CloneRequest;
 
 fn sample(snapshot: &SnapshotRef) -> v1::Snapshot {
@@ -223,25 +224,37 @@ impl SnapshotControl for Fake {
         ready(changed.map(drop)).boxed()
     }
 
-    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::CheckReport> {
-        let report = self.catalog().volume(&volume).map(|_| v1::CheckReport {
+    fn verify_volume(&self, volume: VolumeName) -> Outcome<'_, v1::Job> {
+        let known = self.catalog().volume(&volume).map(drop);
+        let found = v1::CheckReport {
             checked: volume.to_string(),
             checked_bytes: 4_096,
             ..v1::CheckReport::default()
-        });
-        ready(report.map_err(ControlError::from)).boxed()
+        };
+        let job = known.map(|()| self.checked(v1::JobKind::Verify, found));
+        ready(job.map_err(ControlError::from)).boxed()
     }
 
-    fn scrub(&self, what: DatasetRef) -> Outcome<'_, v1::CheckReport> {
-        let report = self
-            .catalog()
-            .volume(&what.volume)
-            .map(|_| v1::CheckReport {
-                checked: what.to_string(),
-                damaged: 1,
-                findings: vec!["byte 0: it isn't what was written".into()],
-                ..v1::CheckReport::default()
-            });
-        ready(report.map_err(ControlError::from)).boxed()
+    fn scrub(&self, what: DatasetRef, rate: Option<u64>) -> Outcome<'_, v1::Job> {
+        let known = self.catalog().volume(&what.volume).map(drop);
+        let found = v1::CheckReport {
+            checked: what.to_string(),
+            checked_bytes: rate.unwrap_or(0),
+            damaged: 1,
+            findings: vec!["byte 0: it isn't what was written".into()],
+            ..v1::CheckReport::default()
+        };
+        let job = known.map(|()| self.checked(v1::JobKind::Scrub, found));
+        ready(job.map_err(ControlError::from)).boxed()
+    }
+}
+
+impl Fake {
+    /// A job that has found something already.
+    fn checked(&self, kind: v1::JobKind, found: v1::CheckReport) -> v1::Job {
+        let job = self.jobs.begin(kind, &found.checked, true);
+        let id = job.id();
+        job.end(JobEnd::Found(found));
+        self.jobs.get(id).unwrap()
     }
 }

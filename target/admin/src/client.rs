@@ -1,6 +1,7 @@
 //! Asking a daemon: HTTP/1.1 over its Unix socket, one connection per request. Knows the API, not
 //! the command line.
 
+mod capabilities;
 mod error;
 mod http;
 mod jobs;

@@ -1,6 +1,7 @@
 //! The API described for people and tools: every path with its requests and answers. The server
 //! serves this document, and its tests hold it to what it says.
 
+mod capabilities;
 mod jobs;
 mod paths;
 mod snapshots;
@@ -78,6 +79,7 @@ use utoipa::OpenApi;
         jobs::list_jobs,
         jobs::show_job,
         jobs::cancel_job,
+        capabilities::show_capabilities,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))
 )]

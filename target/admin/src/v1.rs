@@ -6,6 +6,7 @@
 
 mod access;
 mod asymmetric_access;
+mod capabilities;
 mod check;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ pub use access::{AccessEntry, AccessKind, AccessList, ChapUsers, Credentials, Se
 pub use asymmetric_access::{
     AccessState, AlteredBy, AsymmetricAccess, GroupAccess, SetGroupAccess, TargetPort,
 };
+pub use capabilities::{Capabilities, SynchronizationVerdict};
 pub use check::{CheckReport, ScrubVolume};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};

@@ -177,12 +177,6 @@ pub enum CatalogError {
         /// The name.
         group: GroupName,
     },
-    /// There is nothing to take snapshots of.
-    #[error("group {group} has no volumes")]
-    GroupIsEmpty {
-        /// Which group.
-        group: GroupName,
-    },
     /// It isn't one of them.
     #[error("volume {volume} is not in group {group}")]
     NotInGroup {
@@ -317,7 +311,6 @@ impl CatalogError {
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
-            | Self::GroupIsEmpty { .. }
             | Self::TargetExists { .. }
             | Self::TargetHasLuns { .. }
             | Self::LunInUse { .. }
@@ -359,7 +352,6 @@ impl CatalogError {
             Self::Unrelated { .. } => "name a volume, its snapshots, or clones of them",
             Self::GroupExists { .. } => "choose another name, or delete that group first",
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",
-            Self::GroupIsEmpty { .. } => "add volumes first with `tidelock group add`",
             Self::NotInGroup { .. } => "`tidelock group show GROUP` shows its volumes",
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
             Self::Schedule { .. } => "such as --every 1h --keep 24",

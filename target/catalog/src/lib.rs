@@ -33,7 +33,7 @@ pub mod volume;
 pub use acl::{Access, Acl, AclEntry, InitiatorPattern, Subject, Verdict};
 pub use asymmetric_access::{AccessChange, AccessState, AlteredBy, GroupAccess};
 pub use command::{AclScope, Change, Command};
-pub use document::{Catalog, DaemonIdentity};
+pub use document::{Catalog, DaemonIdentity, VOLUMES_MAX};
 pub use encoding::DecodeError;
 pub use error::{CatalogError, ErrorKind};
 pub use family::{Backing, DatasetId, Family, FamilyId, HomeFile, Origin, Place};

@@ -142,6 +142,16 @@ pub struct DatasetRef {
     pub snapshot: Option<SnapshotName>,
 }
 
+impl From<VolumeName> for DatasetRef {
+    /// The volume itself.
+    fn from(volume: VolumeName) -> Self {
+        Self {
+            volume,
+            snapshot: None,
+        }
+    }
+}
+
 impl FromStr for DatasetRef {
     type Err = ReferenceError;
 

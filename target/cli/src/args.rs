@@ -10,9 +10,11 @@ use clap_complete::Shell;
 use crate::parameters::Setting;
 use crate::size::parse_size;
 
+mod capabilities;
 mod job;
 mod snapshot;
 
+pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use job::JobVerb;
 pub use snapshot::{CloneVerb, DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 
@@ -72,6 +74,9 @@ pub enum Noun {
     Group(GroupVerb),
     /// List the ranges in which two points in time of a volume differ.
     Diff(DiffArgs),
+    /// Capabilities: which copies can be made right now, and why not the others.
+    #[command(subcommand, arg_required_else_help = true)]
+    Capabilities(CapabilitiesVerb),
     /// Jobs: what takes long, and how far it is.
     #[command(subcommand, arg_required_else_help = true)]
     Job(JobVerb),

@@ -2,6 +2,7 @@
 
 mod access;
 mod alua;
+mod capabilities;
 mod group;
 mod job;
 mod reservation;
@@ -56,6 +57,7 @@ async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
         Noun::Clone(verb) => snapshot::run_clone(verb, context).await,
         Noun::Group(verb) => group::run(verb, context).await,
         Noun::Diff(points) => snapshot::run_diff(points, context).await,
+        Noun::Capabilities(verb) => capabilities::run(verb, context).await,
         Noun::Job(verb) => job::run(verb, context).await,
         Noun::Target(verb) => target::run_target(verb, context).await,
         Noun::Lun(verb) => target::run_lun(verb, context).await,

@@ -1,6 +1,7 @@
 //! The API's answers as text for people.
 
 mod alua;
+mod capabilities;
 mod job;
 mod session;
 mod snapshot;
@@ -9,6 +10,7 @@ mod target;
 mod volume;
 
 pub(crate) use alua::asymmetric_access;
+pub(crate) use capabilities::capabilities;
 pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{

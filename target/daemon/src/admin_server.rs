@@ -6,6 +6,7 @@
 //! even if the client that asked for it hangs up.
 
 mod body;
+mod capabilities;
 mod connection;
 mod control;
 mod failure;
@@ -25,6 +26,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+pub use capabilities::CapabilityControl;
 pub use connection::Limits;
 pub use control::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource,

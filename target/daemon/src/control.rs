@@ -25,6 +25,7 @@ use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
 use crate::{demo, loops, metrics};
 
+mod capabilities;
 mod jobs;
 mod snapshots;
 
@@ -322,6 +323,7 @@ impl From<ChangeError> for ControlError {
                 source: error.into(),
             },
             ChangeError::Loading => Self::Starting,
+            ChangeError::Refused(refused) => Self::Refused(refused),
             ChangeError::Defect(_) => Self::Defect,
         }
     }

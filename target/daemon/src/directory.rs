@@ -388,6 +388,15 @@ impl Directory {
         all
     }
 
+    /// How many sessions a target has.
+    #[must_use]
+    pub fn sessions_of(&self, target: &str) -> usize {
+        let inner = self.inner.lock();
+        let all = inner.by_id.values();
+        all.filter(|entry| entry.info.key.target.as_deref() == Some(target))
+            .count()
+    }
+
     /// Commands, bytes read and bytes written of all sessions there are and were.
     #[must_use]
     pub fn totals(&self) -> (u64, u64, u64) {

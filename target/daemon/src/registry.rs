@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod asymmetric_access;
+pub mod capabilities;
 pub mod changes;
 mod checks;
 mod clones;

@@ -27,6 +27,8 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock volume create db --size 10G --block-size 4096",
         "tidelock volume create db --file /path/existing.img --direct",
         "tidelock volume list",
+        "tidelock capabilities show db",
+        "tidelock capabilities show db@monday --other k --method create-element-replica --explain --watch",
         "tidelock job list",
         "tidelock job show 3",
         "tidelock job cancel 3",

@@ -11,6 +11,7 @@ use tidelock_catalog::{
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
+use crate::admin_server::capabilities::CapabilityControl;
 use crate::admin_server::jobs::JobControl;
 use crate::admin_server::snapshots::SnapshotControl;
 
@@ -21,7 +22,7 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 ///
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
-pub trait Control: SnapshotControl + JobControl {
+pub trait Control: SnapshotControl + JobControl + CapabilityControl {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
 
@@ -144,6 +145,9 @@ pub enum ControlError {
         /// The targets, and how many sessions each has.
         at: Vec<String>,
     },
+    /// The copy isn't possible now, or not at all.
+    #[error("{0}")]
+    Refused(crate::registry::capabilities::Refused),
     /// The list of snapshots can't be read or changed.
     #[error("{source}")]
     Snapshots {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tidelock_admin::v1::{ErrorBody, ErrorCode, ErrorDetail};
+use tidelock_capabilities::values::ReturnCode;
 use tidelock_catalog::{CatalogError, ErrorKind};
 
 use crate::admin_server::control::{ControlError, FileFault};
@@ -59,6 +60,15 @@ impl From<ControlError> for Failure {
                 ErrorCode::Conflict,
                 "log the initiators out first, or say --force (force=true): hosts that have the volume \
                  mounted must forget what they have cached",
+            ),
+            ControlError::Refused(refused) => (
+                match refused.return_code {
+                    ReturnCode::InUse => ErrorCode::Conflict,
+                    ReturnCode::NotSupported | ReturnCode::InvalidParameter => ErrorCode::Invalid,
+                    ReturnCode::Unknown | ReturnCode::Timeout => ErrorCode::Unavailable,
+                    _ => ErrorCode::Internal,
+                },
+                "`tidelock capabilities show ELEMENT --explain` says what is possible",
             ),
             ControlError::Snapshots { .. } => (
                 ErrorCode::Internal,

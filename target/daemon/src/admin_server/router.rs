@@ -15,7 +15,8 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, daemon, events, groups, jobs, sessions, snapshots, targets, volumes,
+    access, asymmetric_access, capabilities, daemon, events, groups, jobs, sessions, snapshots,
+    targets, volumes,
 };
 
 /// What every handler has.
@@ -92,6 +93,7 @@ pub(super) fn full(
             "/v1/discovery/acl/{initiator}",
             put(access::set_discovery).delete(access::remove_discovery),
         )
+        .route("/v1/capabilities", get(capabilities::show))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{job}", get(jobs::show).delete(jobs::cancel))
         .route("/v1/sessions", get(sessions::list))

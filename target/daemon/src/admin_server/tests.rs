@@ -1,5 +1,6 @@
 //! The server over a real Unix socket, with a fake daemon behind it.
 
+mod capabilities;
 mod conversation;
 mod fake;
 mod harness;

@@ -33,6 +33,9 @@ pub enum ChangeError {
     /// The catalog's file.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
+    /// The copy isn't possible now, or not at all: what `GetSynchronizationSupported` says of it.
+    #[error("{0}")]
+    Refused(super::capabilities::Refused),
     /// The volume's file isn't open, so that nothing can be done with it.
     #[error("volume {volume} isn't ready: {reason}")]
     NotReady {

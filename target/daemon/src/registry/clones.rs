@@ -10,6 +10,7 @@ use tidelock_catalog::{
 use tidelock_replication::{Family, MappedOptions, Volume, VolumeError};
 use uuid::Uuid;
 
+use super::capabilities::Wanted;
 use super::changes::{ChangeError, run_blocking};
 use super::removal::delete_datasets;
 use super::snapshots::{Member, Occasion};
@@ -63,6 +64,7 @@ impl Registry {
             let volume = request.name;
             return Err(CatalogError::VolumeExists { volume }.into());
         }
+        self.admit(Wanted::CLONE, &request.source)?;
         let (source, mut changes) = self.source(writer, &request, at_unix_ms).await?;
         let made = self.clone_from(writer, &source, &request).await;
         if source.unlisted {

@@ -5,6 +5,7 @@ pub(super) mod snapshot_log;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
@@ -25,6 +26,8 @@ const NOT_OPENED: &str = "not opened yet";
 pub(super) struct Families {
     folder: PathBuf,
     all: RwLock<HashMap<FamilyId, Arc<ServedFamily>>>,
+    /// Changes of the lists of all of them.
+    changes: Arc<AtomicU64>,
 }
 
 /// A family.
@@ -36,6 +39,7 @@ pub(super) struct ServedFamily {
     opened: RwLock<Result<Arc<OpenFamily>, String>>,
     /// Held while it is being opened.
     opening: Mutex<()>,
+    changes: Arc<AtomicU64>,
 }
 
 /// A family that is open.
@@ -45,6 +49,8 @@ pub(super) struct OpenFamily {
     pub(super) engine: Arc<Family>,
     /// The list of its snapshots; or why it can't be used, in which case nothing happens to them.
     list: Mutex<Result<SnapshotLog, String>>,
+    /// Counts the changes of this list, with those of all others.
+    changes: Arc<AtomicU64>,
 }
 
 /// Why the list of a family's snapshots can't be used.
@@ -64,7 +70,13 @@ impl Families {
         Ok(Self {
             folder: state.folder("families")?,
             all: RwLock::default(),
+            changes: Arc::default(),
         })
+    }
+
+    /// Another number after every change of any list.
+    pub(super) fn generation(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     /// Where the files of a family are.
@@ -84,14 +96,17 @@ impl Families {
                     family.id,
                     self.folder_of(family.id),
                     home,
+                    Arc::clone(&self.changes),
                 ))
             });
         }
     }
 
     /// A family that has just been made.
-    pub(super) fn insert(&self, id: FamilyId, home: OpenOptions, open: OpenFamily) {
-        let family = ServedFamily::new(id, self.folder_of(id), home);
+    pub(super) fn insert(&self, id: FamilyId, home: OpenOptions, mut open: OpenFamily) {
+        let changes = Arc::clone(&self.changes);
+        open.changes = Arc::clone(&changes);
+        let family = ServedFamily::new(id, self.folder_of(id), home, changes);
         *family.opened.write() = Ok(Arc::new(open));
         self.all.write().insert(id, Arc::new(family));
     }
@@ -177,13 +192,14 @@ pub(super) fn remove_folder(folder: &Path) {
 }
 
 impl ServedFamily {
-    fn new(id: FamilyId, folder: PathBuf, home: OpenOptions) -> Self {
+    fn new(id: FamilyId, folder: PathBuf, home: OpenOptions, changes: Arc<AtomicU64>) -> Self {
         Self {
             id,
             folder,
             home,
             opened: RwLock::new(Err(NOT_OPENED.into())),
             opening: Mutex::new(()),
+            changes,
         }
     }
 
@@ -231,6 +247,7 @@ impl ServedFamily {
             Arc::new(OpenFamily {
                 engine,
                 list: Mutex::new(list),
+                changes: Arc::clone(&self.changes),
             })
         });
         let mut place = self.opened.write();
@@ -273,6 +290,7 @@ impl OpenFamily {
         Ok(Self {
             engine,
             list: Mutex::new(Ok(list)),
+            changes: Arc::default(),
         })
     }
 
@@ -290,7 +308,11 @@ impl OpenFamily {
             return Ok(());
         }
         match &mut *self.list.lock() {
-            Ok(log) => Ok(log.add(changes)?),
+            Ok(log) => {
+                log.add(changes)?;
+                self.changes.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
             Err(reason) => Err(ListTrouble::Unusable(reason.clone())),
         }
     }

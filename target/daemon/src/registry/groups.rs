@@ -41,9 +41,6 @@ impl Registry {
             this.flush_files(&members).await;
             let writer = this.writer.lock().await;
             let members = this.catalog().group(&group)?.members.clone();
-            if members.is_empty() {
-                return Err(CatalogError::GroupIsEmpty { group }.into());
-            }
             let wanted: Vec<_> = members
                 .into_iter()
                 .map(|volume| (volume, name.clone()))

@@ -16,6 +16,7 @@ use tidelock_replication::{Family, FamilyOptions, MappedOptions, Volume};
 use tidelock_scsi::{MediumCondition, UnitAttention};
 use uuid::Uuid;
 
+use super::capabilities::Wanted;
 use super::changes::{ChangeError, run_blocking};
 use super::families::{OpenFamily, ServedFamily};
 use super::removal::delete_datasets;
@@ -215,7 +216,7 @@ impl Registry {
     }
 
     /// A volume that can be worked with.
-    fn ready(
+    pub(super) fn ready(
         &self,
         name: &VolumeName,
     ) -> Result<(catalog::Volume, Arc<ServedVolume>, Arc<Volume>), ChangeError> {
@@ -328,8 +329,13 @@ impl Registry {
         occasion: &Occasion,
     ) -> Result<Vec<Change>, ChangeError> {
         // What can be known to be wrong is known before anything is done.
-        for (volume, _) in wanted {
-            self.ready(volume)?;
+        match &occasion.group {
+            Some(group) => self.admit_group(Wanted::GROUP_SNAPSHOT, group)?,
+            None => {
+                for (volume, _) in wanted {
+                    self.admit(Wanted::SNAPSHOT, &volume.clone().into())?;
+                }
+            }
         }
         let (mut changes, mut taking) = (Vec::new(), Vec::with_capacity(wanted.len()));
         let set = occasion.group.as_ref().map(|group| SetMember {

@@ -1,5 +1,6 @@
 //! A daemon with a real catalog and nothing behind it.
 
+mod capabilities;
 mod jobs;
 mod snapshots;
 

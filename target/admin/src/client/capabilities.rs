@@ -1,0 +1,24 @@
+//! Asking what an element supports.
+
+use super::{Answer, Client, escape, path};
+use crate::v1;
+
+impl Client {
+    /// What an element supports right now, by a method (its number), perhaps with another element.
+    ///
+    /// # Errors
+    /// See [`crate::client::ClientError`].
+    pub async fn capabilities(
+        &self,
+        element: &str,
+        other: Option<&str>,
+        method_name: u16,
+    ) -> Answer<v1::Capabilities> {
+        let element = escape(element);
+        let mut query = format!("?element={element}&method={method_name}");
+        if let Some(other) = other {
+            query = format!("{query}&other={}", escape(other));
+        }
+        self.get(path(&["capabilities"]) + &query).await
+    }
+}

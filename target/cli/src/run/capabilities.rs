@@ -1,0 +1,40 @@
+//! `tidelock capabilities ...`.
+
+use std::time::Duration;
+
+use tidelock_admin::v1::Capabilities;
+
+use crate::args::{CapabilitiesArgs, CapabilitiesVerb};
+use crate::exit::CliError;
+use crate::run::Context;
+use crate::show;
+
+/// From one question to the next.
+const PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(verb: CapabilitiesVerb, context: &mut Context<'_>) -> Result<(), CliError> {
+    let CapabilitiesVerb::Show(args) = verb;
+    let mut last = None;
+    loop {
+        let told = ask(&args, context).await?;
+        // The number of the state alone is no news.
+        let news = Capabilities {
+            generation: 0,
+            ..told.clone()
+        };
+        if last.as_ref() != Some(&news) {
+            context.print(&told, |told| show::capabilities(told, args.explain))?;
+            last = Some(news);
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn ask(args: &CapabilitiesArgs, context: &Context<'_>) -> Result<Capabilities, CliError> {
+    let (other, method) = (args.other.as_deref(), args.method.number());
+    let asked = context.client.capabilities(&args.element, other, method);
+    Ok(asked.await?)
+}

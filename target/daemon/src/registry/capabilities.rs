@@ -1,0 +1,250 @@
+//! What elements support right now: asked by clients, and by whatever makes a copy before it does. Both put
+//! the same facts before the same function (`tidelock_capabilities::decide`), so that they can't differ.
+
+mod built;
+mod facts;
+
+use std::fmt;
+
+use tidelock_capabilities::values::{EnabledState, MethodName, ReturnCode, SyncType};
+use tidelock_capabilities::{
+    AccessPoint, Creation, Decision, Names, Reference, Refusal, Request, admit, decide,
+};
+use tidelock_catalog::{Catalog, DatasetRef, GroupName, SnapshotName, VolumeName};
+
+use super::Registry;
+use super::changes::ChangeError;
+pub(super) use built::built;
+use facts::{Gathered, Named};
+
+/// How often facts are gathered again because something has changed meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// An element that a client names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ElementName {
+    /// A volume (a clone is one), or a snapshot.
+    Dataset(DatasetRef),
+    /// A group.
+    Group(GroupName),
+    /// Nothing that could be here.
+    Unreadable,
+}
+
+impl ElementName {
+    /// Reads what a client calls it. `VOLUME@SNAPSHOT` is a snapshot; a name may be a volume's and a group's: for
+    /// `CreateGroupReplica` it is the group's then, and else the volume's.
+    #[must_use]
+    pub fn read(text: &str, method: u16, catalog: &Catalog) -> Self {
+        if let Some((volume, snapshot)) = text.split_once('@') {
+            return match (VolumeName::new(volume), SnapshotName::new(snapshot)) {
+                (Ok(volume), Ok(snapshot)) => Self::Dataset(DatasetRef {
+                    volume,
+                    snapshot: Some(snapshot),
+                }),
+                _ => Self::Unreadable,
+            };
+        }
+        let volume = VolumeName::new(text).ok();
+        let group = GroupName::new(text)
+            .ok()
+            .filter(|name| catalog.group(name).is_ok());
+        let is_volume = |name: &VolumeName| catalog.volume(name).is_ok();
+        let groups_first = method == MethodName::CreateGroupReplica.value();
+        match (volume, group) {
+            (Some(volume), Some(group)) if is_volume(&volume) && !groups_first => {
+                drop(group);
+                Self::Dataset(DatasetRef {
+                    volume,
+                    snapshot: None,
+                })
+            }
+            (_, Some(group)) => Self::Group(group),
+            (Some(volume), None) => Self::Dataset(DatasetRef {
+                volume,
+                snapshot: None,
+            }),
+            (None, None) => Self::Unreadable,
+        }
+    }
+}
+
+/// An answer, with what it takes to tell it in words.
+#[derive(Debug)]
+pub struct Answer {
+    /// The decision.
+    pub decision: Decision,
+    names: Gathered,
+}
+
+impl Answer {
+    /// What elements are called in it.
+    #[must_use]
+    pub fn names(&self) -> &dyn Names {
+        &self.names
+    }
+}
+
+/// Why a copy isn't made, in words and by its return code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What `CreateElementReplica` and its like return.
+    pub return_code: ReturnCode,
+    /// What is in the way, and what would clear it.
+    pub reason: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// A copy that is about to be made of an element.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) sync_type: SyncType,
+    pub(super) method: MethodName,
+}
+
+impl Wanted {
+    pub(super) const SNAPSHOT: Self = Self {
+        sync_type: SyncType::Snapshot,
+        method: MethodName::CreateElementReplica,
+    };
+    pub(super) const GROUP_SNAPSHOT: Self = Self {
+        sync_type: SyncType::Snapshot,
+        method: MethodName::CreateGroupReplica,
+    };
+    pub(super) const CLONE: Self = Self {
+        sync_type: SyncType::Clone,
+        method: MethodName::CreateElementReplica,
+    };
+}
+
+impl Registry {
+    /// `GetSynchronizationSupported`: which copies could be made of an element, or with another one, by a method
+    /// (its number in the value map), at this moment.
+    #[must_use]
+    pub fn synchronization_supported(
+        &self,
+        element: &ElementName,
+        other: Option<&ElementName>,
+        method_name: u16,
+    ) -> Answer {
+        let gathered = self.gather(element, other);
+        let request = Request {
+            local_element: gathered.reference(element),
+            other_element: other.map_or(Reference::Null, |other| gathered.reference(other)),
+            other_element_access_point: AccessPoint::Null,
+            method_name,
+        };
+        let decision = gathered.with_facts(built(), |facts| decide(&request, facts));
+        Answer {
+            decision,
+            names: gathered,
+        }
+    }
+
+    /// Whether a copy may be made now, to which nothing is supplied.
+    ///
+    /// # Errors
+    /// What stands against it. A source that isn't there is told in the catalog's words.
+    pub(super) fn admit(&self, wanted: Wanted, source: &DatasetRef) -> Result<(), ChangeError> {
+        self.catalog().volume(&source.volume)?;
+        self.admit_named(wanted, &ElementName::Dataset(source.clone()))
+    }
+
+    /// The same for all members of a group.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(super) fn admit_group(&self, wanted: Wanted, group: &GroupName) -> Result<(), ChangeError> {
+        self.catalog().group(group)?;
+        self.admit_named(wanted, &ElementName::Group(group.clone()))
+    }
+
+    fn admit_named(&self, wanted: Wanted, source: &ElementName) -> Result<(), ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let gathered = self.gather(source, None);
+        if let Some(missing) = gathered.missing() {
+            return Err(missing.into());
+        }
+        let creation = Creation {
+            method: wanted.method,
+            sync_type: wanted.sync_type,
+            mode: None,
+            source: gathered.reference(source),
+            target: Reference::Null,
+            access_point: AccessPoint::Null,
+        };
+        let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
+        admitted.map(drop).map_err(|refusal| {
+            let mut reason = match refusal {
+                Refusal::Reason(reason) => reason.sentence(&gathered).to_string(),
+                Refusal::Problem(problem) => problem.to_string(),
+            };
+            let return_code = refusal.return_code();
+            if let (ReturnCode::Failed, Some(detail)) = (return_code, self.fault(source)) {
+                reason = format!("{reason} ({detail})");
+            }
+            ChangeError::Refused(Refused {
+                return_code,
+                reason,
+            })
+        })
+    }
+
+    /// What is wrong with a source, in more words than the rules have.
+    fn fault(&self, source: &ElementName) -> Option<String> {
+        let catalog = self.catalog();
+        let volumes: Vec<VolumeName> = match source {
+            ElementName::Dataset(dataset) => vec![dataset.volume.clone()],
+            ElementName::Group(group) => {
+                catalog.group(group).ok()?.members.iter().cloned().collect()
+            }
+            ElementName::Unreadable => Vec::new(),
+        };
+        volumes.iter().find_map(|name| {
+            let unready = self.ready(name).err().map(|error| error.to_string());
+            unready.or_else(|| self.snapshots_problem(name))
+        })
+    }
+
+    /// The facts about what is named, all of one state of the daemon.
+    fn gather(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
+        let mut gathered = self.gather_once(element, other);
+        for _ in 1..ATTEMPTS {
+            if self.generation() == gathered.generation {
+                break;
+            }
+            gathered = self.gather_once(element, other);
+        }
+        gathered
+    }
+
+    fn gather_once(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
+        let service = match self.is_loaded() {
+            true => EnabledState::Enabled,
+            false => EnabledState::Starting,
+        };
+        let mut gathered = Gathered::new(self.generation(), service);
+        for name in std::iter::once(element).chain(other) {
+            match name {
+                ElementName::Unreadable => {}
+                ElementName::Dataset(dataset) => match self.known(dataset) {
+                    Ok(known) => gathered.add(Named::Dataset(dataset.clone()), vec![known]),
+                    Err(error) => gathered.miss(error),
+                },
+                ElementName::Group(group) => match self.known_members(group) {
+                    Ok(members) => gathered.add(Named::Group(group.clone()), members),
+                    Err(error) => gathered.miss(error),
+                },
+            }
+        }
+        gathered.totals = self.totals();
+        gathered
+    }
+}

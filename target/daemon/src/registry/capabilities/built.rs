@@ -1,0 +1,78 @@
+//! What the replication engines of this daemon can do, whatever the state of any element. The one place that
+//! says so: what isn't here is neither offered nor accepted.
+
+use std::sync::OnceLock;
+
+use tidelock_capabilities::values::{
+    Action, Component, GroupFeature, GroupPersistency, MethodName, Operation, ReplicationType,
+    StorageObject,
+};
+use tidelock_capabilities::{BuiltCapabilities, BuiltType, TargetSupply};
+use tidelock_catalog::snapshots::SNAPSHOTS_MAX;
+
+/// What is built.
+pub(in crate::registry) fn built() -> &'static BuiltCapabilities {
+    static BUILT: OnceLock<BuiltCapabilities> = OnceLock::new();
+    BUILT.get_or_init(make)
+}
+
+fn make() -> BuiltCapabilities {
+    BuiltCapabilities {
+        types: vec![snapshots(), clones()],
+        storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
+        synchronous_actions: Action::set(&[
+            Action::CreateElementReplica,
+            Action::CreateGroupReplica,
+            Action::ModifyReplicaSynchronization,
+            Action::CreateGroup,
+            Action::DeleteGroup,
+            Action::AddMembers,
+            Action::RemoveMembers,
+        ]),
+        asynchronous_actions: Action::set(&[]),
+        group_persistency: Some(GroupPersistency::Persistent),
+    }
+}
+
+/// Redirect-on-write: at once, and a target is made each time.
+fn snapshots() -> BuiltType {
+    BuiltType {
+        methods: MethodName::set(&[
+            MethodName::CreateElementReplica,
+            MethodName::CreateGroupReplica,
+        ]),
+        operations: Operation::set(&[
+            Operation::RestoreFromReplica,
+            Operation::ReturnToResourcePool,
+        ]),
+        maximums: vec![(
+            Component::TargetElementsPerSourceElement,
+            SNAPSHOTS_MAX as u64,
+        )],
+        group_operations: Operation::set(&[Operation::RestoreFromReplica]),
+        // All members at one point in time, whatever the group is used for.
+        group_features: GroupFeature::set(&[
+            GroupFeature::ManyToManyGroups,
+            GroupFeature::ConsistencyEnabledForAllGroups,
+            GroupFeature::SourceElementCanBeRemovedFromGroup,
+            GroupFeature::GroupIsNameable,
+            GroupFeature::ElementCanBeMemberOfMultipleGroups,
+        ]),
+        ..BuiltType::new(
+            ReplicationType::SynchronousSnapshotLocal,
+            TargetSupply::Created,
+        )
+    }
+}
+
+/// Usable at once: what isn't copied is read from the source.
+fn clones() -> BuiltType {
+    BuiltType {
+        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        targets_writable: true,
+        ..BuiltType::new(
+            ReplicationType::AsynchronousCloneLocal,
+            TargetSupply::Created,
+        )
+    }
+}

@@ -1,0 +1,410 @@
+//! The facts for one question, gathered from the catalog and the live objects. Knows no rules. Nothing here waits
+//! for a disk or for a lock that hosts' commands take.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use tidelock_capabilities::facts::{
+    Association, AssociationKey, Element, ElementId, ElementKind, Facts, Group, GroupId, Hosts,
+    Lock, PeerId, Place, ReservedAs, Store, Total, Totals,
+};
+use tidelock_capabilities::values::{
+    CopyState, EnabledState, Mode, ProgressStatus, SyncType, ValueSet,
+};
+use tidelock_capabilities::{BuiltCapabilities, Names, Reference};
+use tidelock_catalog as catalog;
+use tidelock_catalog::{
+    Backing, CatalogError, DatasetId, DatasetRef, GroupName, Snapshot, SnapshotRef, VOLUMES_MAX,
+    VolumeName,
+};
+use tidelock_scsi::MediumCondition;
+
+use super::super::Registry;
+use super::super::served::ServedVolume;
+use super::ElementName;
+
+/// What was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Dataset(DatasetRef),
+    Group(GroupName),
+}
+
+/// What is known of one element, owned.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    element: Element<'static>,
+    name: String,
+    locks: Vec<Lock>,
+    relations: Vec<Association>,
+    sources: Vec<ElementId>,
+}
+
+/// Facts, with the names of what they are about.
+#[derive(Clone, Debug)]
+pub(super) struct Gathered {
+    pub(super) generation: u64,
+    service: EnabledState,
+    named: Vec<(Named, Vec<Known>)>,
+    missing: Option<CatalogError>,
+    pub(super) totals: Totals,
+}
+
+impl Gathered {
+    pub(super) fn new(generation: u64, service: EnabledState) -> Self {
+        Self {
+            generation,
+            service,
+            named: Vec::new(),
+            missing: None,
+            totals: Totals::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, named: Named, known: Vec<Known>) {
+        self.named.push((named, known));
+    }
+
+    pub(super) fn miss(&mut self, error: CatalogError) {
+        self.missing = Some(error);
+    }
+
+    /// What was named and isn't there.
+    pub(super) fn missing(&self) -> Option<CatalogError> {
+        self.missing.clone()
+    }
+
+    /// How a question refers to what was named.
+    pub(super) fn reference(&self, name: &ElementName) -> Reference {
+        let named = match name {
+            ElementName::Unreadable => return Reference::Malformed,
+            ElementName::Dataset(dataset) => Named::Dataset(dataset.clone()),
+            ElementName::Group(group) => Named::Group(group.clone()),
+        };
+        let found = self.named.iter().position(|(it, _)| *it == named);
+        match (found.and_then(|at| Some((at, self.named.get(at)?))), named) {
+            (Some((_, (_, known))), Named::Dataset(_)) => known
+                .first()
+                .map_or(Reference::Malformed, |it| Reference::Element(it.element.id)),
+            (Some((at, _)), Named::Group(_)) => Reference::Group(group_id(at)),
+            // Of something that isn't there nothing is known, whatever its id.
+            (None, Named::Dataset(_)) => Reference::Element(ElementId(0)),
+            (None, Named::Group(_)) => Reference::Group(GroupId(0)),
+        }
+    }
+
+    /// Puts the facts before a question.
+    pub(super) fn with_facts<T>(
+        &self,
+        built: &BuiltCapabilities,
+        ask: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
+        let all: Vec<Vec<Element<'_>>> = self
+            .named
+            .iter()
+            .map(|(_, known)| known.iter().map(Known::element).collect())
+            .collect();
+        let named = || self.named.iter().zip(&all).enumerate();
+        let elements: Vec<Element<'_>> = named()
+            .filter(|(_, ((named, _), _))| matches!(named, Named::Dataset(_)))
+            .flat_map(|(_, (_, elements))| elements.iter().copied())
+            .collect();
+        let groups: Vec<Group<'_>> = named()
+            .filter(|(_, ((named, _), _))| matches!(named, Named::Group(_)))
+            .map(|(at, (_, members))| Group {
+                id: group_id(at),
+                place: Place::Here,
+                members,
+                reserved_as: ReservedAs::SourceOnly,
+                relations: 0,
+                aspects: 0,
+            })
+            .collect();
+        ask(&Facts {
+            generation: self.generation,
+            service: self.service,
+            built,
+            elements: &elements,
+            groups: &groups,
+            peers: &[],
+            totals: self.totals,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Known> {
+        self.named.iter().flat_map(|(_, known)| known)
+    }
+}
+
+/// A group has no identity but its name; within one question its place will do.
+fn group_id(at: usize) -> GroupId {
+    GroupId(at as u128 + 1)
+}
+
+impl Names for Gathered {
+    fn element(&self, id: ElementId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.all().find(|known| known.element.id == id) {
+            Some(known) => f.write_str(&known.name),
+            None => fmt::Display::fmt(&id, f),
+        }
+    }
+
+    fn group(&self, id: GroupId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = usize::try_from(id.0).ok().and_then(|id| id.checked_sub(1));
+        match at.and_then(|at| self.named.get(at)) {
+            Some((Named::Group(name), _)) => fmt::Display::fmt(name, f),
+            _ => fmt::Display::fmt(&id, f),
+        }
+    }
+
+    fn peer(&self, id: PeerId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&id, f)
+    }
+}
+
+impl Known {
+    fn element(&self) -> Element<'_> {
+        Element {
+            locks: &self.locks,
+            relations: &self.relations,
+            sources: &self.sources,
+            ..self.element
+        }
+    }
+}
+
+impl Registry {
+    /// A number that is another one after every change of what is named, of its snapshots and clones.
+    pub(super) fn generation(&self) -> u64 {
+        self.catalog()
+            .generation()
+            .wrapping_add(self.families.generation())
+    }
+
+    /// What is known of a volume or a snapshot.
+    pub(super) fn known(&self, what: &DatasetRef) -> Result<Known, CatalogError> {
+        let catalog = self.catalog();
+        let record = catalog.volume(&what.volume)?;
+        match (&what.snapshot, record.backing) {
+            (None, Backing::Snapshot(_)) => Err(CatalogError::IsSnapshot {
+                volume: what.volume.clone(),
+            }),
+            (None, _) => Ok(self.known_volume(&catalog, record)),
+            (Some(snapshot), _) => self.known_snapshot(
+                record,
+                &SnapshotRef {
+                    volume: what.volume.clone(),
+                    snapshot: snapshot.clone(),
+                },
+            ),
+        }
+    }
+
+    /// What is known of the volumes of a group, in its order.
+    pub(super) fn known_members(&self, group: &GroupName) -> Result<Vec<Known>, CatalogError> {
+        let catalog = self.catalog();
+        let members = catalog.group(group)?.members.iter();
+        members
+            .map(|name| Ok(self.known_volume(&catalog, catalog.volume(name)?)))
+            .collect()
+    }
+
+    fn known_volume(&self, catalog: &catalog::Catalog, record: &catalog::Volume) -> Known {
+        let id = element_of(record);
+        let served = self.volume(&record.name);
+        let (store, locks) = match &served {
+            Some(served) => self.health(record, served),
+            None => (Store::Missing, Vec::new()),
+        };
+        let snapshots = self.snapshot_count(record).unwrap_or(0);
+        let origins = catalog.volumes().filter(|other| {
+            let origin = other.origin.as_ref();
+            origin.is_some_and(|origin| origin.linked && origin.volume == record.name)
+        });
+        let clones = origins.count() as u64;
+        let mut relations = Vec::new();
+        let mut sources = Vec::new();
+        if let Some(origin) = record.origin.as_ref().filter(|origin| origin.linked) {
+            let source = ElementId(origin.dataset.0.as_u128());
+            relations.push(at_rest(SyncType::Clone, source, id));
+            sources.push(source);
+        }
+        Known {
+            element: Element {
+                store,
+                online: catalog.mappings(&record.name).next().is_some(),
+                hosts: self.hosts(catalog, record, served.as_deref()),
+                snapshots,
+                clones,
+                room_for: room(catalog),
+                ..Element::volume(id, record.size_bytes, record.block_size.bytes())
+            },
+            name: record.name.to_string(),
+            locks,
+            relations,
+            sources,
+        }
+    }
+
+    fn known_snapshot(
+        &self,
+        record: &catalog::Volume,
+        called: &SnapshotRef,
+    ) -> Result<Known, CatalogError> {
+        let missing = || CatalogError::NoSuchSnapshot {
+            snapshot: called.clone(),
+        };
+        let place = record.backing.place().ok_or_else(missing)?;
+        let catalog = self.catalog();
+        let found: Option<Snapshot> = self
+            .families
+            .get(place.family)
+            .and_then(|family| family.open_family().ok())
+            .and_then(|open| {
+                open.look(|list| list.named(record.id, called).cloned())
+                    .ok()
+            })
+            .transpose()?;
+        let volume = self.known_volume(&catalog, record);
+        // A family that can't be opened tells of no snapshot. Its volumes can't be opened either.
+        let (id, size_bytes) = match &found {
+            Some(found) => (snapshot_id(found.id), found.size_bytes),
+            None if volume.element.store != Store::Healthy => (ElementId(0), record.size_bytes),
+            None => return Err(missing()),
+        };
+        let clones = catalog.volumes().filter(|other| {
+            let origin = other.origin.as_ref();
+            origin.is_some_and(|origin| origin.linked && snapshot_id(origin.dataset) == id)
+        });
+        Ok(Known {
+            element: Element {
+                id,
+                kind: ElementKind::Snapshot,
+                size_bytes,
+                online: catalog
+                    .mappings(&VolumeName::of_snapshot(called))
+                    .next()
+                    .is_some(),
+                hosts: Hosts::default(),
+                read_only: true,
+                snapshots: 0,
+                clones: clones.count() as u64,
+                ..volume.element
+            },
+            name: called.to_string(),
+            locks: volume.locks,
+            relations: vec![at_rest(SyncType::Snapshot, volume.element.id, id)],
+            sources: vec![volume.element.id],
+        })
+    }
+
+    /// How the store of a volume is, and what runs on it that nothing may run beside.
+    fn health(&self, record: &catalog::Volume, served: &ServedVolume) -> (Store, Vec<Lock>) {
+        let mut locks = Vec::new();
+        let Some(store) = served.store() else {
+            return (Store::Missing, locks);
+        };
+        if store.is_fenced().is_some() {
+            return (Store::Fenced, locks);
+        }
+        if self.snapshot_count(record).is_none() {
+            return (Store::Failing, locks);
+        }
+        match served.unit().medium_condition() {
+            MediumCondition::Sound => {}
+            MediumCondition::Sanitizing { .. } => locks.push(Lock::Sanitizing),
+            MediumCondition::Formatting => locks.push(Lock::Formatting),
+            MediumCondition::SanitizeFailed { .. } | MediumCondition::FormatCorrupt => {
+                return (Store::Failing, locks);
+            }
+        }
+        (Store::Healthy, locks)
+    }
+
+    /// How many snapshots a volume has, with those that are being taken; `None` if nobody can say.
+    fn snapshot_count(&self, record: &catalog::Volume) -> Option<u64> {
+        let Some(place) = record.backing.place() else {
+            return Some(0);
+        };
+        let open = self.families.get(place.family)?.open_family().ok()?;
+        let count = open.look(|list| list.count_of(record.id)).ok()?;
+        Some(count as u64)
+    }
+
+    /// What hosts do with a volume.
+    fn hosts(
+        &self,
+        catalog: &catalog::Catalog,
+        record: &catalog::Volume,
+        served: Option<&ServedVolume>,
+    ) -> Hosts {
+        let sessions: usize = catalog
+            .mappings(&record.name)
+            .filter(|(_, mapping)| !mapping.read_only)
+            .map(|(target, _)| self.directory.sessions_of(target.name.as_str()))
+            .sum();
+        let report = served.map(|served| served.unit().reservations());
+        Hosts {
+            sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
+            reserved: report.is_some_and(|it| it.kind.is_some() || it.reserved_by.is_some()),
+        }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let catalog = self.catalog();
+        let linked = catalog.volumes().filter_map(|volume| {
+            let origin = volume.origin.as_ref()?;
+            origin.linked.then_some(&origin.volume)
+        });
+        let mut sources = BTreeSet::new();
+        let mut targets = 0;
+        for source in linked {
+            sources.insert(source);
+            targets += 1;
+        }
+        Totals {
+            clones: Total {
+                sources: sources.len() as u64,
+                targets,
+            },
+            ..Totals::default()
+        }
+    }
+}
+
+fn element_of(record: &catalog::Volume) -> ElementId {
+    ElementId(record.id.0.as_u128())
+}
+
+fn snapshot_id(id: DatasetId) -> ElementId {
+    ElementId(id.0.as_u128())
+}
+
+/// An association with nothing going on: the copy is whole, by what it shares.
+fn at_rest(sync_type: SyncType, source: ElementId, target: ElementId) -> Association {
+    let mode = match sync_type {
+        SyncType::Clone => Mode::Asynchronous,
+        _ => Mode::Synchronous,
+    };
+    Association {
+        key: AssociationKey {
+            system_element: source,
+            synced_element: target,
+        },
+        sync_type,
+        mode,
+        copy_state: CopyState::Synchronized,
+        progress_status: ProgressStatus::Completed,
+        target_consistent: true,
+        source_consistent: true,
+    }
+}
+
+/// A clone is one volume more, and there may be only so many.
+fn room(catalog: &catalog::Catalog) -> ValueSet<SyncType> {
+    let all = ValueSet::all();
+    match catalog.volumes().len() < VOLUMES_MAX {
+        true => all,
+        false => SyncType::set(&[SyncType::Snapshot]),
+    }
+}

@@ -17,6 +17,7 @@ mod access;
 mod alua;
 mod atomic;
 mod bad_input;
+mod capabilities;
 mod copy;
 mod demo;
 mod endurance;

@@ -1,0 +1,47 @@
+//! What `tidelock capabilities show` says is what a command given next meets.
+
+use serde_json::json;
+
+use crate::harness::daemon::Daemon;
+
+#[test]
+fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
+    let daemon = Daemon::with_lun("8M");
+    daemon.run(&["snapshot", "create", "vol", "a"]);
+    daemon.run(&["clone", "create", "vol@a", "k"]);
+    daemon.run(&["group", "create", "g", "vol", "k"]);
+    let ask = |args: &[&str]| daemon.json(&[&["capabilities", "show"], args].concat());
+    for volume in ["vol", "k"] {
+        let told = ask(&[volume]);
+        assert_eq!(told["return_code"], 0, "{told}");
+        assert_eq!(told["sync_types"], json!([7, 8]));
+        assert_eq!(told["modes"], json!([2, 3]));
+        assert_eq!(told["local_element_role"], json!([2, 2]));
+    }
+    // A snapshot isn't frozen again, and can be cloned.
+    assert_eq!(ask(&["vol@a"])["sync_types"], json!([8]));
+    let group = ask(&["g", "--method", "create-group-replica"]);
+    assert_eq!(group["sync_types"], json!([7]), "{group}");
+    for (args, code) in [
+        (&["nobody"][..], 5),
+        (&["vol@b"][..], 5),
+        (&["a b"][..], 5),
+        (&["vol", "--method", "create-synchronization-aspect"][..], 1),
+        (&["vol", "--other", "vol"][..], 5),
+        (&["vol", "--other", "k"][..], 1),
+    ] {
+        let told = ask(args);
+        assert_eq!(told["return_code"], code, "{told}");
+        assert_eq!(told["sync_types"], json!([]));
+    }
+    let table = daemon.run(&["capabilities", "show", "vol@a", "--explain"]);
+    assert_eq!(table.lines().count(), 2 + 12, "{table}");
+    assert!(table.contains("vol@a is a snapshot"), "{table}");
+    let short = daemon.run(&["capabilities", "show", "vol"]);
+    assert!(short.starts_with("vol: 0 (Success)"), "{short}");
+    // Two answers of the same state have the same number, and a change gives another one.
+    let before = ask(&["vol"])["generation"].clone();
+    assert_eq!(ask(&["vol"])["generation"], before);
+    daemon.run(&["snapshot", "create", "vol", "b"]);
+    assert_ne!(ask(&["vol"])["generation"], before);
+}

@@ -6,6 +6,7 @@ mod clones;
 mod damage;
 mod folds;
 mod groups;
+mod integrity;
 mod kills;
 mod restores;
 

@@ -6,7 +6,7 @@ use super::{is, log_in, pattern, write};
 use crate::harness::daemon::Daemon;
 
 /// Where the bytes of a block are in the only data file of the only family.
-fn find(daemon: &Daemon, block: &[u8]) -> (std::path::PathBuf, u64) {
+pub(super) fn find(daemon: &Daemon, block: &[u8]) -> (std::path::PathBuf, u64) {
     let families = std::fs::read_dir(daemon.state_dir().join("families")).unwrap();
     let family = families.map(|entry| entry.unwrap().path()).next().unwrap();
     for entry in std::fs::read_dir(family).unwrap() {

@@ -43,4 +43,4 @@ pub use snapshot::{
 };
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
-pub use volume::{CreateVolume, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};
+pub use volume::{CreateVolume, Integrity, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

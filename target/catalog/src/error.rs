@@ -149,6 +149,12 @@ pub enum CatalogError {
         /// Which volume.
         volume: VolumeName,
     },
+    /// All its blocks are to have checksums.
+    #[error("volume {volume} can't be a plain file: all its blocks are to have checksums")]
+    KeepsChecksums {
+        /// Which volume.
+        volume: VolumeName,
+    },
     /// Others share its blocks.
     #[error("volume {volume} shares its blocks with: {}", some(others))]
     FamilyIsShared {
@@ -308,6 +314,7 @@ impl CatalogError {
             | Self::InFamily { .. }
             | Self::NotInFamily { .. }
             | Self::NoChecksums { .. }
+            | Self::KeepsChecksums { .. }
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
@@ -346,9 +353,11 @@ impl CatalogError {
             Self::IsSnapshot { .. } => {
                 "make a writable clone of it with `tidelock clone create VOLUME@SNAPSHOT NAME`"
             }
-            Self::InFamily { .. } | Self::FamilyIsShared { .. } => "",
+            Self::InFamily { .. } | Self::FamilyIsShared { .. } | Self::KeepsChecksums { .. } => "",
             Self::NotInFamily { .. } => "take one first with `tidelock snapshot create`",
-            Self::NoChecksums { .. } => "what is written after its first snapshot has some",
+            Self::NoChecksums { .. } => {
+                "what is written after its first snapshot has some; with `volume create --integrity full` all has"
+            }
             Self::Unrelated { .. } => "name a volume, its snapshots, or clones of them",
             Self::GroupExists { .. } => "choose another name, or delete that group first",
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",

@@ -48,4 +48,6 @@ pub use secret::{ChapAccess, ChapUser, ChapUserError, Credentials, Secret, Secre
 pub use snapshot::{DatasetRef, GroupName, ReferenceError, SnapshotName, SnapshotRef, WordError};
 pub use snapshots::{ListChange, Snapshot, SnapshotList};
 pub use target::{Lun, LunNumber, Target, relative_port_identifier};
-pub use volume::{BlockSize, NewClone, NewVolume, Volume, VolumeId, VolumeName, VolumeNameError};
+pub use volume::{
+    BlockSize, Integrity, NewClone, NewVolume, Volume, VolumeId, VolumeName, VolumeNameError,
+};

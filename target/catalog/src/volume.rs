@@ -174,6 +174,16 @@ impl BlockSize {
     }
 }
 
+/// Which blocks of a volume have a checksum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Integrity {
+    /// Those that were written while it had snapshots or clones.
+    #[default]
+    Usual,
+    /// All: it is in a family from its beginning to its end, and never a plain file.
+    Full,
+}
+
 /// What is said of a volume when it is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVolume {
@@ -195,6 +205,9 @@ pub struct NewVolume {
     pub direct: bool,
     /// Writes are acknowledged from the cache (WCE of the caching mode page).
     pub write_cache: bool,
+    /// Which of its blocks have a checksum. With [`Integrity::Full`] it joins a family before anything else
+    /// happens.
+    pub integrity: Integrity,
 }
 
 /// What is said of a clone when it is made.
@@ -246,6 +259,8 @@ pub struct Volume {
     pub direct: bool,
     /// Writes are acknowledged from the cache (WCE of the caching mode page).
     pub write_cache: bool,
+    /// Which of its blocks have a checksum; nothing is promised of a clone.
+    pub integrity: Integrity,
     /// How it is accessed through the target port groups that aren't as they were at the beginning:
     /// active/optimized and not preferred.
     pub access: BTreeMap<PortalGroupTag, GroupAccess>,
@@ -267,6 +282,7 @@ impl Volume {
             preallocated: new.preallocated,
             direct: new.direct,
             write_cache: new.write_cache,
+            integrity: new.integrity,
             access: BTreeMap::new(),
         }
     }
@@ -286,6 +302,7 @@ impl Volume {
             preallocated: false,
             direct: false,
             write_cache: new.write_cache,
+            integrity: Integrity::Usual,
             access: BTreeMap::new(),
         }
     }
@@ -312,6 +329,7 @@ impl Volume {
             preallocated: false,
             direct: false,
             write_cache: false,
+            integrity: Integrity::Usual,
             access: BTreeMap::new(),
         }
     }

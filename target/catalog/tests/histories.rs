@@ -118,6 +118,7 @@ fn new_volume() -> impl Strategy<Value = NewVolume> {
                 preallocated,
                 direct,
                 write_cache,
+                integrity: tidelock_catalog::Integrity::Usual,
             }
         },
     )

@@ -220,6 +220,12 @@ pub struct VolumeCreate {
     /// Acknowledge writes only when they are durable.
     #[arg(long)]
     pub write_through: bool,
+    /// Which blocks have checksums: those that are written while there are snapshots or clones, or all. With
+    /// 'full' the volume never is a plain file that other tools read, and each of its blocks is compared with
+    /// its checksum when it is read.
+    #[arg(long, value_name = "WHICH", default_value = "usual", value_parser = ["usual", "full"],
+          conflicts_with_all = ["file"])]
+    pub integrity: String,
     /// Bytes of a logical block.
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = ["512", "4096"])]
     pub block_size: String,

@@ -93,6 +93,7 @@ impl DaemonControl {
                 preallocate: false,
                 direct: false,
                 write_cache: true,
+                integrity: tidelock_catalog::Integrity::Usual,
             };
             self.create_volume(request).await?;
         }

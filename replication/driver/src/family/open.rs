@@ -29,6 +29,9 @@ pub struct FamilyOptions {
     pub journal_bytes: u64,
     /// Bytes of memory for its maps.
     pub maps_bytes: usize,
+    /// A new family takes nothing over of the raw volume, which must be zeros: then each of its blocks that is
+    /// ever written has a checksum, and it can't become a raw volume again.
+    pub all_checksums: bool,
     /// Bytes that its segments may have in use; `None`: what the file system has.
     pub limit_bytes: Option<u64>,
     /// A folder in memory (tmpfs) for what is to survive a kill of the daemon before it is flushed; `None`:
@@ -45,6 +48,7 @@ impl FamilyOptions {
             id,
             journal_bytes: 8 << 20,
             maps_bytes: 64 << 20,
+            all_checksums: false,
             limit_bytes: None,
             tail_folder: Some(tail::usual_folder()),
         }
@@ -110,14 +114,14 @@ impl Family {
             what,
         };
         let size = volume.size();
-        let (maps, _) = mapped::Family::create(
-            options.id,
-            head,
-            size.div_ceil(BLOCK_BYTES as u64),
-            size,
-            options.journal_bytes,
-        )
-        .map_err(|error| wrong(error.to_string()))?;
+        let (id, blocks) = (options.id, size.div_ceil(BLOCK_BYTES as u64));
+        let journal_bytes = options.journal_bytes;
+        let made = if options.all_checksums {
+            mapped::Family::create_empty(id, head, blocks, journal_bytes)
+        } else {
+            mapped::Family::create(id, head, blocks, size, journal_bytes)
+        };
+        let (maps, _) = made.map_err(|error| wrong(error.to_string()))?;
         let home = Some(Arc::clone(volume.file()));
         let files = Files::create(&options.folder, home, options.journal_bytes)?;
         if let Some(parent) = options.folder.parent() {

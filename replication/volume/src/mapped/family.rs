@@ -110,12 +110,41 @@ impl Family {
         home_bytes: u64,
         journal_bytes: u64,
     ) -> Result<(Self, DatasetId), FamilyError> {
+        Self::create_with(id, uuid, blocks, home_bytes, journal_bytes, Entry::HOME)
+    }
+
+    /// A new family with one head of `blocks` blocks of zeros. It has no home file, so that every block that is
+    /// ever written has a checksum.
+    ///
+    /// # Errors
+    /// The size is none that a volume can have.
+    pub fn create_empty(
+        id: Id,
+        uuid: Id,
+        blocks: u64,
+        journal_bytes: u64,
+    ) -> Result<(Self, DatasetId), FamilyError> {
+        let root = Entry {
+            place: Place::Hole,
+            birth: Epoch::BEFORE,
+        };
+        Self::create_with(id, uuid, blocks, 0, journal_bytes, root)
+    }
+
+    fn create_with(
+        id: Id,
+        uuid: Id,
+        blocks: u64,
+        home_bytes: u64,
+        journal_bytes: u64,
+        root: Entry,
+    ) -> Result<(Self, DatasetId), FamilyError> {
         if blocks == 0 || blocks > BLOCKS_MAX {
             return Err(FamilyError::Size(blocks));
         }
         let head = DatasetId(1);
         let mut datasets = Datasets::default();
-        datasets.insert(Dataset::head(head, uuid, blocks, Entry::HOME));
+        datasets.insert(Dataset::head(head, uuid, blocks, root));
         let maps = Maps {
             epoch: Epoch(1),
             flush: 1,

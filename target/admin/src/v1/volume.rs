@@ -41,6 +41,9 @@ pub struct Volume {
     pub direct: bool,
     /// Writes are acknowledged from the cache until the host flushes.
     pub write_cache: bool,
+    /// Which of its blocks have a checksum.
+    #[serde(default)]
+    pub integrity: Integrity,
     /// How it is.
     pub state: VolumeState,
     /// Why it is so, if there is something to say.
@@ -57,6 +60,21 @@ pub struct Volume {
     pub groups: Vec<String>,
     /// Where it is shown.
     pub mappings: Vec<Mapping>,
+}
+
+/// Which blocks of a volume have a checksum (CRC32C), which each read compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Integrity {
+    /// Those that were written while it had snapshots or clones.
+    #[default]
+    Usual,
+    /// All.
+    Full,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// How a volume is.
@@ -113,6 +131,9 @@ pub struct CreateVolume {
     /// Acknowledge writes only when they are durable.
     #[serde(default)]
     pub write_through: bool,
+    /// Which blocks have checksums; `full` for new volumes alone. `usual` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
 }
 
 /// A volume's new size.

@@ -11,11 +11,12 @@ use crate::asymmetric_access::{AccessState, AlteredBy, GroupAccess};
 use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
 use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
+use crate::family::Backing;
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
-use crate::volume::{BlockSize, Volume, VolumeId};
+use crate::volume::{BlockSize, Integrity, Volume, VolumeId};
 use crate::{InitiatorPattern, IscsiName, Network, Redirect, Subject};
 
 #[derive(Deserialize, Serialize)]
@@ -56,8 +57,17 @@ struct VolumeBody {
     preallocated: bool,
     direct: bool,
     write_cache: bool,
+    /// Absent where it is as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    integrity: Option<IntegrityBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     access: Vec<GroupAccessBody>,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum IntegrityBody {
+    Full,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -211,6 +221,10 @@ impl From<&Volume> for VolumeBody {
             preallocated: volume.preallocated,
             direct: volume.direct,
             write_cache: volume.write_cache,
+            integrity: match volume.integrity {
+                Integrity::Usual => None,
+                Integrity::Full => Some(IntegrityBody::Full),
+            },
             access: volume.access.iter().map(GroupAccessBody::from).collect(),
         }
     }
@@ -271,12 +285,22 @@ impl VolumeBody {
                 return Err(in_volume("a target port group is there twice"));
             }
         }
+        let backing = PlaceBody::into_backing(self.place);
+        let integrity = match (self.integrity, backing) {
+            (None, _) => Integrity::Usual,
+            (Some(IntegrityBody::Full), Backing::Head(_)) => Integrity::Full,
+            (Some(IntegrityBody::Full), _) => {
+                return Err(in_volume(
+                    "its blocks should all have checksums, and it is a plain file",
+                ));
+            }
+        };
         Ok(Volume {
             name,
             id: VolumeId(self.id),
             naa: naa.to_be_bytes(),
             serial: self.serial,
-            backing: PlaceBody::into_backing(self.place),
+            backing,
             origin: self.origin.map(OriginBody::into_origin).transpose()?,
             path: self.path,
             size_bytes: self.size_bytes,
@@ -285,6 +309,7 @@ impl VolumeBody {
             preallocated: self.preallocated,
             direct: self.direct,
             write_cache: self.write_cache,
+            integrity,
             access,
         })
     }

@@ -30,6 +30,7 @@ fn sample() -> Catalog {
             preallocated: false,
             direct: false,
             write_cache: true,
+            integrity: crate::volume::Integrity::Usual,
         }),
         Command::SetAsymmetricAccess {
             volume: volume.clone(),

@@ -9,7 +9,7 @@ use crate::rules::targets;
 use crate::rules::volumes::{check_identity, check_size, find_writable};
 use crate::snapshot::SnapshotRef;
 use crate::target::LunNumber;
-use crate::volume::{NewClone, Volume, VolumeId, VolumeName};
+use crate::volume::{Integrity, NewClone, Volume, VolumeId, VolumeName};
 
 pub(super) fn join(
     catalog: &mut Catalog,
@@ -44,9 +44,13 @@ pub(super) fn leave(catalog: &mut Catalog, name: VolumeName) -> Result<Vec<Chang
     let not_in = || CatalogError::NotInFamily {
         volume: name.clone(),
     };
-    let Backing::Head(place) = find_writable(catalog, &name)?.backing else {
+    let volume = find_writable(catalog, &name)?;
+    let Backing::Head(place) = volume.backing else {
         return Err(not_in());
     };
+    if volume.integrity == Integrity::Full {
+        return Err(CatalogError::KeepsChecksums { volume: name });
+    }
     let in_family = |volume: &&Volume| {
         let other = volume.backing.place();
         volume.name != name && other.is_some_and(|other| other.family == place.family)

@@ -44,6 +44,7 @@ fn new_volume(name: &str) -> NewVolume {
         preallocated: false,
         direct: false,
         write_cache: true,
+        integrity: crate::volume::Integrity::Usual,
     }
 }
 

@@ -86,6 +86,7 @@ fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
         preallocate: create.preallocate,
         direct: create.direct,
         write_through: create.write_through,
+        integrity: (create.integrity == "full").then_some(v1::Integrity::Full),
     })
 }
 

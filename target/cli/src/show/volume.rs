@@ -1,7 +1,7 @@
 //! Volumes as text.
 
 use tidelock_admin::v1::{
-    CheckReport, ReservationType, Reservations, Volume, VolumeFamily, VolumeState,
+    CheckReport, Integrity, ReservationType, Reservations, Volume, VolumeFamily, VolumeState,
 };
 
 use crate::render::{properties, table, yes_no};
@@ -72,6 +72,7 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ("preallocated", yes_no(volume.preallocated)),
         ("direct I/O", yes_no(volume.direct)),
         ("write cache", cache.into()),
+        ("checksums", checksums(volume).into()),
         ("serial", volume.serial.clone()),
         ("NAA", volume.naa.clone()),
         ("id", volume.id.clone()),
@@ -97,6 +98,14 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+fn checksums(volume: &Volume) -> &'static str {
+    match (volume.integrity, &volume.family) {
+        (Integrity::Full, _) => "of all blocks",
+        (_, Some(_)) => "of what was written since the first snapshot",
+        (_, None) => "none; what is written after its first snapshot has some",
+    }
 }
 
 /// What looking for damage has found.

@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tidelock_admin::v1;
 use tidelock_catalog::{
-    BlockSize, Catalog, CatalogError, Change, Command, IscsiName, PortalAddress, VolumeName,
+    BlockSize, Catalog, CatalogError, Change, Command, Integrity, IscsiName, PortalAddress,
+    VolumeName,
 };
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
@@ -88,6 +89,8 @@ pub struct VolumeRequest {
     pub direct: bool,
     /// Acknowledge writes from the cache.
     pub write_cache: bool,
+    /// Which blocks have checksums.
+    pub integrity: Integrity,
 }
 
 /// Where a volume's content comes from.

@@ -4,8 +4,8 @@
 use tidelock_admin::v1;
 use tidelock_catalog::{
     Access, AccessState, BlockSize, ChapAccess, ChapUser, Credentials, GroupName, InitiatorPattern,
-    IscsiName, LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret, SnapshotName,
-    Subject, VolumeName,
+    Integrity, IscsiName, LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret,
+    SnapshotName, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -94,6 +94,19 @@ pub(super) fn create_volume(request: v1::CreateVolume) -> Result<VolumeRequest, 
             "preallocate is for new files: leave it out",
         ));
     }
+    let integrity = match request.integrity {
+        None | Some(v1::Integrity::Usual) => Integrity::Usual,
+        Some(v1::Integrity::Full) => Integrity::Full,
+        Some(_) => return Err(Failure::invalid("integrity is usual or full")),
+    };
+    let in_place =
+        request.preallocate || request.direct || matches!(source, VolumeSource::File { .. });
+    if integrity == Integrity::Full && in_place {
+        return Err(Failure::invalid(
+            "integrity=full is for new volumes, whose blocks are never in one place: leave file, preallocate and \
+             direct out",
+        ));
+    }
     let block_size = match request.block_bytes {
         None => BlockSize::default(),
         Some(bytes) => BlockSize::from_bytes(bytes)
@@ -106,6 +119,7 @@ pub(super) fn create_volume(request: v1::CreateVolume) -> Result<VolumeRequest, 
         preallocate: request.preallocate,
         direct: request.direct,
         write_cache: !request.write_through,
+        integrity,
     })
 }
 

@@ -26,6 +26,10 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
         preallocated: volume.preallocated,
         direct: volume.direct,
         write_cache: volume.write_cache,
+        integrity: match volume.integrity {
+            catalog::Integrity::Usual => v1::Integrity::Usual,
+            catalog::Integrity::Full => v1::Integrity::Full,
+        },
         state: facts.state,
         detail: facts.detail,
         reservations: facts.reservations,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tidelock_catalog::{
-    AclScope, Catalog, CatalogError, Change, Command, IscsiName, NewVolume, Verdict, VolumeId,
-    VolumeName,
+    AclScope, Catalog, CatalogError, Change, Command, Integrity, IscsiName, NewVolume, Verdict,
+    VolumeId, VolumeName,
 };
 use tidelock_replication::{CreateOptions, JournalPlace, OpenOptions, Volume, VolumeError};
 use uuid::Uuid;
@@ -144,6 +144,7 @@ impl Registry {
             preallocated: managed && request.preallocate,
             direct: request.direct,
             write_cache: request.write_cache,
+            integrity: request.integrity,
         };
         if let VolumeSource::New { size_bytes } = request.source {
             new.size_bytes = size_bytes;
@@ -156,7 +157,10 @@ impl Registry {
         let journal = self.journals.place(id);
         let store = open_or_create(&request, &path, journal).await?;
         new.size_bytes = store.size() & !(u64::from(request.block_size.bytes()) - 1);
-        let saved = self.save(&writer, Command::CreateVolume(new)).await;
+        let saved = match request.integrity {
+            Integrity::Usual => self.save(&writer, Command::CreateVolume(new)).await,
+            Integrity::Full => self.save_with_checksums(&writer, new, &store).await,
+        };
         match saved {
             Ok((catalog, changes)) => {
                 self.install(catalog, &changes, Some(&store));
@@ -173,6 +177,48 @@ impl Registry {
                 Err(error)
             }
         }
+    }
+
+    /// The same for a volume that is a head of a family of its own from the beginning.
+    async fn save_with_checksums(
+        &self,
+        writer: &Writer,
+        new: NewVolume,
+        store: &Arc<Volume>,
+    ) -> Result<(Catalog, Vec<Change>), ChangeError> {
+        let open = OpenOptions {
+            journal: Some(self.journals.place(new.id)),
+            block_size: new.block_size.bytes(),
+            direct: new.direct,
+            ..OpenOptions::new(Path::new(&new.path))
+        };
+        let volume = new.name.clone();
+        let place = self.make_family(store, open, true).await?;
+        let commands = [
+            Command::CreateVolume(new),
+            Command::JoinFamily { volume, place },
+        ];
+        let saved = self.save_all(writer, commands).await;
+        let adopted = match (&saved, self.families.get(place.family)) {
+            (Ok(_), Some(family)) => {
+                let (store, head) = (Arc::clone(store), *place.dataset.0.as_bytes());
+                let adopting = run_blocking(move || match family.open_family() {
+                    Ok(open) => open.engine.adopt(&store, head).map_err(ChangeError::from),
+                    Err(reason) => Err(ChangeError::Defect(reason)),
+                });
+                adopting.await?
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = adopted {
+            // It is promised already, and the next start serves it.
+            tracing::error!(%error, "a new volume isn't served before the daemon restarts");
+            store.raise_fence(error.to_string());
+        }
+        if saved.is_err() {
+            self.give_up_family(place.family).await?;
+        }
+        saved
     }
 
     async fn apply_now(self: Arc<Self>, command: Command) -> Result<Vec<Change>, ChangeError> {
@@ -218,8 +264,20 @@ impl Registry {
         writer: &Writer,
         command: Command,
     ) -> Result<(Catalog, Vec<Change>), ChangeError> {
+        self.save_all(writer, [command]).await
+    }
+
+    /// The same for several, which are durable together.
+    async fn save_all(
+        &self,
+        writer: &Writer,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Result<(Catalog, Vec<Change>), ChangeError> {
         let mut next = (*self.catalog()).clone();
-        let changes = next.apply(command)?;
+        let mut changes = Vec::new();
+        for command in commands {
+            changes.extend(next.apply(command)?);
+        }
         if !changes.is_empty() {
             let bytes = next.encode();
             let file = writer.file.clone();

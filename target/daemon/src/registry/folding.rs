@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tidelock_catalog::{Backing, Catalog, Change, Command, DatasetId, VolumeName};
+use tidelock_catalog::{Backing, Catalog, Change, Command, DatasetId, Integrity, VolumeName};
 use tidelock_replication::{MappedOptions, Progress, Volume, VolumeError};
 
 use super::changes::{ChangeError, run_blocking};
@@ -145,6 +145,9 @@ impl Registry {
                 return None;
             };
             let record = catalog.family(place.family)?;
+            if volume.integrity == Integrity::Full {
+                return None;
+            }
             let is_home = volume.path.as_ref() == Some(&record.home.path);
             let is_only = catalog.heads(place.family).count() == 1;
             if !is_home || !is_only || catalog.schedule(&volume.name).is_some() {

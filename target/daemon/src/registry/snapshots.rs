@@ -12,7 +12,7 @@ use tidelock_catalog::{
     Backing, Catalog, CatalogError, Change, Command, DatasetId, FamilyId, GroupName, IscsiName,
     ListChange, LunNumber, Place, Snapshot, SnapshotName, SnapshotRef, VolumeName, schedule,
 };
-use tidelock_replication::{Family, FamilyOptions, MappedOptions, Volume};
+use tidelock_replication::{Family, FamilyOptions, MappedOptions, OpenOptions, Volume};
 use tidelock_scsi::{MediumCondition, UnitAttention};
 use uuid::Uuid;
 
@@ -289,22 +289,12 @@ impl Registry {
         served: &ServedVolume,
         store: &Arc<Volume>,
     ) -> Result<Vec<Change>, ChangeError> {
-        let family = FamilyId(Uuid::new_v4());
-        let dataset = DatasetId(Uuid::new_v4());
-        let folder = self.families.folder_of(family);
-        let volume = Arc::clone(store);
-        let open = run_blocking(move || -> Result<OpenFamily, ChangeError> {
-            let options = FamilyOptions::new(&folder, *family.0.as_bytes());
-            let engine = Family::create(&options, &volume, *dataset.0.as_bytes())?;
-            // What this leaves behind is removed at the next start.
-            OpenFamily::new(engine, &folder, family)
-                .map_err(|error| super::families::ListTrouble::from(error).into())
-        })
-        .await??;
-        self.families.insert(family, served.open_options(), open);
+        let place = self
+            .make_family(store, served.open_options(), false)
+            .await?;
         let command = Command::JoinFamily {
             volume: name.clone(),
-            place: Place { family, dataset },
+            place,
         };
         match self.save(writer, command).await {
             Ok((catalog, changes)) => {
@@ -312,13 +302,46 @@ impl Registry {
                 Ok(changes)
             }
             Err(error) => {
-                // The catalog may name it after all: its folder stays until the next start tells.
-                if let Some(family) = self.families.remove(family) {
-                    run_blocking(move || family.close()).await?.ok();
-                }
+                self.give_up_family(place.family).await?;
                 Err(error)
             }
         }
+    }
+
+    /// Makes a family of a raw volume, of which the catalog doesn't know yet; with `all_checksums` it takes
+    /// nothing over of the volume, which is new.
+    pub(super) async fn make_family(
+        &self,
+        store: &Arc<Volume>,
+        home: OpenOptions,
+        all_checksums: bool,
+    ) -> Result<Place, ChangeError> {
+        let family = FamilyId(Uuid::new_v4());
+        let dataset = DatasetId(Uuid::new_v4());
+        let folder = self.families.folder_of(family);
+        let volume = Arc::clone(store);
+        let open = run_blocking(move || -> Result<OpenFamily, ChangeError> {
+            let options = FamilyOptions {
+                all_checksums,
+                ..FamilyOptions::new(&folder, *family.0.as_bytes())
+            };
+            let engine = Family::create(&options, &volume, *dataset.0.as_bytes())?;
+            // What this leaves behind is removed at the next start.
+            OpenFamily::new(engine, &folder, family)
+                .map_err(|error| super::families::ListTrouble::from(error).into())
+        })
+        .await??;
+        self.families.insert(family, home, open);
+        Ok(Place { family, dataset })
+    }
+
+    /// The catalog couldn't be told of a family. It may name it after all: its folder stays until the next start
+    /// tells.
+    pub(super) async fn give_up_family(&self, id: FamilyId) -> Result<(), ChangeError> {
+        if let Some(family) = self.families.remove(id) {
+            run_blocking(move || family.close()).await?.ok();
+        }
+        Ok(())
     }
 
     /// Takes snapshots of volumes, all at one moment.

@@ -77,6 +77,7 @@ impl House {
             preallocate: false,
             direct: false,
             write_cache: true,
+            integrity: tidelock_catalog::Integrity::Usual,
         };
         self.registry().create_volume(request).await.unwrap();
     }

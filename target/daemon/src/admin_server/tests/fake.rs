@@ -132,6 +132,7 @@ impl Control for Fake {
                 preallocated: request.preallocate,
                 direct: request.direct,
                 write_cache: request.write_cache,
+                integrity: request.integrity,
             }))?;
             Ok(())
         }

@@ -33,6 +33,8 @@ POST | /v1/volumes | {"name":"a","size_bytes":-1} | 400 | invalid | wrong kind
 POST | /v1/volumes | {"name":"a"} | 400 | invalid | either size_bytes
 POST | /v1/volumes | {"name":"a","size_bytes":1,"file":"/x"} | 400 | invalid | either size_bytes
 POST | /v1/volumes | {"name":"a","file":"/x","preallocate":true} | 400 | invalid | preallocate is for new files
+POST | /v1/volumes | {"name":"a","file":"/x","integrity":"full"} | 400 | invalid | integrity=full is for new volumes
+POST | /v1/volumes | {"name":"a","size_bytes":4096,"integrity":"half"} | 400 | invalid | integrity is usual or full
 POST | /v1/volumes | {"name":"a/b","size_bytes":1} | 400 | invalid | '/' can't be
 POST | /v1/volumes | {"name":"a","size_bytes":1} | 400 | invalid | multiple of the block size
 POST | /v1/volumes | {"name":"a","size_bytes":512,"block_bytes":9} | 400 | invalid | 512 or 4096

@@ -115,6 +115,8 @@ pub struct Engine {
     blocks: BufferPool,
     pages: BufferPool,
     for_scratch: VecDeque<usize>,
+    /// Commands that wait until the maps of their family are within their memory again.
+    for_room: VecDeque<usize>,
     /// Carriers that no command has.
     #[allow(
         clippy::vec_box,
@@ -156,6 +158,7 @@ impl Engine {
             blocks: BufferPool::new(carry::BLOCKS_BYTES),
             pages: BufferPool::new(carry::PAGES_BYTES),
             for_scratch: VecDeque::new(),
+            for_room: VecDeque::new(),
             carriers: Vec::new(),
             to_go_on: VecDeque::new(),
             syncs: Syncs::default(),
@@ -223,6 +226,10 @@ impl Engine {
                 self.take_flushes();
                 continue;
             }
+            if !self.for_room.is_empty() && self.flushes.has_room() {
+                self.serve_room();
+                continue;
+            }
             if self.freed {
                 self.freed = false;
                 self.serve_waiting();
@@ -249,10 +256,14 @@ impl Engine {
         self.commands.len() + self.done.len()
     }
 
-    /// Operations that wait for memory, for a place in the I/O engine or for a range lock.
+    /// Operations that wait for memory, for a place in the I/O engine, for a range lock or for room in maps.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.for_memory.len() + self.for_place.len() + self.for_scratch.len() + self.for_lock
+        self.for_memory.len()
+            + self.for_place.len()
+            + self.for_scratch.len()
+            + self.for_room.len()
+            + self.for_lock
     }
 }
 

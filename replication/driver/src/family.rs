@@ -17,6 +17,7 @@ mod inspect;
 mod keeper;
 mod open;
 mod reserve;
+mod room;
 mod scribe;
 mod settle;
 mod stream;
@@ -41,6 +42,8 @@ use crate::fence::Fence;
 use crate::volume::Volume;
 use desk::Desk;
 use files::Files;
+use room::Room;
+pub(crate) use room::Told;
 use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
@@ -54,6 +57,8 @@ pub use verify::{Progress, VerifyReport};
 const WAITING_MAX: u64 = 16_384;
 /// Changes that may wait for a flush of a host; with more a checkpoint is made without being asked.
 const CHANGES_MAX: usize = 100_000;
+/// Changes that may wait for that checkpoint; with more, writes do.
+const CHANGES_LIMIT: usize = 4 * CHANGES_MAX;
 
 /// The volumes, snapshots and clones that share blocks, open. The last reference closes its files;
 /// [`Family::close`] comes before, or the next opening has more to do.
@@ -72,6 +77,8 @@ pub struct Family {
     home_work: Mutex<()>,
     /// A write has found no space since the last sweep.
     wants_space: AtomicBool,
+    /// For changes of the maps that no checkpoint has written.
+    room: Room,
     /// Segments that have free blocks whose space hasn't been given back.
     to_sweep: Mutex<Vec<u32>>,
     /// Nodes that may stay in memory, 4 KiB each.
@@ -296,10 +303,23 @@ impl Family {
             state.asked = true;
             self.desk.ask_checkpoint();
         }
+        if self.is_too_much(state) && self.fenced().is_none() && self.room.tighten() {
+            self.desk.ask_checkpoint();
+        }
         if state.maps.waiting_for_flush() > WAITING_MAX {
             Self::ask_space(state, &self.desk);
         }
         Ok(())
+    }
+
+    /// Whether changes have to wait, as there is no memory for what they do to the maps.
+    pub(crate) fn is_tight(&self) -> bool {
+        self.room.is_tight()
+    }
+
+    /// Has somebody told when they needn't any more; false if they needn't now.
+    pub(crate) fn when_roomy(&self, told: Told) -> bool {
+        self.room.when_roomy(told)
     }
 
     /// Has everything flushed, so that what hosts have overwritten since the last time can be used again.
@@ -328,6 +348,12 @@ impl Family {
     fn is_much(&self, state: &State) -> bool {
         state.maps.nodes_to_write() > self.nodes_max / 2
             || state.maps.unflushed_changes() > CHANGES_MAX
+    }
+
+    /// Whether more than may be is in memory only.
+    fn is_too_much(&self, state: &State) -> bool {
+        state.maps.nodes_unforgettable() > self.nodes_max
+            || state.maps.unflushed_changes() > CHANGES_LIMIT
     }
 
     /// Makes everything durable that was committed before, then calls back.
@@ -365,6 +391,8 @@ impl Family {
         for volume in self.volumes.lock().iter().filter_map(Weak::upgrade) {
             volume.raise_fence(what.to_owned());
         }
+        // They find the fence.
+        self.room.loosen();
     }
 
     /// Why nothing is acknowledged any more, if so.
@@ -428,6 +456,7 @@ impl Family {
 
 impl Drop for Family {
     fn drop(&mut self) {
+        self.room.loosen();
         self.desk.close();
     }
 }

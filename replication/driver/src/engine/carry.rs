@@ -27,6 +27,8 @@ pub(super) struct Flushes {
     waker: Waker,
     any: AtomicBool,
     done: Mutex<Flushed>,
+    /// A family has room for changes again.
+    roomy: AtomicBool,
 }
 
 /// Commands, and how their flushes went.
@@ -38,6 +40,7 @@ impl Flushes {
             waker,
             any: AtomicBool::new(false),
             done: Mutex::default(),
+            roomy: AtomicBool::new(false),
         })
     }
 
@@ -46,6 +49,16 @@ impl Flushes {
         self.done.lock().push((key, result));
         self.any.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Tells the engine that a family has room again, and wakes it.
+    fn tell_room(&self) {
+        self.roomy.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.roomy.load(Ordering::Acquire)
     }
 
     #[inline]
@@ -123,6 +136,15 @@ impl Engine {
                     self.for_scratch.push_back(key);
                     return true;
                 }
+                Next::NeedRoom => {
+                    let flushes = Arc::clone(&self.flushes);
+                    let told = Box::new(move || flushes.tell_room());
+                    let family = carrier.family();
+                    if family.is_some_and(|family| family.when_roomy(told)) {
+                        self.for_room.push_back(key);
+                        return true;
+                    }
+                }
                 Next::Done(op) => {
                     let has_issued = carrier.has_issued();
                     match command.completed(op, Ok(())) {
@@ -196,6 +218,29 @@ impl Engine {
                 self.for_memory.push_back(key);
             }
         }
+    }
+
+    /// Lets those go on that wait for room in the maps of their family. Who finds none waits again.
+    pub(super) fn serve_room(&mut self) {
+        self.flushes.roomy.store(false, Ordering::Release);
+        for key in std::mem::take(&mut self.for_room) {
+            let Some(command) = self.commands.get(key) else {
+                continue;
+            };
+            // What was true when it came need not be true any more.
+            if let Err(kind) = command.volume.admits(command.changes(), false) {
+                self.finish(key, kind.into());
+            } else if self.is_refused_meanwhile(key) {
+                self.finish(key, VolumeFaultKind::Busy.into());
+            } else if !self.carry_on(key) {
+                self.for_memory.push_back(key);
+            }
+        }
+    }
+
+    /// A command that is given up and waits for room has nothing under way, and never will have.
+    pub(super) fn is_waiting_for_room(&self, key: usize) -> bool {
+        self.for_room.contains(&key)
     }
 
     /// Next steps of those whose last one needed no request.

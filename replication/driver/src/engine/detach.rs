@@ -20,13 +20,21 @@ impl Engine {
         let Some(key) = found.map(|(key, _)| key) else {
             return;
         };
+        let waits_for_room = self.is_waiting_for_room(key);
         let Some(command) = self.commands.get_mut(key) else {
             return;
         };
-        match command.stage {
+        // What waits for room has nothing under way, and has taken nothing.
+        let stage = if waits_for_room {
+            Stage::New
+        } else {
+            command.stage
+        };
+        match stage {
             Stage::New => {
                 self.for_memory.retain(|waiting| *waiting != key);
                 self.for_scratch.retain(|waiting| *waiting != key);
+                self.for_room.retain(|waiting| *waiting != key);
                 self.to_go_on.retain(|waiting| *waiting != key);
                 self.for_place
                     .retain(|request| key_of(request.tag) != Some(key));

@@ -10,8 +10,8 @@ use tidelock_volume::mapped::family::Deletion;
 use tidelock_volume::mapped::family::checkpoint::Checkpoint;
 use tidelock_volume::mapped::{Address, BLOCK_BYTES, FamilyError};
 
-use super::Family;
 use super::desk::{Desk, ForKeeper};
+use super::{Family, room};
 use crate::error::VolumeError;
 
 /// How long one step may hold the maps.
@@ -89,6 +89,7 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
                 }
                 if family.desk.is_closing() {
                     family.desk.break_off();
+                    family.room.loosen();
                     return false;
                 }
                 family.desk.rest(FULL);
@@ -100,7 +101,7 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
             }
         }
     }
-    {
+    let (is_much, waiting) = {
         let mut state = family.state.lock();
         let state = &mut *state;
         state.maps.checkpointed(checkpoint.sequence);
@@ -109,8 +110,18 @@ fn finish(family: &Family, checkpoint: Checkpoint) -> bool {
         {
             tail.empty_other();
         }
+        let waiting = match family.is_too_much(state) {
+            true => Vec::new(),
+            false => family.room.open(),
+        };
+        (family.is_much(state), waiting)
+    };
+    if is_much {
+        // Whoever would ask for it may be waiting.
+        family.desk.ask_checkpoint();
     }
     family.desk.has_finished();
+    room::tell(waiting);
     family.files.fill_reserve();
     true
 }

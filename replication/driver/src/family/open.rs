@@ -12,6 +12,7 @@ use tidelock_volume::{BlockSize, Geometry};
 
 use super::desk::Desk;
 use super::files::Files;
+use super::room::Room;
 use super::tail::{self, Tail};
 use super::{Family, State};
 use crate::error::VolumeError;
@@ -54,6 +55,9 @@ impl FamilyOptions {
         }
     }
 }
+
+/// Nodes that a family has memory for, however little it is given.
+const NODES_MIN: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// How a dataset is opened as a volume.
 #[derive(Clone, Copy, Debug)]
@@ -241,8 +245,9 @@ impl Family {
             home_generation: AtomicU64::new(0),
             home_work: Mutex::new(()),
             wants_space: AtomicBool::new(false),
+            room: Room::default(),
             to_sweep: Mutex::new(Vec::new()),
-            nodes_max: (options.maps_bytes / BLOCK_BYTES).max(1024),
+            nodes_max: (options.maps_bytes / BLOCK_BYTES).max(NODES_MIN),
             volumes: Mutex::new(Vec::new()),
         })
     }

@@ -24,6 +24,23 @@ pub(crate) struct MemoryDisk {
 impl MemoryDisk {
     /// A raw volume of zeros that is mapped now, with this head.
     pub(crate) fn new(bytes: usize, head: Id) -> (Self, Arc<Family>, Arc<Volume>) {
+        Self::with(bytes, head, &options())
+    }
+
+    /// The same with so many bytes of memory for its maps.
+    pub(crate) fn with_maps(
+        bytes: usize,
+        head: Id,
+        maps_bytes: usize,
+    ) -> (Self, Arc<Family>, Arc<Volume>) {
+        let options = FamilyOptions {
+            maps_bytes,
+            ..options()
+        };
+        Self::with(bytes, head, &options)
+    }
+
+    fn with(bytes: usize, head: Id, options: &FamilyOptions) -> (Self, Arc<Family>, Arc<Volume>) {
         let sparse = |len| MemoryFile::sparse(len, None);
         let disk = Self {
             files: [
@@ -39,7 +56,7 @@ impl MemoryDisk {
         let blocks = bytes.div_ceil(BLOCK_BYTES as u64);
         let (maps, _) = mapped::Family::create([9; 16], head, blocks, bytes, 1 << 20).unwrap();
         let files = Files::in_memory(disk.files.each_ref(), Some(Arc::clone(volume.file())));
-        let family = Family::begin(&options(), files, maps).unwrap();
+        let family = Family::begin(options, files, maps).unwrap();
         family.adopt(&volume, head).unwrap();
         (disk, family, volume)
     }
@@ -53,6 +70,12 @@ impl MemoryDisk {
     pub(crate) fn journal(&self) -> &MemoryFile {
         let [_, journal, _, _] = &self.files;
         journal
+    }
+
+    /// Where checkpoints write which blocks are in use.
+    pub(crate) fn allocation(&self) -> &MemoryFile {
+        let [_, _, allocation, _] = &self.files;
+        allocation
     }
 
     pub(crate) fn kill(&self, family: Arc<Family>) -> Arc<Family> {

@@ -125,6 +125,11 @@ impl Family {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn nodes_unforgettable(&self) -> usize {
+        self.state.lock().maps.nodes_unforgettable()
+    }
+
     /// The same in one go, while nobody uses it and without writing anything.
     #[cfg(test)]
     pub(crate) fn verify_now(&self) -> VerifyReport {

@@ -201,6 +201,12 @@ impl Family {
         self.maps.nodes.to_write()
     }
 
+    /// Nodes that can't be forgotten before a checkpoint is finished.
+    #[must_use]
+    pub fn nodes_unforgettable(&self) -> usize {
+        self.maps.nodes.unforgettable()
+    }
+
     /// Forgets nodes that haven't been used for long, until there are at most `most`.
     pub fn shrink(&mut self, most: usize) {
         self.maps.nodes.shrink(most);

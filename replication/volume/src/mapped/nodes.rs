@@ -79,6 +79,8 @@ pub(crate) struct Nodes {
     clock: u64,
     /// Nodes that are not on disk yet.
     dirty: usize,
+    /// Nodes that are on their way.
+    writing: usize,
 }
 
 impl Nodes {
@@ -90,6 +92,11 @@ impl Nodes {
     /// Of these, nodes that the next checkpoint has to write.
     pub(crate) fn to_write(&self) -> usize {
         self.dirty
+    }
+
+    /// Nodes that can't be forgotten: the next checkpoint has to write them, or one is writing them.
+    pub(crate) fn unforgettable(&self) -> usize {
+        self.dirty + self.writing
     }
 
     /// The entries of a node, if it is here.
@@ -141,12 +148,10 @@ impl Nodes {
 
     /// The node is no longer pointed to.
     pub(crate) fn remove(&mut self, address: Address) {
-        if self
-            .nodes
-            .remove(&address)
-            .is_some_and(|node| node.state == State::Dirty)
-        {
-            self.dirty -= 1;
+        match self.nodes.remove(&address).map(|node| node.state) {
+            Some(State::Dirty) => self.dirty -= 1,
+            Some(State::Fixed { writing: true }) => self.writing -= 1,
+            Some(State::Fixed { writing: false }) | None => {}
         }
     }
 
@@ -222,6 +227,7 @@ impl Nodes {
                 *entry = with_crc(*entry, &crcs);
             }
             node.state = State::Fixed { writing: true };
+            self.writing += 1;
             let page = encode_node(&node.entries);
             node.crc = crc(&page);
             crcs.insert(address, node.crc);
@@ -232,6 +238,7 @@ impl Nodes {
 
     /// What [`Self::freeze`] gave is durable.
     pub(crate) fn written(&mut self) {
+        self.writing = 0;
         for node in self.nodes.values_mut() {
             if node.state == (State::Fixed { writing: true }) {
                 node.state = State::Fixed { writing: false };

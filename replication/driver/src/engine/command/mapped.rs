@@ -65,6 +65,8 @@ pub(in crate::engine) enum Next {
     NeedMemory,
     /// A small buffer for blocks that are changed in part, or for a page: the same again later.
     NeedScratch,
+    /// Memory for the maps of the family: the same again when there is some.
+    NeedRoom,
     /// The operation is done.
     Done(OpKind),
     /// It isn't.
@@ -77,6 +79,7 @@ enum Stop {
     Page(Missing),
     Memory,
     Scratch,
+    Room,
     Fault(VolumeFault),
 }
 
@@ -296,6 +299,7 @@ impl Carrier {
                 Err(Stop::Page(missing)) => self.page = Page::Wanted(missing),
                 // Somebody comes back anyway.
                 Err(Stop::Memory | Stop::Scratch) if self.under_way > 0 => return Next::Wait,
+                Err(Stop::Room) => return Next::NeedRoom,
                 Err(Stop::Memory) => return Next::NeedMemory,
                 Err(Stop::Scratch) => return Next::NeedScratch,
                 Err(Stop::Fault(fault)) => self.fault = Some(fault),

@@ -8,6 +8,7 @@ mod flip;
 mod giving_up;
 mod model;
 mod partial;
+mod pressure;
 mod races;
 
 use std::path::PathBuf;

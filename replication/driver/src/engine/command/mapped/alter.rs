@@ -152,6 +152,8 @@ impl Alter {
                         next => return Ok(next),
                     }
                 }
+                // Nothing has been taken yet.
+                Phase::Compose if origin.family.is_tight() => return Err(Stop::Room),
                 Phase::Compose => {
                     self.compose(origin)?;
                     self.phase = Phase::Write;

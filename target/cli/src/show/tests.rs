@@ -20,6 +20,7 @@ fn sample_volume(name: &str) -> v1::Volume {
         preallocated: false,
         direct: false,
         write_cache: true,
+        integrity: v1::Integrity::Usual,
         state: v1::VolumeState::Ready,
         detail: String::new(),
         reservations: None,
@@ -105,6 +106,7 @@ block size    512 bytes
 preallocated  no
 direct I/O    no
 write cache   off (every write is durable)
+checksums     none; what is written after its first snapshot has some
 serial        0123456789ab4def8123456789abcdef
 NAA           31234567789abcde
 id            01234567-89ab-4def-8123-456789abcdef

@@ -140,3 +140,50 @@ fn it_stays_so_after_its_last_snapshot_and_a_restart_and_a_file_can_not_have_it(
     let left = std::fs::read_dir(daemon.state_dir().join("families")).unwrap();
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn with_an_older_catalog_nothing_is_removed_that_has_data_and_what_was_deleted_goes() {
+    let daemon = Daemon::start();
+    let catalog = daemon.state_dir().join("catalog");
+    let older = std::fs::read(&catalog).unwrap();
+    daemon.run(&[
+        "volume",
+        "create",
+        "vol",
+        "--size",
+        "16M",
+        "--integrity",
+        "full",
+    ]);
+    daemon.run(&["target", "create", TARGET]);
+    daemon.run(&["lun", "map", TARGET, "vol"]);
+    daemon.run(&["acl", "allow", TARGET, "*"]);
+    let mut initiator = log_in(&daemon, &[0]);
+    write(&mut initiator, 0, 0, 1);
+    drop(initiator);
+    let mut daemon = daemon;
+    daemon.kill();
+    let folder = std::fs::read_dir(daemon.state_dir().join("families")).unwrap();
+    let folder = folder.map(|entry| entry.unwrap().path()).next().unwrap();
+    // It has no snapshot, and all that the volume is.
+    let newer = std::fs::read(&catalog).unwrap();
+    std::fs::write(&catalog, &older).unwrap();
+    let mut daemon = daemon.restart();
+    assert!(daemon.volumes().is_empty());
+    assert!(daemon.terminate());
+    assert!(folder.join("data-0000").exists());
+    std::fs::write(&catalog, &newer).unwrap();
+    // A crash came before the catalog was told of a deletion: it isn't one.
+    std::fs::write(folder.join("deleted"), b"").unwrap();
+    let mut daemon = daemon.restart();
+    let mut initiator = log_in(&daemon, &[0]);
+    assert!(is(&mut initiator, 0, 0, 1));
+    drop(initiator);
+    assert!(!folder.join("deleted").exists());
+    assert!(daemon.terminate());
+    // It came after that: the rest of it is done.
+    std::fs::write(folder.join("deleted"), b"").unwrap();
+    std::fs::write(&catalog, &older).unwrap();
+    let daemon = daemon.restart();
+    assert!(daemon.volumes().is_empty() && !folder.exists());
+}

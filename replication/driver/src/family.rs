@@ -47,7 +47,9 @@ pub(crate) use room::Told;
 use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
-pub use inspect::{FileFinding, InspectOptions, InspectReport, file_size, inspect, is_family};
+pub use inspect::{
+    FileFinding, InspectOptions, InspectReport, file_size, has_data, inspect, is_family,
+};
 pub use open::{FamilyOptions, MappedOptions};
 pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;

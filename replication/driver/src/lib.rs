@@ -23,8 +23,8 @@ pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use family::{
     DatasetInfo, Export, ExportOptions, Family, FamilyOptions, FamilySpace, FileFinding, Id,
-    InspectOptions, InspectReport, MappedOptions, Progress, VerifyReport, file_size, inspect,
-    is_family,
+    InspectOptions, InspectReport, MappedOptions, Progress, VerifyReport, file_size, has_data,
+    inspect, is_family,
 };
 pub use fence::FenceReason;
 pub use journal::JournalPlace;

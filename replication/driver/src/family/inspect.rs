@@ -511,6 +511,29 @@ fn infos(all: &[DatasetFacts]) -> Vec<DatasetInfo> {
     super::control::infos(all)
 }
 
+/// Whether blocks of data are in the files of a family that nobody serves: without any it is nobody's loss.
+/// What has been made durable counts, and what a killed daemon left in its tail. **Blocks.**
+///
+/// # Errors
+/// That can't be found out: a file is missing, damaged, or somebody has it open.
+pub fn has_data(folder: &Path, tail_folder: Option<&Path>) -> Result<bool, VolumeError> {
+    let wrong = |what: String| VolumeError::Family {
+        folder: folder.to_path_buf(),
+        what,
+    };
+    let files = Files::look_at(folder, None)?;
+    let superblock = choose(&files.superblock()?).map_err(|damage| wrong(damage.to_string()))?;
+    let halves = match tail_folder.map(|folder| tail::found(folder, files.superblock_path())) {
+        Some(halves) => halves.map_err(|error| wrong(error.to_string()))?,
+        None => Vec::new(),
+    };
+    match recover(&files, superblock.family, &halves) {
+        Ok((maps, _)) => Ok(maps.data_blocks() > 0),
+        Err(Failed::Damage(damage)) => Err(wrong(damage.to_string())),
+        Err(Failed::Volume(error)) => Err(error),
+    }
+}
+
 /// Bytes of a raw file or block device that nobody uses. **Blocks.**
 ///
 /// # Errors

@@ -218,6 +218,16 @@ impl Family {
         self.maps.allocator.in_use()
     }
 
+    /// Blocks of data in use, whoever's they are.
+    #[must_use]
+    pub fn data_blocks(&self) -> u64 {
+        let segments = self.maps.allocator.segments();
+        segments
+            .filter(|(_, kind, _)| *kind == SegmentKind::Data)
+            .map(|(.., used)| u64::from(used))
+            .sum()
+    }
+
     /// The last block in use of each of its segments.
     #[must_use]
     pub fn last_used(&self) -> Vec<Address> {

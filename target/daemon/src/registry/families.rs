@@ -1,5 +1,6 @@
 //! Families as they are served: which are open, with the lists of their snapshots. Knows no volumes.
 
+pub(super) mod leftover;
 pub(super) mod snapshot_log;
 
 use std::collections::HashMap;
@@ -123,8 +124,8 @@ impl Families {
         self.all.read().values().cloned().collect()
     }
 
-    /// Removes what a crash left of families that were about to be made: their folders have no snapshot
-    /// that was ever told of. What has some is somebody's data, whatever the catalog says. Blocks.
+    /// Removes what a crash left of families that were about to be made, or deleted. What has data in it is
+    /// somebody's, whatever the catalog says, which may be an older one: that is left, and told. Blocks.
     pub(super) fn remove_unknown(&self) {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -136,26 +137,22 @@ impl Families {
         };
         for entry in entries.filter_map(Result::ok) {
             let name = entry.file_name();
-            let id = name.to_str().and_then(FamilyId::from_folder);
-            let Some(id) = id.filter(|id| self.get(*id).is_none()) else {
+            let Some(id) = name.to_str().and_then(FamilyId::from_folder) else {
                 continue;
             };
             let folder = entry.path();
-            let list = SnapshotLog::open(&folder, id);
-            let is_empty = match &list {
-                Ok(log) => log.list().is_empty(),
-                Err(SnapshotLogError::File(StateDirError::Io { source, .. })) => {
-                    source.kind() == std::io::ErrorKind::NotFound
-                }
-                Err(_) => false,
-            };
-            if is_empty {
-                remove_folder(&folder);
-            } else {
+            if self.get(id).is_some() {
+                // A deletion that wasn't made.
+                leftover::unmark(&folder);
+            } else if let Err(reason) = leftover::may_go(&folder, id) {
                 tracing::error!(
                     folder = %folder.display(),
-                    "a family with snapshots isn't in the catalog: its folder is left as it is"
+                    %reason,
+                    "a family isn't in the catalog: its folder is left as it is. If the catalog is an old one, stop \
+                     the daemon and bring the right one back; if the folder isn't needed, move it away"
                 );
+            } else {
+                remove_folder(&folder);
             }
         }
     }

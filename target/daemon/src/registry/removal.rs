@@ -9,10 +9,11 @@ use tidelock_catalog::{
 use tidelock_replication::Volume;
 
 use super::changes::{ChangeError, remove_file, run_blocking};
-use super::families::{OpenFamily, remove_folder};
+use super::families::{OpenFamily, ServedFamily, leftover, remove_folder};
 use super::served::ServedVolume;
 use super::snapshots::linked_clones;
 use super::{Registry, Writer};
+use crate::state_dir::StateDirError;
 
 impl Registry {
     /// Removes a volume that isn't mapped, and its file if the daemon made it; with its snapshots only if
@@ -89,7 +90,12 @@ impl Registry {
             Err(trouble) => return Err(trouble.into()),
         };
         self.check_snapshots_may_go(&record, &snapshots, with_snapshots)?;
-        let (catalog, mut changes, gone) = self.delete_records(writer, record.name.clone()).await?;
+        let name = record.name.clone();
+        let deleted = match is_last {
+            true => self.delete_last_records(writer, name, &family).await,
+            false => self.delete_records(writer, name).await,
+        };
+        let (catalog, mut changes, gone) = deleted?;
         self.install(catalog, &changes, None);
         let family_is_gone = changes
             .iter()
@@ -129,6 +135,30 @@ impl Registry {
             })
         }));
         Ok(changes)
+    }
+
+    /// [`Self::delete_records`] of the last volume of a family. A crash after it leaves the family's folder, which
+    /// says itself then that it isn't wanted any more.
+    async fn delete_last_records(
+        &self,
+        writer: &Writer,
+        volume: VolumeName,
+        family: &Arc<ServedFamily>,
+    ) -> Result<(catalog::Catalog, Vec<Change>, Vec<Gone>), ChangeError> {
+        let marked = Arc::clone(family);
+        run_blocking(move || leftover::mark(marked.folder()))
+            .await?
+            .map_err(|source| StateDirError::Io {
+                action: "note the deletion in",
+                path: family.folder().to_path_buf(),
+                source,
+            })?;
+        let deleted = self.delete_records(writer, volume).await;
+        if deleted.is_err() {
+            let marked = Arc::clone(family);
+            run_blocking(move || leftover::unmark(marked.folder())).await?;
+        }
+        deleted
     }
 
     fn check_snapshots_may_go(

@@ -93,6 +93,7 @@ fn unsafe_code_lives_in_the_block_crate_alone_and_the_cores_forbid_it() {
     for name in [
         "capabilities",
         "replication/volume",
+        "replication/mirror",
         "replication/driver",
         "target/iscsi",
         "target/scsi",

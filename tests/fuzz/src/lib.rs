@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod cdb;
 mod input;
 pub mod login;
+pub mod mirror;
 pub mod pdu;
 pub mod session;
 pub mod snapshots;

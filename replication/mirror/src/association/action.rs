@@ -1,0 +1,235 @@
+//! What goes into an engine and what comes out of it, as plain values.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::generation::{Record, Refusal, Verdict};
+use crate::id::{CommandId, GenerationId, NodeId, OperationId};
+use crate::link::Message;
+use crate::region::{Range, RegionSet};
+use crate::region_log::{LogEntry, RegionLog};
+
+/// How safe something has to be before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// It may be in a cache.
+    Cached,
+    /// It survives a loss of power.
+    Durable,
+}
+
+/// What happens to an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A host writes.
+    Write {
+        /// Answered by [`Action::Complete`].
+        command: CommandId,
+        /// First byte.
+        offset: u64,
+        /// What is written.
+        data: Bytes,
+        /// FUA, or a unit without a write cache.
+        durability: Durability,
+    },
+    /// A host flushes: everything that was completed before becomes durable at both ends.
+    Flush {
+        /// Answered by [`Action::Complete`].
+        command: CommandId,
+    },
+    /// Something that was asked of the disk is done, or has failed. Reading brings its bytes.
+    Done {
+        /// Which.
+        operation: OperationId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The oldest [`Action::Journal`] that isn't durable yet is now.
+    Journaled,
+    /// There is a connection to a peer, on which both ends have introduced themselves.
+    Connected(NodeId),
+    /// It is gone. Nothing more comes from it.
+    Disconnected(NodeId),
+    /// A message came.
+    Received(NodeId, Message),
+    /// [`Action::StartTimer`] is over.
+    TimeOut,
+    /// So many bytes more may be copied in resyncs.
+    CopyBudget(u64),
+    /// Somebody wants something.
+    Wish(Wish),
+}
+
+/// How an operation of the disk ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Read.
+    Read(Bytes),
+    /// It has failed; the disk isn't used any more.
+    Failed,
+}
+
+/// What an operator, or the daemon for one, wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wish {
+    /// Hand over to a peer that is in step: nothing acknowledged is lost.
+    HandOver(NodeId),
+    /// Become the source with the consent of a peer, while none is.
+    TakeOver(NodeId),
+    /// Become the source without asking: what isn't here is lost.
+    Promote,
+    /// Drop this end's own changes after a split brain. They are kept as a snapshot.
+    GiveUp,
+    /// Don't wait for absent peers any longer.
+    GoOnAlone,
+    /// Send nothing to a peer until [`Self::Release`]: Suspend, Fracture, Split.
+    Hold(NodeId),
+    /// Meet the peer again.
+    Release(NodeId),
+}
+
+/// What an engine wants done. Actions are begun in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Make it durable. Entries become durable in their order; each is answered by [`Event::Journaled`].
+    Journal(JournalEntry),
+    /// Write here.
+    Write {
+        /// Answered by [`Event::Done`].
+        operation: OperationId,
+        /// First byte.
+        offset: u64,
+        /// What.
+        data: Bytes,
+        /// How safe it has to be before it is answered.
+        durability: Durability,
+    },
+    /// Make everything durable that was written and answered.
+    Flush(OperationId),
+    /// Read.
+    Read(OperationId, Range),
+    /// Keep the content as it is now, durably, as the safety snapshot. An older one goes.
+    TakeSnapshot(OperationId),
+    /// The content becomes the safety snapshot, durably. It stays.
+    RollBack(OperationId),
+    /// The safety snapshot isn't needed any more.
+    DropSnapshot,
+    /// The safety snapshot holds changes that the other end doesn't have: it is kept under a name of its own.
+    KeepSnapshot,
+    /// Send it.
+    Send(NodeId, Message),
+    /// End the connection. No [`Event::Disconnected`] follows. Connect again after a while.
+    Disconnect(NodeId),
+    /// Answer a host.
+    Complete(CommandId, Result<(), CommandError>),
+    /// Call [`Event::TimeOut`] when the time that commands may wait for a peer is over.
+    StartTimer,
+    /// Don't.
+    StopTimer,
+    /// What an operator would want to know.
+    Report(Report),
+}
+
+/// What is made durable beside the data.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JournalEntry {
+    /// The record, and what is tracked from then on, in one.
+    Record {
+        /// Replaces the one before.
+        record: Record,
+        /// Begin to track changes since this generation.
+        track: Option<GenerationId>,
+    },
+    /// A change of the log of regions.
+    Log(LogEntry),
+}
+
+/// What is durable of an end beside the data: the beginning, with all entries applied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Durable {
+    /// The record.
+    pub record: Record,
+    /// The log of regions.
+    pub log: RegionLog,
+}
+
+impl Durable {
+    /// With a record and nothing else.
+    #[must_use]
+    pub fn new(record: Record) -> Self {
+        Self {
+            record,
+            log: RegionLog::default(),
+        }
+    }
+
+    /// Applies the next entry.
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        match entry {
+            JournalEntry::Record { record, track } => {
+                if let Some(generation) = track {
+                    self.log.apply(&LogEntry::Track(*generation));
+                }
+                self.record = record.clone();
+            }
+            JournalEntry::Log(entry) => self.log.apply(entry),
+        }
+    }
+}
+
+/// Why a command of a host isn't done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum CommandError {
+    /// This end isn't the source (any more): the host has another path.
+    #[error("this end of the mirror isn't its source")]
+    NotSource,
+    /// FailedCopyStopsHostIO: the peer is away, and that stops hosts.
+    #[error("the mirror's other end is away, and it is configured to stop hosts then")]
+    Halted,
+    /// The disk has failed.
+    #[error("the disk below this end of the mirror has failed")]
+    DiskFailed,
+    /// Behind the end of the volume.
+    #[error("the command goes beyond the end of the volume")]
+    OutOfRange,
+}
+
+/// What an operator would want to know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Report {
+    /// The ends have met; what follows.
+    Met(NodeId, Verdict),
+    /// A resync to the peer has begun, of so many bytes.
+    ResyncBegun(NodeId, u64),
+    /// The peer is in step.
+    InStep(NodeId),
+    /// We are in step with the peer, which is the source.
+    Following(NodeId),
+    /// The connection is gone.
+    Lost(NodeId),
+    /// Hosts are served without peers that were in step.
+    Alone,
+    /// Hosts are stopped until a peer is back.
+    Halted,
+    /// This end is the source now.
+    Serving,
+    /// This end is a target now.
+    Resigned,
+    /// A wish can't be done.
+    Refused(Wish, Refusal),
+    /// The peer broke the rules; the connection was ended.
+    Misbehaved(NodeId, &'static str),
+    /// The disk has failed: nothing is done any more.
+    DiskFailed,
+}
+
+/// Regions that may differ.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Differing {
+    /// These.
+    Regions(RegionSet),
+    /// It isn't known: any.
+    All,
+}

@@ -1,0 +1,484 @@
+//! The engine: takes events apart, keeps what all parts need, and does what the keeper of the record says.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::action::{Action, CommandError, Durable, Event, JournalEntry, Outcome, Report, Wish};
+use super::host::Host;
+use super::peer::{Peer, Peers};
+use super::target::Target;
+use crate::generation::{Keeper, KeeperAction, Role, Standing, Why};
+use crate::id::{Incarnation, NodeId, OperationId};
+use crate::link::Message;
+use crate::region::{Region, RegionSet, Regions};
+use crate::region_log::{LogEntry, RegionLog};
+
+/// What is done with hosts while a peer is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnFailure {
+    /// They are served without it, in a new generation; what changes is tracked.
+    Continue,
+    /// They are stopped (FailedCopyStopsHostIO).
+    Halt,
+}
+
+/// How an end works.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// This end.
+    pub me: NodeId,
+    /// The size of the volume and of its regions. A region is the unit of a resync, at most
+    /// [`crate::link::DATA_MAX`] bytes.
+    pub regions: Regions,
+    /// What is done with hosts while a peer is away.
+    pub on_failure: OnFailure,
+    /// Whether a source that has been restarted serves hosts before it has met its peers, once they have been away
+    /// for long enough. They may have taken over meanwhile, which would be a split brain.
+    pub alone_after_restart: bool,
+    /// Whether the disk can keep a snapshot. Without one a target that is being resynced has no image to go back to.
+    pub keeps_snapshots: bool,
+    /// Bytes of data that a source may have under way to this end.
+    pub window: u64,
+    /// How many regions may be hot.
+    pub hot_max: u64,
+    /// How many hot regions are left hot by a flush, for the next writes of them.
+    pub hot_kept: u64,
+    /// How many regions are copied at once in a resync.
+    pub copies_max: usize,
+}
+
+/// Whose completion is awaited from the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Journaled {
+    Record,
+    Heat(RegionSet),
+    Nothing,
+}
+
+/// What an operation of the disk is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// A write of a host.
+    HostWrite(u64),
+    /// A flush of a host, or of ours.
+    HostFlush(u64),
+    /// A region is read for a resync.
+    Copy(NodeId),
+    /// The target's part.
+    Apply,
+    TargetFlush,
+    AdoptFlush,
+    Snapshot,
+    RollBack,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) keeper: Keeper,
+    pub(super) log: RegionLog,
+    /// Hot in the log, but not durably yet.
+    pub(super) heating: RegionSet,
+    journal: VecDeque<Journaled>,
+    pub(super) operations: BTreeMap<OperationId, Purpose>,
+    pub(super) next_sequence: u64,
+    pub(super) peers: Peers,
+    pub(super) host: Host,
+    pub(super) target: Target,
+    pub(super) copy_budget: u64,
+    /// The peers' time is over.
+    pub(super) degraded: bool,
+    timer: bool,
+    /// It has served hosts, or met a peer, since it was started.
+    pub(super) met_since_start: bool,
+    pub(super) failed: bool,
+    out: VecDeque<Action>,
+}
+
+impl Engine {
+    /// An end, with what is durable of it. `incarnation` and `random` are drawn anew at each start.
+    #[must_use]
+    pub fn new(config: Config, durable: Durable, incarnation: Incarnation, random: u128) -> Self {
+        let receiving = durable.record.receiving;
+        let mut engine = Self {
+            keeper: Keeper::new(config.me, durable.record, incarnation, random),
+            log: durable.log,
+            heating: RegionSet::default(),
+            journal: VecDeque::new(),
+            operations: BTreeMap::new(),
+            next_sequence: 1,
+            peers: Peers::new(),
+            host: Host::default(),
+            target: Target::default(),
+            copy_budget: 0,
+            degraded: false,
+            timer: false,
+            met_since_start: false,
+            failed: false,
+            out: VecDeque::new(),
+            config,
+        };
+        if receiving.is_some_and(|it| it.snapshot) {
+            // What was copied and not flushed may be lost, so it can't be gone on with.
+            engine.target.starting = true;
+            engine.begin_roll_back();
+        }
+        engine
+    }
+
+    /// What is to be done next.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.out.pop_front()
+    }
+
+    /// The keeper of the record.
+    #[must_use]
+    pub const fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// Whether hosts may read and write here.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.keeper.is_source() && !self.failed
+    }
+
+    /// Whether what is on the disk is an image of something, as it stands.
+    #[must_use]
+    pub fn has_image(&self) -> bool {
+        let record = self.keeper.record();
+        record.receiving.is_none() && !record.lineage.is_empty()
+    }
+
+    /// The log of regions.
+    #[must_use]
+    pub const fn region_log(&self) -> &RegionLog {
+        &self.log
+    }
+
+    /// Bytes that are still to be copied to a peer; `None` if nothing is being copied.
+    #[must_use]
+    pub fn left_to_copy(&self, peer: NodeId) -> Option<u64> {
+        let plan = self.peers.get(&peer)?.plan.as_ref()?;
+        let bytes = |region: Region| self.config.regions.range(region).length;
+        let left: u64 = plan.remaining.iter().map(bytes).sum();
+        Some(left + plan.reading.values().map(|it| bytes(*it)).sum::<u64>())
+    }
+
+    /// Something has happened. Take all actions afterwards.
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Write {
+                command,
+                offset,
+                data,
+                durability,
+            } => self.host_write(command, offset, data, durability),
+            Event::Flush { command } => self.host_flush(command),
+            Event::Done { operation, outcome } => self.done(operation, outcome),
+            Event::Journaled => self.journaled(),
+            Event::Connected(peer) => {
+                let it = self.peers.entry(peer).or_default();
+                it.connected = true;
+                if !self.target.starting && !self.failed && !it.held {
+                    self.keeper.connected(peer);
+                }
+            }
+            Event::Disconnected(peer) => {
+                self.keeper.disconnected(peer);
+                self.lost(peer);
+            }
+            Event::Received(peer, message) => self.received(peer, message),
+            Event::TimeOut => {
+                self.timer = false;
+                self.degraded = true;
+            }
+            Event::CopyBudget(bytes) => self.copy_budget = self.copy_budget.saturating_add(bytes),
+            Event::Wish(wish) => self.wish(wish),
+        }
+        self.pump();
+    }
+
+    fn pump(&mut self) {
+        loop {
+            self.keeper_actions();
+            if self.failed {
+                self.out
+                    .retain(|it| !matches!(it, Action::Send(..) | Action::Write { .. }));
+                break;
+            }
+            self.pump_target();
+            self.pump_host();
+            self.pump_copies();
+            self.pump_handover();
+            self.pump_timer();
+            let more = self.keeper_actions();
+            if !more {
+                break;
+            }
+        }
+    }
+
+    // --- What the parts ask for.
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.out.push_back(action);
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        self.out.push_back(Action::Report(report));
+    }
+
+    pub(super) fn send(&mut self, peer: NodeId, message: Message) {
+        self.out.push_back(Action::Send(peer, message));
+    }
+
+    pub(super) fn operation(&mut self, purpose: Purpose) -> OperationId {
+        // The first free number, so that histories that lead to the same state are the same.
+        let free = self.operations.keys().zip(0..).find(|(it, at)| it.0 != *at);
+        let number = free.map_or(self.operations.len() as u64, |(_, at)| at);
+        let operation = OperationId(number);
+        self.operations.insert(operation, purpose);
+        operation
+    }
+
+    pub(super) const fn sequence(&mut self) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        sequence
+    }
+
+    pub(super) fn log_entry(&mut self, entry: LogEntry) {
+        self.log.apply(&entry);
+        let purpose = match &entry {
+            LogEntry::Heat(regions) => {
+                self.heating.add(regions);
+                Journaled::Heat(regions.clone())
+            }
+            _ => Journaled::Nothing,
+        };
+        self.journal.push_back(purpose);
+        self.out
+            .push_back(Action::Journal(JournalEntry::Log(entry)));
+    }
+
+    /// Whether all these are hot, durably; those that aren't get hot.
+    pub(super) fn is_hot(&self, region: Region) -> bool {
+        self.log.hot().contains(region) && !self.heating.contains(region)
+    }
+
+    /// The peer broke the rules.
+    pub(super) fn misbehaved(&mut self, peer: NodeId, how: &'static str) {
+        self.report(Report::Misbehaved(peer, how));
+        self.disconnect(peer);
+    }
+
+    /// Ends a connection from here.
+    pub(super) fn disconnect(&mut self, peer: NodeId) {
+        if self.peers.get(&peer).is_some_and(|it| it.connected) {
+            self.act(Action::Disconnect(peer));
+        }
+        self.keeper.disconnected(peer);
+        self.lost(peer);
+    }
+
+    pub(super) fn is_member(&self, peer: NodeId) -> bool {
+        matches!(
+            self.keeper.standing(peer),
+            Standing::InStep | Standing::Joining
+        )
+    }
+
+    // --- What comes in.
+
+    fn journaled(&mut self) {
+        match self.journal.pop_front() {
+            Some(Journaled::Record) => self.keeper.persisted(),
+            Some(Journaled::Heat(regions)) => {
+                // It may be about to be made hot once more; then the later entry counts.
+                let later = |region: Region| {
+                    self.journal
+                        .iter()
+                        .any(|it| matches!(it, Journaled::Heat(more) if more.contains(region)))
+                };
+                let durable: Vec<Region> = regions.iter().filter(|it| !later(*it)).collect();
+                for region in durable {
+                    self.heating.remove(region);
+                }
+            }
+            Some(Journaled::Nothing) | None => {}
+        }
+    }
+
+    fn done(&mut self, operation: OperationId, outcome: Outcome) {
+        let Some(purpose) = self.operations.remove(&operation) else {
+            return;
+        };
+        if outcome == Outcome::Failed {
+            self.disk_failed();
+            return;
+        }
+        match purpose {
+            Purpose::HostWrite(sequence) => self.host_written(sequence),
+            Purpose::HostFlush(sequence) => self.host_flushed(sequence),
+            Purpose::Copy(peer) => {
+                if let Outcome::Read(data) = outcome {
+                    self.copy_read(peer, operation, data);
+                }
+            }
+            Purpose::Apply => self.applied(operation),
+            Purpose::TargetFlush => self.target_flushed(),
+            Purpose::AdoptFlush => self.adopt_flushed(),
+            Purpose::Snapshot => self.snapshot_taken(),
+            Purpose::RollBack => self.rolled_back(),
+        }
+    }
+
+    fn disk_failed(&mut self) {
+        if self.failed {
+            return;
+        }
+        self.failed = true;
+        self.report(Report::DiskFailed);
+        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            self.disconnect(peer);
+        }
+        self.fail_host(CommandError::DiskFailed);
+    }
+
+    fn lost(&mut self, peer: NodeId) {
+        let was_met = self
+            .peers
+            .get(&peer)
+            .is_some_and(|it| it.greeting.is_some());
+        self.peers.entry(peer).or_default().lost();
+        self.host.lost(peer);
+        self.target.lost(peer);
+        if was_met {
+            self.report(Report::Lost(peer));
+        }
+    }
+
+    // --- The keeper.
+
+    /// Does what the keeper says; false if that was nothing.
+    fn keeper_actions(&mut self) -> bool {
+        let mut any = false;
+        while let Some(action) = self.keeper.next_action() {
+            any = true;
+            self.keeper_action(action);
+        }
+        any
+    }
+
+    fn keeper_action(&mut self, action: KeeperAction) {
+        match action {
+            KeeperAction::Persist { record, track } => {
+                if let Some(generation) = track {
+                    self.log.apply(&LogEntry::Track(generation));
+                }
+                self.journal.push_back(Journaled::Record);
+                self.act(Action::Journal(JournalEntry::Record { record, track }));
+            }
+            KeeperAction::Greet(peer, view) => self.greet(peer, view),
+            KeeperAction::Met(peer, verdict) => self.met(peer, verdict),
+            KeeperAction::Adopt(peer, lineage) => self.send(peer, Message::Adopt { lineage }),
+            KeeperAction::Confirm(peer, generation) => self.adopted(peer, generation),
+            KeeperAction::TakeOver(peer) => self.send(peer, Message::TakeOver),
+            KeeperAction::AskToTakeOver(peer) => self.send(peer, Message::AskToTakeOver),
+            KeeperAction::Deny(peer) => self.send(peer, Message::Deny),
+            KeeperAction::Disconnect(peer) => {
+                self.act(Action::Disconnect(peer));
+                self.lost(peer);
+            }
+            KeeperAction::ReceivingBegun(peer) => self.receiving_begun(peer),
+            KeeperAction::Resigned => {
+                self.host.handing_over = None;
+                self.peers.values_mut().for_each(Peer::forget);
+                self.fail_host(CommandError::NotSource);
+                self.report(Report::Resigned);
+            }
+            KeeperAction::Serving => {
+                self.met_since_start = true;
+                self.report(Report::Serving);
+            }
+        }
+    }
+
+    fn wish(&mut self, wish: Wish) {
+        let refused = match wish {
+            Wish::HandOver(peer) => self.begin_handover(peer),
+            Wish::TakeOver(peer) => self.keeper.ask_to_take_over(peer),
+            Wish::Promote => self.begin_promotion(),
+            Wish::GiveUp => self.keeper.give_up(),
+            Wish::GoOnAlone => {
+                self.met_since_start = true;
+                self.degraded = true;
+                Ok(())
+            }
+            Wish::Hold(peer) => {
+                self.peers.entry(peer).or_default().held = true;
+                self.disconnect(peer);
+                // There is nothing to wait for: it doesn't come back by itself.
+                self.degraded = true;
+                Ok(())
+            }
+            Wish::Release(peer) => {
+                let it = self.peers.entry(peer).or_default();
+                let was_held = std::mem::replace(&mut it.held, false);
+                if was_held && it.connected && !self.target.starting {
+                    self.keeper.connected(peer);
+                }
+                Ok(())
+            }
+        };
+        if let Err(refusal) = refused {
+            self.report(Report::Refused(wish, refusal));
+        }
+    }
+
+    // --- Peers that are away.
+
+    fn pump_timer(&mut self) {
+        let record = self.keeper.record();
+        let away =
+            record.role == Role::Source && record.holders.iter().any(|it| !self.is_member(*it));
+        if !away {
+            self.degraded = false;
+            self.host.halted = false;
+            if self.timer {
+                self.timer = false;
+                self.act(Action::StopTimer);
+            }
+            return;
+        }
+        if !self.degraded && !self.timer {
+            self.timer = true;
+            self.act(Action::StartTimer);
+        }
+        if !self.degraded || self.keeper.is_busy() || self.host.is_idle() {
+            return;
+        }
+        let may = self.met_since_start || self.config.alone_after_restart;
+        match self.config.on_failure {
+            OnFailure::Continue if may => {
+                self.report(Report::Alone);
+                self.keeper.open(Why::PeerLost);
+            }
+            OnFailure::Continue => {}
+            OnFailure::Halt => {
+                if !self.host.halted {
+                    self.host.halted = true;
+                    self.report(Report::Halted);
+                }
+                self.fail_host(CommandError::Halted);
+            }
+        }
+    }
+
+    /// A peer, made if need be.
+    pub(super) fn peer(&mut self, peer: NodeId) -> &mut Peer {
+        self.peers.entry(peer).or_default()
+    }
+}

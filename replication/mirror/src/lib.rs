@@ -1,0 +1,19 @@
+//! Mirrors: two copies of a volume that are kept equal, or nearly so, by two daemons or by one. Sans-I/O: no
+//! sockets, files, clocks or threads. Time and random numbers are arguments, and what is to be done comes back as
+//! values.
+//!
+//! * [`generation`]: who is right. The durable record of an end, and what follows when two ends meet.
+//! * [`association`]: one end. What is done with the writes of hosts and with what the peer sends.
+//! * [`region_log`]: where ends may differ.
+//! * [`link`]: what goes over the connection.
+#![forbid(unsafe_code)]
+
+pub mod association;
+pub mod generation;
+pub mod id;
+pub mod link;
+pub mod region;
+pub mod region_log;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Messages as the fields of frames, and back.
+
+use bytes::Bytes;
+
+use super::fields::{FieldError, RUNS_MAX, Reader, Writer};
+use super::frame::{Frame, Kind};
+use super::message::Message;
+use crate::association::{Differing, Durability};
+use crate::id::{GenerationId, Incarnation};
+
+const GREETING: u8 = 0x10;
+const IN_STEP: u8 = 0x11;
+const RESYNC: u8 = 0x12;
+const READY: u8 = 0x13;
+const WRITE: u8 = 0x20;
+const WRITE_DONE: u8 = 0x21;
+const FLUSH: u8 = 0x22;
+const FLUSH_DONE: u8 = 0x23;
+const SETTLED: u8 = 0x24;
+const COPY: u8 = 0x25;
+const ADOPT: u8 = 0x30;
+const CONFIRM: u8 = 0x31;
+const TAKE_OVER: u8 = 0x32;
+const ASK_TO_TAKE_OVER: u8 = 0x33;
+const DENY: u8 = 0x34;
+
+/// The kind, the fields and the data of a message.
+#[must_use]
+pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
+    let mut fields = Writer::default();
+    let mut bytes = Bytes::new();
+    let kind = match message {
+        Message::Greeting {
+            view,
+            incarnation,
+            unsettled,
+            window,
+        } => {
+            fields.view(view);
+            fields.u128(incarnation.0);
+            fields.regions(&unsettled.within(RUNS_MAX));
+            fields.u64(*window);
+            GREETING
+        }
+        Message::InStep => IN_STEP,
+        Message::Resync { resumes } => {
+            fields.flag(*resumes);
+            RESYNC
+        }
+        Message::Ready { differing } => {
+            fields.flag(matches!(differing, Differing::All));
+            if let Differing::Regions(regions) = differing {
+                fields.regions(&regions.within(RUNS_MAX));
+            }
+            READY
+        }
+        Message::Write {
+            sequence,
+            offset,
+            durability,
+            data,
+        } => {
+            fields.u64(*sequence);
+            fields.u64(*offset);
+            fields.flag(*durability == Durability::Durable);
+            bytes = data.clone();
+            WRITE
+        }
+        Message::Copy {
+            sequence,
+            offset,
+            data,
+        } => {
+            fields.u64(*sequence);
+            fields.u64(*offset);
+            bytes = data.clone();
+            COPY
+        }
+        Message::Settled { regions } => {
+            fields.regions(regions);
+            SETTLED
+        }
+        Message::Adopt { lineage } => {
+            fields.lineage(lineage);
+            ADOPT
+        }
+        Message::Confirm { generation } => {
+            fields.u128(generation.0);
+            CONFIRM
+        }
+        Message::WriteDone { sequence } => number(&mut fields, *sequence, WRITE_DONE),
+        Message::Flush { sequence } => number(&mut fields, *sequence, FLUSH),
+        Message::FlushDone { sequence } => number(&mut fields, *sequence, FLUSH_DONE),
+        Message::TakeOver => TAKE_OVER,
+        Message::AskToTakeOver => ASK_TO_TAKE_OVER,
+        Message::Deny => DENY,
+    };
+    (Kind(kind), fields.0, bytes)
+}
+
+fn number(fields: &mut Writer, number: u64, kind: u8) -> u8 {
+    fields.u64(number);
+    kind
+}
+
+/// The message of a frame.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn decode(frame: Frame) -> Result<Message, FieldError> {
+    let kind = frame.kind.0;
+    let mut fields = Reader::new(kind, frame.body);
+    let data = frame.data;
+    if matches!(kind, WRITE | COPY) == data.is_empty() {
+        return Err(
+            fields.wrong("data where there should be none, or none where there should be some")
+        );
+    }
+    let message = match kind {
+        GREETING => Message::Greeting {
+            view: fields.view()?,
+            incarnation: Incarnation(fields.u128()?),
+            unsettled: fields.regions()?,
+            window: fields.u64()?,
+        },
+        IN_STEP => Message::InStep,
+        RESYNC => Message::Resync {
+            resumes: fields.flag()?,
+        },
+        READY => Message::Ready {
+            differing: if fields.flag()? {
+                Differing::All
+            } else {
+                Differing::Regions(fields.regions()?)
+            },
+        },
+        WRITE => Message::Write {
+            sequence: fields.u64()?,
+            offset: fields.u64()?,
+            durability: if fields.flag()? {
+                Durability::Durable
+            } else {
+                Durability::Cached
+            },
+            data,
+        },
+        COPY => Message::Copy {
+            sequence: fields.u64()?,
+            offset: fields.u64()?,
+            data,
+        },
+        WRITE_DONE => Message::WriteDone {
+            sequence: fields.u64()?,
+        },
+        FLUSH => Message::Flush {
+            sequence: fields.u64()?,
+        },
+        FLUSH_DONE => Message::FlushDone {
+            sequence: fields.u64()?,
+        },
+        SETTLED => Message::Settled {
+            regions: fields.regions()?,
+        },
+        ADOPT => Message::Adopt {
+            lineage: fields.lineage()?,
+        },
+        CONFIRM => Message::Confirm {
+            generation: GenerationId(fields.u128()?),
+        },
+        TAKE_OVER => Message::TakeOver,
+        ASK_TO_TAKE_OVER => Message::AskToTakeOver,
+        DENY => Message::Deny,
+        _ => return Err(FieldError::Kind(kind)),
+    };
+    fields.end()?;
+    Ok(message)
+}

@@ -1,0 +1,8 @@
+//! Ends together: a world of nodes, disks and links ([`world`]), walked exhaustively ([`explore`]) and at random
+//! ([`simulate`]).
+
+mod disk;
+mod explore;
+mod ghost;
+mod simulate;
+mod world;

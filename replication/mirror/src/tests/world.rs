@@ -1,0 +1,795 @@
+//! Nodes with their disks, the links between them, and everything that can happen to them, one step at a time.
+//! Deterministic. After every step the promises are checked.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::disk::{BLOCK, BLOCK_BYTES, Disk};
+use super::ghost::Ghost;
+use crate::association::{
+    Action, Config, Durability, Durable, Engine, Event, JournalEntry, OnFailure, Outcome, Report,
+    Wish,
+};
+use crate::generation::{Keeper, Record, Role, Standing, Verdict, Why};
+use crate::id::{CommandId, GenerationId, Incarnation, NodeId, OperationId};
+use crate::link::{Decoder, Encoder, Message, decode, encode};
+use crate::region::{Range, Regions};
+use crate::region_log::LogEntry;
+
+/// Something that is done wrong on purpose, around the engine, to see that it is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mutant {
+    /// What is written to the journal counts as durable before it is.
+    JournalLies,
+    /// A target's flush makes nothing durable.
+    TargetFlushLies,
+    /// A source's flush makes nothing durable.
+    SourceFlushLies,
+    /// It isn't noted durably which regions are hot.
+    HeatIsNotLogged,
+    /// It isn't noted durably what changes while a peer is away.
+    ChangesAloneAreNotLogged,
+    /// What a resync copies isn't written.
+    CopiesAreLost,
+    /// What was overwritten by half a resync isn't taken back.
+    RollBackDoesNothing,
+    /// A write is taken as done at the target when it is sent.
+    WritesAreAnsweredAtOnce,
+    /// Going on alone doesn't begin a new generation.
+    GoesOnInTheSameGeneration,
+    /// An end that was restarted says that it wasn't.
+    ClaimsToBeTheSameRun,
+    /// Node 0 drops its changes after a split brain without having been asked to.
+    ResolvesSilently,
+    /// A confirmation is sent at once.
+    ConfirmsTooEarly,
+    /// A link swaps two messages.
+    LinkReorders,
+    /// A durable write goes to the target's cache only.
+    FuaIsIgnoredAtTheTarget,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Setup {
+    pub(super) nodes: usize,
+    pub(super) regions: usize,
+    pub(super) blocks_per_region: usize,
+    /// Only writes and the journal take time.
+    pub(super) instant: bool,
+    pub(super) alone_after_restart: bool,
+    pub(super) keeps_snapshots: bool,
+    pub(super) on_failure: OnFailure,
+    pub(super) hot_max: u64,
+    pub(super) hot_kept: u64,
+    pub(super) window: u64,
+    pub(super) mutant: Option<Mutant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    Write {
+        node: usize,
+        block: usize,
+        blocks: usize,
+        durable: bool,
+    },
+    Flush(usize),
+    DiskDone {
+        node: usize,
+        at: usize,
+    },
+    JournalDone(usize),
+    Deliver {
+        from: usize,
+        to: usize,
+    },
+    Connect(usize, usize),
+    /// The node notices that the connection is gone.
+    Cut {
+        node: usize,
+        from: usize,
+    },
+    Crash {
+        node: usize,
+        keeps: u64,
+    },
+    Restart(usize),
+    TimeOut(usize),
+    Promote(usize),
+    HandOver {
+        from: usize,
+        to: usize,
+    },
+    TakeOver {
+        node: usize,
+        from: usize,
+    },
+    GiveUp(usize),
+    Budget(usize),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Host {
+    node: usize,
+    kind: HostKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum HostKind {
+    Write {
+        block: usize,
+        numbers: Vec<u32>,
+        durable: bool,
+        runs: Vec<u128>,
+    },
+    Flush {
+        promised: Vec<u32>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) engine: Option<Engine>,
+    pub(super) durable: Durable,
+    pub(super) disk: Disk,
+    pub(super) operations: Vec<Action>,
+    pub(super) journal: VecDeque<JournalEntry>,
+    pub(super) timer: bool,
+    runs: u128,
+    /// Its own changes are dropped by the resync that is under way.
+    dropped: bool,
+    rolled_back: bool,
+    pub(super) split_brains: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Link {
+    /// By the lower and the higher end: whether it believes to be connected.
+    pub(super) up: [bool; 2],
+    /// To the lower and to the higher end.
+    pub(super) queues: [VecDeque<Message>; 2],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    pub(super) setup: Setup,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: BTreeMap<(usize, usize), Link>,
+    hosts: BTreeMap<CommandId, Host>,
+    next_command: u64,
+    pub(super) ghost: Ghost,
+    pub(super) acknowledged: u32,
+    pub(super) handovers: u32,
+    pub(super) resumed: u32,
+    pub(super) wrong: Option<String>,
+}
+
+pub(super) fn id(node: usize) -> NodeId {
+    NodeId(node as u128)
+}
+
+fn node_of(id: NodeId) -> usize {
+    usize::try_from(id.0).unwrap()
+}
+
+/// The key of a link, and the places in it of the first and the second.
+fn link(a: usize, b: usize) -> ((usize, usize), usize, usize) {
+    if a < b {
+        ((a, b), 0, 1)
+    } else {
+        ((b, a), 1, 0)
+    }
+}
+
+/// As the other end gets it.
+fn over_the_wire(message: &Message) -> Message {
+    let (kind, body, data) = encode(message);
+    let mut decoder = Decoder::default();
+    decoder.feed(&Encoder::default().encode(kind, &body, &data).unwrap());
+    decoder.feed(&data);
+    decode(decoder.next_frame().unwrap().unwrap()).unwrap()
+}
+
+impl World {
+    pub(super) fn new(setup: Setup) -> Self {
+        let blocks = setup.regions * setup.blocks_per_region;
+        let node = |at: usize| Node {
+            engine: None,
+            durable: Durable::new(if at == 0 {
+                Keeper::created(id(0), GenerationId(1))
+            } else {
+                Record::empty()
+            }),
+            disk: Disk::new(blocks),
+            operations: Vec::new(),
+            journal: VecDeque::new(),
+            timer: false,
+            runs: 0,
+            dropped: false,
+            rolled_back: false,
+            split_brains: 0,
+        };
+        let nodes: Vec<Node> = (0..setup.nodes).map(node).collect();
+        let links = (0..setup.nodes)
+            .flat_map(|a| (a + 1..setup.nodes).map(move |b| ((a, b), Link::default())));
+        let mut world = Self {
+            links: links.collect(),
+            hosts: BTreeMap::new(),
+            next_command: 0,
+            ghost: Ghost::new(setup.nodes, blocks),
+            acknowledged: 0,
+            handovers: 0,
+            resumed: 0,
+            wrong: None,
+            nodes,
+            setup,
+        };
+        world.ghost.begun(0, GenerationId(1));
+        for node in 0..world.nodes.len() {
+            world.start(node);
+        }
+        world
+    }
+
+    fn start(&mut self, node: usize) {
+        let setup = &self.setup;
+        let region_bytes = setup.blocks_per_region as u64 * BLOCK;
+        let config = Config {
+            me: id(node),
+            regions: Regions::new(region_bytes * setup.regions as u64, region_bytes),
+            on_failure: setup.on_failure,
+            alone_after_restart: setup.alone_after_restart,
+            keeps_snapshots: setup.keeps_snapshots,
+            window: setup.window,
+            hot_max: setup.hot_max,
+            hot_kept: setup.hot_kept,
+            copies_max: 2,
+        };
+        let it = &mut self.nodes[node];
+        it.runs += 1;
+        let run = match setup.mutant {
+            Some(Mutant::ClaimsToBeTheSameRun) => 1,
+            _ => it.runs,
+        };
+        let random = (node as u128 + 1) * 1_000_000 + it.runs * 1_000;
+        let durable = it.durable.clone();
+        it.engine = Some(Engine::new(config, durable, Incarnation(run), random));
+        self.drain(node);
+        if self.setup.instant {
+            self.event(node, Event::CopyBudget(1 << 40));
+        }
+    }
+
+    // --- What can happen.
+
+    pub(super) fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].engine.is_some()
+    }
+
+    pub(super) fn engine(&self, node: usize) -> Option<&Engine> {
+        self.nodes[node].engine.as_ref()
+    }
+
+    /// What nodes, disks and links do by themselves.
+    pub(super) fn progress(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            if node.engine.is_none() {
+                continue;
+            }
+            steps.extend((0..node.operations.len()).map(|operation| Step::DiskDone {
+                node: at,
+                at: operation,
+            }));
+            if !node.journal.is_empty() {
+                steps.push(Step::JournalDone(at));
+            }
+        }
+        for ((a, b), link) in &self.links {
+            for (from, to, place) in [(*b, *a, 0), (*a, *b, 1)] {
+                if link.up[place] && self.is_up(to) && !link.queues[place].is_empty() {
+                    steps.push(Step::Deliver { from, to });
+                }
+            }
+        }
+        steps
+    }
+
+    /// Ends that don't know yet that their connection is gone.
+    pub(super) fn half_open(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for ((a, b), link) in &self.links {
+            for (node, from, place) in [(*a, *b, 0), (*b, *a, 1)] {
+                if link.up[place] && !link.up[1 - place] {
+                    steps.push(Step::Cut { node, from });
+                }
+            }
+        }
+        steps
+    }
+
+    /// Ends that could be connected.
+    pub(super) fn connections(&self) -> Vec<Step> {
+        let links = self
+            .links
+            .iter()
+            .filter(|((a, b), link)| link.up == [false, false] && self.is_up(*a) && self.is_up(*b));
+        links.map(|((a, b), _)| Step::Connect(*a, *b)).collect()
+    }
+
+    // --- Steps.
+
+    pub(super) fn step(&mut self, step: &Step) {
+        match step {
+            Step::Write {
+                node,
+                block,
+                blocks,
+                durable,
+            } => self.write(*node, *block, *blocks, *durable),
+            Step::Flush(node) => {
+                let promised = self.ghost.acknowledged_at(*node);
+                let command = self.command(*node, HostKind::Flush { promised });
+                self.event(*node, Event::Flush { command });
+            }
+            Step::DiskDone { node, at } => {
+                let action = self.nodes[*node].operations.remove(*at);
+                self.disk_done(*node, action);
+            }
+            Step::JournalDone(node) => {
+                self.journal_done(*node);
+                self.event(*node, Event::Journaled);
+            }
+            Step::Deliver { from, to } => {
+                let (key, _, place) = link(*from, *to);
+                let queue = &mut self.links.get_mut(&key).unwrap().queues[place];
+                let at =
+                    usize::from(self.setup.mutant == Some(Mutant::LinkReorders) && queue.len() > 1);
+                let message = queue.remove(at).unwrap();
+                self.event(*to, Event::Received(id(*from), message));
+            }
+            Step::Connect(a, b) => {
+                let link = self.links.get_mut(&(*a, *b)).unwrap();
+                *link = Link {
+                    up: [true, true],
+                    ..Link::default()
+                };
+                self.event(*a, Event::Connected(id(*b)));
+                self.event(*b, Event::Connected(id(*a)));
+            }
+            Step::Cut { node, from } => {
+                self.unplug(*node, *from);
+                self.event(*node, Event::Disconnected(id(*from)));
+            }
+            Step::Crash { node, keeps } => self.crash(*node, *keeps),
+            Step::Restart(node) => self.start(*node),
+            Step::TimeOut(node) => {
+                self.nodes[*node].timer = false;
+                self.event(*node, Event::TimeOut);
+            }
+            Step::Promote(node) => self.event(*node, Event::Wish(Wish::Promote)),
+            Step::HandOver { from, to } => self.event(*from, Event::Wish(Wish::HandOver(id(*to)))),
+            Step::TakeOver { node, from } => {
+                self.event(*node, Event::Wish(Wish::TakeOver(id(*from))));
+            }
+            Step::GiveUp(node) => self.event(*node, Event::Wish(Wish::GiveUp)),
+            Step::Budget(node) => self.event(*node, Event::CopyBudget(1 << 20)),
+        }
+        self.check();
+    }
+
+    fn command(&mut self, node: usize, kind: HostKind) -> CommandId {
+        let command = CommandId(self.next_command);
+        self.next_command += 1;
+        self.hosts.insert(command, Host { node, kind });
+        command
+    }
+
+    fn write(&mut self, node: usize, block: usize, blocks: usize, durable: bool) {
+        let numbers: Vec<u32> = (0..blocks).map(|_| self.ghost.number()).collect();
+        let data = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let runs = self.nodes.iter().map(|it| it.runs).collect();
+        let command = self.command(
+            node,
+            HostKind::Write {
+                block,
+                numbers,
+                durable,
+                runs,
+            },
+        );
+        let event = Event::Write {
+            command,
+            offset: block as u64 * BLOCK,
+            data,
+            durability: if durable {
+                Durability::Durable
+            } else {
+                Durability::Cached
+            },
+        };
+        self.event(node, event);
+    }
+
+    fn crash(&mut self, node: usize, mut keeps: u64) {
+        let it = &mut self.nodes[node];
+        it.engine = None;
+        it.operations.clear();
+        it.journal.clear();
+        it.timer = false;
+        it.disk.crash(|| {
+            let kept = keeps & 1 == 1;
+            keeps = keeps.rotate_right(1);
+            kept
+        });
+        for other in 0..self.nodes.len() {
+            if other != node {
+                self.unplug(node, other);
+            }
+        }
+        self.hosts.retain(|_, it| it.node != node);
+        self.ghost.crashed(node);
+    }
+
+    /// What the node was sent is gone; what it sent may still arrive.
+    fn unplug(&mut self, node: usize, from: usize) {
+        let (key, place, _) = link(node, from);
+        let link = self.links.get_mut(&key).unwrap();
+        link.up[place] = false;
+        link.queues[place].clear();
+    }
+
+    fn event(&mut self, node: usize, event: Event) {
+        if let Some(engine) = &mut self.nodes[node].engine {
+            engine.handle(event);
+            self.drain(node);
+        }
+    }
+
+    // --- What engines want.
+
+    fn drain(&mut self, node: usize) {
+        while let Some(action) = self.nodes[node]
+            .engine
+            .as_mut()
+            .and_then(Engine::next_action)
+        {
+            self.act(node, action);
+        }
+    }
+
+    fn act(&mut self, node: usize, action: Action) {
+        match action {
+            Action::Journal(entry) => self.journal(node, entry),
+            Action::Write {
+                offset, ref data, ..
+            } => {
+                // What the block holds is known now: nothing else that overlaps is under way.
+                self.begins(node, offset, data);
+                self.nodes[node].operations.push(action);
+            }
+            Action::Flush(_) | Action::Read(..) | Action::TakeSnapshot(_) | Action::RollBack(_) => {
+                if self.setup.instant {
+                    self.disk_done(node, action);
+                } else {
+                    self.nodes[node].operations.push(action);
+                }
+            }
+            Action::DropSnapshot => self.nodes[node].disk.drop_snapshot(),
+            Action::KeepSnapshot => self.nodes[node].disk.keep_snapshot(),
+            Action::Send(peer, message) => self.send(node, node_of(peer), message),
+            Action::Disconnect(peer) => self.unplug(node, node_of(peer)),
+            Action::Complete(command, outcome) => self.completed(command, outcome.is_ok()),
+            Action::StartTimer => self.nodes[node].timer = true,
+            Action::StopTimer => self.nodes[node].timer = false,
+            Action::Report(report) => self.reported(node, &report),
+        }
+    }
+
+    fn begins(&mut self, node: usize, offset: u64, data: &[u8]) {
+        let first = usize::try_from(offset / BLOCK).unwrap();
+        for (at, number) in data.chunks_exact(BLOCK_BYTES).enumerate() {
+            let number = u32::from_le_bytes(number.try_into().unwrap());
+            let before = self.nodes[node].disk.current()[first + at];
+            self.ghost.begins(number, before);
+        }
+    }
+
+    fn journal(&mut self, node: usize, entry: JournalEntry) {
+        self.nodes[node].journal.push_back(entry);
+        if self.setup.mutant == Some(Mutant::JournalLies) {
+            // It is answered, and stays in memory until the next one is written.
+            if self.nodes[node].journal.len() > 1 {
+                self.journal_done(node);
+            }
+            self.event(node, Event::Journaled);
+        }
+    }
+
+    fn journal_done(&mut self, node: usize) {
+        let Some(mut entry) = self.nodes[node].journal.pop_front() else {
+            return;
+        };
+        match (self.setup.mutant, &mut entry) {
+            (Some(Mutant::HeatIsNotLogged), JournalEntry::Log(LogEntry::Heat(_))) => return,
+            (Some(Mutant::ChangesAloneAreNotLogged), JournalEntry::Log(LogEntry::Heat(_)))
+                if self.nodes[node].durable.record.holders.is_empty() =>
+            {
+                return;
+            }
+            (Some(Mutant::GoesOnInTheSameGeneration), JournalEntry::Record { record, track }) => {
+                let mut generations = record.lineage.generations().to_vec();
+                if generations.last().is_some_and(|it| it.why == Why::PeerLost) {
+                    generations.pop();
+                    record.lineage = crate::generation::Lineage::new(generations);
+                    *track = None;
+                }
+            }
+            _ => {}
+        }
+        let before = self.nodes[node].durable.record.clone();
+        self.nodes[node].durable.apply(&entry);
+        let JournalEntry::Record { record, .. } = entry else {
+            return;
+        };
+        self.recorded(node, &before, &record);
+    }
+
+    /// Another record is durable: what it says of what the node holds has to be so.
+    fn recorded(&mut self, node: usize, before: &Record, record: &Record) {
+        let was_target = before.role == Role::Target && record.role == Role::Target;
+        if let Some(generation) = record.lineage.generations().last()
+            && generation.by == id(node)
+            && before.lineage != record.lineage
+        {
+            self.ghost.begun(node, generation.id);
+        }
+        let begun_by = record
+            .lineage
+            .generations()
+            .last()
+            .map(|it| (node_of(it.by), it.why));
+        let rolled_back =
+            record.receiving.is_none() && std::mem::take(&mut self.nodes[node].rolled_back);
+        if rolled_back
+            && self.nodes[node]
+                .disk
+                .snapshot()
+                .is_some_and(|it| it != self.nodes[node].disk.current())
+        {
+            self.wrong = Some(format!(
+                "node {node} went back to its snapshot and holds something else"
+            ));
+        }
+        match begun_by {
+            Some((source, _))
+                if was_target && source != node && before.lineage != record.lineage =>
+            {
+                self.adopts(node, record);
+            }
+            Some((source, Why::HandedOver))
+                if source == node && before.role == Role::Target && record.role == Role::Source =>
+            {
+                let old = record.holders.iter().map(|it| node_of(*it)).next().unwrap();
+                self.handovers += 1;
+                let resigned = |it: &Engine| it.keeper().record().role == Role::Target;
+                if self.engine(old).is_some_and(resigned)
+                    && self.nodes[old].disk.current() != self.nodes[node].disk.current()
+                {
+                    self.wrong = Some(format!(
+                        "node {node} took over from {old} and has something else"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn adopts(&mut self, node: usize, record: &Record) {
+        let generation = record.lineage.current().unwrap();
+        let content = self.nodes[node].disk.durable().to_vec();
+        let dropped = std::mem::take(&mut self.nodes[node].dropped);
+        if let Err(wrong) = self.ghost.adopts(node, generation, &content, dropped) {
+            self.wrong.get_or_insert(wrong);
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, mut message: Message) {
+        let (key, our, place) = link(from, to);
+        if !self.links[&key].up[our] {
+            return;
+        }
+        let mut answer = None;
+        if message == (Message::Resync { resumes: true }) {
+            self.resumed += 1;
+        }
+        match (self.setup.mutant, &mut message) {
+            (Some(Mutant::WritesAreAnsweredAtOnce), Message::Write { sequence, .. }) => {
+                answer = Some(Message::WriteDone {
+                    sequence: *sequence,
+                });
+            }
+            (Some(Mutant::FuaIsIgnoredAtTheTarget), Message::Write { durability, .. }) => {
+                *durability = Durability::Cached;
+            }
+            (Some(Mutant::CopiesAreLost), Message::Copy { data, .. }) => {
+                *data = vec![0; data.len()].into();
+            }
+            (Some(Mutant::ConfirmsTooEarly), Message::Adopt { lineage }) => {
+                answer = lineage
+                    .current()
+                    .map(|generation| Message::Confirm { generation });
+            }
+            _ => {}
+        }
+        if !self.setup.instant {
+            message = over_the_wire(&message);
+        }
+        let link = self.links.get_mut(&key).unwrap();
+        link.queues[place].push_back(message);
+        link.queues[our].extend(answer);
+    }
+
+    fn disk_done(&mut self, node: usize, action: Action) {
+        let mutant = self.setup.mutant;
+        let is_source = self.nodes[node].durable.record.role == Role::Source;
+        let disk = &mut self.nodes[node].disk;
+        let (operation, outcome): (OperationId, Outcome) = match action {
+            Action::Write {
+                operation,
+                offset,
+                data,
+                durability,
+            } => {
+                disk.write(offset, &data, durability == Durability::Durable);
+                (operation, Outcome::Done)
+            }
+            Action::Flush(operation) => {
+                let lies = match mutant {
+                    Some(Mutant::TargetFlushLies) => !is_source,
+                    Some(Mutant::SourceFlushLies) => is_source,
+                    _ => false,
+                };
+                if !lies {
+                    disk.flush();
+                }
+                (operation, Outcome::Done)
+            }
+            Action::Read(operation, Range { offset, length }) => {
+                (operation, Outcome::Read(disk.read(offset, length)))
+            }
+            Action::TakeSnapshot(operation) => {
+                disk.take_snapshot();
+                (operation, Outcome::Done)
+            }
+            Action::RollBack(operation) => {
+                if mutant != Some(Mutant::RollBackDoesNothing) {
+                    disk.roll_back();
+                }
+                self.ghost.rolls_back(node);
+                self.nodes[node].rolled_back = true;
+                (operation, Outcome::Done)
+            }
+            other => panic!("not an operation: {other:?}"),
+        };
+        self.event(node, Event::Done { operation, outcome });
+    }
+
+    fn completed(&mut self, command: CommandId, done: bool) {
+        let Some(host) = self.hosts.remove(&command) else {
+            return;
+        };
+        if !done {
+            return;
+        }
+        self.acknowledged += 1;
+        let record = self.nodes[host.node]
+            .engine
+            .as_ref()
+            .unwrap()
+            .keeper()
+            .record();
+        let mut at = vec![host.node];
+        at.extend(record.holders.iter().map(|it| node_of(*it)));
+        match host.kind {
+            HostKind::Write {
+                block,
+                numbers,
+                durable,
+                runs,
+            } => {
+                // Whoever has crashed since may have lost what was in its cache.
+                at.retain(|it| durable || (self.is_up(*it) && self.nodes[*it].runs == runs[*it]));
+                for (offset, number) in numbers.iter().enumerate() {
+                    self.ghost
+                        .acknowledged(&at, block + offset, *number, durable);
+                }
+            }
+            HostKind::Flush { promised } => self.ghost.flushed(&at, &promised),
+        }
+    }
+
+    fn reported(&mut self, node: usize, report: &Report) {
+        match report {
+            Report::Met(_, Verdict::Receive { drops_ours, .. }) => {
+                self.nodes[node].dropped =
+                    *drops_ours && self.setup.mutant != Some(Mutant::ResolvesSilently);
+            }
+            Report::Met(_, Verdict::SplitBrain { .. }) => {
+                self.nodes[node].split_brains += 1;
+                if self.setup.mutant == Some(Mutant::ResolvesSilently) && node == 0 {
+                    self.event(node, Event::Wish(Wish::GiveUp));
+                }
+            }
+            Report::Misbehaved(peer, how) if self.setup.mutant.is_none() => {
+                self.wrong = Some(format!("node {node} accuses {peer}: {how}"));
+            }
+            _ => {}
+        }
+    }
+
+    // --- What must hold.
+
+    fn check(&mut self) {
+        let found = (0..self.nodes.len()).find_map(|node| self.check_node(node).err());
+        let found = found.or_else(|| self.check_pairs().err());
+        if let Some(found) = found {
+            self.wrong.get_or_insert(found);
+        }
+    }
+
+    fn check_node(&self, node: usize) -> Result<(), String> {
+        let it = &self.nodes[node];
+        if it.durable.record.lineage.is_empty() {
+            return Ok(());
+        }
+        let engine_receives = it
+            .engine
+            .as_ref()
+            .is_some_and(|it| it.keeper().record().receiving.is_some());
+        match (it.durable.record.receiving, it.disk.snapshot()) {
+            // What it would go back to.
+            (Some(receiving), Some(snapshot)) if receiving.snapshot => {
+                self.ghost
+                    .check(node, "its safety snapshot", snapshot, true)
+            }
+            (Some(_), _) => Ok(()),
+            (None, _) if engine_receives => Ok(()),
+            (None, _) => {
+                self.ghost
+                    .check(node, "what would survive", it.disk.durable(), true)?;
+                if it.engine.is_some() {
+                    self.ghost
+                        .check(node, "what it holds", it.disk.current(), false)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends that agree to be in step have the same content, as soon as nothing is on its way.
+    fn check_pairs(&self) -> Result<(), String> {
+        for ((a, b), link) in &self.links {
+            let (Some(first), Some(second)) = (self.engine(*a), self.engine(*b)) else {
+                continue;
+            };
+            let in_step = |x: &Engine, y: &Engine, a: usize, b: usize| {
+                *x.keeper().standing(id(b)) == Standing::InStep
+                    && *y.keeper().standing(id(a)) == Standing::Following
+            };
+            if !in_step(first, second, *a, *b) && !in_step(second, first, *b, *a) {
+                continue;
+            }
+            let idle = |node: usize| {
+                self.nodes[node].operations.is_empty() && self.nodes[node].journal.is_empty()
+            };
+            let quiet = link.queues.iter().all(VecDeque::is_empty) && idle(*a) && idle(*b);
+            let (one, other) = (self.nodes[*a].disk.current(), self.nodes[*b].disk.current());
+            if quiet && one != other {
+                return Err(format!(
+                    "{a} and {b} say that they are in step: {one:?}, {other:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
+use tidelock_volume::Range;
 use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, DatasetId, Id, Place, Stretch};
 use tidelock_volume::stream::{DATA_MAX, Encoder, Event, Header, StreamError};
 
 use super::files::write;
 use super::{Change, Family, Trouble};
 use crate::error::VolumeError;
+use crate::volume::Mapped;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// Blocks of one record of data.
 const RECORD_BLOCKS: u64 = DATA_MAX as u64 / BLOCK;
+/// Pieces of a volume that are looked for at once.
+const EXTENTS: usize = 1_024;
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct Export {
     begun: bool,
     /// Blocks that are to be sent, as far as they are known.
     ranges: VecDeque<BlockRange>,
+    /// Block behind the last one of these, if anything was found already.
+    next_block: u64,
     /// Byte from which on nobody has looked yet; `None` at the end.
     unseen: Option<u64>,
 }
@@ -80,6 +86,7 @@ impl Family {
             encoder: Some(Encoder::new(&options.header)),
             begun: false,
             ranges: VecDeque::new(),
+            next_block: 0,
             unseen: Some(from),
             options,
         })
@@ -260,10 +267,28 @@ impl Export {
             self.unseen = next.filter(|next| *next < self.options.header.size);
             return Ok(());
         }
-        let count = self.options.header.size.div_ceil(BLOCK) - from / BLOCK;
-        let first = from / BLOCK;
-        self.ranges.push_back(BlockRange { first, count });
-        self.unseen = None;
+        let size = self.options.header.size;
+        let mapped = Mapped {
+            family: Arc::clone(&self.family),
+            dataset: self.snapshot,
+        };
+        let range = Range {
+            offset: from,
+            length: size - from,
+        };
+        let mut seen = from;
+        for extent in mapped.allocation(range, EXTENTS)? {
+            seen = extent.offset.saturating_add(extent.length).min(size);
+            // Extents of the home file may begin and end inside a block.
+            let first = (extent.offset / BLOCK).max(self.next_block);
+            let end = seen.div_ceil(BLOCK);
+            if extent.allocated && end > first {
+                let count = end - first;
+                self.ranges.push_back(BlockRange { first, count });
+                self.next_block = end;
+            }
+        }
+        self.unseen = (seen > from && seen < size).then_some(seen);
         Ok(())
     }
 

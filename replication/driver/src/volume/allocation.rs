@@ -41,7 +41,7 @@ fn allocation_of(
 }
 
 impl Mapped {
-    fn allocation(
+    pub(crate) fn allocation(
         &self,
         range: Range,
         extents_max: usize,

@@ -9,5 +9,6 @@ pub mod mirror;
 pub mod pdu;
 pub mod session;
 pub mod snapshots;
+pub mod stream;
 pub mod text_keys;
 mod wire;

@@ -8,7 +8,9 @@ mod folds;
 mod groups;
 mod integrity;
 mod kills;
+mod quiesced;
 mod restores;
+mod streams;
 
 use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::Initiator;

@@ -6,6 +6,7 @@ mod error;
 mod http;
 mod jobs;
 mod snapshots;
+mod streams;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::v1;
 
+pub use bytes::Bytes;
 pub use error::ClientError;
+pub use http::Download;
 
 /// A daemon's admin socket.
 #[derive(Clone, Debug)]

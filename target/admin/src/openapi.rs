@@ -5,6 +5,7 @@ mod capabilities;
 mod jobs;
 mod paths;
 mod snapshots;
+mod streams;
 
 use utoipa::OpenApi;
 
@@ -76,6 +77,11 @@ use utoipa::OpenApi;
         snapshots::remove_schedule,
         snapshots::verify_volume,
         snapshots::scrub_volume,
+        streams::send_snapshot,
+        streams::send_rest,
+        streams::receive_snapshot,
+        streams::show_receive,
+        streams::abort_receive,
         jobs::list_jobs,
         jobs::show_job,
         jobs::cancel_job,

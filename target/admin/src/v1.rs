@@ -19,6 +19,7 @@ mod secret;
 mod session;
 mod snapshot;
 mod status;
+mod stream;
 mod target;
 mod volume;
 
@@ -42,5 +43,6 @@ pub use snapshot::{
     SnapshotCause, SnapshotList,
 };
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
+pub use stream::{ReceiveStatus, Received};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
 pub use volume::{CreateVolume, Integrity, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};

@@ -33,6 +33,11 @@ pub enum Cause {
         /// As this snapshot.
         to: DatasetId,
     },
+    /// It is a copy that came in a stream.
+    Receive {
+        /// Of this snapshot, which has the same content wherever it is.
+        of: DatasetId,
+    },
 }
 
 /// A snapshot that was taken together with those of other volumes.
@@ -65,6 +70,19 @@ pub struct Snapshot {
     pub set: Option<SetMember>,
     /// It is about to be taken: a crash may have come before or after that.
     pub pending: bool,
+    /// Applications were told before it was taken, so that what it has is at rest.
+    pub quiesced: bool,
+}
+
+impl Snapshot {
+    /// What streams call it: a copy is called as what it is a copy of.
+    #[must_use]
+    pub fn stream_id(&self) -> DatasetId {
+        match self.cause {
+            Cause::Receive { of } => of,
+            _ => self.id,
+        }
+    }
 }
 
 /// A change of the list.
@@ -194,6 +212,14 @@ impl SnapshotList {
         let mut found: Vec<_> = ids.filter_map(|id| self.all.get(id)).collect();
         found.sort_by(|a, b| (a.at_unix_ms, &a.name).cmp(&(b.at_unix_ms, &b.name)));
         found
+    }
+
+    /// The one of a volume that streams call so.
+    #[must_use]
+    pub fn of_stream(&self, volume: VolumeId, stream_id: DatasetId) -> Option<&Snapshot> {
+        let ids = self.names.get(&volume)?.values();
+        let mut snapshots = ids.filter_map(|id| self.all.get(id));
+        snapshots.find(|snapshot| snapshot.stream_id() == stream_id && !snapshot.pending)
     }
 
     /// How many a volume has.

@@ -13,10 +13,12 @@ use crate::size::parse_size;
 mod capabilities;
 mod job;
 mod snapshot;
+mod stream;
 
 pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use job::JobVerb;
 pub use snapshot::{CloneVerb, DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
+pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:

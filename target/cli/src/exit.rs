@@ -127,6 +127,38 @@ pub enum CliError {
         /// The folder.
         path: PathBuf,
     },
+    /// A command line that can't be meant so.
+    #[error("{reason}")]
+    Misused {
+        /// Why.
+        reason: String,
+    },
+    /// The command before a snapshot.
+    #[error("no snapshot was taken, because the command before it didn't succeed: {what}")]
+    Pre {
+        /// What became of it.
+        what: String,
+    },
+    /// The command after a snapshot.
+    #[error("the snapshot was taken, but the command after it didn't succeed: {what}")]
+    Post {
+        /// What became of it.
+        what: String,
+    },
+    /// A snapshot, and the command after it.
+    #[error("{error}; and the command after it didn't succeed: {what}")]
+    Both {
+        /// The snapshot.
+        error: Box<Self>,
+        /// What became of the command.
+        what: String,
+    },
+    /// The daemon's answer was not waited for.
+    #[error("look whether the snapshot was taken: {why}")]
+    NotWaitedFor {
+        /// Why not.
+        why: String,
+    },
     /// Something on this side.
     #[error("cannot {action}: {source}")]
     Io {
@@ -159,6 +191,10 @@ impl CliError {
             | Self::NoSuchVolume { .. }
             | Self::NotAFamily { .. }
             | Self::Io { .. } => Exit::Local,
+            Self::Misused { .. } => Exit::Usage,
+            Self::NotWaitedFor { .. } => Exit::Unclear,
+            Self::Both { error, .. } => error.exit(),
+            Self::Pre { .. } | Self::Post { .. } => Exit::Local,
         }
     }
 

@@ -5,8 +5,10 @@ mod alua;
 mod capabilities;
 mod group;
 mod job;
+mod quiesce;
 mod reservation;
 mod snapshot;
+mod stream;
 mod target;
 mod volume;
 

@@ -14,7 +14,8 @@ pub(crate) use capabilities::capabilities;
 pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{
-    clones, diff, group, groups, members, restored, schedules, snapshot, snapshots, taken,
+    clones, diff, group, groups, members, receive_status, received, restored, schedules, snapshot,
+    snapshots, taken,
 };
 pub(crate) use status::status;
 pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};

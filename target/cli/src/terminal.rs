@@ -13,6 +13,8 @@ pub struct Terminal {
     pub input: Box<dyn BufRead>,
     /// Somebody is there to answer.
     pub interactive: bool,
+    /// Results are read by a person.
+    pub out_is_terminal: bool,
     /// Somebody is there to see how far something is.
     pub progress: bool,
     /// Milliseconds since 1970-01-01 UTC.
@@ -30,6 +32,7 @@ impl Terminal {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             input: Box::new(io::BufReader::new(io::stdin())),
+            out_is_terminal: io::stdout().is_terminal(),
             progress: io::stderr().is_terminal(),
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             now_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),

@@ -117,6 +117,7 @@ fn command(socket: Option<PathBuf>, arguments: &[&str], answer: Option<&str>) ->
     let cli = Cli::try_parse_from(line.chain(socket.into_iter().flatten())).unwrap();
     let (out, err) = (Sink::default(), Sink::default());
     let mut terminal = Terminal {
+        out_is_terminal: answer.is_some(),
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         input: Box::new(Cursor::new(answer.unwrap_or_default().to_owned())),
@@ -666,4 +667,15 @@ fn a_job_is_watched_to_its_end() {
         "{}",
         lines[2]
     );
+}
+
+#[test]
+fn a_stream_is_not_printed_on_a_terminal() {
+    let socket = Some(PathBuf::from("/nowhere/admin.sock"));
+    let ended = command(socket.clone(), &["snapshot", "send", "db@a"], Some(""));
+    assert_eq!(ended.exit, Exit::Usage);
+    assert!(ended.err.contains("--output FILE"), "{}", ended.err);
+    // Into a pipe it would have been sent.
+    let ended = command(socket, &["snapshot", "send", "db@a"], None);
+    assert_eq!(ended.exit, Exit::Unreachable);
 }

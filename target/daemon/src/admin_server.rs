@@ -18,6 +18,7 @@ mod peer;
 mod router;
 mod snapshots;
 mod stall;
+mod streams;
 mod view;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use control::{
 pub use jobs::JobControl;
 pub use peer::Administrators;
 pub use snapshots::SnapshotControl;
+pub use streams::{Outgoing, StreamControl};
 pub use view::event_of;
 
 /// How long accepting rests after an error such as too many open files.

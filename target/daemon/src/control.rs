@@ -28,6 +28,7 @@ use crate::{demo, loops, metrics};
 mod capabilities;
 mod jobs;
 mod snapshots;
+mod streams;
 
 type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
@@ -323,6 +324,7 @@ impl From<ChangeError> for ControlError {
             ChangeError::Snapshots { .. } => Self::Snapshots {
                 source: error.into(),
             },
+            ChangeError::Receive(error) => Self::Receive(error),
             ChangeError::Loading => Self::Starting,
             ChangeError::Refused(refused) => Self::Refused(refused),
             ChangeError::Defect(_) => Self::Defect,

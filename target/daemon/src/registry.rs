@@ -15,12 +15,14 @@ mod folding;
 mod groups;
 mod identifying;
 mod journals;
+mod receiving;
 mod recovery;
 mod removal;
 mod renewals;
 pub mod reservations;
 mod schedules;
 mod scrubs;
+mod sending;
 pub mod served;
 mod snapshots;
 
@@ -48,6 +50,8 @@ pub use clones::CloneRequest;
 use families::Families;
 use fences::Fences;
 use journals::Journals;
+use receiving::Receives;
+pub use receiving::{ReceiveError, ReceiveRequest, Received};
 use renewals::Renewals;
 use schedules::Schedules;
 use scrubs::Scrubs;
@@ -110,6 +114,7 @@ pub struct Registry {
     families: Families,
     schedules: Schedules,
     scrubs: Scrubs,
+    receives: Arc<Receives>,
     jobs: Arc<Jobs>,
     /// Held while blocks of a volume are brought home; locked before the writer.
     folding: tokio::sync::Mutex<()>,
@@ -158,6 +163,7 @@ impl Registry {
             families: Families::new(state)?,
             schedules: Schedules::default(),
             scrubs: Scrubs::new(state)?,
+            receives: Receives::open(state)?,
             jobs: Arc::default(),
             folding: tokio::sync::Mutex::default(),
             stopping: Arc::default(),
@@ -171,6 +177,7 @@ impl Registry {
     pub async fn load(self: &Arc<Self>, portals: Vec<Portal>) {
         let writer = self.writer.lock().await;
         let catalog = self.catalog();
+        self.forget_received_of_nobody(&catalog).await;
         self.families.learn(&catalog, &self.volumes, &self.journals);
         let this = Arc::clone(self);
         let removing = tokio::task::spawn_blocking(move || this.families.remove_unknown());

@@ -31,6 +31,14 @@ pub struct Snapshot {
     pub exclusive_bytes: Option<u64>,
     /// Why it was taken.
     pub cause: SnapshotCause,
+    /// What streams call it: its id, or of a received one the id of what it is a copy of. Snapshots with the
+    /// same have the same content, wherever they are.
+    #[serde(default)]
+    pub stream_id: String,
+    /// Applications were told before it was taken, so that what it has is at rest; otherwise it is what a
+    /// power cut would have left.
+    #[serde(default)]
+    pub quiesced: bool,
     /// The group with whose other volumes it was taken, at one point in time; absent if it was taken
     /// alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +64,8 @@ pub enum SnapshotCause {
     Clone,
     /// The volume was about to be restored.
     Restore,
+    /// It came in a stream.
+    Receive,
     /// One that this client doesn't know.
     #[serde(other)]
     Unknown,
@@ -67,6 +77,9 @@ pub enum SnapshotCause {
 pub struct CreateSnapshot {
     /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit.
     pub name: String,
+    /// Whoever asks has told the applications that use the volume, and what they have written is at rest.
+    #[serde(default)]
+    pub quiesced: bool,
 }
 
 /// How a volume is to be restored.

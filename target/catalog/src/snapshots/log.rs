@@ -336,10 +336,15 @@ struct SnapshotBody {
     /// What the volume was about to be restored to, if that is the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<Uuid>,
+    /// What it is a copy of, if it came in a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<SetBody>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    quiesced: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -349,6 +354,7 @@ enum CauseBody {
     Schedule,
     Clone,
     Restore,
+    Receive,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -392,9 +398,14 @@ impl From<&Snapshot> for SnapshotBody {
                 Cause::Schedule => CauseBody::Schedule,
                 Cause::Clone => CauseBody::Clone,
                 Cause::Restore { .. } => CauseBody::Restore,
+                Cause::Receive { .. } => CauseBody::Receive,
             },
             to: match snapshot.cause {
                 Cause::Restore { to } => Some(to.0),
+                _ => None,
+            },
+            of: match snapshot.cause {
+                Cause::Receive { of } => Some(of.0),
                 _ => None,
             },
             set: snapshot.set.as_ref().map(|member| SetBody {
@@ -403,6 +414,7 @@ impl From<&Snapshot> for SnapshotBody {
                 members: member.members,
             }),
             pending: snapshot.pending,
+            quiesced: snapshot.quiesced,
         }
     }
 }
@@ -423,15 +435,17 @@ impl SnapshotBody {
             name: SnapshotName::new(&self.name).map_err(|error| error.to_string())?,
             at_unix_ms: self.at_unix_ms,
             size_bytes: self.size_bytes,
-            cause: match (self.cause, self.to) {
-                (CauseBody::Operator, None) => Cause::Operator,
-                (CauseBody::Schedule, None) => Cause::Schedule,
-                (CauseBody::Clone, None) => Cause::Clone,
-                (CauseBody::Restore, Some(to)) => Cause::Restore { to: DatasetId(to) },
+            cause: match (self.cause, self.to, self.of) {
+                (CauseBody::Operator, None, None) => Cause::Operator,
+                (CauseBody::Schedule, None, None) => Cause::Schedule,
+                (CauseBody::Clone, None, None) => Cause::Clone,
+                (CauseBody::Restore, Some(to), None) => Cause::Restore { to: DatasetId(to) },
+                (CauseBody::Receive, None, Some(of)) => Cause::Receive { of: DatasetId(of) },
                 _ => return Err("its cause makes no sense".into()),
             },
             set,
             pending: self.pending,
+            quiesced: self.quiesced,
         })
     }
 }

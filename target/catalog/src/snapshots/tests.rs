@@ -16,6 +16,7 @@ fn snapshot(number: u128, volume: u128, name: &str) -> Snapshot {
         cause: Cause::Operator,
         set: None,
         pending: false,
+        quiesced: false,
     }
 }
 

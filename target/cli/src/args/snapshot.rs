@@ -5,6 +5,7 @@ use std::str::FromStr;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
+use super::stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 use crate::time_span::parse_time_span;
 
 /// A snapshot as it is written: `VOLUME@SNAPSHOT`.
@@ -41,7 +42,18 @@ pub enum SnapshotVerb {
         /// The snapshot's name: letters, digits, '.', '_' and '-', at most 64.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Commands before and after it.
+        #[command(flatten)]
+        quiesce: QuiesceArgs,
     },
+    /// Send a snapshot, or what differs between two, as a stream to standard output or a file.
+    ///
+    /// `tidelock snapshot send VOLUME@B --since A | ssh HOST tidelock snapshot receive VOLUME`
+    Send(SendArgs),
+    /// Receive what `snapshot send` has sent: the volume is that snapshot at once when all has come.
+    ///
+    /// What has come of a stream that is cut short stays, and can be gone on with: see --status.
+    Receive(ReceiveArgs),
     /// List the snapshots of a volume, or all.
     List {
         /// The volume's name [default: all volumes].
@@ -182,6 +194,9 @@ pub enum GroupVerb {
         /// The name of the snapshots.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Commands before and after it.
+        #[command(flatten)]
+        quiesce: QuiesceArgs,
     },
     /// Let the volumes of a group be as they were when its snapshots were taken, one after the other.
     Restore {

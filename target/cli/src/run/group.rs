@@ -3,10 +3,10 @@
 use serde_json::json;
 use tidelock_admin::v1;
 
-use crate::args::GroupVerb;
+use crate::args::{GroupVerb, QuiesceArgs};
 use crate::confirm::confirm;
 use crate::exit::CliError;
-use crate::run::Context;
+use crate::run::{Context, quiesce as commands};
 use crate::show;
 
 pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<(), CliError> {
@@ -46,11 +46,11 @@ pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<()
                 format!("group {group} deleted; its volumes stay\n")
             })
         }
-        GroupVerb::Snapshot { group, name } => {
-            let request = v1::CreateSnapshot { name };
-            let list = context.client.snapshot_group(&group, &request).await?;
-            context.print(&list, |list| show::taken(&list.snapshots))
-        }
+        GroupVerb::Snapshot {
+            group,
+            name,
+            quiesce,
+        } => snapshot(&group, name, &quiesce, context).await,
         GroupVerb::Restore {
             group,
             name,
@@ -70,4 +70,24 @@ pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<()
             context.print(&restored, show::restored)
         }
     }
+}
+
+async fn snapshot(
+    group: &str,
+    name: String,
+    quiesce: &QuiesceArgs,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let request = v1::CreateSnapshot {
+        name,
+        quiesced: quiesce.pre.is_some(),
+    };
+    let client = &context.client;
+    let take = async { Ok(client.snapshot_group(group, &request).await?) };
+    let told = [
+        ("TIDELOCK_GROUP", group),
+        ("TIDELOCK_SNAPSHOT", &*request.name),
+    ];
+    let list = commands::between(quiesce, &told, take).await?;
+    context.print(&list, |list| show::taken(&list.snapshots))
 }

@@ -6,15 +6,30 @@ use tidelock_admin::v1;
 use crate::args::{CloneVerb, DiffArgs, SnapshotArg, SnapshotVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
-use crate::run::Context;
+use crate::run::{Context, quiesce, stream};
 use crate::show;
 use crate::size::format_size;
 
 pub(super) async fn run(verb: SnapshotVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
-        SnapshotVerb::Create { volume, name } => {
-            let request = v1::CreateSnapshot { name };
-            let snapshot = context.client.create_snapshot(&volume, &request).await?;
+        SnapshotVerb::Send(args) => stream::send(args, context).await,
+        SnapshotVerb::Receive(args) => stream::receive(args, context).await,
+        SnapshotVerb::Create {
+            volume,
+            name,
+            quiesce,
+        } => {
+            let request = v1::CreateSnapshot {
+                name,
+                quiesced: quiesce.pre.is_some(),
+            };
+            let client = &context.client;
+            let take = async { Ok(client.create_snapshot(&volume, &request).await?) };
+            let told = [
+                ("TIDELOCK_VOLUME", &*volume),
+                ("TIDELOCK_SNAPSHOT", &*request.name),
+            ];
+            let snapshot = quiesce::between(&quiesce, &told, take).await?;
             context.print(&snapshot, |snapshot| {
                 format!("snapshot {}@{} taken\n", snapshot.volume, snapshot.name)
             })

@@ -1,7 +1,8 @@
 //! Snapshots, clones, groups and schedules as text.
 
 use tidelock_admin::v1::{
-    CloneOf, Diff, Group, Origin, Restored, Schedule, Snapshot, SnapshotCause,
+    CloneOf, Diff, Group, Origin, ReceiveStatus, Received, Restored, Schedule, Snapshot,
+    SnapshotCause,
 };
 
 use crate::render::{properties, table};
@@ -40,6 +41,7 @@ pub(crate) fn snapshot(snapshot: &Snapshot) -> String {
         ("taken", snapshot.at.clone()),
         ("by", cause(snapshot)),
         ("size", format!("{} ({size} bytes)", format_size(size))),
+        ("content", consistency(snapshot).into()),
     ];
     let own = snapshot.exclusive_bytes;
     rows.extend(own.map(|bytes| ("its own", format_size(bytes))));
@@ -52,6 +54,13 @@ pub(crate) fn snapshot(snapshot: &Snapshot) -> String {
     properties(rows)
 }
 
+fn consistency(snapshot: &Snapshot) -> &'static str {
+    match snapshot.quiesced {
+        true => "application consistent",
+        false => "crash consistent",
+    }
+}
+
 fn cause(snapshot: &Snapshot) -> String {
     if let Some(group) = &snapshot.group {
         return format!("group {group}");
@@ -61,6 +70,7 @@ fn cause(snapshot: &Snapshot) -> String {
         SnapshotCause::Schedule => "schedule",
         SnapshotCause::Clone => "clone",
         SnapshotCause::Restore => "restore",
+        SnapshotCause::Receive => "receive",
         _ => "unknown",
     };
     cause.into()
@@ -88,6 +98,43 @@ pub(crate) fn restored(restored: &Restored) -> String {
         )
     });
     lines.collect()
+}
+
+pub(crate) fn received(received: &Received) -> String {
+    let safety = received.safety.as_ref().map(|safety| {
+        let volume = &received.volume;
+        format!("; what was there before is {volume}@{safety}")
+    });
+    format!(
+        "volume {0} is {0}@{1} now{2}\n",
+        received.volume,
+        received.snapshot,
+        safety.unwrap_or_default()
+    )
+}
+
+pub(crate) fn receive_status(status: &ReceiveStatus) -> String {
+    let active = match status.active {
+        true => "is coming right now",
+        false => "was cut short",
+    };
+    let rows = vec![
+        ("volume", status.volume.clone()),
+        ("snapshot", format!("{}, {active}", status.snapshot)),
+        (
+            "has come",
+            format!(
+                "{} of {}",
+                format_size(status.position_bytes),
+                format_size(status.size_bytes)
+            ),
+        ),
+        (
+            "go on with",
+            format!("tidelock snapshot send --resume {}", status.token),
+        ),
+    ];
+    properties(rows)
 }
 
 pub(crate) fn diff(diff: &Diff) -> String {

@@ -355,6 +355,8 @@ fn sample_snapshot(name: &str) -> v1::Snapshot {
         at_unix_ms: 1_795_689_296_000,
         size_bytes: 10 << 30,
         exclusive_bytes: None,
+        stream_id: String::new(),
+        quiesced: false,
         cause: v1::SnapshotCause::Schedule,
         group: None,
         clones: Vec::new(),
@@ -389,6 +391,7 @@ snapshot  db@monday
 taken     2026-11-26T10:34:56Z
 by        group both
 size      10 GiB (10737418240 bytes)
+content   crash consistent
 its own   3 MiB
 id        01234567-89ab-4def-8123-456789abcdef
 clone     test

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::admin_server::control::Control;
 use crate::admin_server::peer::Administrators;
 use crate::admin_server::router::{self, Peer};
-use crate::admin_server::stall::StallGuard;
+use crate::admin_server::stall::{Patience, StallGuard};
 use crate::admin_server::stopped;
 
 /// What clients are given of time and memory.
@@ -27,6 +27,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer.
     pub write_timeout: Duration,
+    /// How long nothing may come of a snapshot's stream, or be taken of it.
+    pub stream_timeout: Duration,
     /// Bytes of a request's body.
     pub body_bytes: usize,
     /// How long requests that are running are given when the server stops.
@@ -40,6 +42,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            stream_timeout: Duration::from_mins(10),
             body_bytes: 64 << 10,
             stop_patience: Duration::from_secs(2),
         }
@@ -98,7 +101,9 @@ impl Server {
             uid: peer.uid(),
             pid: peer.pid(),
         }));
-        let stream = StallGuard::new(stream, self.limits.write_timeout);
+        let patience = Patience::new(self.limits.write_timeout);
+        let router = router.layer(axum::Extension(patience.clone()));
+        let stream = StallGuard::new(stream, patience);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)

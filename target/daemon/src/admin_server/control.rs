@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use crate::admin_server::capabilities::CapabilityControl;
 use crate::admin_server::jobs::JobControl;
 use crate::admin_server::snapshots::SnapshotControl;
+use crate::admin_server::streams::StreamControl;
 
 /// What a request has led to.
 pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
@@ -23,7 +24,7 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 ///
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
-pub trait Control: SnapshotControl + JobControl + CapabilityControl {
+pub trait Control: SnapshotControl + JobControl + CapabilityControl + StreamControl {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
 
@@ -151,6 +152,9 @@ pub enum ControlError {
     /// The copy isn't possible now, or not at all.
     #[error("{0}")]
     Refused(crate::registry::capabilities::Refused),
+    /// A stream that can't be sent or received.
+    #[error(transparent)]
+    Receive(#[from] crate::registry::ReceiveError),
     /// The list of snapshots can't be read or changed.
     #[error("{source}")]
     Snapshots {

@@ -70,6 +70,14 @@ impl From<ControlError> for Failure {
                 },
                 "`tidelock capabilities show ELEMENT --explain` says what is possible",
             ),
+            ControlError::Receive(error) => {
+                let code = match error {
+                    error if error.is_missing() => ErrorCode::NotFound,
+                    error if error.is_invalid() => ErrorCode::Invalid,
+                    _ => ErrorCode::Conflict,
+                };
+                (code, error.hint())
+            }
             ControlError::Snapshots { .. } => (
                 ErrorCode::Internal,
                 "bring the file back from a backup, or delete all volumes of the family, the last one \

@@ -11,6 +11,7 @@ pub(super) mod groups;
 pub(super) mod jobs;
 pub(super) mod sessions;
 pub(super) mod snapshots;
+pub(super) mod streams;
 pub(super) mod targets;
 pub(super) mod volumes;
 

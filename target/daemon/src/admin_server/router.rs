@@ -16,7 +16,7 @@ use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
     access, asymmetric_access, capabilities, daemon, events, groups, jobs, sessions, snapshots,
-    targets, volumes,
+    streams, targets, volumes,
 };
 
 /// What every handler has.
@@ -122,6 +122,17 @@ fn of_snapshots() -> Router<Shared> {
         .route(
             &format!("{of_volume}/{{snapshot}}/restore"),
             post(snapshots::restore),
+        )
+        .route(
+            &format!("{of_volume}/{{snapshot}}/stream"),
+            get(streams::send),
+        )
+        .route("/v1/streams/{token}", get(streams::send_rest))
+        .route(
+            "/v1/volumes/{volume}/receive",
+            get(streams::status)
+                .post(streams::receive)
+                .delete(streams::abort),
         )
         .route("/v1/diff", get(snapshots::diff))
         .route(

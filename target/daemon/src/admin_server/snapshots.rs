@@ -19,8 +19,8 @@ pub trait SnapshotControl: Send + Sync + 'static {
     /// One snapshot.
     fn snapshot(&self, snapshot: &SnapshotRef) -> Outcome<'_, v1::Snapshot>;
 
-    /// Takes a snapshot.
-    fn create_snapshot(&self, snapshot: SnapshotRef) -> Outcome<'_, ()>;
+    /// Takes a snapshot; `quiesced`: applications have been told.
+    fn create_snapshot(&self, snapshot: SnapshotRef, quiesced: bool) -> Outcome<'_, ()>;
 
     /// Removes a snapshot that isn't shown.
     fn delete_snapshot(&self, snapshot: SnapshotRef) -> Outcome<'_, ()>;
@@ -55,11 +55,12 @@ pub trait SnapshotControl: Send + Sync + 'static {
     /// One group, with what was taken of it.
     fn group(&self, group: &GroupName) -> Outcome<'_, v1::Group>;
 
-    /// Takes a snapshot of each volume of a group.
+    /// Takes a snapshot of each volume of a group; `quiesced`: applications have been told.
     fn snapshot_group(
         &self,
         group: GroupName,
         name: SnapshotName,
+        quiesced: bool,
     ) -> Outcome<'_, Vec<v1::Snapshot>>;
 
     /// Lets the volumes of a group be as the snapshots that were taken of it.

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,21 +12,43 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+/// How long a write may make no progress: that of a connection, which may be changed.
+#[derive(Clone, Debug)]
+pub(super) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    pub(super) fn new(time: Duration) -> Self {
+        let patience = Self(Arc::default());
+        patience.set(time);
+        patience
+    }
+
+    /// From the next write on.
+    pub(super) fn set(&self, time: Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(milliseconds, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A Unix stream with a limit on how long a write may make no progress.
 #[derive(Debug)]
 pub(super) struct StallGuard {
     stream: UnixStream,
-    patience: Duration,
+    patience: Patience,
     deadline: Pin<Box<Sleep>>,
     stalled: bool,
 }
 
 impl StallGuard {
-    pub(super) fn new(stream: UnixStream, patience: Duration) -> Self {
+    pub(super) fn new(stream: UnixStream, patience: Patience) -> Self {
         Self {
             stream,
+            deadline: Box::pin(sleep(patience.get())),
             patience,
-            deadline: Box::pin(sleep(patience)),
             stalled: false,
         }
     }
@@ -41,7 +65,9 @@ impl StallGuard {
         }
         if !self.stalled {
             self.stalled = true;
-            self.deadline.as_mut().reset(Instant::now() + self.patience);
+            self.deadline
+                .as_mut()
+                .reset(Instant::now() + self.patience.get());
         }
         ready!(self.deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -98,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_reads_nothing_ends_the_write_and_one_that_reads_slowly_does_not() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut guard = StallGuard::new(ours, Duration::from_millis(1_500));
+        let mut guard = StallGuard::new(ours, Patience::new(Duration::from_millis(1_500)));
         let flood = vec![0; 4 << 20];
         let slow = tokio::spawn(async move {
             let mut buffer = vec![0; 1 << 20];

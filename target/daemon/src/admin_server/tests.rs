@@ -8,3 +8,4 @@ mod hostile;
 mod jobs;
 mod openapi;
 mod snapshots;
+mod streams;

@@ -14,7 +14,7 @@ use crate::admin_server::{ControlError, SnapshotControl};
 use crate::events::unix_ms;
 use crate::registry::CloneRequest;
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     unix_ms(SystemTime::now())
 }
 
@@ -80,10 +80,10 @@ impl SnapshotControl for DaemonControl {
         async move { Ok(self.shared.registry.snapshot_in_full(&snapshot).await?) }.boxed()
     }
 
-    fn create_snapshot(&self, snapshot: SnapshotRef) -> Outcome<'_, ()> {
+    fn create_snapshot(&self, snapshot: SnapshotRef, quiesced: bool) -> Outcome<'_, ()> {
         async move {
             let registry = &self.shared.registry;
-            let changes = registry.create_snapshot(snapshot, now()).await?;
+            let changes = registry.create_snapshot(snapshot, quiesced, now()).await?;
             self.tell(&changes);
             Ok(())
         }
@@ -161,10 +161,13 @@ impl SnapshotControl for DaemonControl {
         &self,
         group: GroupName,
         name: SnapshotName,
+        quiesced: bool,
     ) -> Outcome<'_, Vec<v1::Snapshot>> {
         async move {
             let registry = &self.shared.registry;
-            let changes = registry.snapshot_group(group, name, now()).await?;
+            let changes = registry
+                .snapshot_group(group, name, quiesced, now())
+                .await?;
             self.tell(&changes);
             let taken = changes.iter().filter_map(|change| match change {
                 Change::SnapshotCreated(snapshot) => registry.snapshot(snapshot).ok(),

@@ -50,6 +50,9 @@ pub enum ChangeError {
         /// Why.
         reason: String,
     },
+    /// A stream of a snapshot.
+    #[error(transparent)]
+    Receive(#[from] super::receiving::ReceiveError),
     /// The daemon has only just started.
     #[error("volumes are still being opened: try again in a moment")]
     Loading,
@@ -127,6 +130,16 @@ impl Registry {
         request: VolumeRequest,
     ) -> Result<Vec<Change>, ChangeError> {
         let writer = self.writer.lock().await;
+        let id = VolumeId(Uuid::new_v4());
+        self.create_volume_as(&writer, request, id).await
+    }
+
+    pub(super) async fn create_volume_as(
+        &self,
+        writer: &Writer,
+        request: VolumeRequest,
+        id: VolumeId,
+    ) -> Result<Vec<Change>, ChangeError> {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
@@ -136,7 +149,7 @@ impl Registry {
         };
         let mut new = NewVolume {
             name: request.name.clone(),
-            id: VolumeId(Uuid::new_v4()),
+            id,
             path: path.to_string_lossy().into_owned(),
             size_bytes: 0,
             block_size: request.block_size,
@@ -153,13 +166,12 @@ impl Registry {
                 .clone()
                 .apply(Command::CreateVolume(new.clone()))?;
         }
-        let id = new.id;
         let journal = self.journals.place(id);
         let store = open_or_create(&request, &path, journal).await?;
         new.size_bytes = store.size() & !(u64::from(request.block_size.bytes()) - 1);
         let saved = match request.integrity {
-            Integrity::Usual => self.save(&writer, Command::CreateVolume(new)).await,
-            Integrity::Full => self.save_with_checksums(&writer, new, &store).await,
+            Integrity::Usual => self.save(writer, Command::CreateVolume(new)).await,
+            Integrity::Full => self.save_with_checksums(writer, new, &store).await,
         };
         match saved {
             Ok((catalog, changes)) => {

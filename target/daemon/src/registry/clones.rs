@@ -102,6 +102,7 @@ impl Registry {
             let occasion = Occasion {
                 cause: Cause::Clone,
                 group: None,
+                quiesced: false,
                 at_unix_ms,
             };
             let wanted = [(volume.clone(), name.clone())];

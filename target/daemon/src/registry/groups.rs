@@ -34,6 +34,7 @@ impl Registry {
         self: &Arc<Self>,
         group: GroupName,
         name: SnapshotName,
+        quiesced: bool,
         at_unix_ms: u64,
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
@@ -48,6 +49,7 @@ impl Registry {
             let occasion = Occasion {
                 cause: Cause::Operator,
                 group: Some(group),
+                quiesced,
                 at_unix_ms,
             };
             let changes = this.take(&writer, &wanted, &occasion).await?;

@@ -67,13 +67,15 @@ impl Registry {
             // What isn't settled is tried again at the next start, and hides nothing until then.
             tracing::error!(%error, "what a crash left of snapshots can't be settled");
         }
+        self.finish_received().await;
         true
     }
 
     async fn settle(&self, writer: &Writer) -> Result<(), ChangeError> {
         let families = self.families.all();
         let catalog = self.catalog();
-        let settled = run_blocking(move || look(&families, &catalog)).await?;
+        let receiving = self.receives.known();
+        let settled = run_blocking(move || look(&families, &catalog, &receiving)).await?;
         for (found, settlement) in settled {
             for (volume, size_bytes) in settlement.sizes {
                 tracing::info!(%volume, size_bytes, "the size is that of its blocks again");
@@ -108,12 +110,20 @@ impl Registry {
 }
 
 /// What is to be done about each family that is open.
-fn look(families: &[Arc<ServedFamily>], catalog: &Catalog) -> Vec<(Found, Settlement)> {
+fn look(
+    families: &[Arc<ServedFamily>],
+    catalog: &Catalog,
+    receiving: &HashSet<DatasetId>,
+) -> Vec<(Found, Settlement)> {
     let mut found: Vec<_> = families.iter().filter_map(find).collect();
     let complete = found.len() == families.len() && found.iter().all(|one| one.list.is_some());
     let settlements: Vec<_> = found
         .iter()
-        .map(|one| settlement(one, complete.then_some(&found[..]), catalog))
+        .map(|one| {
+            let mut settlement = settlement(one, complete.then_some(&found[..]), catalog);
+            settlement.unknown.retain(|id| !receiving.contains(id));
+            settlement
+        })
         .collect();
     found.drain(..).zip(settlements).collect()
 }

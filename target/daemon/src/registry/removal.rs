@@ -32,6 +32,7 @@ impl Registry {
                 return Err(ChangeError::Loading);
             }
             let record = this.catalog().volume(&volume)?.clone();
+            this.check_not_receiving(&record)?;
             match record.backing {
                 Backing::Raw => this.delete_file_volume(&writer, volume).await,
                 Backing::Head(_) => this.delete_head(&writer, record, with_snapshots).await,
@@ -105,7 +106,10 @@ impl Registry {
             .map(|one| ListChange::Remove(one.id))
             .collect();
         let deleted = snapshots.iter().map(|one| one.id).chain([place.dataset]);
-        let deleted: Vec<_> = deleted.collect();
+        let deleted = deleted.chain(self.receives.datasets_of(record.id));
+        let deleted: Vec<_> = deleted
+            .filter(|id| open.datasets().contains_key(id))
+            .collect();
         let list = Arc::clone(&open);
         run_blocking(move || list.add(&removed)).await??;
         if family_is_gone {
@@ -210,7 +214,9 @@ impl Registry {
             let (fences, id) = (Arc::clone(&self.fences), record.id);
             let renewals = Arc::clone(&self.renewals);
             let journals = self.journals.clone();
+            let receives = Arc::clone(&self.receives);
             run_blocking(move || {
+                receives.forget(id)?;
                 journals.forget(id)?;
                 renewals.forget(id)?;
                 fences.forget(id)

@@ -128,6 +128,7 @@ impl Registry {
         let occasion = Occasion {
             cause: Cause::Schedule,
             group: None,
+            quiesced: false,
             at_unix_ms: now,
         };
         let wanted = [(volume.clone(), name)];

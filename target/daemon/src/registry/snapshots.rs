@@ -76,6 +76,8 @@ pub(super) struct Occasion {
     pub(super) cause: Cause,
     /// The group whose snapshots are taken together.
     pub(super) group: Option<GroupName>,
+    /// Applications were told.
+    pub(super) quiesced: bool,
     /// In milliseconds since 1970-01-01 UTC.
     pub(super) at_unix_ms: u64,
 }
@@ -88,11 +90,13 @@ impl Registry {
     pub async fn create_snapshot(
         self: &Arc<Self>,
         snapshot: SnapshotRef,
+        quiesced: bool,
         at_unix_ms: u64,
     ) -> Result<Vec<Change>, ChangeError> {
         let occasion = Occasion {
             cause: Cause::Operator,
             group: None,
+            quiesced,
             at_unix_ms,
         };
         self.detached(async move |this| {
@@ -382,6 +386,7 @@ impl Registry {
                 cause: occasion.cause,
                 set: set.clone(),
                 pending: set.is_some(),
+                quiesced: occasion.quiesced,
             };
             changes.push(Change::SnapshotCreated(member.called(name)));
             taking.push((member, snapshot));
@@ -448,6 +453,7 @@ impl Registry {
             cause: Cause::Restore { to: found.id },
             set: None,
             pending: true,
+            quiesced: false,
         };
         let (restoring, to) = (member.clone(), found.id);
         run_blocking(move || steps::restore(&restoring, to, safety)).await??;
@@ -491,7 +497,7 @@ pub(super) fn linked_clones(catalog: &Catalog, snapshot: DatasetId) -> Vec<Volum
 }
 
 /// A name for what is there before a restore. Somebody may restore twice in a second.
-fn safety_name(
+pub(super) fn safety_name(
     list: &catalog::SnapshotList,
     volume: catalog::VolumeId,
     at_unix_ms: u64,

@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod crashes;
+mod receiving;
 mod schedules;
 
 use std::path::{Path, PathBuf};
@@ -84,7 +85,10 @@ impl House {
 
     async fn take(&self, what: &str, at: u64) {
         let registry = self.registry();
-        registry.create_snapshot(snapshot(what), at).await.unwrap();
+        registry
+            .create_snapshot(snapshot(what), false, at)
+            .await
+            .unwrap();
     }
 
     async fn add_group(&self, name: &str, volumes: &[&str]) {

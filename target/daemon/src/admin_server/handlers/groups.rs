@@ -86,10 +86,10 @@ pub(in crate::admin_server) async fn snapshot(
     request: Request,
 ) -> Result<(StatusCode, Json<v1::SnapshotList>), Failure> {
     let group = parse::group_name(&group)?;
-    let v1::CreateSnapshot { name } = body::read(request, &shared.limits).await?;
+    let v1::CreateSnapshot { name, quiesced } = body::read(request, &shared.limits).await?;
     let name = parse::snapshot_name(&name)?;
     let control = shared.control.clone();
-    let taking = async move { control.snapshot_group(group, name).await };
+    let taking = async move { control.snapshot_group(group, name, quiesced).await };
     let snapshots = to_end(taking).await?;
     Ok((StatusCode::CREATED, Json(v1::SnapshotList { snapshots })))
 }

@@ -42,10 +42,10 @@ pub(in crate::admin_server) async fn create(
     Segments(volume): Segments<String>,
     request: Request,
 ) -> Result<(StatusCode, Json<v1::Snapshot>), Failure> {
-    let v1::CreateSnapshot { name } = body::read(request, &shared.limits).await?;
+    let v1::CreateSnapshot { name, quiesced } = body::read(request, &shared.limits).await?;
     let snapshot = named(&volume, &name)?;
     let (control, taken) = (shared.control.clone(), snapshot.clone());
-    to_end(async move { control.create_snapshot(taken).await }).await?;
+    to_end(async move { control.create_snapshot(taken, quiesced).await }).await?;
     let snapshot = shared.control.snapshot(&snapshot).await?;
     Ok((StatusCode::CREATED, Json(snapshot)))
 }

@@ -3,6 +3,7 @@
 mod capabilities;
 mod jobs;
 mod snapshots;
+pub(super) mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

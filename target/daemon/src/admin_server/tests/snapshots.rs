@@ -16,7 +16,10 @@ fn refused(error: &ClientError) -> (ErrorCode, &str, &str) {
 }
 
 fn named(name: &str) -> v1::CreateSnapshot {
-    v1::CreateSnapshot { name: name.into() }
+    v1::CreateSnapshot {
+        name: name.into(),
+        quiesced: false,
+    }
 }
 
 async fn with_volumes(names: &[&str]) -> Server {

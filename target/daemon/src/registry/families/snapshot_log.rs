@@ -175,6 +175,7 @@ mod tests {
             cause: Cause::Operator,
             set: None,
             pending: false,
+            quiesced: false,
         })
     }
 

@@ -107,7 +107,7 @@ impl World {
             1 => {
                 if let Some(name) = one(&volumes, pick) {
                     let called = snapshot(&format!("{name}@s{at}"));
-                    drop(registry.create_snapshot(called, 1).await);
+                    drop(registry.create_snapshot(called, false, 1).await);
                 }
             }
             2 => {
@@ -194,7 +194,7 @@ impl World {
             }
             if !name.contains('@') && volume_of(name).is_some() {
                 let called = snapshot(&format!("{name}@tried"));
-                let tried = registry.create_snapshot(called.clone(), 1).await;
+                let tried = registry.create_snapshot(called.clone(), false, 1).await;
                 self.check(name, &decision, SNAPSHOT, code_of(&tried));
                 if tried.is_ok() {
                     registry.delete_snapshot(called).await.unwrap();
@@ -210,7 +210,7 @@ impl World {
         for name in groups {
             let decision = ask(&self.house, name.as_str(), None, 3);
             let tried = registry
-                .snapshot_group(name.clone(), word("tried"), 1)
+                .snapshot_group(name.clone(), word("tried"), false, 1)
                 .await;
             self.check(name.as_str(), &decision, SNAPSHOT, code_of(&tried));
             if tried.is_ok() {

@@ -39,6 +39,7 @@ fn entry(house: &House, of: &str, name: &str, id: DatasetId) -> Snapshot {
         cause: Cause::Operator,
         set: None,
         pending: true,
+        quiesced: false,
     }
 }
 
@@ -297,7 +298,7 @@ async fn a_damaged_list_keeps_nobody_from_the_data_and_nothing_is_deleted() {
     assert_eq!(house.datasets("a"), 3);
     let error = house
         .registry()
-        .create_snapshot(snapshot("a@three"), 3)
+        .create_snapshot(snapshot("a@three"), false, 3)
         .await
         .unwrap_err()
         .to_string();

@@ -22,6 +22,8 @@ fn sample(snapshot: &SnapshotRef) -> v1::Snapshot {
         at_unix_ms: 1_795_689_296_000,
         size_bytes: 1 << 20,
         exclusive_bytes: None,
+        stream_id: String::new(),
+        quiesced: false,
         cause: v1::SnapshotCause::Operator,
         group: None,
         clones: Vec::new(),
@@ -30,7 +32,7 @@ fn sample(snapshot: &SnapshotRef) -> v1::Snapshot {
 }
 
 impl Fake {
-    fn find(&self, snapshot: &SnapshotRef) -> Result<v1::Snapshot, ControlError> {
+    pub(super) fn find(&self, snapshot: &SnapshotRef) -> Result<v1::Snapshot, ControlError> {
         let known = self.snapshots.lock().contains(snapshot);
         known.then(|| sample(snapshot)).ok_or_else(|| {
             let snapshot = snapshot.clone();
@@ -91,7 +93,7 @@ impl SnapshotControl for Fake {
         ready(self.find(snapshot)).boxed()
     }
 
-    fn create_snapshot(&self, snapshot: SnapshotRef) -> Outcome<'_, ()> {
+    fn create_snapshot(&self, snapshot: SnapshotRef, _quiesced: bool) -> Outcome<'_, ()> {
         ready(self.take(snapshot)).boxed()
     }
 
@@ -168,6 +170,7 @@ impl SnapshotControl for Fake {
         &self,
         group: GroupName,
         name: SnapshotName,
+        _quiesced: bool,
     ) -> Outcome<'_, Vec<v1::Snapshot>> {
         let taken = self.members(&group).and_then(|members| {
             let all = members.into_iter().map(|volume| {

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod control;
+mod copy_out;
 mod desk;
 mod files;
 mod fold;
@@ -22,6 +23,7 @@ mod scribe;
 mod settle;
 mod stream;
 mod tail;
+mod together;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -47,12 +49,14 @@ pub(crate) use room::Told;
 use tail::Tail;
 
 pub use control::{DatasetInfo, FamilySpace};
+pub use copy_out::{CopyOut, CopyOutOptions};
 pub use inspect::{
     FileFinding, InspectOptions, InspectReport, file_size, has_data, inspect, is_family,
 };
 pub use open::{FamilyOptions, MappedOptions};
 pub use stream::{Export, ExportOptions};
 pub use tidelock_volume::mapped::Id;
+pub use together::Restoring;
 pub use verify::{Progress, VerifyReport};
 
 /// Blocks that may wait for a flush of a host before they can be used again: 64 MiB.

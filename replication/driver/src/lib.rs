@@ -22,9 +22,9 @@ mod watch;
 pub use engine::{Engine, EngineKind, EngineProbe};
 pub use error::VolumeError;
 pub use family::{
-    DatasetInfo, Export, ExportOptions, Family, FamilyOptions, FamilySpace, FileFinding, Id,
-    InspectOptions, InspectReport, MappedOptions, Progress, VerifyReport, file_size, has_data,
-    inspect, is_family,
+    CopyOut, CopyOutOptions, DatasetInfo, Export, ExportOptions, Family, FamilyOptions,
+    FamilySpace, FileFinding, Id, InspectOptions, InspectReport, MappedOptions, Progress,
+    Restoring, VerifyReport, file_size, has_data, inspect, is_family,
 };
 pub use fence::FenceReason;
 pub use journal::JournalPlace;
@@ -32,5 +32,5 @@ pub use op::{VolumeFault, VolumeFaultKind, VolumeOp, VolumeOutcome};
 pub use tidelock_block::{AllocationExtent, BufferPool, EngineIo, MemoryFile, PoolSpace};
 pub use tidelock_volume::stream;
 pub use tidelock_volume::{BlockSize, Range};
-pub use volume::{CreateOptions, OpenOptions, Volume, VolumeStatistics};
+pub use volume::{Committed, CreateOptions, Held, OpenOptions, Volume, VolumeStatistics};
 pub use watch::{Settling, Watch};

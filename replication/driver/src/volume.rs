@@ -5,11 +5,12 @@
 mod allocation;
 mod content;
 mod control;
+mod hold;
 mod open;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tidelock_block::BlockFile;
@@ -22,6 +23,7 @@ use crate::op::VolumeFaultKind;
 use crate::ranges::{RangeLocks, Ticket};
 use crate::watch::Watches;
 pub(crate) use content::{Content, Mapped};
+pub use hold::{Committed, Held};
 
 /// How a volume is opened.
 #[derive(Clone, Debug)]
@@ -79,6 +81,9 @@ pub struct VolumeStatistics {
 pub struct Volume {
     /// Its own file while it is raw; the family's first data file for what never was.
     file: Arc<BlockFile>,
+    /// What a volume that began as a dataset of a family has become ([`Held::part`]): its file and journal are
+    /// this one's from then on.
+    own: OnceLock<Arc<Self>>,
     content: Content,
     read_only: bool,
     block_size: BlockSize,
@@ -126,6 +131,7 @@ impl Volume {
             journal,
             unfinished: Mutex::new(None),
             content: Content::default(),
+            own: OnceLock::new(),
             read_only: file.is_read_only(),
             file,
         })
@@ -167,7 +173,7 @@ impl Volume {
     /// Its file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.file.path()
+        self.file().path()
     }
 
     /// Bytes.
@@ -185,7 +191,7 @@ impl Volume {
     /// Whether it bypasses the page cache.
     #[must_use]
     pub fn is_direct(&self) -> bool {
-        self.file.is_direct()
+        self.file().is_direct()
     }
 
     /// Whether it was opened for reading only.
@@ -222,7 +228,10 @@ impl Volume {
     }
 
     pub(crate) fn file(&self) -> &Arc<BlockFile> {
-        &self.file
+        match self.own.get() {
+            None => &self.file,
+            Some(own) => &own.file,
+        }
     }
 
     pub(crate) fn map(&self) -> Option<RawMap> {
@@ -235,7 +244,7 @@ impl Volume {
     /// journal for them.
     #[must_use]
     pub fn atomic_write_max(&self) -> u64 {
-        if self.journal.is_some() || self.content.is_mapped() {
+        if self.journal().is_some() || self.content.is_mapped() {
             journal::DATA_MAX as u64
         } else {
             0
@@ -243,7 +252,10 @@ impl Volume {
     }
 
     pub(crate) fn journal(&self) -> Option<&Journal> {
-        self.journal.as_ref()
+        match self.own.get() {
+            None => self.journal.as_ref(),
+            Some(own) => own.journal.as_ref(),
+        }
     }
 
     /// An atomic write has failed half-way: its record isn't done with, and its range stays locked

@@ -1,18 +1,13 @@
 //! A volume that changes from raw to mapped, and back, while hosts use it. Everything here **blocks**.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidelock_block::OpKind;
-use tidelock_volume::Range;
 use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, Id};
 
 use super::Family;
 use crate::error::VolumeError;
 use crate::volume::{Mapped, Volume};
-
-/// How long operations under way may take to end; hosts' commands wait meanwhile.
-const QUIET: Duration = Duration::from_secs(5);
 
 impl Family {
     /// The volume whose family this is ([`Self::create`]) is its head from now on: what is written goes
@@ -33,12 +28,7 @@ impl Family {
                 what: "isn't the file that this family began with",
             });
         }
-        let whole = Range {
-            offset: 0,
-            length: u64::MAX,
-        };
-        let alone = volume.locks().lock_waiting(whole, QUIET);
-        let _alone = alone.ok_or_else(|| not_quiet(volume))?;
+        let _alone = volume.hold()?;
         let family = Arc::clone(self);
         // A flush doesn't wait for the range: it must not pass between these two.
         self.state.lock().home_is_dirty = true;
@@ -59,12 +49,7 @@ impl Family {
             path: volume.path().to_path_buf(),
             what,
         };
-        let whole = Range {
-            offset: 0,
-            length: u64::MAX,
-        };
-        let alone = volume.locks().lock_waiting(whole, QUIET);
-        let _alone = alone.ok_or_else(|| not_quiet(volume))?;
+        let _alone = volume.hold()?;
         // Nobody writes now. What came since the fold's last look is little.
         self.bring_all_home(dataset)?;
         self.checkpoint()?;
@@ -72,10 +57,15 @@ impl Family {
             return Err(wrong("has got a snapshot or a clone meanwhile"));
         }
         volume.content().set(None);
+        self.forget(volume);
+        Ok(())
+    }
+
+    /// A volume isn't in the family any more: what happens to that is none of its business.
+    pub(crate) fn forget(&self, volume: &Volume) {
         self.volumes
             .lock()
-            .retain(|known| known.as_ptr() != Arc::as_ptr(volume));
-        Ok(())
+            .retain(|known| !std::ptr::eq(known.as_ptr(), volume));
     }
 
     /// Gives ranges of the home file back to the file system that nobody needs any more.
@@ -103,12 +93,5 @@ impl Family {
     pub(super) fn home_changes(&self) {
         self.home_generation
             .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-    }
-}
-
-fn not_quiet(volume: &Volume) -> VolumeError {
-    VolumeError::NotQuiet {
-        path: volume.path().to_path_buf(),
-        seconds: QUIET.as_secs(),
     }
 }

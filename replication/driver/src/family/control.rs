@@ -261,7 +261,7 @@ impl Family {
     }
 
     /// Waits until what has happened to datasets is durable.
-    fn events_durable(families: &[&Arc<Self>]) -> Result<(), VolumeError> {
+    pub(super) fn events_durable(families: &[&Arc<Self>]) -> Result<(), VolumeError> {
         let (sender, receiver) = std::sync::mpsc::channel();
         for family in families {
             let (sender, named) = (sender.clone(), Arc::clone(family));

@@ -359,6 +359,16 @@ impl Files {
         self.journal.data_sync()
     }
 
+    /// Empties the data files.
+    pub(super) fn discard(&self) -> Result<(), VolumeError> {
+        let files: Vec<_> = self.data.read().clone();
+        for file in files {
+            file.set_size(0)
+                .map_err(|error| VolumeError::from_block(error, 0))?;
+        }
+        Ok(())
+    }
+
     /// Makes data files durable, and the home file.
     pub(super) fn sync_data(
         &self,

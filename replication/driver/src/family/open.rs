@@ -302,6 +302,15 @@ impl Family {
         ended
     }
 
+    /// Gives the space of its data back, whoever still has one of its files open. Nothing of it can be read any more:
+    /// for one that was closed, of whose datasets nobody has any. **Blocks.**
+    ///
+    /// # Errors
+    /// A file can't be made shorter.
+    pub fn discard(&self) -> Result<(), VolumeError> {
+        self.files.discard()
+    }
+
     /// A head or a snapshot as a volume. **Blocks.**
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use super::files::write;
 use super::{Change, Family, FamilyOptions, MappedOptions, Trouble};
 use crate::{CreateOptions, OpenOptions, Volume};
 
+mod copy_out;
 mod crashes;
 mod damage;
 mod fold;
@@ -310,6 +311,38 @@ fn a_group_has_one_point_or_nothing() {
     for bench in [&one, &other] {
         let alive = |info: &&super::DatasetInfo| info.is_snapshot && !info.deleting;
         assert_eq!(bench.family().datasets().iter().filter(alive).count(), 1);
+        bench.assert_sound();
+    }
+}
+
+#[test]
+fn a_group_is_restored_at_one_moment_or_not_at_all() {
+    let (mut one, mut other) = (Bench::mapped(), Bench::mapped());
+    for bench in [&one, &other] {
+        bench.snapshot(1, 2);
+        bench.write(1, 0, &[50, 51]);
+    }
+    let member = |bench: &Bench, head, snapshot| super::Restoring {
+        family: Arc::clone(bench.family()),
+        head: id(head),
+        snapshot: id(snapshot),
+        safety: id(3),
+        undo: id(4),
+    };
+    let content = |bench: &Bench| bench.read(1)[..2].to_vec();
+    // A head can't be restored to: found out when the first one is restored already.
+    let refused = Family::restore_together(&[member(&one, 1, 2), member(&other, 1, 1)]);
+    refused.unwrap_err();
+    for bench in [&one, &other] {
+        assert_eq!(content(bench), [50, 51]);
+    }
+    one.delete(3);
+    one.settle();
+    Family::restore_together(&[member(&one, 1, 2), member(&other, 1, 2)]).unwrap();
+    for bench in [&mut one, &mut other] {
+        bench.reopen();
+        assert_eq!(content(bench), [0, 1]);
+        assert_eq!(bench.read(3)[..2], [50, 51]);
         bench.assert_sound();
     }
 }

@@ -25,7 +25,7 @@ impl Volume {
     ) -> Result<Vec<AllocationExtent>, VolumeError> {
         match self.mapped() {
             Some(mapped) => mapped.allocation(range, extents_max),
-            None => allocation_of(&self.file, range.offset, range.length, extents_max),
+            None => allocation_of(self.file(), range.offset, range.length, extents_max),
         }
     }
 }

@@ -42,8 +42,8 @@ impl Volume {
             self.size.store(new_size, Ordering::Release);
             return Ok(());
         }
-        let present = self.file.size().map_err(refuse)?;
-        if self.file.kind() == FileKind::BlockDevice {
+        let present = self.file().size().map_err(refuse)?;
+        if self.file().kind() == FileKind::BlockDevice {
             if present < new_size {
                 let (device, wanted) = (present, new_size);
                 return Err(VolumeError::DeviceTooSmall {
@@ -54,18 +54,18 @@ impl Volume {
             }
         } else {
             if self.preallocate {
-                let allocated = self.file.allocate(old_size, new_size - old_size);
+                let allocated = self.file().allocate(old_size, new_size - old_size);
                 if allocated.is_err() {
                     // Gives back what it got; nobody can have written there.
-                    self.file.set_size(present).map_err(refuse)?;
+                    self.file().set_size(present).map_err(refuse)?;
                 }
                 allocated.map_err(refuse)?;
             }
             // A file that is longer already (a resize that was cut short) isn't made shorter.
             if present < new_size {
-                self.file.set_size(new_size).map_err(refuse)?;
+                self.file().set_size(new_size).map_err(refuse)?;
             }
-            self.file.sync_all().map_err(refuse)?;
+            self.file().sync_all().map_err(refuse)?;
         }
         self.size.store(new_size, Ordering::Release);
         Ok(())
@@ -76,7 +76,7 @@ impl Volume {
     /// # Errors
     /// The system can't tell.
     pub fn allocated_bytes(&self) -> Result<u64, VolumeError> {
-        self.file
+        self.file()
             .allocated_bytes()
             .map_err(|error| VolumeError::from_block(error, 0))
     }
@@ -86,7 +86,7 @@ impl Volume {
     /// # Errors
     /// The system can't tell.
     pub fn pool_space(&self) -> Result<Option<PoolSpace>, VolumeError> {
-        self.file
+        self.file()
             .pool_space()
             .map_err(|error| VolumeError::from_block(error, 0))
     }
@@ -111,7 +111,7 @@ impl Volume {
             return mapped.family.flush_blocking();
         }
         self.count_data_sync();
-        self.file.data_sync().map_err(|error| {
+        self.file().data_sync().map_err(|error| {
             self.raise_fence(error.to_string());
             VolumeError::from_block(error, 0)
         })
@@ -120,7 +120,7 @@ impl Volume {
     /// Writes out the record of an atomic write that failed half-way, and gives its range free.
     fn finish_unfinished(&self) -> Result<(), VolumeError> {
         let mut unfinished = self.unfinished.lock();
-        let Some((ticket, journal)) = unfinished.zip(self.journal.as_ref()) else {
+        let Some((ticket, journal)) = unfinished.zip(self.journal()) else {
             return Ok(());
         };
         let geometry =
@@ -128,7 +128,7 @@ impl Volume {
                 path: self.path().to_path_buf(),
                 source,
             })?;
-        journal.replay(&self.file, geometry)?;
+        journal.replay(self.file(), geometry)?;
         *unfinished = None;
         drop(unfinished);
         self.locks.leave(ticket);
@@ -141,7 +141,7 @@ impl Volume {
     /// # Errors
     /// The journal can't be written.
     pub fn clear_journal(&self) -> Result<(), VolumeError> {
-        self.journal.as_ref().map_or(Ok(()), Journal::clear)
+        self.journal().map_or(Ok(()), Journal::clear)
     }
 
     /// Takes the fence down, at an operator's word, if the file can be flushed again. What was lost
@@ -164,8 +164,8 @@ impl Volume {
             });
         }
         // Each description reports the old failure once more; that is not a new one.
-        self.file.take_reported_errors();
-        self.file
+        self.file().take_reported_errors();
+        self.file()
             .data_sync()
             .map_err(|error| VolumeError::StillFailing {
                 path: self.path().to_path_buf(),
@@ -189,12 +189,12 @@ impl Volume {
                 what: "shares blocks with snapshots or clones; delete it in its family",
             });
         }
-        if self.file.kind() == FileKind::BlockDevice {
+        if self.file().kind() == FileKind::BlockDevice {
             return Err(VolumeError::NotRemovable {
                 path: self.path().to_path_buf(),
             });
         }
-        self.file
+        self.file()
             .remove()
             .map_err(|error| VolumeError::from_block(error, 0))
     }

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 use crate::acl::{AclEntry, Subject};
 use crate::asymmetric_access::{AccessChange, AlteredBy, GroupAccess};
-use crate::family::{Family, Place};
+use crate::family::{DatasetId, Family, FamilyId, Place};
 use crate::group::Group;
+use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
 use crate::schedule::Schedule;
-use crate::snapshot::{GroupName, SnapshotRef};
+use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewClone, NewVolume, Volume, VolumeName};
 
@@ -64,6 +67,52 @@ pub enum Command {
     },
     /// Add a volume that is a head of a family already.
     CreateClone(NewClone),
+    /// Give a clone blocks of its own, in a file that is to be made.
+    BeginHydration {
+        /// Which one.
+        volume: VolumeName,
+        /// How.
+        hydration: Hydration,
+    },
+    /// Remember how far that is.
+    NoteHydration {
+        /// Of which clone.
+        volume: VolumeName,
+        /// So far.
+        progress: HydrationProgress,
+    },
+    /// Leave it at that: the clone goes on sharing blocks. Its file is gone already.
+    EndHydration {
+        /// Which clone.
+        volume: VolumeName,
+    },
+    /// A clone is the file that was made for it from now on, and shares nothing.
+    PartClone {
+        /// Which one.
+        volume: VolumeName,
+    },
+    /// Forget what a clone was made from, which shares nothing with it.
+    DetachClone {
+        /// Which one.
+        volume: VolumeName,
+    },
+    /// Let a clone and what it was made from change places: it is the one that was there before, and the other
+    /// one the clone.
+    PromoteClone {
+        /// Which one.
+        volume: VolumeName,
+        /// The new id of what is intended by that.
+        intent: Uuid,
+        /// The snapshots of the other one that are the clone's from now on.
+        snapshots: Vec<(DatasetId, SnapshotName)>,
+    },
+    /// Remember what is to be, in several places.
+    Intend(Intent),
+    /// It is so everywhere.
+    Fulfil {
+        /// What was intended.
+        intent: Uuid,
+    },
     /// Give a volume that is a head of a family the size that the head has.
     SetHeadSize {
         /// Which one.
@@ -269,6 +318,41 @@ pub enum Change {
     },
     /// The last volume of a family is gone, and the family with it; here is what it was.
     FamilyDeleted(Family),
+    /// A clone is getting blocks of its own.
+    HydrationBegun {
+        /// Which one.
+        volume: VolumeName,
+        /// The number of the job.
+        job: u64,
+    },
+    /// It isn't any more, and goes on sharing blocks.
+    HydrationEnded {
+        /// Which one.
+        volume: VolumeName,
+        /// The number of the job.
+        job: u64,
+    },
+    /// It has a file of its own now, and shares nothing.
+    CloneParted {
+        /// Which one.
+        volume: VolumeName,
+        /// The family that it was in.
+        family: FamilyId,
+    },
+    /// What a volume was made from is forgotten.
+    CloneDetached {
+        /// Which one.
+        volume: VolumeName,
+    },
+    /// A clone and what it was made from have changed places.
+    ClonePromoted {
+        /// The clone.
+        volume: VolumeName,
+        /// What it was made from.
+        origin: VolumeName,
+    },
+    /// The catalog has something for itself, of which nobody needs to be told.
+    Noted,
     /// A snapshot was taken.
     SnapshotCreated(SnapshotRef),
     /// A snapshot is gone.

@@ -10,6 +10,7 @@ use crate::encoding::{self, DecodeError};
 use crate::error::CatalogError;
 use crate::family::{Backing, Family, FamilyId};
 use crate::group::Group;
+use crate::hydration::Intent;
 use crate::iscsi_name::IscsiName;
 use crate::rules;
 use crate::schedule::Schedule;
@@ -43,6 +44,7 @@ pub struct Catalog {
     pub(crate) families: BTreeMap<FamilyId, Family>,
     pub(crate) groups: BTreeMap<GroupName, Group>,
     pub(crate) schedules: BTreeMap<VolumeName, Schedule>,
+    pub(crate) intents: Vec<Intent>,
 }
 
 impl Catalog {
@@ -59,6 +61,7 @@ impl Catalog {
             families: BTreeMap::new(),
             groups: BTreeMap::new(),
             schedules: BTreeMap::new(),
+            intents: Vec::new(),
         }
     }
 
@@ -185,6 +188,12 @@ impl Catalog {
     #[must_use]
     pub fn schedule(&self, volume: &VolumeName) -> Option<Schedule> {
         self.schedules.get(volume).copied()
+    }
+
+    /// What is to be, and may not be so everywhere yet.
+    #[must_use]
+    pub fn intents(&self) -> &[Intent] {
+        &self.intents
     }
 
     /// Where a volume is shown.

@@ -13,6 +13,7 @@
 
 mod body;
 mod check;
+mod clones;
 mod families;
 
 use thiserror::Error;

@@ -155,6 +155,78 @@ pub enum CatalogError {
         /// Which volume.
         volume: VolumeName,
     },
+    /// It was made as a volume of its own.
+    #[error("volume {volume} isn't a clone")]
+    NotAClone {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// It has blocks of its own already.
+    #[error("clone {volume} shares nothing any more: it has a file of its own")]
+    IsFullClone {
+        /// Which clone.
+        volume: VolumeName,
+    },
+    /// It is getting blocks of its own.
+    #[error("volume {volume} is being made a full clone by job {job}")]
+    Hydrating {
+        /// Which volume.
+        volume: VolumeName,
+        /// The number of the job.
+        job: u64,
+    },
+    /// It isn't.
+    #[error("volume {volume} isn't being made a full clone")]
+    NotHydrating {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// It depends on what it was made from.
+    #[error("clone {volume} shares blocks with {origin}: it can't be detached")]
+    SharesBlocks {
+        /// Which clone.
+        volume: VolumeName,
+        /// What it was made from.
+        origin: SnapshotRef,
+    },
+    /// What a clone is to be called isn't a name.
+    #[error("no clone can be called {name}: {reason}")]
+    CloneName {
+        /// Its beginning.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file of its own has no snapshots.
+    #[error(
+        "volume {volume} has snapshots, which can't go with it into a file of its own: {}",
+        some(snapshots)
+    )]
+    SnapshotsStay {
+        /// Which volume.
+        volume: VolumeName,
+        /// The names.
+        snapshots: Vec<SnapshotName>,
+    },
+    /// What a clone was made from can't change places with it.
+    #[error("volume {origin}, from which clone {volume} was made, isn't there any more")]
+    OriginIsGone {
+        /// Which clone.
+        volume: VolumeName,
+        /// The volume.
+        origin: VolumeName,
+    },
+    /// A volume has one snapshot of a name.
+    #[error(
+        "volume {volume} has snapshots of the same names itself: {}",
+        some(snapshots)
+    )]
+    SameSnapshots {
+        /// Which volume.
+        volume: VolumeName,
+        /// The names.
+        snapshots: Vec<SnapshotName>,
+    },
     /// Others share its blocks.
     #[error("volume {volume} shares its blocks with: {}", some(others))]
     FamilyIsShared {
@@ -292,7 +364,8 @@ impl CatalogError {
             | Self::Path { .. }
             | Self::SizeNotWholeBlocks { .. }
             | Self::Schedule { .. }
-            | Self::SizeOutOfRange { .. } => ErrorKind::Invalid,
+            | Self::SizeOutOfRange { .. }
+            | Self::CloneName { .. } => ErrorKind::Invalid,
             Self::NoSuchVolume { .. }
             | Self::NoSuchSnapshot { .. }
             | Self::NoSuchGroup { .. }
@@ -315,6 +388,14 @@ impl CatalogError {
             | Self::NotInFamily { .. }
             | Self::NoChecksums { .. }
             | Self::KeepsChecksums { .. }
+            | Self::NotAClone { .. }
+            | Self::IsFullClone { .. }
+            | Self::Hydrating { .. }
+            | Self::NotHydrating { .. }
+            | Self::SharesBlocks { .. }
+            | Self::SnapshotsStay { .. }
+            | Self::OriginIsGone { .. }
+            | Self::SameSnapshots { .. }
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
@@ -354,6 +435,25 @@ impl CatalogError {
                 "make a writable clone of it with `tidelock clone create VOLUME@SNAPSHOT NAME`"
             }
             Self::InFamily { .. } | Self::FamilyIsShared { .. } | Self::KeepsChecksums { .. } => "",
+            Self::NotAClone { .. } => "`tidelock clone list` shows the clones there are",
+            Self::IsFullClone { .. } => "`tidelock clone detach` forgets what it was made from",
+            Self::Hydrating { .. } => {
+                "wait for the job with `tidelock job watch`, or end it with `tidelock job cancel`: the volume stays \
+                 a linked clone then"
+            }
+            Self::NotHydrating { .. } => {
+                "`tidelock clone split` makes a full clone of a linked one"
+            }
+            Self::SharesBlocks { .. } => {
+                "`tidelock clone split` gives it blocks of its own; after that it can be detached"
+            }
+            Self::CloneName { .. } => "choose another suffix",
+            Self::SnapshotsStay { .. } => "delete them first",
+            Self::OriginIsGone { .. } => {
+                "the clone depends on no other volume: there is nothing to do"
+            }
+            Self::SameSnapshots { .. } => "delete those of one of the two volumes first",
+            Self::InFamily { .. } | Self::FamilyIsShared { .. } => "",
             Self::NotInFamily { .. } => "take one first with `tidelock snapshot create`",
             Self::NoChecksums { .. } => {
                 "what is written after its first snapshot has some; with `volume create --integrity full` all has"

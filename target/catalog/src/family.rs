@@ -105,6 +105,8 @@ pub struct Origin {
     pub dataset: DatasetId,
     /// The snapshot can't be deleted while the clone is there.
     pub linked: bool,
+    /// The clone shares nothing with it any more.
+    pub copied: bool,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! first change, so a refused command leaves no trace.
 
 mod access;
+mod clones;
 mod families;
 mod groups;
 mod parameters;
@@ -16,6 +17,10 @@ pub(crate) use access::{chaps, shares_secret};
 pub(crate) use groups::check_schedule;
 pub(crate) use volumes::{check_path, check_size};
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "an arm for each command, and none is left out"
+)]
 pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Change>, CatalogError> {
     match command {
         Command::CreateVolume(new) => volumes::create(catalog, new),
@@ -34,6 +39,18 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::JoinFamily { volume, place } => families::join(catalog, volume, place),
         Command::LeaveFamily { volume } => families::leave(catalog, volume),
         Command::CreateClone(new) => families::create_clone(catalog, new),
+        Command::BeginHydration { volume, hydration } => clones::begin(catalog, volume, hydration),
+        Command::NoteHydration { volume, progress } => clones::note(catalog, &volume, progress),
+        Command::EndHydration { volume } => clones::end(catalog, volume),
+        Command::PartClone { volume } => clones::part(catalog, volume),
+        Command::DetachClone { volume } => clones::detach(catalog, volume),
+        Command::PromoteClone {
+            volume,
+            intent,
+            snapshots,
+        } => clones::promote(catalog, volume, intent, snapshots),
+        Command::Intend(intent) => clones::intend(catalog, intent),
+        Command::Fulfil { intent } => Ok(clones::fulfil(catalog, intent)),
         Command::SetHeadSize { volume, size_bytes } => {
             families::set_size(catalog, volume, size_bytes)
         }

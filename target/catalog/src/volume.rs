@@ -9,7 +9,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::asymmetric_access::GroupAccess;
+use crate::error::CatalogError;
 use crate::family::{Backing, Origin, Place};
+use crate::hydration::Hydration;
 use crate::portal_group::PortalGroupTag;
 use crate::snapshot::SnapshotRef;
 
@@ -227,6 +229,8 @@ pub struct NewClone {
     pub write_cache: bool,
     /// What it was made from.
     pub origin: Origin,
+    /// It gets blocks of its own, from the beginning on.
+    pub hydration: Option<Hydration>,
 }
 
 /// A volume of the catalog.
@@ -244,6 +248,8 @@ pub struct Volume {
     pub backing: Backing,
     /// What it was made from, if it is a clone.
     pub origin: Option<Origin>,
+    /// It is a clone that gets blocks of its own.
+    pub hydration: Option<Hydration>,
     /// Absolute path of the file that it is, or that it was before its first snapshot; `None` for clones
     /// and snapshots.
     pub path: Option<String>,
@@ -275,6 +281,7 @@ impl Volume {
             id: new.id,
             backing: Backing::Raw,
             origin: None,
+            hydration: None,
             path: Some(new.path),
             size_bytes: new.size_bytes,
             block_size: new.block_size,
@@ -295,6 +302,7 @@ impl Volume {
             id: new.id,
             backing: Backing::Head(new.place),
             origin: Some(new.origin),
+            hydration: new.hydration,
             path: None,
             size_bytes: new.size_bytes,
             block_size: new.block_size,
@@ -322,6 +330,7 @@ impl Volume {
             id,
             backing: Backing::Snapshot(place),
             origin: None,
+            hydration: None,
             path: None,
             size_bytes,
             block_size,
@@ -331,6 +340,20 @@ impl Volume {
             write_cache: false,
             integrity: Integrity::Usual,
             access: BTreeMap::new(),
+        }
+    }
+
+    /// Whether nothing is being made of it that needs it to have no snapshots.
+    ///
+    /// # Errors
+    /// It is being made a full clone.
+    pub fn check_not_hydrating(&self) -> Result<(), CatalogError> {
+        match &self.hydration {
+            None => Ok(()),
+            Some(hydration) => Err(CatalogError::Hydrating {
+                volume: self.name.clone(),
+                job: hydration.job,
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::acl::{Access, Acl};
 use crate::asymmetric_access::{AccessState, AlteredBy, GroupAccess};
 use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
+use crate::encoding::clones::{self, HydrationBody, IntentBody};
 use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
 use crate::family::Backing;
 use crate::parameters::SessionParameters;
@@ -34,6 +35,8 @@ pub(super) struct Body {
     groups: Vec<GroupBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     schedules: Vec<ScheduleBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    intents: Vec<IntentBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -49,6 +52,9 @@ struct VolumeBody {
     /// Absent if it isn't a clone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<OriginBody>,
+    /// Absent unless it is getting blocks of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hydration: Option<HydrationBody>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     size_bytes: u64,
@@ -185,6 +191,7 @@ impl Body {
         }
         catalog.discovery = into_acl("discovery", self.discovery)?;
         families::into_catalog(&mut catalog, self.families, self.groups, self.schedules)?;
+        catalog.intents = clones::into_intents(self.intents)?;
         Ok(catalog)
     }
 }
@@ -201,6 +208,7 @@ impl From<&Catalog> for Body {
             families: catalog.families.values().map(FamilyBody::from).collect(),
             groups: catalog.groups.values().map(GroupBody::from).collect(),
             schedules: catalog.schedules.iter().map(ScheduleBody::from).collect(),
+            intents: catalog.intents.iter().map(IntentBody::from).collect(),
         }
     }
 }
@@ -214,6 +222,7 @@ impl From<&Volume> for VolumeBody {
             serial: volume.serial.clone(),
             place: PlaceBody::of(volume.backing),
             origin: volume.origin.as_ref().map(OriginBody::from),
+            hydration: volume.hydration.as_ref().map(HydrationBody::from),
             path: volume.path.clone(),
             size_bytes: volume.size_bytes,
             block_bytes: volume.block_size.bytes(),
@@ -302,6 +311,7 @@ impl VolumeBody {
             serial: self.serial,
             backing,
             origin: self.origin.map(OriginBody::into_origin).transpose()?,
+            hydration: self.hydration.map(HydrationBody::into_hydration),
             path: self.path,
             size_bytes: self.size_bytes,
             block_size,

@@ -8,6 +8,7 @@ use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
 use crate::family::Backing;
 use crate::group::MEMBERS_MAX;
+use crate::hydration::INTENTS_MAX;
 use crate::rules;
 use crate::target::Target;
 use crate::volume::{Volume, VolumeName};
@@ -21,6 +22,10 @@ pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
     check_volumes(catalog)?;
     check_families(catalog)?;
     check_groups(catalog)?;
+    if catalog.intents.len() > INTENTS_MAX {
+        let reason = format!("more than {INTENTS_MAX} changes are under way");
+        return Err(inconsistent(reason));
+    }
     check_targets(catalog)?;
     check_acl("discovery", &catalog.discovery)?;
     if !catalog.discovery.parameters.is_empty() {
@@ -75,6 +80,18 @@ fn check_volumes(catalog: &Catalog) -> Result<(), DecodeError> {
                 "its serial number isn't 1 to 64 printable characters",
             ));
         }
+        if let Some(hydration) = &volume.hydration {
+            rules::check_path(&hydration.file).map_err(|error| about(&error.to_string()))?;
+            let shares = volume.origin.as_ref().is_some_and(|origin| !origin.copied);
+            if !shares || !matches!(volume.backing, Backing::Head(_)) {
+                return Err(about(
+                    "it is being made a full clone, and isn't a linked one",
+                ));
+            }
+            if !paths.insert(&hydration.file) {
+                return Err(about("the file that it gets is another volume's"));
+            }
+        }
         let path_is_new = volume.path.as_ref().is_none_or(|path| paths.insert(path));
         let place_is_new = place.is_none_or(|place| places.insert((place.family, place.dataset)));
         if !(path_is_new
@@ -96,6 +113,13 @@ fn check_families(catalog: &Catalog) -> Result<(), DecodeError> {
         rules::check_path(&family.home.path).map_err(|error| about(&error.to_string()))?;
         if !homes.insert(&family.home.path) {
             return Err(about("another family has the same home"));
+        }
+        let is_home = |volume: &&Volume| {
+            let own = volume.hydration.as_ref();
+            own.is_some_and(|own| own.file == family.home.path)
+        };
+        if catalog.volumes.values().any(|volume| is_home(&volume)) {
+            return Err(about("its home is a file that a clone gets"));
         }
         if catalog.heads(family.id).next().is_none() {
             return Err(about("it has no volume"));

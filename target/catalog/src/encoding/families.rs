@@ -39,6 +39,8 @@ pub(super) struct OriginBody {
     snapshot: String,
     dataset: Uuid,
     linked: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    copied: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -114,6 +116,7 @@ impl From<&Origin> for OriginBody {
             snapshot: origin.snapshot.to_string(),
             dataset: origin.dataset.0,
             linked: origin.linked,
+            copied: origin.copied,
         }
     }
 }
@@ -125,6 +128,7 @@ impl OriginBody {
             snapshot: SnapshotName::new(&self.snapshot).map_err(inconsistent)?,
             dataset: DatasetId(self.dataset),
             linked: self.linked,
+            copied: self.copied,
         })
     }
 }

@@ -90,10 +90,21 @@ pub(super) fn create_clone(
     check_size(new.size_bytes, new.block_size)?;
     check_known_family(catalog, new.place.family, &new.origin.volume)?;
     check_new_place(catalog, new.place)?;
+    if let Some(hydration) = &new.hydration {
+        super::clones::check_new(catalog, hydration)?;
+    }
     let clone = Volume::new_clone(new);
     check_identity(catalog, &clone)?;
     catalog.volumes.insert(clone.name.clone(), clone.clone());
-    Ok(vec![Change::VolumeCreated(clone)])
+    let begun = clone
+        .hydration
+        .as_ref()
+        .map(|hydration| Change::HydrationBegun {
+            volume: clone.name.clone(),
+            job: hydration.job,
+        });
+    let created = Change::VolumeCreated(clone);
+    Ok([created].into_iter().chain(begun).collect())
 }
 
 pub(super) fn set_size(

@@ -1,5 +1,6 @@
 //! Each rule, and random histories that keep all of them.
 
+mod clones;
 mod families;
 
 use uuid::Uuid;

@@ -27,16 +27,16 @@ pub(super) fn create(catalog: &mut Catalog, new: NewVolume) -> Result<Vec<Change
 }
 
 /// A file is one volume's, or the home of one family.
-fn check_path_is_free(catalog: &Catalog, path: &str) -> Result<(), CatalogError> {
+pub(super) fn check_path_is_free(catalog: &Catalog, path: &str) -> Result<(), CatalogError> {
     let in_use = |volume: &VolumeName| CatalogError::PathInUse {
         path: path.to_owned(),
         volume: volume.clone(),
     };
-    let volumes = catalog.volumes.values();
-    if let Some(other) = volumes
-        .clone()
-        .find(|other| other.path.as_deref() == Some(path))
-    {
+    let is_its = |other: &&Volume| {
+        let getting = other.hydration.as_ref().map(|own| own.file.as_str());
+        other.path.as_deref() == Some(path) || getting == Some(path)
+    };
+    if let Some(other) = catalog.volumes.values().find(is_its) {
         return Err(in_use(&other.name));
     }
     let home = catalog
@@ -127,7 +127,7 @@ pub(super) fn set_access(
     }])
 }
 
-fn check_not_mapped(catalog: &Catalog, name: &VolumeName) -> Result<(), CatalogError> {
+pub(super) fn check_not_mapped(catalog: &Catalog, name: &VolumeName) -> Result<(), CatalogError> {
     let at: Vec<_> = catalog
         .mappings(name)
         .map(|(target, lun)| (target.name.clone(), lun.number))

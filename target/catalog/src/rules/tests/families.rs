@@ -6,25 +6,25 @@ use crate::{
     SnapshotRef,
 };
 
-fn place(family: u128, dataset: u128) -> Place {
+pub(super) fn place(family: u128, dataset: u128) -> Place {
     Place {
         family: FamilyId(Uuid::from_u128(family)),
         dataset: DatasetId(Uuid::from_u128(dataset)),
     }
 }
 
-fn snapshot(text: &str) -> SnapshotRef {
+pub(super) fn snapshot(text: &str) -> SnapshotRef {
     text.parse().unwrap()
 }
 
-fn join(name: &str, place: Place) -> Command {
+pub(super) fn join(name: &str, place: Place) -> Command {
     Command::JoinFamily {
         volume: volume(name),
         place,
     }
 }
 
-fn clone(name: &str, number: u128, at: Place) -> Command {
+pub(super) fn clone(name: &str, number: u128, at: Place) -> Command {
     Command::CreateClone(NewClone {
         name: volume(name),
         id: VolumeId(Uuid::from_u128(
@@ -39,11 +39,13 @@ fn clone(name: &str, number: u128, at: Place) -> Command {
             snapshot: SnapshotName::new("s").unwrap(),
             dataset: DatasetId(Uuid::from_u128(50)),
             linked: false,
+            copied: false,
         },
+        hydration: None,
     })
 }
 
-fn show(at: &str, what: &str, place: Place) -> Command {
+pub(super) fn show(at: &str, what: &str, place: Place) -> Command {
     Command::MapSnapshot {
         target: target(at),
         snapshot: snapshot(what),
@@ -53,21 +55,21 @@ fn show(at: &str, what: &str, place: Place) -> Command {
     }
 }
 
-fn delete(name: &str) -> Command {
+pub(super) fn delete(name: &str) -> Command {
     Command::DeleteVolume {
         volume: volume(name),
     }
 }
 
 /// As `furnished`, where a is head 11 of family 1 and has the clone k, head 12.
-fn related() -> Catalog {
+pub(super) fn related() -> Catalog {
     let mut catalog = furnished();
     catalog.apply(join("a", place(1, 11))).unwrap();
     catalog.apply(clone("k", 77, place(1, 12))).unwrap();
     catalog
 }
 
-fn round_trip(catalog: &Catalog) {
+pub(super) fn round_trip(catalog: &Catalog) {
     assert_eq!(Catalog::decode(&catalog.encode()).as_ref(), Ok(catalog));
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod clones;
 mod damage;
 mod folds;
+mod full_clones;
 mod groups;
 mod integrity;
 mod kills;

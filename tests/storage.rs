@@ -259,12 +259,12 @@ fn a_damaged_catalog_is_named_and_left_alone() {
 }
 
 /// A file system of the test's own, unmounted when dropped.
-struct Mount {
-    path: std::path::PathBuf,
+pub(crate) struct Mount {
+    pub(crate) path: std::path::PathBuf,
 }
 
 impl Mount {
-    fn tmpfs(path: &Path, options: &str) -> Self {
+    pub(crate) fn tmpfs(path: &Path, options: &str) -> Self {
         std::fs::create_dir_all(path).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])

@@ -2,6 +2,7 @@
 //! the command line.
 
 mod capabilities;
+mod clones;
 mod error;
 mod http;
 mod jobs;

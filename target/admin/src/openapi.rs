@@ -2,6 +2,7 @@
 //! serves this document, and its tests hold it to what it says.
 
 mod capabilities;
+mod clones;
 mod jobs;
 mod paths;
 mod snapshots;
@@ -62,8 +63,12 @@ use utoipa::OpenApi;
         snapshots::delete_snapshot,
         snapshots::restore_snapshot,
         snapshots::diff,
-        snapshots::list_clones,
-        snapshots::create_clone,
+        clones::list_clones,
+        clones::create_clone,
+        clones::show_clone,
+        clones::split_clone,
+        clones::detach_clone,
+        clones::promote_clone,
         snapshots::list_groups,
         snapshots::create_group,
         snapshots::show_group,
@@ -72,6 +77,7 @@ use utoipa::OpenApi;
         snapshots::remove_from_group,
         snapshots::snapshot_group,
         snapshots::restore_group,
+        clones::clone_group,
         snapshots::list_schedules,
         snapshots::set_schedule,
         snapshots::remove_schedule,

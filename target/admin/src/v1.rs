@@ -8,6 +8,7 @@ mod access;
 mod asymmetric_access;
 mod capabilities;
 mod check;
+mod clone;
 mod error;
 mod event;
 mod family;
@@ -29,9 +30,12 @@ pub use asymmetric_access::{
 };
 pub use capabilities::{Capabilities, SynchronizationVerdict};
 pub use check::{CheckReport, ScrubVolume};
+pub use clone::{
+    CloneGroup, CloneList, CloneOf, CopyState, CreateClone, ProgressStatus, SplitClone, SyncType,
+};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{Event, EventKind};
-pub use family::{CloneList, CloneOf, CreateClone, Origin, VolumeFamily};
+pub use family::{Origin, VolumeFamily};
 pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedule, SnapshotSet};
 pub use job::{Job, JobKind, JobList, JobState};
 pub use parameters::{DigestUse, SessionParameters, SetParameters};

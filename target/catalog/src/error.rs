@@ -453,7 +453,6 @@ impl CatalogError {
                 "the clone depends on no other volume: there is nothing to do"
             }
             Self::SameSnapshots { .. } => "delete those of one of the two volumes first",
-            Self::InFamily { .. } | Self::FamilyIsShared { .. } => "",
             Self::NotInFamily { .. } => "take one first with `tidelock snapshot create`",
             Self::NoChecksums { .. } => {
                 "what is written after its first snapshot has some; with `volume create --integrity full` all has"

@@ -11,13 +11,15 @@ use crate::parameters::Setting;
 use crate::size::parse_size;
 
 mod capabilities;
+mod clone;
 mod job;
 mod snapshot;
 mod stream;
 
 pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
+pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
-pub use snapshot::{CloneVerb, DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
+pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 
 const EXIT_CODES: &str = "\

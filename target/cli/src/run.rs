@@ -3,6 +3,7 @@
 mod access;
 mod alua;
 mod capabilities;
+mod clone;
 mod group;
 mod job;
 mod quiesce;
@@ -56,7 +57,7 @@ async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
     match noun {
         Noun::Volume(verb) => volume::run(verb, context).await,
         Noun::Snapshot(verb) => snapshot::run(verb, context).await,
-        Noun::Clone(verb) => snapshot::run_clone(verb, context).await,
+        Noun::Clone(verb) => clone::run(verb, context).await,
         Noun::Group(verb) => group::run(verb, context).await,
         Noun::Diff(points) => snapshot::run_diff(points, context).await,
         Noun::Capabilities(verb) => capabilities::run(verb, context).await,

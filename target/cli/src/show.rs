@@ -2,6 +2,7 @@
 
 mod alua;
 mod capabilities;
+mod clone;
 mod job;
 mod session;
 mod snapshot;
@@ -11,10 +12,11 @@ mod volume;
 
 pub(crate) use alua::asymmetric_access;
 pub(crate) use capabilities::capabilities;
+pub(crate) use clone::{clone, cloned, clones, hydrating, promoted};
 pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{
-    clones, diff, group, groups, members, receive_status, received, restored, schedules, snapshot,
+    diff, group, groups, members, receive_status, received, restored, schedules, snapshot,
     snapshots, taken,
 };
 pub(crate) use status::status;

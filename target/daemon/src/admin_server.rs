@@ -7,6 +7,7 @@
 
 mod body;
 mod capabilities;
+mod clones;
 mod connection;
 mod control;
 mod failure;
@@ -28,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use capabilities::CapabilityControl;
+pub use clones::CloneControl;
 pub use connection::Limits;
 pub use control::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource,

@@ -26,6 +26,7 @@ use crate::shared::Shared;
 use crate::{demo, loops, metrics};
 
 mod capabilities;
+mod clones;
 mod jobs;
 mod snapshots;
 mod streams;
@@ -54,7 +55,9 @@ impl DaemonControl {
 
     fn tell(&self, changes: &[Change]) {
         for change in changes {
-            let event = event_of(change);
+            let Some(event) = event_of(change) else {
+                continue;
+            };
             tracing::info!(event = event.name(), change = %in_words(&event), "changed");
             self.shared.events.tell(event);
         }

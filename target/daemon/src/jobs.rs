@@ -72,7 +72,7 @@ pub enum JobEnd {
 }
 
 /// Why a job can't be cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotCancelled {
     /// There is none of that number.
     None,
@@ -80,13 +80,14 @@ pub enum NotCancelled {
     Ended(JobState),
     /// It can't be ended half-way.
     Never,
+    /// What it has left can't be removed, and why.
+    Failed(String),
 }
 
 /// The job in the hands of whoever does the work. Dropped without an end it has failed by a defect.
 #[derive(Debug)]
 pub struct RunningJob {
     job: Arc<Job>,
-    ended: bool,
 }
 
 impl Jobs {
@@ -144,7 +145,7 @@ impl Jobs {
         for id in old.iter().take(old.len().saturating_sub(ENDED_MAX)) {
             all.jobs.remove(id);
         }
-        RunningJob { job, ended: false }
+        RunningJob { job }
     }
 
     /// All of them, by number.
@@ -236,9 +237,12 @@ impl RunningJob {
 
     /// How far it is, in bytes. It isn't suspended any more.
     pub fn progress(&self, done: u64, total: u64) {
+        let mut fate = self.job.fate.lock();
+        if fate.ended.is_some() {
+            return;
+        }
         self.job.done.store(done, Ordering::Relaxed);
         self.job.total.store(total, Ordering::Relaxed);
-        let mut fate = self.job.fate.lock();
         fate.pace.note(Instant::now(), done);
         if fate.state == JobState::Suspended {
             fate.state = JobState::Running;
@@ -272,14 +276,12 @@ impl RunningJob {
         }
     }
 
-    /// It has ended.
-    pub fn end(mut self, end: JobEnd) {
-        self.set_end(end);
-    }
-
-    fn set_end(&mut self, end: JobEnd) {
-        self.ended = true;
+    /// It has ended. No effect if it had.
+    pub fn end(&self, end: JobEnd) {
         let mut fate = self.job.fate.lock();
+        if fate.ended.is_some() {
+            return;
+        }
         fate.waiting.clear();
         fate.ended = Some((Instant::now(), unix_ms(SystemTime::now())));
         match end {
@@ -299,10 +301,8 @@ impl RunningJob {
 
 impl Drop for RunningJob {
     fn drop(&mut self) {
-        if !self.ended {
-            let what = "it ended by a defect: please report it, with the log";
-            self.set_end(JobEnd::Failed(what.to_owned()));
-        }
+        let what = "it ended by a defect: please report it, with the log";
+        self.end(JobEnd::Failed(what.to_owned()));
     }
 }
 

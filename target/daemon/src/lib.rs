@@ -24,6 +24,7 @@ pub mod registry;
 mod renewal;
 pub mod shared;
 pub mod state_dir;
+mod steps;
 pub mod systemd;
 pub mod tokens;
 

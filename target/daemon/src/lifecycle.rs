@@ -169,6 +169,7 @@ impl Daemon {
         tokio::spawn(watch_space(Arc::clone(&registry), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
         tokio::spawn(fold_back(Arc::clone(&control)));
+        tokio::spawn(Arc::clone(&control).hydrate());
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {

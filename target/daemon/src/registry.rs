@@ -6,15 +6,21 @@ pub mod asymmetric_access;
 pub mod capabilities;
 pub mod changes;
 mod checks;
+mod clone_facts;
 mod clones;
 pub mod facts;
 mod families;
 mod family_facts;
 mod fences;
 mod folding;
+mod group_clones;
+mod group_restores;
 mod groups;
+mod hydration;
 mod identifying;
+mod intents;
 mod journals;
+mod promotion;
 mod receiving;
 mod recovery;
 mod removal;
@@ -46,9 +52,11 @@ use crate::portal::Portal;
 use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
-pub use clones::CloneRequest;
+pub use clones::{CloneRequest, FullClone};
 use families::Families;
 use fences::Fences;
+pub use group_clones::GroupCloneRequest;
+use hydration::Hydrations;
 use journals::Journals;
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};
@@ -116,6 +124,7 @@ pub struct Registry {
     scrubs: Scrubs,
     receives: Arc<Receives>,
     jobs: Arc<Jobs>,
+    hydrations: Hydrations,
     /// Held while blocks of a volume are brought home; locked before the writer.
     folding: tokio::sync::Mutex<()>,
     /// What takes long ends: the daemon does.
@@ -165,6 +174,7 @@ impl Registry {
             scrubs: Scrubs::new(state)?,
             receives: Receives::open(state)?,
             jobs: Arc::default(),
+            hydrations: Hydrations::default(),
             folding: tokio::sync::Mutex::default(),
             stopping: Arc::default(),
             fences: Arc::new(Fences::new(state.path().to_owned())),
@@ -220,6 +230,8 @@ impl Registry {
         };
         view.place_all();
         *self.view.write() = Arc::new(view);
+        // Their numbers are taken already.
+        self.resume_hydrations();
         let this = Arc::clone(self);
         if let Err(error) = tokio::task::spawn_blocking(move || this.resume_scrubs()).await {
             tracing::error!(%error, "going on with scrubs ended by a defect: please report it");
@@ -307,6 +319,7 @@ impl Registry {
     pub async fn flush_all(&self) -> Vec<String> {
         self.stopping.store(true, Ordering::SeqCst);
         let _folding = self.folding.lock().await;
+        self.hydrations_ended().await;
         // No change may be half-way, and none comes after this: what is closed stays closed.
         let _writer = self.writer.lock().await;
         let stores: Vec<_> = self

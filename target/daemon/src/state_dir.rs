@@ -59,6 +59,28 @@ pub enum StateDirError {
     },
 }
 
+impl StateDirError {
+    /// Whether nothing was changed because there is no space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Io { action, source, .. } = self else {
+            return false;
+        };
+        let is_full = matches!(
+            source.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        );
+        // Those that come before the new content is in place.
+        is_full && matches!(*action, "create" | "write" | "sync")
+    }
+
+    /// Whether it was refused because an earlier change has failed half-way.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        matches!(self, Self::Poisoned { .. })
+    }
+}
+
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StateDirError {
     move |source| StateDirError::Io {
         action,
@@ -188,6 +210,12 @@ impl ReplacedFile {
         &self.path
     }
 
+    /// Whether nobody knows what a restart would find, since replacing it has failed half-way.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        *self.poisoned.lock()
+    }
+
     /// The content, or `None` if it was never written. Blocks.
     ///
     /// # Errors
@@ -231,6 +259,7 @@ impl ReplacedFile {
     /// content may already be in place (renaming or later), every further call is refused: what a
     /// restart would find is not known.
     pub fn replace(&self, content: &[u8]) -> Result<(), StateDirError> {
+        crate::steps::reached(&self.path);
         let mut poisoned = self.poisoned.lock();
         if *poisoned {
             return Err(StateDirError::Poisoned {
@@ -250,6 +279,7 @@ impl ReplacedFile {
             .map_err(io("replace", &self.path))
             .and_then(|()| self.path.parent().map_or(Ok(()), sync_dir));
         *poisoned = placed.is_err();
+        crate::steps::reached(&self.path);
         placed
     }
 }

@@ -1,4 +1,4 @@
-//! Asking about snapshots, clones, groups and schedules.
+//! Asking about snapshots, groups and schedules.
 
 use super::{Answer, Client, escape, path};
 use crate::v1;
@@ -54,16 +54,6 @@ impl Client {
         let (from, to) = (escape(from), escape(to));
         let query = format!("?from={from}&to={to}&offset_bytes={offset_bytes}");
         self.get(path(&["diff"]) + &query).await
-    }
-
-    /// All clones.
-    pub async fn clones(&self) -> Answer<v1::CloneList> {
-        self.get(path(&["clones"])).await
-    }
-
-    /// Makes a clone.
-    pub async fn create_clone(&self, request: &v1::CreateClone) -> Answer<v1::Volume> {
-        self.send("POST", path(&["clones"]), request).await
     }
 
     /// All groups.

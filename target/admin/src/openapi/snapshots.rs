@@ -1,11 +1,10 @@
-//! What can be asked about snapshots, clones, groups and schedules. Each function stands for one path
+//! What can be asked about snapshots, groups and schedules. Each function stands for one path
 //! and method; none is ever called.
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    CloneList, CreateClone, CreateGroup, CreateSnapshot, Diff, ErrorBody, Group, GroupList, Job,
-    RestoreSnapshot, Restored, Schedule, ScheduleList, ScrubVolume, SetSchedule, Snapshot,
-    SnapshotList, Volume,
+    CreateGroup, CreateSnapshot, Diff, ErrorBody, Group, GroupList, Job, RestoreSnapshot, Restored,
+    Schedule, ScheduleList, ScrubVolume, SetSchedule, Snapshot, SnapshotList,
 };
 
 /// All snapshots
@@ -76,20 +75,6 @@ pub(super) fn restore_snapshot() {}
     responses((status = 200, body = Diff), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn diff() {}
-
-/// All clones
-#[utoipa::path(get, path = "/v1/clones", tag = "clones",
-    responses((status = 200, body = CloneList), (status = "4XX", body = ErrorBody)))]
-pub(super) fn list_clones() {}
-
-/// Make a clone
-///
-/// At once and durably: a writable volume with an identity of its own, which shares blocks with what it
-/// was made from until they are written.
-#[utoipa::path(post, path = "/v1/clones", tag = "clones", request_body = CreateClone,
-    responses((status = 201, body = Volume), (status = "4XX", body = ErrorBody),
-              (status = "5XX", body = ErrorBody)))]
-pub(super) fn create_clone() {}
 
 /// All groups
 #[utoipa::path(get, path = "/v1/groups", tag = "groups",

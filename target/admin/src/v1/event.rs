@@ -56,6 +56,32 @@ pub enum EventKind {
         /// Why, if there is something to say.
         detail: String,
     },
+    /// A clone is getting blocks of its own.
+    HydrationBegun {
+        /// Its name.
+        volume: String,
+        /// The number of the job.
+        job: u64,
+    },
+    /// It isn't any more: it was cancelled, and shares blocks as before.
+    HydrationEnded {
+        /// Its name.
+        volume: String,
+        /// The number of the job.
+        job: u64,
+    },
+    /// What a volume was made from is forgotten.
+    CloneDetached {
+        /// Its name.
+        volume: String,
+    },
+    /// A clone and what it was made from have changed places.
+    ClonePromoted {
+        /// Its name.
+        volume: String,
+        /// What it was made from.
+        origin: String,
+    },
     /// A snapshot was taken.
     SnapshotCreated {
         /// Of which volume.
@@ -215,6 +241,10 @@ impl EventKind {
             Self::AsymmetricAccessChanged { .. } => "asymmetric_access_changed",
             Self::VolumeDeleted { .. } => "volume_deleted",
             Self::VolumeStateChanged { .. } => "volume_state_changed",
+            Self::HydrationBegun { .. } => "hydration_begun",
+            Self::HydrationEnded { .. } => "hydration_ended",
+            Self::CloneDetached { .. } => "clone_detached",
+            Self::ClonePromoted { .. } => "clone_promoted",
             Self::SnapshotCreated { .. } => "snapshot_created",
             Self::SnapshotDeleted { .. } => "snapshot_deleted",
             Self::VolumeRestored { .. } => "volume_restored",

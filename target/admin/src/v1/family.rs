@@ -1,4 +1,4 @@
-//! Clones, and what volumes share with each other.
+//! What volumes share with each other.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,40 +47,10 @@ pub struct Origin {
     pub snapshot: String,
     /// The snapshot can't be deleted while the clone is there.
     pub linked: bool,
+    /// The clone shares nothing with it any more.
+    #[serde(default)]
+    pub copied: bool,
     /// The snapshot was deleted; its blocks stay for as long as the clone needs them.
     #[serde(default)]
     pub deleted: bool,
-}
-
-/// A clone that is to be made: a volume of its own, at once, that shares the blocks of a snapshot until
-/// they are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateClone {
-    /// What it is made from: `VOLUME@SNAPSHOT`, or `VOLUME` as it is now.
-    pub source: String,
-    /// Its name: 1 to 64 letters, digits, `.`, `_` and `-`, starting with a letter or digit.
-    pub name: String,
-    /// Keep the snapshot for as long as the clone is there. One that is taken for the clone is called
-    /// like it then, and is listed; otherwise it isn't.
-    #[serde(default)]
-    pub linked: bool,
-}
-
-/// All clones.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-pub struct CloneList {
-    /// By name.
-    pub clones: Vec<CloneOf>,
-}
-
-/// A clone, and what it was made from. `GET /v1/volumes/{volume}` has the rest.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-pub struct CloneOf {
-    /// The clone.
-    pub name: String,
-    /// Its size in bytes.
-    pub size_bytes: u64,
-    /// What it was made from.
-    pub origin: Origin,
 }

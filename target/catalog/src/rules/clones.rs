@@ -9,7 +9,7 @@ use crate::family::{Backing, DatasetId, FamilyId, Origin};
 use crate::hydration::{Hydration, HydrationProgress, INTENTS_MAX, Intent, IntentKind};
 use crate::rules::volumes::{check_path, check_path_is_free, find_writable};
 use crate::snapshot::SnapshotRef;
-use crate::volume::{Volume, VolumeName};
+use crate::volume::{Integrity, Volume, VolumeName};
 
 pub(super) fn begin(
     catalog: &mut Catalog,
@@ -33,6 +33,9 @@ pub(super) fn check_new(catalog: &Catalog, hydration: &Hydration) -> Result<(), 
 /// Whether a volume is a clone that shares its blocks, and nothing is being done about that.
 fn check_shares(volume: &Volume) -> Result<(), CatalogError> {
     let name = volume.name.clone();
+    if volume.integrity == Integrity::Full {
+        return Err(CatalogError::KeepsChecksums { volume: name });
+    }
     match (&volume.origin, volume.backing, &volume.hydration) {
         (None, ..) => Err(CatalogError::NotAClone { volume: name }),
         (Some(origin), ..) if origin.copied => Err(CatalogError::IsFullClone { volume: name }),

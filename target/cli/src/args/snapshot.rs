@@ -1,10 +1,11 @@
-//! The command line of snapshots, clones and groups.
+//! The command line of snapshots and groups.
 
 use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
+use super::clone::FullArgs;
 use super::stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 use crate::time_span::parse_time_span;
 
@@ -122,26 +123,6 @@ pub enum SnapshotVerb {
     },
 }
 
-/// What can be done with clones, which are volumes: `tidelock volume` does the rest.
-#[derive(Clone, Debug, Subcommand)]
-pub enum CloneVerb {
-    /// Make a writable volume that shares blocks with a snapshot until they are written, at once.
-    Create {
-        /// VOLUME@SNAPSHOT, or VOLUME as it is now.
-        #[arg(value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
-        source: String,
-        /// The clone's name.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-        /// Keep the snapshot for as long as the clone is there; one that is taken for the clone is
-        /// called like it and listed.
-        #[arg(long)]
-        linked: bool,
-    },
-    /// List all clones.
-    List,
-}
-
 /// What can be done with groups.
 #[derive(Clone, Debug, Subcommand)]
 pub enum GroupVerb {
@@ -198,7 +179,26 @@ pub enum GroupVerb {
         #[command(flatten)]
         quiesce: QuiesceArgs,
     },
-    /// Let the volumes of a group be as they were when its snapshots were taken, one after the other.
+    /// Make a clone of each volume of a group, all at one point in time; all are made or none.
+    Clone {
+        /// GROUP as it is now, or GROUP@SNAPSHOT.
+        #[arg(value_name = "GROUP[@SNAPSHOT]", value_parser = NonEmptyStringValueParser::new())]
+        group: String,
+        /// The name of a new group for the clones.
+        #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "suffix")]
+        new: Option<String>,
+        /// Each clone is called like its volume with this behind it [default: -NEW].
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true,
+            value_parser = NonEmptyStringValueParser::new())]
+        suffix: Option<String>,
+        /// How they are made.
+        #[command(flatten)]
+        full: FullArgs,
+    },
+    /// Let the volumes of a group be as they were when its snapshots were taken, all at one moment.
+    ///
+    /// What is there now is kept as snapshots that were taken at one moment, too: restoring the group to those undoes
+    /// it. A crash leaves all volumes restored or none.
     Restore {
         /// The group's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]

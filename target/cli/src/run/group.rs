@@ -51,24 +51,27 @@ pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<()
             name,
             quiesce,
         } => snapshot(&group, name, &quiesce, context).await,
+        GroupVerb::Clone {
+            group,
+            new,
+            suffix,
+            full,
+        } => {
+            let request = v1::CloneGroup {
+                name: new,
+                suffix,
+                full: full.full,
+                bytes_per_second: full.rate,
+                ..v1::CloneGroup::default()
+            };
+            clone(&group, request, context).await
+        }
         GroupVerb::Restore {
             group,
             name,
             force,
             yes,
-        } => {
-            let members = context.client.group(&group).await?;
-            let what = format!(
-                "The volumes of group {group} ({}) become what they were in {name}; what is there now \
-                 is kept as snapshots.",
-                show::members(&members)
-            );
-            confirm(&what, yes, context.terminal)?;
-            let request = v1::RestoreSnapshot { force };
-            let client = &context.client;
-            let restored = client.restore_group(&group, &name, &request).await?;
-            context.print(&restored, show::restored)
-        }
+        } => restore(&group, &name, force, yes, context).await,
     }
 }
 
@@ -90,4 +93,37 @@ async fn snapshot(
     ];
     let list = commands::between(quiesce, &told, take).await?;
     context.print(&list, |list| show::taken(&list.snapshots))
+}
+
+async fn clone(
+    group: &str,
+    mut request: v1::CloneGroup,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let (group, snapshot) = match group.split_once('@') {
+        Some((group, snapshot)) => (group, Some(snapshot.to_owned())),
+        None => (group, None),
+    };
+    request.snapshot = snapshot;
+    let list = context.client.clone_group(group, &request).await?;
+    context.print(&list, |list| show::cloned(&list.clones))
+}
+
+async fn restore(
+    group: &str,
+    name: &str,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let members = context.client.group(group).await?;
+    let what = format!(
+        "The volumes of group {group} ({}) become what they were in {name}; what is there now is kept \
+         as snapshots.",
+        show::members(&members)
+    );
+    confirm(&what, yes, context.terminal)?;
+    let request = v1::RestoreSnapshot { force };
+    let restored = context.client.restore_group(group, name, &request).await?;
+    context.print(&restored, show::restored)
 }

@@ -1,9 +1,9 @@
-//! `tidelock snapshot ...`, `tidelock clone ...` and `tidelock diff`.
+//! `tidelock snapshot ...` and `tidelock diff`.
 
 use serde_json::json;
 use tidelock_admin::v1;
 
-use crate::args::{CloneVerb, DiffArgs, SnapshotArg, SnapshotVerb};
+use crate::args::{DiffArgs, SnapshotArg, SnapshotVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::{Context, quiesce, stream};
@@ -154,34 +154,6 @@ async fn schedule(
                 list.schedules.retain(|schedule| schedule.volume == *volume);
             }
             context.print(&list, |list| show::schedules(&list.schedules))
-        }
-    }
-}
-
-pub(super) async fn run_clone(verb: CloneVerb, context: &mut Context<'_>) -> Result<(), CliError> {
-    match verb {
-        CloneVerb::Create {
-            source,
-            name,
-            linked,
-        } => {
-            let request = v1::CreateClone {
-                source,
-                name,
-                linked,
-            };
-            let clone = context.client.create_clone(&request).await?;
-            context.print(&clone, |clone| {
-                let size = format_size(clone.size_bytes);
-                format!(
-                    "clone {} of {} created: {size}\n",
-                    clone.name, request.source
-                )
-            })
-        }
-        CloneVerb::List => {
-            let list = context.client.clones().await?;
-            context.print(&list, |list| show::clones(&list.clones))
         }
     }
 }

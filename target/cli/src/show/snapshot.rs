@@ -1,8 +1,7 @@
-//! Snapshots, clones, groups and schedules as text.
+//! Snapshots, groups and schedules as text.
 
 use tidelock_admin::v1::{
-    CloneOf, Diff, Group, Origin, ReceiveStatus, Received, Restored, Schedule, Snapshot,
-    SnapshotCause,
+    Diff, Group, ReceiveStatus, Received, Restored, Schedule, Snapshot, SnapshotCause,
 };
 
 use crate::render::{properties, table};
@@ -155,27 +154,6 @@ pub(crate) fn diff(diff: &Diff) -> String {
         table(["OFFSET", "LENGTH"], &[0, 1], rows),
         format_size(bytes)
     )
-}
-
-pub(crate) fn clones(clones: &[CloneOf]) -> String {
-    if clones.is_empty() {
-        return "no clones; make one with `tidelock clone create VOLUME@SNAPSHOT NAME`\n".into();
-    }
-    let row = |clone: &CloneOf| {
-        [
-            clone.name.clone(),
-            format_size(clone.size_bytes),
-            origin(&clone.origin),
-        ]
-    };
-    table(["NAME", "SIZE", "CLONE OF"], &[1], clones.iter().map(row))
-}
-
-/// What a clone was made from.
-pub(crate) fn origin(origin: &Origin) -> String {
-    let linked = if origin.linked { " (linked)" } else { "" };
-    let deleted = if origin.deleted { " (deleted)" } else { "" };
-    format!("{}@{}{linked}{deleted}", origin.volume, origin.snapshot)
 }
 
 pub(crate) fn members(group: &Group) -> String {

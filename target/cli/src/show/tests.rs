@@ -411,6 +411,7 @@ fn a_volume_tells_what_it_shares() {
             volume: "db".into(),
             snapshot: "monday".into(),
             linked: true,
+            copied: false,
             deleted: false,
         }),
         snapshots: 12,
@@ -469,7 +470,7 @@ fn differences_are_listed_and_added_up() {
 }
 
 #[test]
-fn groups_clones_and_schedules_are_tables() {
+fn groups_and_schedules_are_tables() {
     let both = v1::Group {
         name: "both".into(),
         volumes: vec!["db".into(), "log".into()],
@@ -495,23 +496,6 @@ volumes  db, log
 set      monday of 2026-11-26T10:34:56Z (db, some are deleted)
 "
     );
-    let clone = v1::CloneOf {
-        name: "test".into(),
-        size_bytes: 1 << 30,
-        origin: v1::Origin {
-            volume: "db".into(),
-            snapshot: "test".into(),
-            linked: false,
-            deleted: true,
-        },
-    };
-    assert_eq!(
-        clones(&[clone]),
-        "\
-NAME   SIZE  CLONE OF
-test  1 GiB  db@test (deleted)
-"
-    );
     let schedule = v1::Schedule {
         volume: "db".into(),
         every_seconds: 3_600,
@@ -524,6 +508,57 @@ test  1 GiB  db@test (deleted)
         "\
 VOLUME  EVERY  KEEP  NEXT                  PROBLEM
 db         1h    24  2026-11-26T11:00:00Z  -
+"
+    );
+}
+
+#[test]
+fn clones_are_a_table() {
+    let clone = v1::CloneOf {
+        name: "test".into(),
+        size_bytes: 1 << 30,
+        origin: v1::Origin {
+            volume: "db".into(),
+            snapshot: "test".into(),
+            linked: false,
+            copied: false,
+            deleted: true,
+        },
+        sync_type: v1::SyncType::Snapshot,
+        copy_state: v1::CopyState::Synchronized,
+        progress_status: v1::ProgressStatus::Completed,
+        percent_synced: None,
+        job: None,
+        detail: String::new(),
+    };
+    let mut waiting = clone.clone();
+    waiting.name = "full".into();
+    waiting.sync_type = v1::SyncType::Clone;
+    waiting.copy_state = v1::CopyState::Unsynchronized;
+    waiting.progress_status = v1::ProgressStatus::Pending;
+    waiting.percent_synced = Some(41);
+    waiting.job = Some(3);
+    waiting.detail = "no space".into();
+    assert_eq!(
+        clones(&[clone, waiting.clone()]),
+        "\
+NAME   SIZE  CLONE OF           KIND    STATE           PROGRESS   SYNCED  JOB
+test  1 GiB  db@test (deleted)  linked  Synchronized    Completed       -    -
+full  1 GiB  db@test (deleted)  full    Unsynchronized  Pending       41%    3
+"
+    );
+    assert_eq!(
+        super::clone(&waiting),
+        "\
+clone           full
+of              db@test (deleted)
+size            1 GiB (1073741824 bytes)
+kind            full
+CopyState       Unsynchronized
+ProgressStatus  Pending
+PercentSynced   41%
+job             3
+because         no space
 "
     );
 }

@@ -132,7 +132,7 @@ pub(crate) fn check_report(report: &CheckReport) -> String {
 fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     if let Some(origin) = &family.origin {
-        rows.push(("clone of", super::snapshot::origin(origin)));
+        rows.push(("clone of", super::clone::origin(origin)));
     }
     let newest = family.newest_snapshots.join(", ");
     let more = family

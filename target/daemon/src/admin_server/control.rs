@@ -13,6 +13,7 @@ use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
 
 use crate::admin_server::capabilities::CapabilityControl;
+use crate::admin_server::clones::CloneControl;
 use crate::admin_server::jobs::JobControl;
 use crate::admin_server::snapshots::SnapshotControl;
 use crate::admin_server::streams::StreamControl;
@@ -24,7 +25,9 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 ///
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
-pub trait Control: SnapshotControl + JobControl + CapabilityControl + StreamControl {
+pub trait Control:
+    SnapshotControl + CloneControl + JobControl + CapabilityControl + StreamControl
+{
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
 

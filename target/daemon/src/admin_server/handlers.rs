@@ -5,6 +5,7 @@
 pub(super) mod access;
 pub(super) mod asymmetric_access;
 pub(super) mod capabilities;
+pub(super) mod clones;
 pub(super) mod daemon;
 pub(super) mod events;
 pub(super) mod groups;

@@ -1,5 +1,6 @@
 //! What the admin server asks of the daemon about jobs.
 
+use futures_util::future::BoxFuture;
 use tidelock_admin::v1;
 
 use crate::jobs::NotCancelled;
@@ -16,5 +17,5 @@ pub trait JobControl: Send + Sync + 'static {
     ///
     /// # Errors
     /// There is none, it has ended, or it can't be ended half-way.
-    fn cancel_job(&self, id: u64) -> Result<(), NotCancelled>;
+    fn cancel_job(&self, id: u64) -> BoxFuture<'_, Result<(), NotCancelled>>;
 }

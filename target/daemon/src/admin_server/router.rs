@@ -15,8 +15,8 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, capabilities, daemon, events, groups, jobs, sessions, snapshots,
-    streams, targets, volumes,
+    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, sessions,
+    snapshots, streams, targets, volumes,
 };
 
 /// What every handler has.
@@ -135,10 +135,12 @@ fn of_snapshots() -> Router<Shared> {
                 .delete(streams::abort),
         )
         .route("/v1/diff", get(snapshots::diff))
-        .route(
-            "/v1/clones",
-            get(snapshots::list_clones).post(snapshots::create_clone),
-        )
+        .route("/v1/clones", get(clones::list).post(clones::create))
+        .route("/v1/clones/{volume}", get(clones::show))
+        .route("/v1/clones/{volume}/split", post(clones::split))
+        .route("/v1/clones/{volume}/detach", post(clones::detach))
+        .route("/v1/clones/{volume}/promote", post(clones::promote))
+        .route("/v1/groups/{group}/clones", post(clones::of_group))
         .route("/v1/groups", get(groups::list).post(groups::create))
         .route(
             "/v1/groups/{group}",

@@ -1,4 +1,4 @@
-//! What the admin server asks of the daemon about snapshots, clones, groups and schedules.
+//! What the admin server asks of the daemon about snapshots, groups and schedules.
 
 use futures_util::future::BoxFuture;
 use tidelock_admin::v1;
@@ -7,7 +7,6 @@ use tidelock_catalog::{
 };
 
 use crate::admin_server::control::Outcome;
-use crate::registry::CloneRequest;
 
 /// The daemon's snapshots as the admin server sees them. What holds of [`Control`] holds here.
 ///
@@ -45,12 +44,6 @@ pub trait SnapshotControl: Send + Sync + 'static {
         offset_bytes: u64,
         limit: usize,
     ) -> Outcome<'_, v1::Diff>;
-
-    /// All clones.
-    fn clones(&self) -> Vec<v1::CloneOf>;
-
-    /// Makes a clone.
-    fn create_clone(&self, request: CloneRequest) -> Outcome<'_, ()>;
 
     /// One group, with what was taken of it.
     fn group(&self, group: &GroupName) -> Outcome<'_, v1::Group>;

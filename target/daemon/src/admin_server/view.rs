@@ -159,9 +159,9 @@ pub(super) fn access(
     clippy::too_many_lines,
     reason = "an arm for each change, and none is left out"
 )]
-pub fn event_of(change: &Change) -> v1::EventKind {
+pub fn event_of(change: &Change) -> Option<v1::EventKind> {
     use v1::EventKind as Kind;
-    match change {
+    Some(match change {
         Change::VolumeCreated(volume) => Kind::VolumeCreated {
             volume: volume.name.to_string(),
         },
@@ -261,5 +261,25 @@ pub fn event_of(change: &Change) -> v1::EventKind {
             initiator: subject.initiator.to_string(),
             network: subject.network.map(|network| network.to_string()),
         },
-    }
+        Change::HydrationBegun { volume, job } => Kind::HydrationBegun {
+            volume: volume.to_string(),
+            job: *job,
+        },
+        Change::HydrationEnded { volume, job } => Kind::HydrationEnded {
+            volume: volume.to_string(),
+            job: *job,
+        },
+        Change::CloneParted { volume, .. } => Kind::VolumeFamilyChanged {
+            volume: volume.to_string(),
+            family: None,
+        },
+        Change::CloneDetached { volume } => Kind::CloneDetached {
+            volume: volume.to_string(),
+        },
+        Change::ClonePromoted { volume, origin } => Kind::ClonePromoted {
+            volume: volume.to_string(),
+            origin: origin.to_string(),
+        },
+        Change::Noted => return None,
+    })
 }

@@ -108,7 +108,9 @@ async fn set_access_states(
         Ok(changes) => {
             for change in &changes {
                 tracing::info!(volume = %volume.name(), ?states, "a host changed access states");
-                shared.events.tell(event_of(change));
+                event_of(change)
+                    .into_iter()
+                    .for_each(|event| shared.events.tell(event));
             }
             Outcome::Done
         }

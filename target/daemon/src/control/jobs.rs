@@ -1,6 +1,8 @@
 //! The daemon's jobs as the admin server sees them.
 
-use tidelock_admin::v1;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tidelock_admin::v1::{self, JobState};
 
 use super::DaemonControl;
 use crate::admin_server::JobControl;
@@ -15,7 +17,23 @@ impl JobControl for DaemonControl {
         self.shared.registry.jobs().get(id)
     }
 
-    fn cancel_job(&self, id: u64) -> Result<(), NotCancelled> {
-        self.shared.registry.jobs().cancel(id)
+    fn cancel_job(&self, id: u64) -> BoxFuture<'_, Result<(), NotCancelled>> {
+        async move {
+            let registry = &self.shared.registry;
+            let cancelled = registry.jobs().cancel(id);
+            let Err(NotCancelled::Ended(JobState::Exception)) = cancelled else {
+                return cancelled;
+            };
+            // A clone that couldn't be made a full one has an unfinished file still.
+            match registry.abandon_failed(id).await {
+                None => cancelled,
+                Some(Ok(changes)) => {
+                    self.tell(&changes);
+                    Ok(())
+                }
+                Some(Err(error)) => Err(NotCancelled::Failed(error.to_string())),
+            }
+        }
+        .boxed()
     }
 }

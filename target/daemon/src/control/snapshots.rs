@@ -12,7 +12,6 @@ use tidelock_catalog::{
 use super::{DaemonControl, Outcome};
 use crate::admin_server::{ControlError, SnapshotControl};
 use crate::events::unix_ms;
-use crate::registry::CloneRequest;
 
 pub(super) fn now() -> u64 {
     unix_ms(SystemTime::now())
@@ -135,19 +134,6 @@ impl SnapshotControl for DaemonControl {
         async move {
             let registry = &self.shared.registry;
             Ok(registry.diff(from, to, offset_bytes, limit).await?)
-        }
-        .boxed()
-    }
-
-    fn clones(&self) -> Vec<v1::CloneOf> {
-        self.shared.registry.clones()
-    }
-
-    fn create_clone(&self, request: CloneRequest) -> Outcome<'_, ()> {
-        async move {
-            let changes = self.shared.registry.create_clone(request, now()).await?;
-            self.tell(&changes);
-            Ok(())
         }
         .boxed()
     }

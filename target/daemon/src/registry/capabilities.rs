@@ -116,6 +116,10 @@ impl Wanted {
         sync_type: SyncType::Snapshot,
         method: MethodName::CreateGroupReplica,
     };
+    pub(super) const GROUP_CLONE: Self = Self {
+        sync_type: SyncType::Clone,
+        method: MethodName::CreateGroupReplica,
+    };
     pub(super) const CLONE: Self = Self {
         sync_type: SyncType::Clone,
         method: MethodName::CreateElementReplica,

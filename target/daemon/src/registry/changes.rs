@@ -280,7 +280,7 @@ impl Registry {
     }
 
     /// The same for several, which are durable together.
-    async fn save_all(
+    pub(super) async fn save_all(
         &self,
         writer: &Writer,
         commands: impl IntoIterator<Item = Command>,
@@ -322,7 +322,9 @@ impl Registry {
                 Change::VolumeDeleted(record) => {
                     view.volumes.remove(&record.name);
                 }
-                Change::FamilyJoined { volume, .. } | Change::FamilyLeft { volume, .. } => {
+                Change::FamilyJoined { volume, .. }
+                | Change::FamilyLeft { volume, .. }
+                | Change::CloneParted { volume, .. } => {
                     let record = view.catalog.volume(volume).ok();
                     let place = record.and_then(|record| record.backing.place());
                     let place = place

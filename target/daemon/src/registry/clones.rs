@@ -25,6 +25,15 @@ pub struct CloneRequest {
     pub name: VolumeName,
     /// The snapshot can't be deleted while the clone is there; one that is taken for it is told of.
     pub linked: bool,
+    /// It gets blocks of its own, in the background.
+    pub full: Option<FullClone>,
+}
+
+/// How a clone gets blocks of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FullClone {
+    /// How many bytes are copied a second, if that is limited.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// What a clone is made from.
@@ -146,9 +155,17 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         let member = &source.member;
         let head = DatasetId(Uuid::new_v4());
+        let id = VolumeId(Uuid::new_v4());
+        let hydration = match request.full {
+            None => None,
+            Some(full) => {
+                let rate = full.bytes_per_second;
+                Some(self.new_hydration(&request.name, id, false, rate).await?)
+            }
+        };
         let new = NewClone {
             name: request.name.clone(),
-            id: VolumeId(Uuid::new_v4()),
+            id,
             place: Place {
                 family: member.family.id(),
                 dataset: head,
@@ -161,7 +178,9 @@ impl Registry {
                 snapshot: source.snapshot.clone(),
                 dataset: source.dataset,
                 linked: request.linked,
+                copied: false,
             },
+            hydration,
         };
         let command = Command::CreateClone(new);
         // The rules first: blocks aren't shared for a name that is taken.
@@ -181,6 +200,7 @@ impl Registry {
         match self.save(writer, command).await {
             Ok((catalog, changes)) => {
                 self.install(catalog, &changes, Some(&store));
+                self.begin_hydrating(&changes);
                 Ok(changes)
             }
             // Nothing tells of the head, so the next start deletes it; the catalog may after all.

@@ -183,6 +183,7 @@ pub(super) fn kept_path(path: &str, managed: bool, volumes: &Path) -> PathBuf {
 
 /// A folder that nothing names any more. If it stays behind nothing is wrong but the space.
 pub(super) fn remove_folder(folder: &Path) {
+    crate::steps::reached(folder);
     if let Err(error) = std::fs::remove_dir_all(folder) {
         tracing::warn!(folder = %folder.display(), %error, "a family's folder stays behind");
     }

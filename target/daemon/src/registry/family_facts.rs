@@ -1,4 +1,4 @@
-//! How snapshots, clones, groups and schedules are, in the words of the API. Reads live objects; changes
+//! How snapshots, groups and schedules are, in the words of the API. Reads live objects; changes
 //! nothing.
 
 use std::collections::HashMap;
@@ -182,23 +182,6 @@ impl Registry {
         open.look(|_| ()).err().map(|trouble| trouble.to_string())
     }
 
-    /// All clones.
-    #[must_use]
-    pub fn clones(&self) -> Vec<v1::CloneOf> {
-        let catalog = self.catalog();
-        let clones = catalog.volumes().filter_map(|volume| {
-            let origin = volume.origin.as_ref()?;
-            let place = volume.backing.place()?;
-            let open = self.open_family_of(volume, place.family).ok();
-            Some(v1::CloneOf {
-                name: volume.name.to_string(),
-                size_bytes: volume.size_bytes,
-                origin: origin_of(origin, open.as_deref()),
-            })
-        });
-        clones.collect()
-    }
-
     /// One group, with what was taken of it.
     ///
     /// # Errors
@@ -337,12 +320,13 @@ fn differences<E>(
     Ok((ranges, None))
 }
 
-fn origin_of(origin: &Origin, open: Option<&OpenFamily>) -> v1::Origin {
+pub(super) fn origin_of(origin: &Origin, open: Option<&OpenFamily>) -> v1::Origin {
     let is_listed = |open: &OpenFamily| open.look(|list| list.get(origin.dataset).is_some()).ok();
     v1::Origin {
         volume: origin.volume.to_string(),
         snapshot: origin.snapshot.to_string(),
         linked: origin.linked,
+        copied: origin.copied,
         deleted: open.and_then(is_listed).is_some_and(|listed| !listed),
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tidelock_catalog::snapshots::Cause;
 use tidelock_catalog::{
-    Catalog, CatalogError, Change, GroupName, Snapshot, SnapshotName, SnapshotRef, VolumeId,
-    VolumeName,
+    Catalog, CatalogError, Change, GroupName, Snapshot, SnapshotName, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -56,32 +55,6 @@ impl Registry {
             drop(writer);
             let members: Vec<_> = wanted.into_iter().map(|(volume, _)| volume).collect();
             this.settle_together(&members).await?;
-            Ok(changes)
-        })
-        .await
-    }
-
-    /// Lets the volumes of a group be as the snapshots of a set, one after the other.
-    ///
-    /// # Errors
-    /// A rule or the disk stands against one of them; those before it are restored.
-    pub async fn restore_group(
-        self: &Arc<Self>,
-        group: GroupName,
-        name: SnapshotName,
-        at_unix_ms: u64,
-    ) -> Result<Vec<Change>, ChangeError> {
-        self.detached(async move |this| {
-            let _writer = this.writer.lock().await;
-            let set = this.set(&group, &name)?;
-            let mut changes = Vec::new();
-            for volume in set.volumes {
-                let snapshot = SnapshotRef {
-                    volume,
-                    snapshot: name.clone(),
-                };
-                changes.extend(this.restore_now(&snapshot, at_unix_ms).await?);
-            }
             Ok(changes)
         })
         .await

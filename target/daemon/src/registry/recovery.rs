@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::changes::{ChangeError, run_blocking};
 use super::families::{OpenFamily, ServedFamily};
+use super::hydration::datasets_of;
 use super::{Registry, Writer};
 
 /// Bytes of a block of a family.
@@ -72,6 +73,7 @@ impl Registry {
     }
 
     async fn settle(&self, writer: &Writer) -> Result<(), ChangeError> {
+        self.finish_intents(writer).await?;
         let families = self.families.all();
         let catalog = self.catalog();
         let receiving = self.receives.known();
@@ -156,7 +158,11 @@ fn settlement(one: &Found, all: Option<&[Found]>, catalog: &Catalog) -> Settleme
         .filter(|volume| matches!(volume.backing, Backing::Snapshot(_)))
         .filter_map(|volume| Some(volume.backing.place()?.dataset))
         .collect();
+    let copied = catalog.heads(one.family.id());
+    let copied = copied.filter_map(|volume| volume.hydration.as_ref());
+    let copied = copied.flat_map(|hydration| datasets_of(&hydration.progress));
     let mut known: HashSet<DatasetId> = heads.keys().copied().chain(shown).collect();
+    known.extend(copied);
     for snapshot in list.iter() {
         if !volumes.contains(&snapshot.volume) {
             // It went with its volume.

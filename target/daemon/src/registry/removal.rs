@@ -27,17 +27,20 @@ impl Registry {
         with_snapshots: bool,
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
+            let mut changes = this.stop_hydration(&volume).await?;
             let writer = this.writer.lock().await;
             if !this.is_loaded() {
                 return Err(ChangeError::Loading);
             }
             let record = this.catalog().volume(&volume)?.clone();
             this.check_not_receiving(&record)?;
-            match record.backing {
-                Backing::Raw => this.delete_file_volume(&writer, volume).await,
-                Backing::Head(_) => this.delete_head(&writer, record, with_snapshots).await,
-                Backing::Snapshot(_) => Err(CatalogError::IsSnapshot { volume }.into()),
-            }
+            record.check_not_hydrating()?;
+            changes.extend(match record.backing {
+                Backing::Raw => this.delete_file_volume(&writer, volume).await?,
+                Backing::Head(_) => this.delete_head(&writer, record, with_snapshots).await?,
+                Backing::Snapshot(_) => return Err(CatalogError::IsSnapshot { volume }.into()),
+            });
+            Ok(changes)
         })
         .await
     }
@@ -242,7 +245,7 @@ impl Registry {
         };
         let store = volume.store();
         if store.is_none() && volume.is_managed() {
-            let path = volume.path().to_owned();
+            let path = volume.path();
             if run_blocking(move || path.exists()).await? {
                 let reason = volume.problem().unwrap_or_default();
                 let volume = name.clone();

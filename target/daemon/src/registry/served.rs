@@ -30,7 +30,9 @@ const NOT_OPENED: &str = "not opened yet";
 pub struct ServedVolume {
     name: Arc<str>,
     record: catalog::Volume,
-    path: PathBuf,
+    path: RwLock<Arc<Path>>,
+    /// It is a clone that has become a file of its own, which the daemon made.
+    parted: AtomicBool,
     journal: JournalPlace,
     /// Where its blocks are, if they aren't in a file of its own.
     place: RwLock<Option<(Arc<ServedFamily>, DatasetId)>>,
@@ -88,9 +90,12 @@ impl ServedVolume {
         Self {
             name: record.name.as_str().into(),
             journal: registry.journals.place(record.id),
-            path: kept
-                .or_else(|| shared.map(Path::to_owned))
-                .unwrap_or_default(),
+            path: RwLock::new(
+                kept.or_else(|| shared.map(Path::to_owned))
+                    .unwrap_or_default()
+                    .into(),
+            ),
+            parted: AtomicBool::new(false),
             record: record.clone(),
             place: RwLock::new(place),
             unit,
@@ -119,14 +124,14 @@ impl ServedVolume {
 
     /// Where its file is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.path.read())
     }
 
     /// Whether the daemon made the file.
     #[must_use]
     pub fn is_managed(&self) -> bool {
-        self.record.managed
+        self.record.managed || self.parted.load(Ordering::SeqCst)
     }
 
     /// Its logical unit.
@@ -182,6 +187,14 @@ impl ServedVolume {
         self.of_file.load(Ordering::SeqCst)
     }
 
+    /// It is a clone that has become a file of its own.
+    pub(super) fn become_file(&self, path: PathBuf) {
+        *self.path.write() = path.into();
+        self.parted.store(true, Ordering::SeqCst);
+        self.of_file.store(true, Ordering::SeqCst);
+        self.folded.store(false, Ordering::SeqCst);
+    }
+
     /// Says that its blocks are brought home, and how many of a hundred are there.
     pub(super) fn set_folding(&self, percent: Option<u8>) {
         let state = percent.map_or(0, |percent| percent.saturating_add(1));
@@ -222,7 +235,7 @@ impl ServedVolume {
             block_size: self.record.block_size.bytes(),
             direct: self.record.direct,
             journal: Some(self.journal.clone()),
-            ..OpenOptions::new(&self.path)
+            ..OpenOptions::new(&self.path())
         }
     }
 
@@ -232,7 +245,8 @@ impl ServedVolume {
         let expected = blocks << self.unit.config().block_size.shift();
         // A file that shrank behind our back must not be served as if nothing had happened.
         if store.size() < expected {
-            let path = self.path.display();
+            let path = self.path();
+            let path = path.display();
             let size = store.size();
             return Err(format!(
                 "{path} has {size} bytes but the volume has {expected}: part of it is gone; \

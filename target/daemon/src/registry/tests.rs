@@ -2,7 +2,11 @@
 //! moves, and crashes at places that the test chooses.
 
 mod capabilities;
+mod clones;
 mod crashes;
+mod disk;
+mod every_step;
+mod groups;
 mod receiving;
 mod schedules;
 
@@ -20,24 +24,34 @@ const MIB: u64 = 1 << 20;
 
 /// A registry that can be left as a crash would, and opened again.
 struct House {
-    folder: tempfile::TempDir,
+    /// It is removed with this.
+    _folder: Option<tempfile::TempDir>,
+    path: PathBuf,
     state: Option<StateDir>,
     registry: Option<Arc<Registry>>,
 }
 
 impl House {
     async fn new() -> Self {
-        let mut house = Self {
-            folder: tempfile::tempdir().unwrap(),
-            state: None,
-            registry: None,
-        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut house = Self::over(folder.path());
+        house._folder = Some(folder);
         house.open().await;
         house
     }
 
+    /// One over what is there, not open yet.
+    fn over(path: &Path) -> Self {
+        Self {
+            _folder: None,
+            path: path.to_owned(),
+            state: None,
+            registry: None,
+        }
+    }
+
     async fn open(&mut self) {
-        let state = StateDir::open(self.folder.path()).unwrap();
+        let state = StateDir::open(&self.path).unwrap();
         let registry = Registry::open(&state, Directory::new(8)).unwrap();
         registry.load(Vec::new()).await;
         (self.state, self.registry) = (Some(state), Some(registry));
@@ -61,7 +75,7 @@ impl House {
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     /// Folders of families.

@@ -28,12 +28,16 @@ pub(in crate::admin_server) async fn cancel(
     State(shared): State<Shared>,
     Segments(id): Segments<u64>,
 ) -> Result<StatusCode, Failure> {
-    match shared.control.cancel_job(id) {
+    match shared.control.cancel_job(id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(NotCancelled::None) => Err(none(id)),
         Err(NotCancelled::Ended(state)) => {
             let text = format!("job {id} has ended already: {}", state.name());
             Err(Failure::new(ErrorCode::Conflict, text, ""))
+        }
+        Err(NotCancelled::Failed(reason)) => {
+            let text = format!("what job {id} has left can't be removed: {reason}");
+            Err(Failure::new(ErrorCode::Internal, text, ""))
         }
         Err(NotCancelled::Never) => {
             let text = format!("job {id} can't be ended half-way");

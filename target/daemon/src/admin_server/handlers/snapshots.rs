@@ -1,4 +1,4 @@
-//! Snapshots, clones and schedules.
+//! Snapshots and schedules.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -9,10 +9,9 @@ use tidelock_catalog::{DatasetRef, SnapshotRef, VolumeName};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
-use crate::admin_server::handlers::{to_end, volumes};
+use crate::admin_server::handlers::to_end;
 use crate::admin_server::parse;
 use crate::admin_server::router::Shared;
-use crate::registry::CloneRequest;
 
 /// Ranges of one answer, if the request doesn't say how many.
 const RANGES: u32 = 4_096;
@@ -108,29 +107,6 @@ pub(in crate::admin_server) async fn diff(
     let limit = usize::try_from(limit).map_err(Failure::invalid)?;
     let found = shared.control.diff(from, to, options.offset_bytes, limit);
     Ok(Json(found.await?))
-}
-
-pub(in crate::admin_server) async fn list_clones(
-    State(shared): State<Shared>,
-) -> Json<v1::CloneList> {
-    Json(v1::CloneList {
-        clones: shared.control.clones(),
-    })
-}
-
-pub(in crate::admin_server) async fn create_clone(
-    State(shared): State<Shared>,
-    request: Request,
-) -> Result<(StatusCode, Json<v1::Volume>), Failure> {
-    let request: v1::CreateClone = body::read(request, &shared.limits).await?;
-    let request = CloneRequest {
-        source: request.source.parse().map_err(Failure::invalid)?,
-        name: parse::volume_name(&request.name)?,
-        linked: request.linked,
-    };
-    let (control, name) = (shared.control.clone(), request.name.clone());
-    to_end(async move { control.create_clone(request).await }).await?;
-    Ok((StatusCode::CREATED, volumes::one(&shared, &name).await?))
 }
 
 pub(in crate::admin_server) async fn list_schedules(

@@ -1,6 +1,7 @@
 //! A daemon with a real catalog and nothing behind it.
 
 mod capabilities;
+mod clones;
 mod jobs;
 mod snapshots;
 pub(super) mod streams;
@@ -79,7 +80,8 @@ impl Fake {
         *catalog = Arc::new(next);
         changes
             .iter()
-            .for_each(|change| self.tell(event_of(change)));
+            .filter_map(event_of)
+            .for_each(|event| self.tell(event));
         Ok(changes)
     }
 }

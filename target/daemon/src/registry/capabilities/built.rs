@@ -68,7 +68,18 @@ fn snapshots() -> BuiltType {
 /// Usable at once: what isn't copied is read from the source.
 fn clones() -> BuiltType {
     BuiltType {
-        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        methods: MethodName::set(&[
+            MethodName::CreateElementReplica,
+            MethodName::CreateGroupReplica,
+        ]),
+        // All members at one point in time, whatever the group is used for.
+        group_features: GroupFeature::set(&[
+            GroupFeature::ManyToManyGroups,
+            GroupFeature::ConsistencyEnabledForAllGroups,
+            GroupFeature::SourceElementCanBeRemovedFromGroup,
+            GroupFeature::GroupIsNameable,
+            GroupFeature::ElementCanBeMemberOfMultipleGroups,
+        ]),
         targets_writable: true,
         ..BuiltType::new(
             ReplicationType::AsynchronousCloneLocal,

@@ -130,6 +130,7 @@ impl SnapshotLog {
         if changes.is_empty() {
             return Ok(());
         }
+        crate::steps::reached(&self.path);
         let addition = self.log.add(changes)?;
         if let Err(source) = self.file.write_all_at(&addition.bytes, addition.at) {
             let at = addition.at;
@@ -141,7 +142,9 @@ impl SnapshotLog {
         self.file.sync_data().map_err(|source| {
             self.poisoned = true;
             io("sync", &self.path)(source)
-        })
+        })?;
+        crate::steps::reached(&self.path);
+        Ok(())
     }
 
     fn cut(&self, len: u64) -> Result<(), SnapshotLogError> {

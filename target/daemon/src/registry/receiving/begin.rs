@@ -135,6 +135,7 @@ impl Registry {
             }
             .into());
         }
+        volume.check_not_hydrating()?;
         let member = match volume.backing {
             Backing::Raw => None,
             _ => Some(self.member(&request.volume)?),

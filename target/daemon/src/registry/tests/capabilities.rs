@@ -181,6 +181,7 @@ impl World {
                 source,
                 name: volume("tried"),
                 linked: false,
+                full: None,
             });
             if let Some(request) = clone {
                 let tried = registry.create_clone(request, 1).await;
@@ -269,6 +270,7 @@ fn clone_of(source: &str, name: &str) -> CloneRequest {
         source: dataset(source),
         name: volume(name),
         linked: true,
+        full: None,
     }
 }
 

@@ -259,6 +259,7 @@ async fn snapshots_of_a_volume_that_the_catalog_deleted_go_too() {
         source: snapshot_source("a@one"),
         name: volume("k"),
         linked: false,
+        full: None,
     };
     house.registry().create_clone(request, 2).await.unwrap();
     // The catalog as it is after the first step of a deletion.
@@ -336,6 +337,7 @@ async fn the_last_volume_takes_its_family_and_its_file_along() {
         source: "a".parse().unwrap(),
         name: volume("k"),
         linked: false,
+        full: None,
     };
     registry.create_clone(request, 2).await.unwrap();
     let refused = registry

@@ -65,6 +65,7 @@ async fn what_somebody_needs_outlives_its_time() {
         source: "a@auto-19700101T010000Z".parse().unwrap(),
         name: volume("k"),
         linked: true,
+        full: None,
     };
     registry.create_clone(request, HOUR).await.unwrap();
     registry.run_schedules(2 * HOUR).await;

@@ -1,5 +1,7 @@
 //! Jobs that nobody works on.
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use tidelock_admin::v1;
 
 use super::Fake;
@@ -15,7 +17,7 @@ impl JobControl for Fake {
         self.jobs.get(id)
     }
 
-    fn cancel_job(&self, id: u64) -> Result<(), NotCancelled> {
-        self.jobs.cancel(id)
+    fn cancel_job(&self, id: u64) -> BoxFuture<'_, Result<(), NotCancelled>> {
+        ready(self.jobs.cancel(id)).boxed()
     }
 }

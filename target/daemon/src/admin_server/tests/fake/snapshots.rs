@@ -11,7 +11,6 @@ use tidelock_catalog::{
 use super::Fake;
 use crate::admin_server::{Control, ControlError, Outcome, SnapshotControl};
 use crate::jobs::JobEnd;
-use crate::registry::CloneRequest;
 
 fn sample(snapshot: &SnapshotRef) -> v1::Snapshot {
     v1::Snapshot {
@@ -146,15 +145,6 @@ impl SnapshotControl for Fake {
             next_offset_bytes: None,
         };
         ready(Ok(diff)).boxed()
-    }
-
-    fn clones(&self) -> Vec<v1::CloneOf> {
-        Vec::new()
-    }
-
-    fn create_clone(&self, request: CloneRequest) -> Outcome<'_, ()> {
-        let volume = request.source.volume;
-        ready(Err(CatalogError::NotInFamily { volume }.into())).boxed()
     }
 
     fn group(&self, group: &GroupName) -> Outcome<'_, v1::Group> {

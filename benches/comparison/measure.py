@@ -46,7 +46,8 @@ class Setting:
 def measure(adapter: type[Target], workload: Workload, setting: Setting) -> Sample:
     """Starts the target, runs the workload, stops the target."""
     target = adapter(
-        size=setting.size, file=setting.file, cores={setting.target_core}, uncached=setting.uncached
+        size=setting.size, file=setting.file, cores={setting.target_core}, uncached=setting.uncached,
+        header_digest=workload.header_digest,
     )
     try:
         before = target.usage()
@@ -58,22 +59,26 @@ def measure(adapter: type[Target], workload: Workload, setting: Setting) -> Samp
         problem = target.stop()
     if problem:
         raise TargetError(problem)
-    side = job["read" if "read" in workload.pattern else "write"]
-    return _sample(side, after.cpu_seconds - before.cpu_seconds, after.rss_bytes)
+    sides = [job[name] for name in ("read", "write") if job[name]["total_ios"]]
+    return _sample(sides, after.cpu_seconds - before.cpu_seconds, after.rss_bytes)
 
 
-def _sample(side: dict, cpu_seconds: float, rss_bytes: int) -> Sample:
-    percentiles = side["clat_ns"]["percentile"]
-    count = side["total_ios"]
+def _sample(sides: list[dict], cpu_seconds: float, rss_bytes: int) -> Sample:
+    """Of what is read and what is written together. The latencies are those of whichever is slower."""
+    count = sum(side["total_ios"] for side in sides)
     # The clock of CPU time has ticks of 10 ms; a run that used less isn't a measurement.
     if count == 0 or cpu_seconds <= 0:
         raise TargetError(f"nothing was measured: {count} commands in {cpu_seconds} CPU-seconds")
+    slowest = {
+        part: max(side["clat_ns"]["percentile"][part] for side in sides) / 1e3
+        for part in ("50.000000", "99.000000", "99.900000")
+    }
     return Sample(
-        iops=side["iops"],
-        mb_per_second=side["bw_bytes"] / 1e6,
-        p50_us=percentiles["50.000000"] / 1e3,
-        p99_us=percentiles["99.000000"] / 1e3,
-        p999_us=percentiles["99.900000"] / 1e3,
+        iops=sum(side["iops"] for side in sides),
+        mb_per_second=sum(side["bw_bytes"] for side in sides) / 1e6,
+        p50_us=slowest["50.000000"],
+        p99_us=slowest["99.000000"],
+        p999_us=slowest["99.900000"],
         cpu_seconds=cpu_seconds,
         iops_per_cpu_second=count / cpu_seconds,
         cpu_seconds_per_million=cpu_seconds / count * 1e6,
@@ -88,7 +93,8 @@ def _fio(target: Target, workload: Workload, setting: Setting) -> dict:
         "--name=job", "--ioengine=libiscsi", f"--filename={url}", "--thread=1",
         f"--rw={workload.pattern}", f"--bs={workload.block}", f"--iodepth={workload.depth}",
         "--time_based=1", f"--runtime={setting.seconds}", "--randrepeat=1", "--norandommap=1",
-        "--percentile_list=50:99:99.9", "--output-format=json",
+        "--percentile_list=50:99:99.9", "--output-format=json", f"--numjobs={workload.sessions}", "--group_reporting=1",
+        *([f"--rwmixread={workload.reads}"] if workload.reads is not None else []),
     ]
     limit = setting.seconds + 30
     try:

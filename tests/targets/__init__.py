@@ -7,8 +7,10 @@ nothing about what is run against it.
 
 from .process import Target, TargetError
 from .tgt import Tgt
-from .tidelock import Tidelock
+from .tidelock import Tidelock, TidelockUnderMany, TidelockUnderOne
 
-ADAPTERS: dict[str, type[Target]] = {"tidelock": Tidelock, "tgt": Tgt}
+ADAPTERS: dict[str, type[Target]] = {
+    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, Tgt)
+}
 
 __all__ = ["ADAPTERS", "Target", "TargetError", "Tgt", "Tidelock"]

@@ -14,6 +14,8 @@ class Tidelock(Target):
     """A tidelockd with a state folder and an admin socket of its own."""
 
     name = "tidelock"
+    snapshots = 0
+    """How many its volume has before anything is done."""
 
     @staticmethod
     def missing() -> str | None:
@@ -49,6 +51,8 @@ class Tidelock(Target):
     def _configure(self) -> None:
         cache = ["--direct"] if self.uncached else []
         self._admin("volume", "create", "v", "--file", str(self.file), "--block-size", str(self.block_size), *cache)
+        for number in range(self.snapshots):
+            self._admin("snapshot", "create", "v", f"s{number}")
         self._admin("target", "create", self.iqn)
         if self.header_digest:
             self._admin("target", "set", self.iqn, "header-digest=required")
@@ -71,3 +75,17 @@ class Tidelock(Target):
     @property
     def _socket(self) -> Path:
         return self.folder / "admin.sock"
+
+
+class TidelockUnderOne(Tidelock):
+    """The same, with a snapshot of what the file held: each first write of a block goes elsewhere."""
+
+    name = "tidelock-1-snapshot"
+    snapshots = 1
+
+
+class TidelockUnderMany(Tidelock):
+    """The same, with a hundred snapshots."""
+
+    name = "tidelock-100-snapshots"
+    snapshots = 100

@@ -16,6 +16,7 @@
 
 mod action;
 mod copying;
+mod cuts;
 mod engine;
 mod host;
 mod peer;

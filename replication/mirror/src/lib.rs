@@ -4,16 +4,19 @@
 //!
 //! * [`generation`]: who is right. The durable record of an end, and what follows when two ends meet.
 //! * [`association`]: one end. What is done with the writes of hosts and with what the peer sends.
+//! * [`epochs`]: when an asynchronous mirror makes cuts, and how far its target is behind. [`resync`]: how fast.
 //! * [`region_log`]: where ends may differ.
 //! * [`link`]: what goes over the connection.
 #![forbid(unsafe_code)]
 
 pub mod association;
+pub mod epochs;
 pub mod generation;
 pub mod id;
 pub mod link;
 pub mod region;
 pub mod region_log;
+pub mod resync;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::generation::Lineage;
 use crate::id::GenerationId;
 use crate::region::RegionSet;
 
@@ -43,6 +44,16 @@ impl RegionLog {
     #[must_use]
     pub fn changed_since(&self, generation: GenerationId) -> Option<&RegionSet> {
         self.tracked.get(&generation)
+    }
+
+    /// The same for the end of a lineage's generation, where an older one that is tracked says it as well: what has
+    /// changed since then is more.
+    #[must_use]
+    pub fn changed_in(&self, lineage: &Lineage, generation: GenerationId) -> Option<&RegionSet> {
+        let generations = lineage.generations();
+        let at = generations.iter().position(|it| it.id == generation)?;
+        let older = generations.get(..=at)?.iter().rev();
+        older.map(|it| it.id).find_map(|it| self.changed_since(it))
     }
 
     /// Applies one change.

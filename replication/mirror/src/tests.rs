@@ -4,5 +4,6 @@
 mod disk;
 mod explore;
 mod ghost;
+mod setup;
 mod simulate;
 mod world;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use thiserror::Error;
+use tidelock_capabilities::values::Mode;
 
 use crate::generation::{Record, Refusal, Verdict};
 use crate::id::{CommandId, GenerationId, NodeId, OperationId};
@@ -54,6 +55,8 @@ pub enum Event {
     Received(NodeId, Message),
     /// [`Action::StartTimer`] is over.
     TimeOut,
+    /// A cut for an asynchronous peer is due, see [`crate::epochs`].
+    CutDue(NodeId),
     /// So many bytes more may be copied in resyncs.
     CopyBudget(u64),
     /// Somebody wants something.
@@ -84,6 +87,9 @@ pub enum Wish {
     GiveUp,
     /// Don't wait for absent peers any longer.
     GoOnAlone,
+    /// Whether hosts wait for a peer from now on: Reset To Sync, Reset To Async. All peers are synchronous after a
+    /// start.
+    SetMode(NodeId, Mode),
     /// Send nothing to a peer until [`Self::Release`]: Suspend, Fracture, Split.
     Hold(NodeId),
     /// Meet the peer again.
@@ -112,6 +118,12 @@ pub enum Action {
     Read(OperationId, Range),
     /// Keep the content as it is now, durably, as the safety snapshot. An older one goes.
     TakeSnapshot(OperationId),
+    /// Keep the content as it is now, durably, as the cut of this generation, beside any others.
+    TakeCut(OperationId, GenerationId),
+    /// Read from a cut.
+    ReadCut(OperationId, GenerationId, Range),
+    /// A cut isn't needed any more. Reads of it that are under way may bring anything.
+    DropCut(GenerationId),
     /// The content becomes the safety snapshot, durably. It stays.
     RollBack(OperationId),
     /// The safety snapshot isn't needed any more.
@@ -207,6 +219,10 @@ pub enum Report {
     InStep(NodeId),
     /// We are in step with the peer, which is the source.
     Following(NodeId),
+    /// A cut for an asynchronous peer was taken, and is being sent.
+    CutTaken(NodeId),
+    /// An asynchronous peer has it.
+    CutConfirmed(NodeId),
     /// The connection is gone.
     Lost(NodeId),
     /// Hosts are served without peers that were in step.

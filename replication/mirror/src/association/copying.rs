@@ -14,6 +14,10 @@ use crate::region::{Range, Region, RegionSet};
 impl Engine {
     /// The peer can be overwritten: `base` is the generation that it holds.
     pub(super) fn begin_copying(&mut self, peer: NodeId, differing: &Differing) {
+        if self.peer(peer).asynchronous {
+            self.begin_copying_cut(peer, differing);
+            return;
+        }
         let Some(request) = self.target.requested(peer) else {
             self.misbehaved(
                 peer,
@@ -35,8 +39,27 @@ impl Engine {
         });
     }
 
+    fn begin_copying_cut(&mut self, peer: NodeId, differing: &Differing) {
+        let Some(cut) = &self.peer(peer).cut else {
+            self.misbehaved(peer, "it says that it is ready for a cut that wasn't taken");
+            return;
+        };
+        let mut remaining = cut.lacking.clone();
+        match differing {
+            Differing::Regions(regions) => remaining.add(regions),
+            Differing::All => remaining = self.config.regions.all(),
+        }
+        let bytes = |region: Region| self.config.regions.range(region).length;
+        let total = remaining.iter().map(bytes).sum();
+        self.report(Report::ResyncBegun(peer, total));
+        self.peer(peer).plan = Some(Plan {
+            remaining,
+            ..Plan::default()
+        });
+    }
+
     /// Where a peer may differ.
-    fn lacking(
+    pub(super) fn lacking(
         &self,
         peer: NodeId,
         request: &super::session::Request,
@@ -53,7 +76,7 @@ impl Engine {
                 _ => RegionSet::default(),
             }
         } else {
-            match self.log.changed_since(base) {
+            match self.log.changed_in(&self.keeper.record().lineage, base) {
                 Some(changed) => changed.clone(),
                 None => return all(),
             }
@@ -68,6 +91,7 @@ impl Engine {
         let mut reading = self
             .peers
             .values()
+            .filter(|it| !it.asynchronous)
             .filter_map(|it| it.plan.as_ref())
             .flat_map(|it| it.reading.values());
         reading.any(|it| self.config.regions.range(*it).overlaps(range))
@@ -85,7 +109,9 @@ impl Engine {
                 .plan
                 .as_ref()
                 .is_some_and(|it| it.remaining.is_empty() && it.reading.is_empty());
-            if is_complete && *self.keeper.standing(peer) == Standing::Behind {
+            if is_complete && it.asynchronous {
+                self.cut_copied(peer);
+            } else if is_complete && *self.keeper.standing(peer) == Standing::Behind {
                 // Until it confirms, it may still go back to what it was.
                 self.keeper.copied(peer);
             }
@@ -106,7 +132,7 @@ impl Engine {
         // What the last source sent may still be on its way to the disk, if this end took over from it.
         let free = |region: &Region| {
             let range = self.config.regions.range(*region);
-            !self.host.is_writing(range) && !self.target.is_applying(range)
+            it.asynchronous || !self.host.is_writing(range) && !self.target.is_applying(range)
         };
         let Some(region) = plan.remaining.iter().find(free) else {
             return false;
@@ -115,6 +141,7 @@ impl Engine {
         if range.length > self.copy_budget || !it.has_room(range.length) {
             return false;
         }
+        let cut = it.cut.as_ref().map(|it| it.generation);
         self.copy_budget -= range.length;
         let operation = self.operation(Purpose::Copy(peer));
         if let Some(plan) = &mut self.peer(peer).plan {
@@ -122,7 +149,10 @@ impl Engine {
             plan.reading_bytes += range.length;
             plan.reading.insert(operation, region);
         }
-        self.act(Action::Read(operation, range));
+        self.act(match cut {
+            Some(generation) => Action::ReadCut(operation, generation, range),
+            None => Action::Read(operation, range),
+        });
         true
     }
 

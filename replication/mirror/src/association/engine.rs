@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use tidelock_capabilities::values::Mode;
+
 use super::action::{Action, CommandError, Durable, Event, JournalEntry, Outcome, Report, Wish};
 use super::host::Host;
 use super::peer::{Peer, Peers};
@@ -69,6 +71,8 @@ pub(super) enum Purpose {
     AdoptFlush,
     Snapshot,
     RollBack,
+    /// The content is frozen for a peer.
+    Cut(NodeId),
 }
 
 /// See the module.
@@ -193,6 +197,7 @@ impl Engine {
                 self.timer = false;
                 self.degraded = true;
             }
+            Event::CutDue(peer) => self.cut_due(peer),
             Event::CopyBudget(bytes) => self.copy_budget = self.copy_budget.saturating_add(bytes),
             Event::Wish(wish) => self.wish(wish),
         }
@@ -209,6 +214,8 @@ impl Engine {
             }
             self.pump_target();
             self.pump_host();
+            self.pump_cuts();
+            self.pump_offers();
             self.pump_copies();
             self.pump_handover();
             self.pump_timer();
@@ -331,6 +338,7 @@ impl Engine {
             Purpose::AdoptFlush => self.adopt_flushed(),
             Purpose::Snapshot => self.snapshot_taken(),
             Purpose::RollBack => self.rolled_back(),
+            Purpose::Cut(peer) => self.cut_taken(peer),
         }
     }
 
@@ -353,6 +361,7 @@ impl Engine {
             .get(&peer)
             .is_some_and(|it| it.greeting.is_some());
         self.peers.entry(peer).or_default().lost();
+        self.lost_cut(peer);
         self.host.lost(peer);
         self.target.lost(peer);
         if was_met {
@@ -386,7 +395,14 @@ impl Engine {
             KeeperAction::Adopt(peer, lineage) => self.send(peer, Message::Adopt { lineage }),
             KeeperAction::Confirm(peer, generation) => self.adopted(peer, generation),
             KeeperAction::TakeOver(peer) => self.send(peer, Message::TakeOver),
-            KeeperAction::AskToTakeOver(peer) => self.send(peer, Message::AskToTakeOver),
+            KeeperAction::AskToTakeOver(peer, generation) => {
+                let unsettled = self.log.hot().clone();
+                let message = Message::AskToTakeOver {
+                    generation,
+                    unsettled,
+                };
+                self.send(peer, message);
+            }
             KeeperAction::Deny(peer) => self.send(peer, Message::Deny),
             KeeperAction::Disconnect(peer) => {
                 self.act(Action::Disconnect(peer));
@@ -422,6 +438,17 @@ impl Engine {
                 self.disconnect(peer);
                 // There is nothing to wait for: it doesn't come back by itself.
                 self.degraded = true;
+                Ok(())
+            }
+            Wish::SetMode(peer, mode) => {
+                let asynchronous = mode == Mode::Asynchronous;
+                let it = self.peers.entry(peer).or_default();
+                if std::mem::replace(&mut it.asynchronous, asynchronous) != asynchronous {
+                    // The ends meet again, in the new mode; hosts don't wait for that.
+                    it.forget();
+                    self.disconnect(peer);
+                    self.degraded |= asynchronous;
+                }
                 Ok(())
             }
             Wish::Release(peer) => {

@@ -95,6 +95,11 @@ impl Host {
         writes.any(|it| it.range.overlaps(range))
     }
 
+    /// Whether any write is on its way to the disk here.
+    pub(super) fn is_any_writing(&self) -> bool {
+        self.writes.values().any(|it| !it.local)
+    }
+
     /// Whether a write of this is on its way to the disk here.
     pub(super) fn is_writing(&self, range: Range) -> bool {
         let mut writes = self.writes.values();
@@ -177,7 +182,7 @@ impl Engine {
             return;
         }
         self.complete();
-        if self.keeper.is_source() && self.host.handing_over.is_none() {
+        if self.keeper.is_source() && self.host.handing_over.is_none() && !self.is_cutting() {
             self.begin_writes();
         }
     }
@@ -249,6 +254,9 @@ impl Engine {
         for peer in peers {
             let member = self.is_member(peer);
             let it = self.peer(peer);
+            if it.asynchronous && !member {
+                continue;
+            }
             // A region that is still to be copied is copied with this write in it.
             let copied = |plan: &super::peer::Plan| {
                 !regions.iter().any(|region| plan.remaining.contains(region))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cuts::Cut;
 use crate::generation::View;
 use crate::id::{Incarnation, NodeId, OperationId};
 use crate::region::{Region, RegionSet};
@@ -40,6 +41,12 @@ pub(super) struct Peer {
     pub(super) connected: bool,
     /// The operator wants nothing to be sent to it.
     pub(super) held: bool,
+    /// Hosts don't wait for it; it is sent cuts.
+    pub(super) asynchronous: bool,
+    /// It is to be sent one.
+    pub(super) cut_due: bool,
+    /// The one that it is being sent.
+    pub(super) cut: Option<Cut>,
     /// What it showed in this connection.
     pub(super) greeting: Option<Greeting>,
     /// It came before we had shown ourselves.
@@ -112,6 +119,7 @@ impl Peer {
     pub(super) fn lost(&mut self) {
         self.connected = false;
         self.early = false;
+        self.cut_due = false;
         let mut open = RegionSet::default();
         for sent in self.sent.values() {
             open.add(&sent.regions);

@@ -6,6 +6,7 @@ use super::peer::Greeting;
 use crate::generation::{Standing, Verdict, View};
 use crate::id::{GenerationId, NodeId};
 use crate::link::Message;
+use crate::region::RegionSet;
 
 /// A resync that was offered to a peer, which prepares for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +17,23 @@ pub(super) struct Request {
     pub(super) known: bool,
     /// What was left of the last one is all there is to do.
     pub(super) resumes: bool,
+}
+
+impl Request {
+    /// Everything is sent.
+    pub(super) const NOTHING_KNOWN: Self = Self {
+        base: None,
+        known: false,
+        resumes: false,
+    };
+
+    /// What has changed since this.
+    pub(super) const fn since(generation: GenerationId) -> Self {
+        Self {
+            base: Some(generation),
+            ..Self::NOTHING_KNOWN
+        }
+    }
 }
 
 impl Engine {
@@ -75,8 +93,11 @@ impl Engine {
             }
             Message::FlushDone { sequence } => self.flush_answered(peer, sequence),
             Message::Confirm { generation } => self.confirmed(peer, generation),
-            Message::AskToTakeOver => {
-                let equal = self.is_equal(peer);
+            Message::AskToTakeOver {
+                generation,
+                unsettled,
+            } => {
+                let equal = self.is_equal(generation, &unsettled);
                 self.keeper.asked_to_take_over(peer, equal);
             }
             Message::Deny => self.keeper.denied(peer),
@@ -91,20 +112,23 @@ impl Engine {
         }
     }
 
-    /// Whether a peer that isn't our source has exactly what we have.
-    fn is_equal(&self, peer: NodeId) -> bool {
-        let Some(theirs) = self.peers.get(&peer).and_then(|it| it.greeting.as_ref()) else {
-            return false;
-        };
+    /// Whether an end that says this of itself has exactly what we have.
+    fn is_equal(&self, generation: GenerationId, unsettled: &RegionSet) -> bool {
         let record = self.keeper.record();
-        theirs.view.lineage.current() == record.lineage.current()
-            && theirs.view.receiving.is_none()
+        record.lineage.current() == Some(generation)
             && record.receiving.is_none()
-            && theirs.unsettled.is_empty()
+            && unsettled.is_empty()
             && self.log.hot().is_empty()
     }
 
     fn confirmed(&mut self, peer: NodeId, generation: GenerationId) {
+        // Whom this end has taken over from is in step with it, until they meet again.
+        if self.peer(peer).asynchronous && !self.is_member(peer) {
+            if !self.cut_confirmed(peer, generation) {
+                self.misbehaved(peer, "it confirms what it wasn't sent");
+            }
+            return;
+        }
         self.keeper.confirmed(peer, generation);
         if *self.keeper.standing(peer) == Standing::InStep {
             self.met_since_start = true;
@@ -148,6 +172,14 @@ impl Engine {
             unsettled || !theirs.unsettled.is_empty()
         };
         let receiving = theirs.view.receiving;
+        if it.asynchronous {
+            let request = Request {
+                base,
+                ..Request::NOTHING_KNOWN
+            };
+            self.target.requests.insert(peer, request);
+            return;
+        }
         if base.is_some() && same && !drops_theirs && !differs && receiving.is_none() {
             it.has_all();
             self.send(peer, Message::InStep);
@@ -177,7 +209,7 @@ impl Engine {
     pub(super) fn differing(&self, base: Option<GenerationId>, drops_ours: bool) -> Differing {
         let mut regions = self.log.hot().clone();
         if drops_ours {
-            match base.and_then(|it| self.log.changed_since(it)) {
+            match base.and_then(|it| self.log.changed_in(&self.keeper.record().lineage, it)) {
                 Some(changed) => regions.add(changed),
                 None => return Differing::All,
             }

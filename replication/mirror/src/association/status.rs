@@ -6,7 +6,7 @@ use tidelock_capabilities::facts::{Association, AssociationKey};
 use tidelock_capabilities::machine::{
     After, Event, OperationRefusal, Scope, State, Transition, created, observe, transition,
 };
-use tidelock_capabilities::values::{CopyState, Operation, ProgressStatus, SyncType};
+use tidelock_capabilities::values::{CopyState, Mode, Operation, ProgressStatus, SyncType};
 
 use super::action::{Report, Wish};
 use crate::generation::Verdict;
@@ -103,6 +103,8 @@ impl Status {
             }
             Operation::Failover | Operation::ReverseRoles => Some(Wish::HandOver(peer)),
             Operation::Failback => Some(Wish::Release(peer)),
+            Operation::ResetToSync => Some(Wish::SetMode(peer, Mode::Synchronous)),
+            Operation::ResetToAsync => Some(Wish::SetMode(peer, Mode::Asynchronous)),
             _ => None,
         };
         match transition.during {
@@ -150,6 +152,11 @@ impl Status {
                 self.event(Event::Recovered);
                 Some(Event::Copied)
             }
+            Report::CutConfirmed(peer) if *peer == self.peer => {
+                self.association.target_consistent = true;
+                self.event(Event::Recovered);
+                Some(Event::Copied)
+            }
             Report::Lost(peer) if *peer == self.peer => Some(Event::Failed),
             Report::Met(peer, verdict) if *peer == self.peer => met(verdict),
             Report::DiskFailed => Some(Event::Failed),
@@ -176,5 +183,139 @@ fn met(verdict: &Verdict) -> Option<Event> {
             Some(Event::Failed)
         }
         Verdict::Send { .. } | Verdict::Receive { .. } | Verdict::NoSource => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_capabilities::TargetSupply;
+    use tidelock_capabilities::facts::ElementId;
+    use tidelock_capabilities::values::{CopyRecoveryMode, ReplicationType, ValueSet};
+
+    use super::*;
+    use crate::id::GenerationId;
+
+    const PEER: NodeId = NodeId(2);
+
+    fn status() -> Status {
+        let operations = [
+            Operation::Suspend,
+            Operation::Resume,
+            Operation::Fracture,
+            Operation::ResyncReplica,
+            Operation::Failover,
+            Operation::Failback,
+            Operation::Detach,
+        ];
+        let built = BuiltType {
+            operations: operations.into_iter().collect::<ValueSet<Operation>>(),
+            copy_recovery_mode: CopyRecoveryMode::Automatic,
+            ..BuiltType::new(
+                ReplicationType::SynchronousMirrorRemote,
+                TargetSupply::Supplied,
+            )
+        };
+        let key = AssociationKey {
+            system_element: ElementId(1),
+            synced_element: ElementId(2),
+        };
+        Status::new(key, built, PEER)
+    }
+
+    fn shows(status: &Status) -> (CopyState, ProgressStatus) {
+        (status.copy_state(), status.progress_status())
+    }
+
+    #[test]
+    fn from_the_first_copy_over_a_loss_to_synchronized_again() {
+        let mut status = status();
+        assert_eq!(
+            shows(&status),
+            (CopyState::Initialized, ProgressStatus::Initializing)
+        );
+        status.observe(&Report::InStep(PEER));
+        assert_eq!(
+            shows(&status),
+            (CopyState::Synchronized, ProgressStatus::Completed)
+        );
+        status.observe(&Report::Lost(NodeId(9)));
+        assert_eq!(
+            status.copy_state(),
+            CopyState::Synchronized,
+            "that was another one"
+        );
+        status.observe(&Report::Lost(PEER));
+        assert_eq!(status.copy_state(), CopyState::Broken);
+        status.observe(&Report::ResyncBegun(PEER, 4096));
+        assert_eq!(
+            shows(&status),
+            (CopyState::Unsynchronized, ProgressStatus::Resyncing)
+        );
+        status.observe(&Report::InStep(PEER));
+        assert_eq!(
+            shows(&status),
+            (CopyState::Synchronized, ProgressStatus::Completed)
+        );
+        status.observe(&Report::Lost(PEER));
+        status.observe(&Report::InStep(PEER));
+        assert_eq!(
+            status.copy_state(),
+            CopyState::Synchronized,
+            "nothing was lacking"
+        );
+    }
+
+    #[test]
+    fn a_split_brain_is_broken() {
+        let mut status = status();
+        status.observe(&Report::InStep(PEER));
+        let split = Verdict::SplitBrain {
+            common: GenerationId(1),
+            ours: Vec::new(),
+            theirs: Vec::new(),
+        };
+        status.observe(&Report::Met(PEER, split));
+        assert_eq!(status.copy_state(), CopyState::Broken);
+    }
+
+    #[test]
+    fn operations_go_by_the_table() {
+        let mut status = status();
+        let early = status.operate(Operation::Failover, false);
+        assert!(early.is_err(), "there is nothing to fail over to");
+        assert_eq!(
+            status.copy_state(),
+            CopyState::Initialized,
+            "nothing has changed"
+        );
+        status.observe(&Report::InStep(PEER));
+        let suspended = status.operate(Operation::Suspend, false).unwrap();
+        assert_eq!(suspended.wish, Some(Wish::Hold(PEER)));
+        assert_eq!(status.progress_status(), ProgressStatus::Suspending);
+        status.completed();
+        assert_eq!(
+            shows(&status),
+            (CopyState::Suspended, ProgressStatus::Dormant)
+        );
+        let resumed = status.operate(Operation::Resume, false).unwrap();
+        assert_eq!(resumed.wish, Some(Wish::Release(PEER)));
+        assert_eq!(
+            shows(&status),
+            (CopyState::Unsynchronized, ProgressStatus::Resyncing)
+        );
+        status.observe(&Report::InStep(PEER));
+        let over = status.operate(Operation::Failover, false).unwrap();
+        assert_eq!(over.wish, Some(Wish::HandOver(PEER)));
+        status.completed();
+        assert_eq!(status.copy_state(), CopyState::Failedover);
+    }
+
+    #[test]
+    fn a_target_that_never_had_an_image_takes_over_by_force_alone() {
+        let mut status = status();
+        status.observe(&Report::Lost(PEER));
+        assert_eq!(status.copy_state(), CopyState::Broken);
+        let refused = status.operate(Operation::Failover, false);
+        assert!(matches!(refused, Err(OperationRefusal::NeedsForce { .. })));
     }
 }

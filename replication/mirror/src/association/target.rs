@@ -47,6 +47,8 @@ pub(super) struct Target {
     unanswered: u64,
     applying: BTreeMap<OperationId, Applying>,
     alone: Option<Alone>,
+    /// A lineage is being made durable. What comes behind it waits, so that what is hot is known to be settled by it.
+    adopting: bool,
     /// Regions that were overwritten in this resync.
     overwritten: RegionSet,
     /// Becomes the source once the disk is in order.
@@ -62,6 +64,8 @@ struct Source {
     prepares: Option<bool>,
     /// What is on the disk is no image, and can't be taken back to one: all of it is sent.
     no_image: bool,
+    /// It has all of something, so that what comes next is about what has changed since.
+    complete: bool,
     /// What comes may be written.
     ready: bool,
 }
@@ -79,6 +83,7 @@ impl Target {
             self.source = None;
             self.incoming.clear();
             self.unanswered = 0;
+            self.adopting = false;
             if matches!(self.alone, Some(Alone::Adopt(_))) {
                 // The flush is still under way, and nothing begins before it is over.
                 self.alone = Some(Alone::Flush(None));
@@ -93,6 +98,7 @@ impl Target {
             drops_ours,
             prepares: None,
             no_image: false,
+            complete: false,
             ready: false,
         });
     }
@@ -160,7 +166,7 @@ impl Engine {
 
     pub(super) fn pump_target(&mut self) {
         self.prepare();
-        while self.target.alone.is_none() {
+        while self.target.alone.is_none() && !self.target.adopting {
             let Some(message) = self.target.incoming.front().cloned() else {
                 break;
             };
@@ -244,6 +250,10 @@ impl Engine {
     /// How the source goes on.
     fn told(&mut self, source: &Source, message: &Message) {
         let peer = source.peer;
+        if matches!(message, Message::Resync { resumes: false }) && !source.ready {
+            // The next cut.
+            self.keeper.receive_more(peer);
+        }
         if *self.keeper.standing(peer) != Standing::Receiving || source.ready {
             self.misbehaved(peer, "it begins twice");
             return;
@@ -259,8 +269,13 @@ impl Engine {
                 self.report(Report::Following(peer));
             }
             Message::Resync { resumes } => {
+                let current = self.keeper.record().lineage.current();
                 if let Some(source) = &mut self.target.source {
                     source.prepares = Some(*resumes);
+                    if source.complete {
+                        source.base = current;
+                        source.drops_ours = false;
+                    }
                 }
             }
             _ => {}
@@ -352,7 +367,8 @@ impl Engine {
             // They differ from whatever this end had before.
             self.log_entry(LogEntry::Received(overwritten));
         }
-        if !self.keeper.adopt(peer, lineage) {
+        self.target.adopting = self.keeper.adopt(peer, lineage);
+        if !self.target.adopting {
             self.misbehaved(
                 peer,
                 "it gives us a lineage that doesn't go on where ours ends",
@@ -362,7 +378,8 @@ impl Engine {
 
     /// The lineage is durable.
     pub(super) fn adopted(&mut self, peer: NodeId, generation: GenerationId) {
-        // Everything is durable, so nothing is unsettled here.
+        self.target.adopting = false;
+        // Whoever else has the generation has all that was sent before it, durably.
         let hot = self.log.hot().clone();
         if !hot.is_empty() {
             self.log_entry(LogEntry::Cool(hot));
@@ -371,6 +388,7 @@ impl Engine {
             && source.ready
         {
             source.ready = false;
+            source.complete = true;
             let kept = source.drops_ours;
             let snapshot = if kept {
                 Action::KeepSnapshot

@@ -31,8 +31,8 @@ pub enum KeeperAction {
     Confirm(NodeId, GenerationId),
     /// Tell the peer that it is the source now, if it wants to be.
     TakeOver(NodeId),
-    /// Ask the peer whether we may be the source.
-    AskToTakeOver(NodeId),
+    /// Ask the peer whether we may be the source, being of this generation.
+    AskToTakeOver(NodeId, GenerationId),
     /// Tell the peer that it may not.
     Deny(NodeId),
     /// End the connection. Another one will begin with what is true then.
@@ -259,10 +259,10 @@ impl Keeper {
         peers.any(|it| matches!(it, Standing::Receiving | Standing::Following))
     }
 
-    /// Whether a peer is about to be the source.
+    /// Whether a peer is about to be the source, or this end with a peer's consent.
     fn hands_over(&self) -> bool {
         let mut peers = self.peers.values();
-        peers.any(|it| *it == Standing::TakingOver)
+        peers.any(|it| matches!(it, Standing::TakingOver | Standing::Asked))
     }
 
     fn disconnect(&mut self, peer: NodeId) {
@@ -363,6 +363,13 @@ impl Keeper {
         }
     }
 
+    /// The source we follow has something more that we lack.
+    pub fn receive_more(&mut self, peer: NodeId) {
+        if *self.standing(peer) == Standing::Following {
+            self.peers.insert(peer, Standing::Receiving);
+        }
+    }
+
     /// A resync is about to change what is on the disk.
     pub fn receive(&mut self, receiving: Receiving) {
         self.changes.push_back(Change::Receive(receiving));
@@ -423,8 +430,13 @@ impl Keeper {
         if *self.standing(peer) != Standing::Idle || self.is_busy() {
             return Err(Refusal::NotInStep);
         }
+        let generation = self.record.lineage.current();
+        let Some(generation) = generation.filter(|_| self.record.receiving.is_none()) else {
+            return Err(Refusal::NoImage);
+        };
         self.peers.insert(peer, Standing::Asked);
-        self.out.push_back(KeeperAction::AskToTakeOver(peer));
+        let ask = KeeperAction::AskToTakeOver(peer, generation);
+        self.out.push_back(ask);
         Ok(())
     }
 
@@ -528,10 +540,10 @@ impl Keeper {
         self.writing = Some(then);
     }
 
-    fn begun(&mut self, why: Why) -> Lineage {
+    fn begun(&mut self, lineage: &Lineage, why: Why) -> Lineage {
         let id = GenerationId(self.next_generation);
         self.next_generation = self.next_generation.wrapping_add(1);
-        self.record.lineage.with(Generation {
+        lineage.with(Generation {
             id,
             by: self.me,
             why,
@@ -593,7 +605,11 @@ impl Keeper {
         if self.record.role != Role::Source || (why == Why::PeerLost && unchanged) {
             return;
         }
-        let lineage = self.begun(why);
+        let mut lineage = self.begun(&self.record.lineage.clone(), why);
+        if why == Why::Cut {
+            // The cut has a generation to itself, in which nothing is written: whoever has it has exactly the cut.
+            lineage = self.begun(&lineage, why);
+        }
         let mut then = Vec::new();
         for peer in &holders {
             self.peers.insert(*peer, Standing::Joining);
@@ -634,11 +650,12 @@ impl Keeper {
             return;
         }
         self.disconnect_all_but(source);
-        let lineage = self.begun(if source.is_some() {
+        let why = if source.is_some() {
             Why::HandedOver
         } else {
             Why::Promoted
-        });
+        };
+        let lineage = self.begun(&self.record.lineage.clone(), why);
         let mut then = vec![KeeperAction::Serving];
         if let Some(source) = source {
             self.peers.insert(source, Standing::Joining);

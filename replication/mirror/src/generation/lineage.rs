@@ -4,7 +4,7 @@ use crate::id::{GenerationId, NodeId};
 
 /// How many generations an end remembers. Two ends whose common one is older than that are taken as unrelated,
 /// which is told and never resolved silently.
-pub const LINEAGE_MAX: usize = 32;
+pub const LINEAGE_MAX: usize = 128;
 
 /// Why a generation was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +83,14 @@ impl Lineage {
     pub fn common(&self, other: &Self) -> Option<GenerationId> {
         let mut newest_first = self.0.iter().rev().map(|it| it.id);
         newest_first.find(|id| other.contains(*id))
+    }
+
+    /// Without the last one.
+    #[must_use]
+    pub fn before_current(&self) -> Self {
+        let mut shorter = self.clone();
+        shorter.0.pop();
+        shorter
     }
 
     /// With one more.

@@ -154,3 +154,115 @@ fn forked(ours: &View, theirs: &View) -> Verdict {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::generation::{Lineage, Why};
+    use crate::id::NodeId;
+
+    /// `1 2 3*`: generations, and whether it is the source; `!`: it has yielded.
+    fn end(text: &str) -> View {
+        let generations = text
+            .split(|it: char| !it.is_ascii_digit())
+            .filter(|it| !it.is_empty());
+        View {
+            lineage: Lineage::new(generations.map(|it| Generation {
+                id: GenerationId(it.parse().unwrap()),
+                by: NodeId(1),
+                why: Why::Joined,
+            })),
+            role: if text.contains('*') {
+                Role::Source
+            } else {
+                Role::Target
+            },
+            receiving: None,
+            yielded: text.contains('!'),
+        }
+    }
+
+    fn send(base: Option<u128>) -> Verdict {
+        Verdict::Send {
+            base: base.map(GenerationId),
+            drops_theirs: false,
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_protocol() {
+        let says = |ours: &str, theirs: &str| verdict(&end(ours), &end(theirs));
+        assert_eq!(says("1 2*", ""), send(None));
+        assert_eq!(says("1 2*", "1 2"), send(Some(2)));
+        assert_eq!(says("1 2 3*", "1 2"), send(Some(2)));
+        assert_eq!(
+            says("1 2 6*", "1 2*"),
+            send(Some(2)),
+            "a source that is behind"
+        );
+        assert_eq!(says("1 2", "1 2"), Verdict::NoSource);
+        assert_eq!(says("1 2", "1 2 3"), Verdict::NoSource);
+        assert_eq!(says("", ""), Verdict::NoSource);
+        assert_eq!(says("1*", "2"), Verdict::Unrelated);
+        assert_eq!(says("1 2*", "1 2*"), Verdict::Contradiction);
+        assert_eq!(says("1 2 3", "1 2*"), Verdict::Contradiction);
+    }
+
+    #[test]
+    fn a_split_brain_names_what_each_has_done_and_waits_for_the_operator() {
+        let Verdict::SplitBrain {
+            common,
+            ours,
+            theirs,
+        } = verdict(&end("1 2 3*"), &end("1 2 6 7*"))
+        else {
+            panic!("it is one");
+        };
+        assert_eq!(common, GenerationId(2));
+        assert_eq!(ours.iter().map(|it| it.id.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(theirs.iter().map(|it| it.id.0).collect::<Vec<_>>(), [6, 7]);
+        let dropping = |base: Option<u128>| Verdict::Send {
+            base: base.map(GenerationId),
+            drops_theirs: true,
+        };
+        assert_eq!(verdict(&end("1 2 3*"), &end("1 2 6 7!")), dropping(Some(2)));
+        assert_eq!(verdict(&end("1*"), &end("2!")), dropping(None));
+        assert_eq!(verdict(&end("1 2*"), &end("1 2 6!")), dropping(Some(2)));
+        let both = verdict(&end("1 2 3!"), &end("1 2 6!"));
+        assert!(both.needs_operator(), "nobody is left to send");
+    }
+
+    fn any_end() -> impl Strategy<Value = View> {
+        let tail = prop::collection::vec(1_u128..5, 0..3);
+        (tail, any::<bool>(), any::<bool>()).prop_map(|(tail, source, yielded)| {
+            let ids = tail.iter().scan(0, |at, it| {
+                *at = *at * 10 + it;
+                Some(at.to_string())
+            });
+            let ids: Vec<String> = ids.collect();
+            end(&format!(
+                "{}{}{}",
+                ids.join(" "),
+                if source { "*" } else { "" },
+                if yielded { "!" } else { "" }
+            ))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn both_ends_come_to_opposite_ends_of_the_same_answer(ours in any_end(), theirs in any_end()) {
+            let (one, other) = (verdict(&ours, &theirs), verdict(&theirs, &ours));
+            prop_assert_eq!(one.clone().mirrored(), other);
+            if let Verdict::Send { base, drops_theirs } = one {
+                prop_assert!(ours.role == Role::Source);
+                let current = theirs.lineage.current();
+                let has_all = current.is_none_or(|it| ours.lineage.contains(it));
+                prop_assert!(has_all || (drops_theirs && theirs.yielded), "nothing is dropped unasked");
+                prop_assert!(base.is_none_or(|it| ours.lineage.contains(it) && theirs.lineage.contains(it)));
+            }
+        }
+    }
+}

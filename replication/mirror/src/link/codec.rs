@@ -7,6 +7,7 @@ use super::frame::{Frame, Kind};
 use super::message::Message;
 use crate::association::{Differing, Durability};
 use crate::id::{GenerationId, Incarnation};
+use crate::region::RegionSet;
 
 const GREETING: u8 = 0x10;
 const IN_STEP: u8 = 0x11;
@@ -28,7 +29,6 @@ const DENY: u8 = 0x34;
 #[must_use]
 pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
     let mut fields = Writer::default();
-    let mut bytes = Bytes::new();
     let kind = match message {
         Message::Greeting {
             view,
@@ -38,7 +38,7 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
         } => {
             fields.view(view);
             fields.u128(incarnation.0);
-            fields.regions(&unsettled.within(RUNS_MAX));
+            superset(&mut fields, unsettled);
             fields.u64(*window);
             GREETING
         }
@@ -50,7 +50,7 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
         Message::Ready { differing } => {
             fields.flag(matches!(differing, Differing::All));
             if let Differing::Regions(regions) = differing {
-                fields.regions(&regions.within(RUNS_MAX));
+                superset(&mut fields, regions);
             }
             READY
         }
@@ -58,22 +58,16 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
             sequence,
             offset,
             durability,
-            data,
+            ..
         } => {
-            fields.u64(*sequence);
-            fields.u64(*offset);
+            place(&mut fields, *sequence, *offset);
             fields.flag(*durability == Durability::Durable);
-            bytes = data.clone();
             WRITE
         }
         Message::Copy {
-            sequence,
-            offset,
-            data,
+            sequence, offset, ..
         } => {
-            fields.u64(*sequence);
-            fields.u64(*offset);
-            bytes = data.clone();
+            place(&mut fields, *sequence, *offset);
             COPY
         }
         Message::Settled { regions } => {
@@ -92,10 +86,28 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
         Message::Flush { sequence } => number(&mut fields, *sequence, FLUSH),
         Message::FlushDone { sequence } => number(&mut fields, *sequence, FLUSH_DONE),
         Message::TakeOver => TAKE_OVER,
-        Message::AskToTakeOver => ASK_TO_TAKE_OVER,
+        Message::AskToTakeOver {
+            generation,
+            unsettled,
+        } => {
+            fields.u128(generation.0);
+            superset(&mut fields, unsettled);
+            ASK_TO_TAKE_OVER
+        }
         Message::Deny => DENY,
     };
-    (Kind(kind), fields.0, bytes)
+    let data = message.data().cloned().unwrap_or_default();
+    (Kind(kind), fields.0, data)
+}
+
+/// Regions of which others may be named as well.
+fn superset(fields: &mut Writer, regions: &RegionSet) {
+    fields.regions(&regions.within(RUNS_MAX));
+}
+
+fn place(fields: &mut Writer, sequence: u64, offset: u64) {
+    fields.u64(sequence);
+    fields.u64(offset);
 }
 
 fn number(fields: &mut Writer, number: u64, kind: u8) -> u8 {
@@ -169,7 +181,10 @@ pub fn decode(frame: Frame) -> Result<Message, FieldError> {
             generation: GenerationId(fields.u128()?),
         },
         TAKE_OVER => Message::TakeOver,
-        ASK_TO_TAKE_OVER => Message::AskToTakeOver,
+        ASK_TO_TAKE_OVER => Message::AskToTakeOver {
+            generation: GenerationId(fields.u128()?),
+            unsettled: fields.regions()?,
+        },
         DENY => Message::Deny,
         _ => return Err(FieldError::Kind(kind)),
     };

@@ -86,7 +86,12 @@ pub enum Message {
     /// From what was the source: be the source.
     TakeOver,
     /// May this end be the source?
-    AskToTakeOver,
+    AskToTakeOver {
+        /// Its current generation.
+        generation: GenerationId,
+        /// Where it may differ from other ends of it.
+        unsettled: RegionSet,
+    },
     /// No.
     Deny,
 }

@@ -95,7 +95,10 @@ fn message() -> impl Strategy<Value = Message> {
         }),
         Just(Message::InStep),
         Just(Message::TakeOver),
-        Just(Message::AskToTakeOver),
+        (any::<u128>(), regions()).prop_map(|(generation, unsettled)| Message::AskToTakeOver {
+            generation: GenerationId(generation),
+            unsettled,
+        }),
         Just(Message::Deny),
     ]
 }

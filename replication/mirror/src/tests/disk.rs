@@ -1,6 +1,10 @@
 //! A disk that loses what isn't durable.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+
+use crate::id::GenerationId;
 
 /// Bytes of a block, which holds the number of the write that it was last written by.
 pub(super) const BLOCK: u64 = 4;
@@ -12,6 +16,7 @@ pub(super) struct Disk {
     current: Vec<u32>,
     durable: Vec<u32>,
     snapshot: Option<Vec<u32>>,
+    cuts: BTreeMap<GenerationId, Vec<u32>>,
     /// Snapshots that are kept because their changes are nowhere else.
     pub(super) kept: Vec<Vec<u32>>,
 }
@@ -22,6 +27,7 @@ impl Disk {
             current: vec![0; blocks],
             durable: vec![0; blocks],
             snapshot: None,
+            cuts: BTreeMap::new(),
             kept: Vec::new(),
         }
     }
@@ -50,10 +56,30 @@ impl Disk {
     }
 
     pub(super) fn read(&self, offset: u64, length: u64) -> Bytes {
-        let first = usize::try_from(offset / BLOCK).unwrap();
-        let count = usize::try_from(length / BLOCK).unwrap();
-        let numbers = self.current[first..first + count].iter();
-        numbers.flat_map(|it| it.to_le_bytes()).collect()
+        bytes(&self.current, offset, length)
+    }
+
+    pub(super) fn take_cut(&mut self, generation: GenerationId) {
+        self.flush();
+        self.cuts.insert(generation, self.current.clone());
+    }
+
+    pub(super) fn read_cut(&self, generation: GenerationId, offset: u64, length: u64) -> Bytes {
+        // It may have been dropped since the read began.
+        match self.cuts.get(&generation) {
+            Some(cut) => bytes(cut, offset, length),
+            None => Bytes::from(vec![0xFF; usize::try_from(length).unwrap()]),
+        }
+    }
+
+    pub(super) fn has_cut(&self, generation: GenerationId) -> bool {
+        self.cuts.contains_key(&generation)
+    }
+
+    pub(super) fn drop_cut(&mut self, generation: GenerationId) {
+        self.cuts
+            .remove(&generation)
+            .expect("a cut that is dropped was taken");
     }
 
     pub(super) fn flush(&mut self) {
@@ -88,5 +114,13 @@ impl Disk {
                 *current = *durable;
             }
         }
+        self.cuts.clear();
     }
+}
+
+fn bytes(blocks: &[u32], offset: u64, length: u64) -> Bytes {
+    let first = usize::try_from(offset / BLOCK).unwrap();
+    let count = usize::try_from(length / BLOCK).unwrap();
+    let numbers = blocks[first..first + count].iter();
+    numbers.flat_map(|it| it.to_le_bytes()).collect()
 }

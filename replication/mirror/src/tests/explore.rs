@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::world::{Mutant, Setup, Step, World, id};
+use super::setup::{Mutant, Setup, Step};
+use super::world::{World, id};
 use crate::association::OnFailure;
 use crate::generation::{Role, Standing};
 
@@ -20,6 +21,7 @@ struct Spend {
     timeouts: u32,
     promotions: u32,
     handovers: u32,
+    cuts_due: u32,
 }
 
 fn setup(nodes: usize) -> Setup {
@@ -34,6 +36,7 @@ fn setup(nodes: usize) -> Setup {
         hot_max: 8,
         hot_kept: 0,
         window: 1 << 20,
+        asynchronous: vec![false; nodes],
         mutant: None,
     }
 }
@@ -104,6 +107,7 @@ fn steps(world: &World, left: Spend) -> Vec<(Step, Spend)> {
             steps.push((Step::Promote(node), left));
         }
         handovers(world, node, left, &mut steps);
+        cuts(world, node, left, &mut steps);
     }
     if left.connects > 0 {
         let less = Spend {
@@ -145,6 +149,21 @@ fn handovers(world: &World, node: usize, left: Spend, steps: &mut Vec<(Step, Spe
             steps.push((Step::TakeOver { node, from: to }, less));
         }
     }
+}
+
+fn cuts(world: &World, node: usize, left: Spend, steps: &mut Vec<(Step, Spend)>) {
+    let serves = world
+        .engine(node)
+        .is_some_and(crate::association::Engine::is_serving);
+    if left.cuts_due == 0 || !serves {
+        return;
+    }
+    let less = Spend {
+        cuts_due: left.cuts_due - 1,
+        ..left
+    };
+    let targets = (0..world.nodes.len()).filter(|it| *it != node && world.setup.asynchronous[*it]);
+    steps.extend(targets.map(|to| (Step::CutDue { node, to }, less)));
 }
 
 fn writes(node: usize, left: Spend, steps: &mut Vec<(Step, Spend)>) {
@@ -279,6 +298,7 @@ const NONE: Spend = Spend {
     timeouts: 0,
     promotions: 0,
     handovers: 0,
+    cuts_due: 0,
 };
 
 #[test]
@@ -435,6 +455,39 @@ fn three_ends_that_hand_over() {
     holds(settled(setup(3)), spend, 2_000_000);
 }
 
+/// The second end asynchronous, with a first cut.
+fn asynchronous() -> World {
+    let setup = Setup {
+        asynchronous: vec![false, true],
+        ..setup(2)
+    };
+    let mut world = World::new(setup);
+    world.step(&Step::Connect(0, 1));
+    settle(&mut world);
+    world.step(&Step::CutDue { node: 0, to: 1 });
+    settle(&mut world);
+    assert_eq!(world.cuts_confirmed, 1);
+    world
+}
+
+#[test]
+fn an_asynchronous_end_has_whole_cuts() {
+    let spend = Spend {
+        writes: 1,
+        cuts_due: 2,
+        cuts: 1,
+        crashes: 1,
+        connects: 1,
+        promotions: 1,
+        ..NONE
+    };
+    let explored = holds(asynchronous(), spend, 2_000_000);
+    assert!(
+        explored.split_brains > 0,
+        "what isn't in the cut is changed at one end only"
+    );
+}
+
 /// More of everything, which takes minutes: `TIDELOCK_STATES` says how many states are enough.
 #[test]
 fn as_far_as_it_is_asked_for() {
@@ -500,6 +553,20 @@ const CUT: Spend = Spend {
 #[test]
 fn a_journal_that_lies_is_found() {
     is_found(Mutant::JournalLies, 2, CRASH);
+}
+
+#[test]
+fn a_journal_that_lies_about_a_cut_is_found() {
+    let mut world = asynchronous();
+    world.setup.mutant = Some(Mutant::JournalLies);
+    let spend = Spend {
+        writes: 1,
+        cuts_due: 1,
+        crashes: 1,
+        connects: 1,
+        ..NONE
+    };
+    assert!(explore(world, spend, 2_000_000).wrong.is_some());
 }
 
 #[test]

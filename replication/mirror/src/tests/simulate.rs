@@ -3,7 +3,8 @@
 //!
 //! `TIDELOCK_SEED=N` repeats one history, `TIDELOCK_HISTORIES=N` runs more of them.
 
-use super::world::{Setup, Step, World, id};
+use super::setup::{Setup, Step};
+use super::world::{World, id};
 use crate::association::{Engine, OnFailure};
 use crate::generation::{Role, Standing};
 
@@ -35,6 +36,7 @@ struct Seen {
     handovers: u32,
     crashes: u32,
     resyncs_resumed: u32,
+    cuts_confirmed: u32,
 }
 
 struct Run {
@@ -63,6 +65,7 @@ impl Run {
             hot_max: [2, 4, 100][random.below(3)],
             hot_kept: random.next() % 2,
             window: [8, 24, 1 << 20][random.below(3)],
+            asynchronous: (0..nodes).map(|_| random.chance(25)).collect(),
             mutant: None,
         };
         Self {
@@ -101,7 +104,8 @@ impl Run {
         let node = self.random.below(nodes);
         let other = (node + 1 + self.random.below(nodes - 1)) % nodes;
         let serving = self.world.engine(node).is_some_and(Engine::is_serving);
-        match self.random.below(1000) {
+        match self.random.below(1080) {
+            1000.. => Some(Step::CutDue { node, to: other }),
             0..550 => self.one_of(self.world.progress()),
             550..700 if serving => {
                 let blocks = 1 + self.random.below(3);
@@ -134,7 +138,11 @@ impl Run {
                 to: other,
             }),
             990..995 => Some(Step::TakeOver { node, from: other }),
-            995..1000 => self.gives_up(node, other),
+            995..999 => self.gives_up(node, other),
+            999 => Some(Step::SetMode {
+                node,
+                asynchronous: self.random.chance(50),
+            }),
             _ => None,
         }
     }
@@ -160,6 +168,12 @@ impl Run {
             if !self.world.is_up(node) {
                 self.step(Step::Restart(node))?;
             }
+        }
+        for node in 0..self.world.nodes.len() {
+            self.step(Step::SetMode {
+                node,
+                asynchronous: false,
+            })?;
         }
         for round in 0..60 {
             self.settle()?;
@@ -285,6 +299,7 @@ fn history(seed: u64) -> Result<Seen, (String, Vec<Step>)> {
             run.seen.split_brains = run.world.nodes.iter().map(|it| it.split_brains).sum();
             run.seen.handovers = run.world.handovers;
             run.seen.resyncs_resumed = run.world.resumed;
+            run.seen.cuts_confirmed = run.world.cuts_confirmed;
             Ok(run.seen)
         }
         Err(wrong) => Err((wrong, run.trail)),
@@ -312,6 +327,7 @@ fn random_histories() {
                 all.handovers += seen.handovers;
                 all.crashes += seen.crashes;
                 all.resyncs_resumed += seen.resyncs_resumed;
+                all.cuts_confirmed += seen.cuts_confirmed;
             }
             Err((wrong, trail)) => {
                 let from = trail.len().saturating_sub(40);
@@ -327,20 +343,23 @@ fn random_histories() {
         }
     }
     eprintln!(
-        "{} histories: {} commands acknowledged, {} crashes, {} handovers, {} split brains, {} resyncs resumed",
+        "{} histories: {} commands acknowledged, {} crashes, {} handovers, {} split brains, {} resyncs resumed, {} cuts",
         seeds.end - seeds.start,
         all.acknowledged,
         all.crashes,
         all.handovers,
         all.split_brains,
-        all.resyncs_resumed
+        all.resyncs_resumed,
+        all.cuts_confirmed
     );
     // A history in which nothing happens proves nothing.
     if seeds.end - seeds.start >= 1_000 {
+        assert!(all.cuts_confirmed > 500, "too few cuts");
         assert!(
             all.acknowledged > 10_000 && all.crashes > 1_000,
             "too little happens"
         );
+        assert!(all.cuts_confirmed > 500, "too few cuts");
         assert!(
             all.split_brains > 100 && all.handovers > 100 && all.resyncs_resumed > 20,
             "too little happens"

@@ -1,111 +1,21 @@
 //! Nodes with their disks, the links between them, and everything that can happen to them, one step at a time.
 //! Deterministic. After every step the promises are checked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tidelock_capabilities::values::Mode;
 
 use super::disk::{BLOCK, BLOCK_BYTES, Disk};
 use super::ghost::Ghost;
+use super::setup::{Mutant, Setup, Step};
 use crate::association::{
-    Action, Config, Durability, Durable, Engine, Event, JournalEntry, OnFailure, Outcome, Report,
-    Wish,
+    Action, Config, Durability, Durable, Engine, Event, JournalEntry, Outcome, Report, Wish,
 };
 use crate::generation::{Keeper, Record, Role, Standing, Verdict, Why};
 use crate::id::{CommandId, GenerationId, Incarnation, NodeId, OperationId};
 use crate::link::{Decoder, Encoder, Message, decode, encode};
 use crate::region::{Range, Regions};
 use crate::region_log::LogEntry;
-
-/// Something that is done wrong on purpose, around the engine, to see that it is noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Mutant {
-    /// What is written to the journal counts as durable before it is.
-    JournalLies,
-    /// A target's flush makes nothing durable.
-    TargetFlushLies,
-    /// A source's flush makes nothing durable.
-    SourceFlushLies,
-    /// It isn't noted durably which regions are hot.
-    HeatIsNotLogged,
-    /// It isn't noted durably what changes while a peer is away.
-    ChangesAloneAreNotLogged,
-    /// What a resync copies isn't written.
-    CopiesAreLost,
-    /// What was overwritten by half a resync isn't taken back.
-    RollBackDoesNothing,
-    /// A write is taken as done at the target when it is sent.
-    WritesAreAnsweredAtOnce,
-    /// Going on alone doesn't begin a new generation.
-    GoesOnInTheSameGeneration,
-    /// An end that was restarted says that it wasn't.
-    ClaimsToBeTheSameRun,
-    /// Node 0 drops its changes after a split brain without having been asked to.
-    ResolvesSilently,
-    /// A confirmation is sent at once.
-    ConfirmsTooEarly,
-    /// A link swaps two messages.
-    LinkReorders,
-    /// A durable write goes to the target's cache only.
-    FuaIsIgnoredAtTheTarget,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Setup {
-    pub(super) nodes: usize,
-    pub(super) regions: usize,
-    pub(super) blocks_per_region: usize,
-    /// Only writes and the journal take time.
-    pub(super) instant: bool,
-    pub(super) alone_after_restart: bool,
-    pub(super) keeps_snapshots: bool,
-    pub(super) on_failure: OnFailure,
-    pub(super) hot_max: u64,
-    pub(super) hot_kept: u64,
-    pub(super) window: u64,
-    pub(super) mutant: Option<Mutant>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Step {
-    Write {
-        node: usize,
-        block: usize,
-        blocks: usize,
-        durable: bool,
-    },
-    Flush(usize),
-    DiskDone {
-        node: usize,
-        at: usize,
-    },
-    JournalDone(usize),
-    Deliver {
-        from: usize,
-        to: usize,
-    },
-    Connect(usize, usize),
-    /// The node notices that the connection is gone.
-    Cut {
-        node: usize,
-        from: usize,
-    },
-    Crash {
-        node: usize,
-        keeps: u64,
-    },
-    Restart(usize),
-    TimeOut(usize),
-    Promote(usize),
-    HandOver {
-        from: usize,
-        to: usize,
-    },
-    TakeOver {
-        node: usize,
-        from: usize,
-    },
-    GiveUp(usize),
-    Budget(usize),
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Host {
@@ -159,6 +69,11 @@ pub(super) struct World {
     pub(super) ghost: Ghost,
     pub(super) acknowledged: u32,
     pub(super) handovers: u32,
+    /// What every node held when a cut was taken.
+    cuts: BTreeMap<GenerationId, Vec<u32>>,
+    /// Who was told to be which cut.
+    told: BTreeSet<(usize, GenerationId)>,
+    pub(super) cuts_confirmed: u32,
     pub(super) resumed: u32,
     pub(super) wrong: Option<String>,
 }
@@ -218,6 +133,9 @@ impl World {
             ghost: Ghost::new(setup.nodes, blocks),
             acknowledged: 0,
             handovers: 0,
+            cuts: BTreeMap::new(),
+            told: BTreeSet::new(),
+            cuts_confirmed: 0,
             resumed: 0,
             wrong: None,
             nodes,
@@ -256,6 +174,11 @@ impl World {
         self.drain(node);
         if self.setup.instant {
             self.event(node, Event::CopyBudget(1 << 40));
+        }
+        for peer in (0..self.nodes.len()).filter(|it| *it != node) {
+            if self.setup.asynchronous[peer] {
+                self.set_mode(node, peer);
+            }
         }
     }
 
@@ -372,9 +295,25 @@ impl World {
                 self.event(*node, Event::Wish(Wish::TakeOver(id(*from))));
             }
             Step::GiveUp(node) => self.event(*node, Event::Wish(Wish::GiveUp)),
+            Step::CutDue { node, to } => self.event(*node, Event::CutDue(id(*to))),
+            Step::SetMode { node, asynchronous } => {
+                self.setup.asynchronous[*node] = *asynchronous;
+                for other in (0..self.nodes.len()).filter(|it| it != node) {
+                    self.set_mode(other, *node);
+                }
+            }
             Step::Budget(node) => self.event(*node, Event::CopyBudget(1 << 20)),
         }
         self.check();
+    }
+
+    fn set_mode(&mut self, node: usize, peer: usize) {
+        let mode = if self.setup.asynchronous[peer] {
+            Mode::Asynchronous
+        } else {
+            Mode::Synchronous
+        };
+        self.event(node, Event::Wish(Wish::SetMode(id(peer), mode)));
     }
 
     fn command(&mut self, node: usize, kind: HostKind) -> CommandId {
@@ -467,13 +406,22 @@ impl World {
                 self.begins(node, offset, data);
                 self.nodes[node].operations.push(action);
             }
-            Action::Flush(_) | Action::Read(..) | Action::TakeSnapshot(_) | Action::RollBack(_) => {
+            Action::ReadCut(_, generation, _) if !self.nodes[node].disk.has_cut(generation) => {
+                self.wrong = Some(format!("node {node} reads a cut that isn't there"));
+            }
+            Action::Flush(_)
+            | Action::Read(..)
+            | Action::TakeCut(..)
+            | Action::ReadCut(..)
+            | Action::TakeSnapshot(_)
+            | Action::RollBack(_) => {
                 if self.setup.instant {
                     self.disk_done(node, action);
                 } else {
                     self.nodes[node].operations.push(action);
                 }
             }
+            Action::DropCut(generation) => self.nodes[node].disk.drop_cut(generation),
             Action::DropSnapshot => self.nodes[node].disk.drop_snapshot(),
             Action::KeepSnapshot => self.nodes[node].disk.keep_snapshot(),
             Action::Send(peer, message) => self.send(node, node_of(peer), message),
@@ -537,11 +485,11 @@ impl World {
     /// Another record is durable: what it says of what the node holds has to be so.
     fn recorded(&mut self, node: usize, before: &Record, record: &Record) {
         let was_target = before.role == Role::Target && record.role == Role::Target;
-        if let Some(generation) = record.lineage.generations().last()
-            && generation.by == id(node)
-            && before.lineage != record.lineage
-        {
-            self.ghost.begun(node, generation.id);
+        let generations = record.lineage.generations().iter();
+        for generation in generations.filter(|it| it.by == id(node)) {
+            if !before.lineage.contains(generation.id) {
+                self.ghost.begun(node, generation.id);
+            }
         }
         let begun_by = record
             .lineage
@@ -587,6 +535,16 @@ impl World {
     fn adopts(&mut self, node: usize, record: &Record) {
         let generation = record.lineage.current().unwrap();
         let content = self.nodes[node].disk.durable().to_vec();
+        let was_told = self.told.contains(&(node, generation));
+        match self.cuts.get(&generation).filter(|_| was_told) {
+            Some(cut) if *cut == content => self.cuts_confirmed += 1,
+            Some(cut) => {
+                let wrong =
+                    format!("node {node} says that it has the cut {cut:?}, and has {content:?}");
+                self.wrong.get_or_insert(wrong);
+            }
+            None => {}
+        }
         let dropped = std::mem::take(&mut self.nodes[node].dropped);
         if let Err(wrong) = self.ghost.adopts(node, generation, &content, dropped) {
             self.wrong.get_or_insert(wrong);
@@ -597,6 +555,15 @@ impl World {
         let (key, our, place) = link(from, to);
         if !self.links[&key].up[our] {
             return;
+        }
+        if let Message::Adopt { lineage } = &message {
+            // What is over is a cut; in what is current there may be more.
+            let current = self
+                .engine(from)
+                .and_then(|it| it.keeper().record().lineage.current());
+            if let Some(generation) = lineage.current().filter(|it| Some(*it) != current) {
+                self.told.insert((to, generation));
+            }
         }
         let mut answer = None;
         if message == (Message::Resync { resumes: true }) {
@@ -656,6 +623,22 @@ impl World {
             }
             Action::Read(operation, Range { offset, length }) => {
                 (operation, Outcome::Read(disk.read(offset, length)))
+            }
+            Action::TakeCut(operation, generation) => {
+                disk.take_cut(generation);
+                let content = disk.current().to_vec();
+                self.cuts.insert(generation, content);
+                let writing = |it: &Action| matches!(it, Action::Write { .. });
+                if self.nodes[node].operations.iter().any(writing) {
+                    self.wrong = Some(format!(
+                        "node {node} takes a cut while something is written"
+                    ));
+                }
+                (operation, Outcome::Done)
+            }
+            Action::ReadCut(operation, generation, Range { offset, length }) => {
+                let data = disk.read_cut(generation, offset, length);
+                (operation, Outcome::Read(data))
             }
             Action::TakeSnapshot(operation) => {
                 disk.take_snapshot();

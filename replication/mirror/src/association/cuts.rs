@@ -22,6 +22,8 @@ pub(super) struct Cut {
     pub(super) lacking: RegionSet,
     /// It is frozen, and may be read.
     frozen: bool,
+    /// The peer was lost before it was.
+    abandoned: bool,
     /// The peer has been told that it comes.
     offered: bool,
     /// The peer has been told to take its lineage.
@@ -96,6 +98,7 @@ impl Engine {
             lineage,
             lacking,
             frozen: false,
+            abandoned: false,
             offered: false,
             told: false,
         });
@@ -109,8 +112,7 @@ impl Engine {
             return;
         };
         cut.frozen = true;
-        if *self.keeper.standing(peer) != Standing::Behind {
-            // It has gone meanwhile.
+        if cut.abandoned {
             self.drop_cut(peer);
         }
     }
@@ -144,9 +146,10 @@ impl Engine {
 
     /// The peer is gone. What isn't frozen yet is dropped when it is.
     pub(super) fn lost_cut(&mut self, peer: NodeId) {
-        let frozen = |it: &Cut| it.frozen;
-        if self.peer(peer).cut.as_ref().is_some_and(frozen) {
-            self.drop_cut(peer);
+        match &mut self.peer(peer).cut {
+            Some(cut) if !cut.frozen => cut.abandoned = true,
+            Some(_) => self.drop_cut(peer),
+            None => {}
         }
     }
 

@@ -40,13 +40,16 @@ pub struct Config {
     pub keeps_snapshots: bool,
     /// Bytes of data that a source may have under way to this end.
     pub window: u64,
-    /// How many regions may be hot.
+    /// How many regions may be hot, at most 16,384.
     pub hot_max: u64,
     /// How many hot regions are left hot by a flush, for the next writes of them.
     pub hot_kept: u64,
     /// How many regions are copied at once in a resync.
     pub copies_max: usize,
 }
+
+/// The most regions that may be hot.
+const HOT_MAX: u64 = crate::link::RUNS_MAX as u64;
 
 /// Whose completion is awaited from the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +105,14 @@ pub struct Engine {
 impl Engine {
     /// An end, with what is durable of it. `incarnation` and `random` are drawn anew at each start.
     #[must_use]
-    pub fn new(config: Config, durable: Durable, incarnation: Incarnation, random: u128) -> Self {
+    pub fn new(
+        mut config: Config,
+        durable: Durable,
+        incarnation: Incarnation,
+        random: u128,
+    ) -> Self {
+        // So many always fit into a message.
+        config.hot_max = config.hot_max.min(HOT_MAX);
         let receiving = durable.record.receiving;
         let mut engine = Self {
             keeper: Keeper::new(config.me, durable.record, incarnation, random),

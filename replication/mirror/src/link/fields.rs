@@ -8,7 +8,7 @@ use crate::id::{GenerationId, Incarnation, NodeId};
 use crate::region::RegionSet;
 
 /// How many runs of regions one message may name.
-pub(super) const RUNS_MAX: usize = 16_384;
+pub(crate) const RUNS_MAX: usize = 16_384;
 
 /// Why the fields of a message aren't right. The peer is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -364,9 +364,6 @@ impl Registry {
                 }
             }
         }
-        for (volume, _) in wanted {
-            self.catalog().volume(volume)?.check_not_hydrating()?;
-        }
         let (mut changes, mut taking) = (Vec::new(), Vec::with_capacity(wanted.len()));
         let set = occasion.group.as_ref().map(|group| SetMember {
             set: Uuid::new_v4(),

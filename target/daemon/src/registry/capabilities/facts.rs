@@ -224,10 +224,9 @@ impl Registry {
         let clones = origins.count() as u64;
         let mut relations = Vec::new();
         let mut sources = Vec::new();
-        if let Some(origin) = record.origin.as_ref().filter(|origin| origin.linked) {
-            let source = ElementId(origin.dataset.0.as_u128());
-            relations.push(at_rest(SyncType::Clone, source, id));
-            sources.push(source);
+        if let Some(relation) = clone_relation(record) {
+            sources.push(relation.key.system_element);
+            relations.push(relation);
         }
         Known {
             element: Element {
@@ -272,10 +271,13 @@ impl Registry {
             None if volume.element.store != Store::Healthy => (ElementId(0), record.size_bytes),
             None => return Err(missing()),
         };
-        let clones = catalog.volumes().filter(|other| {
-            let origin = other.origin.as_ref();
-            origin.is_some_and(|origin| origin.linked && snapshot_id(origin.dataset) == id)
-        });
+        let clones: Vec<_> = catalog
+            .volumes()
+            .filter_map(clone_relation)
+            .filter(|relation| relation.key.system_element == id)
+            .collect();
+        let mut relations = vec![at_rest(SyncType::Snapshot, volume.element.id, id)];
+        relations.extend(clones.iter().filter(|clone| clone.is_copying()));
         Ok(Known {
             element: Element {
                 id,
@@ -288,12 +290,12 @@ impl Registry {
                 hosts: Hosts::default(),
                 read_only: true,
                 snapshots: 0,
-                clones: clones.count() as u64,
+                clones: clones.len() as u64,
                 ..volume.element
             },
             name: called.to_string(),
             locks: volume.locks,
-            relations: vec![at_rest(SyncType::Snapshot, volume.element.id, id)],
+            relations,
             sources: vec![volume.element.id],
         })
     }
@@ -378,6 +380,28 @@ fn element_of(record: &catalog::Volume) -> ElementId {
 
 fn snapshot_id(id: DatasetId) -> ElementId {
     ElementId(id.0.as_u128())
+}
+
+/// What a clone has to do with what it was made from, until it shares nothing with it any more.
+fn clone_relation(record: &catalog::Volume) -> Option<Association> {
+    let origin = record.origin.as_ref()?;
+    let rest = at_rest(
+        SyncType::Clone,
+        snapshot_id(origin.dataset),
+        element_of(record),
+    );
+    match (&record.hydration, origin.linked) {
+        // It is about to be a file of its own, and what is frozen of it would stay behind: so it isn't
+        // copied until then, though hosts can use it.
+        (Some(_), _) => Some(Association {
+            copy_state: CopyState::Unsynchronized,
+            progress_status: ProgressStatus::Synchronizing,
+            target_consistent: false,
+            ..rest
+        }),
+        (None, true) => Some(rest),
+        (None, false) => None,
+    }
 }
 
 /// An association with nothing going on: the copy is whole, by what it shares.

@@ -519,7 +519,13 @@ impl World {
             {
                 let old = record.holders.iter().map(|it| node_of(*it)).next().unwrap();
                 self.handovers += 1;
-                let resigned = |it: &Engine| it.keeper().record().role == Role::Target;
+                // Unless it has met another source meanwhile, after a promotion by force.
+                let resigned = |it: &Engine| {
+                    let theirs = it.keeper().record();
+                    theirs.role == Role::Target
+                        && theirs.receiving.is_none()
+                        && theirs.lineage == before.lineage
+                };
                 if self.engine(old).is_some_and(resigned)
                     && self.nodes[old].disk.current() != self.nodes[node].disk.current()
                 {

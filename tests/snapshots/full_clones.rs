@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command as Process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{is, log_in, names, pattern, write};
@@ -118,6 +120,8 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
         assert!(refused.contains("by job 1"), "{refused}");
         let refused = daemon.refused(&["clone", "detach", "k"]);
         assert!(refused.contains("by job 1"), "{refused}");
+        let refused = daemon.refused(&["clone", "create", "k", "l"]);
+        assert!(refused.contains("is being moved"), "{refused}");
         daemon = daemon.kill_and_restart();
         let mut initiator = log_in(&daemon, &[1]);
         assert_is(&mut initiator, 1, &expected);
@@ -153,6 +157,40 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
     daemon.run(&["snapshot", "create", "k", "x"]);
     scribble(&mut initiator, 1, &mut expected, &mut random);
     assert_is(&mut initiator, 1, &expected);
+}
+
+/// The limit gives way, and then the host: it has an end.
+#[test]
+fn a_host_that_writes_faster_than_the_limit_does_not_keep_it_from_its_end() {
+    let daemon = Daemon::with_lun("16M");
+    let mut initiator = log_in(&daemon, &[0]);
+    let mut expected: BTreeMap<u64, u8> = (0..BLOCKS).step_by(128).map(|lba| (lba, 0)).collect();
+    for lba in (0..2_048).step_by(128) {
+        write(&mut initiator, 0, lba, 7);
+        expected.insert(lba, 7);
+    }
+    daemon.run(&["clone", "create", "vol", "k"]);
+    daemon.run(&["lun", "map", TARGET, "k", "--lun", "1"]);
+    let mut initiator = log_in(&daemon, &[1]);
+    daemon.run(&["clone", "split", "k", "--rate", "500K"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let writer = std::thread::spawn(move || {
+        let mut random = 7;
+        while !stopped.load(Ordering::Relaxed) {
+            scribble(&mut initiator, 1, &mut expected, &mut random);
+        }
+        (initiator, expected)
+    });
+    wait_until("it has an end", PATIENCE, || {
+        let job = job(&daemon, "1");
+        assert!(job["error"].is_null(), "{job}");
+        job["state"] == "Completed"
+    });
+    stop.store(true, Ordering::Relaxed);
+    let (mut initiator, expected) = writer.join().unwrap();
+    assert_is(&mut initiator, 1, &expected);
+    assert_file_is(&daemon.state_dir().join("volumes/k.img"), &expected);
 }
 
 #[test]

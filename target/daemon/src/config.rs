@@ -14,6 +14,7 @@ use tidelock_catalog::PortalGroupTag;
 
 use crate::args::Args;
 use crate::portal::Portal;
+use crate::quiesce::{Quiesce, Section};
 
 /// Where the state is kept when nobody says otherwise.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/tidelock";
@@ -60,6 +61,14 @@ pub enum ConfigError {
     PortalTwice {
         /// The address.
         address: SocketAddr,
+    },
+    /// Commands for snapshots that can't be meant so.
+    #[error("quiesce section {section}: {reason}")]
+    Quiesce {
+        /// Which one, from 1.
+        section: usize,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
@@ -112,6 +121,7 @@ struct File {
     space_warning_percent: Option<u64>,
     max_connections: Option<u64>,
     error_recovery_level: Option<u64>,
+    quiesce: Vec<Section>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -172,6 +182,8 @@ pub struct Config {
     pub max_connections: u16,
     /// The highest ErrorRecoveryLevel that an initiator can have.
     pub error_recovery_level: u8,
+    /// Commands before and after the snapshots of schedules.
+    pub quiesce: Vec<Quiesce>,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -270,6 +282,8 @@ impl Config {
                 << 20,
             max_connections: MAX_CONNECTIONS.check(file.max_connections)?,
             error_recovery_level: ERROR_RECOVERY_LEVEL.check(file.error_recovery_level)?,
+            quiesce: Quiesce::check(file.quiesce)
+                .map_err(|(section, reason)| ConfigError::Quiesce { section, reason })?,
             demo: args.demo,
         })
     }

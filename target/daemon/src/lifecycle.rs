@@ -144,6 +144,7 @@ impl Daemon {
         let pool = Arc::new(BufferPool::new(config.memory_ceiling - receive));
         let directory = Directory::new(config.max_sessions);
         let registry = Registry::open(&state, Arc::clone(&directory))?;
+        registry.set_quiesce(config.quiesce.clone());
         let demo = config.demo;
         let shared = Arc::new(Shared {
             directory,

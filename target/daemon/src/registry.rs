@@ -61,7 +61,7 @@ use journals::Journals;
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};
 use renewals::Renewals;
-use schedules::Schedules;
+use schedules::{Quiescing, Schedules};
 use scrubs::Scrubs;
 pub use served::{Lun, ServedVolume, Target};
 
@@ -123,6 +123,7 @@ pub struct Registry {
     schedules: Schedules,
     scrubs: Scrubs,
     receives: Arc<Receives>,
+    quiescing: Quiescing,
     jobs: Arc<Jobs>,
     hydrations: Hydrations,
     /// Held while blocks of a volume are brought home; locked before the writer.
@@ -173,6 +174,7 @@ impl Registry {
             schedules: Schedules::default(),
             scrubs: Scrubs::new(state)?,
             receives: Receives::open(state)?,
+            quiescing: Quiescing::default(),
             jobs: Arc::default(),
             hydrations: Hydrations::default(),
             folding: tokio::sync::Mutex::default(),
@@ -318,6 +320,8 @@ impl Registry {
     /// more. Returns what failed, by name.
     pub async fn flush_all(&self) -> Vec<String> {
         self.stopping.store(true, Ordering::SeqCst);
+        // Applications that were brought to rest go on first.
+        let _at_rest = self.quiescing.turn.lock().await;
         let _folding = self.folding.lock().await;
         self.hydrations_ended().await;
         // No change may be half-way, and none comes after this: what is closed stays closed.

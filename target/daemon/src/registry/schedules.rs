@@ -2,7 +2,7 @@
 //! comes from outside.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tidelock_catalog::snapshots::Cause;
@@ -13,6 +13,7 @@ use tidelock_catalog::{
 use super::changes::ChangeError;
 use super::snapshots::Occasion;
 use super::{Registry, Writer};
+use crate::quiesce::Quiesce;
 
 /// What is known about schedules while the daemon runs.
 #[derive(Debug, Default)]
@@ -21,7 +22,36 @@ pub(super) struct Schedules {
     problems: Mutex<HashMap<VolumeName, String>>,
 }
 
+/// How long a volume rests whose command before the snapshot has failed.
+const AGAIN_MS: u64 = 60_000;
+
+/// Commands before and after snapshots.
+#[derive(Debug, Default)]
+pub(super) struct Quiescing {
+    commands: OnceLock<Vec<Quiesce>>,
+    /// When a volume may be tried again whose command before has failed, in milliseconds since 1970-01-01
+    /// UTC: applications aren't disturbed every few seconds.
+    again: Mutex<HashMap<VolumeName, u64>>,
+    /// Held from before the first command until after the last one.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
 impl Registry {
+    /// Says what is to be done before and after the snapshots of schedules; only once.
+    pub fn set_quiesce(&self, commands: Vec<Quiesce>) {
+        if self.quiescing.commands.set(commands).is_err() {
+            tracing::error!("the commands for snapshots were set already");
+        }
+    }
+
+    fn quiesce_for(&self, volume: &VolumeName) -> Option<Quiesce> {
+        let commands = self.quiescing.commands.get()?;
+        let mut of_it = commands.iter();
+        of_it
+            .find(|quiesce| quiesce.volumes.contains(volume))
+            .cloned()
+    }
+
     /// Takes snapshots of a volume again and again, from `now` on (in milliseconds since 1970-01-01
     /// UTC), or no longer.
     ///
@@ -60,17 +90,33 @@ impl Registry {
             .collect();
         let mut all = Vec::new();
         for (volume, schedule) in due {
+            let again = self.quiescing.again.lock().get(&volume).copied();
+            if again.is_some_and(|again| (now..now + AGAIN_MS).contains(&again)) {
+                continue;
+            }
             let name = volume.clone();
             let done = self
                 .detached(async move |this| {
                     this.flush_files([&name]).await;
-                    let writer = this.writer.lock().await;
-                    // It may be another one by now, or have had its turn.
-                    let current = this.catalog().schedule(&name);
-                    if current != Some(schedule) || !this.is_due(&name, &schedule, now) {
-                        return Ok(Vec::new());
+                    let Some(quiesce) = this.quiesce_for(&name) else {
+                        return this.take_if_due(&name, schedule, now, false).await;
+                    };
+                    let _at_rest = this.quiescing.turn.lock().await;
+                    let called = schedule::scheduled_name(now)
+                        .ok_or_else(|| ChangeError::Defect(format!("no name for {now}")))?;
+                    let take = this.take_if_due(&name, schedule, now, true);
+                    let of = (&name, &called);
+                    match quiesce.between(of, &this.stopping, take).await {
+                        Ok(taken) => taken,
+                        Err(reason) => {
+                            let again = now.saturating_add(AGAIN_MS - 1);
+                            this.quiescing.again.lock().insert(name.clone(), again);
+                            Err(ChangeError::NotReady {
+                                volume: name,
+                                reason,
+                            })
+                        }
                     }
-                    this.take_scheduled(&writer, &name, schedule, now).await
                 })
                 .await;
             let mut problems = self.schedules.problems.lock();
@@ -116,19 +162,37 @@ impl Registry {
         times.unwrap_or_default()
     }
 
+    async fn take_if_due(
+        &self,
+        volume: &VolumeName,
+        schedule: Schedule,
+        now: u64,
+        quiesced: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        // It may be another one by now, or have had its turn.
+        let current = self.catalog().schedule(volume);
+        if current != Some(schedule) || !self.is_due(volume, &schedule, now) {
+            return Ok(Vec::new());
+        }
+        let taking = self.take_scheduled(&writer, volume, schedule, now, quiesced);
+        taking.await
+    }
+
     async fn take_scheduled(
         &self,
         writer: &Writer,
         volume: &VolumeName,
         schedule: Schedule,
         now: u64,
+        quiesced: bool,
     ) -> Result<Vec<Change>, ChangeError> {
         let name = schedule::scheduled_name(now)
             .ok_or_else(|| ChangeError::Defect(format!("no name for {now}")))?;
         let occasion = Occasion {
             cause: Cause::Schedule,
             group: None,
-            quiesced: false,
+            quiesced,
             at_unix_ms: now,
         };
         let wanted = [(volume.clone(), name)];

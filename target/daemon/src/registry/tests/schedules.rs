@@ -3,6 +3,7 @@
 use tidelock_catalog::Change;
 
 use super::*;
+use crate::quiesce::Quiesce;
 use crate::registry::CloneRequest;
 
 const HOUR: u64 = 3_600_000;
@@ -93,4 +94,43 @@ async fn a_schedule_says_why_a_snapshot_could_not_be_taken_and_goes_on() {
     assert!(problem.contains("there is a snapshot a@auto-"), "{problem}");
     assert_eq!(taken(&registry.run_schedules(HOUR + 1_000).await), 1);
     assert_eq!(registry.schedules(HOUR + 1_000)[0].problem, "");
+}
+
+#[tokio::test]
+async fn applications_are_told_and_go_on_whatever_comes() {
+    let house = House::new().await;
+    house.add_volume("a").await;
+    house.add_volume("b").await;
+    let notes = house.path().join("notes");
+    let fails = house.path().join("fails");
+    let (notes_path, fails_path) = (notes.display(), fails.display());
+    let registry = house.registry();
+    registry.set_quiesce(vec![Quiesce {
+        volumes: [volume("a")].into(),
+        pre: format!("echo pre $TIDELOCK_VOLUME >> {notes_path}; test ! -e {fails_path}"),
+        post: Some(format!("echo post >> {notes_path}")),
+        timeout: std::time::Duration::from_secs(20),
+    }]);
+    for name in ["a", "b"] {
+        let times = Some((3_600, 3));
+        registry.set_schedule(volume(name), times, 0).await.unwrap();
+    }
+    let told = || std::fs::read_to_string(&notes).unwrap();
+    assert_eq!(taken(&registry.run_schedules(HOUR).await), 2);
+    assert_eq!(told(), "pre a\npost\n");
+    let quiesced = |of| {
+        let all = registry.snapshots(Some(&volume(of))).unwrap();
+        all.iter().map(|one| one.quiesced).collect::<Vec<_>>()
+    };
+    assert_eq!((quiesced("a"), quiesced("b")), (vec![true], vec![false]));
+    // What fails before leaves no snapshot, and isn't tried again at once.
+    std::fs::write(&fails, b"").unwrap();
+    assert_eq!(taken(&registry.run_schedules(2 * HOUR).await), 1);
+    assert_eq!(taken(&registry.run_schedules(2 * HOUR + 59_000).await), 0);
+    assert_eq!(told(), "pre a\npost\npre a\npost\n");
+    let problem = registry.schedules(2 * HOUR).remove(0).problem;
+    assert!(problem.contains("exit status: 1"), "{problem}");
+    std::fs::remove_file(&fails).unwrap();
+    assert_eq!(taken(&registry.run_schedules(2 * HOUR + 60_000).await), 1);
+    assert_eq!(quiesced("a"), [true, true]);
 }

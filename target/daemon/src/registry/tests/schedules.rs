@@ -134,3 +134,29 @@ async fn applications_are_told_and_go_on_whatever_comes() {
     assert_eq!(taken(&registry.run_schedules(2 * HOUR + 60_000).await), 1);
     assert_eq!(quiesced("a"), [true, true]);
 }
+
+#[tokio::test]
+async fn a_stop_lets_applications_go_on_first() {
+    let house = House::new().await;
+    house.add_volume("a").await;
+    let notes = house.path().join("notes");
+    let path = notes.display();
+    let registry = house.registry();
+    registry.set_quiesce(vec![Quiesce {
+        volumes: [volume("a")].into(),
+        pre: format!("echo pre >> {path}; sleep 1000"),
+        post: Some(format!("echo post >> {path}")),
+        timeout: std::time::Duration::from_secs(500),
+    }]);
+    let hourly = Some((3_600, 3));
+    registry.set_schedule(volume("a"), hourly, 0).await.unwrap();
+    let due = Arc::clone(registry);
+    let taking = tokio::spawn(async move { due.run_schedules(HOUR).await });
+    while !notes.exists() {
+        assert!(!taking.is_finished());
+        tokio::task::yield_now().await;
+    }
+    taking.abort();
+    assert_eq!(registry.flush_all().await, Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "pre\npost\n");
+}

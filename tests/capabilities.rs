@@ -21,7 +21,7 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     // A snapshot isn't frozen again, and can be cloned.
     assert_eq!(ask(&["vol@a"])["sync_types"], json!([8]));
     let group = ask(&["g", "--method", "create-group-replica"]);
-    assert_eq!(group["sync_types"], json!([7]), "{group}");
+    assert_eq!(group["sync_types"], json!([7, 8]), "{group}");
     for (args, code) in [
         (&["nobody"][..], 5),
         (&["vol@b"][..], 5),

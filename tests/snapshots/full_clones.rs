@@ -117,7 +117,10 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
             "{clone}"
         );
         let refused = daemon.refused(&["snapshot", "create", "k", "x"]);
-        assert!(refused.contains("by job 1"), "{refused}");
+        assert!(
+            refused.contains("vol@base -> k is being copied"),
+            "{refused}"
+        );
         let refused = daemon.refused(&["clone", "detach", "k"]);
         assert!(refused.contains("by job 1"), "{refused}");
         let refused = daemon.refused(&["clone", "create", "k", "l"]);

@@ -35,6 +35,8 @@ pub(super) enum Named {
 pub(super) struct Known {
     element: Element<'static>,
     name: String,
+    /// What the other ends of its relations are called.
+    others: Vec<(ElementId, String)>,
     locks: Vec<Lock>,
     relations: Vec<Association>,
     sources: Vec<ElementId>,
@@ -143,8 +145,11 @@ fn group_id(at: usize) -> GroupId {
 
 impl Names for Gathered {
     fn element(&self, id: ElementId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.all().find(|known| known.element.id == id) {
-            Some(known) => f.write_str(&known.name),
+        let itself = self.all().find(|known| known.element.id == id);
+        let mut others = self.all().flat_map(|known| &known.others);
+        let name = itself.map(|known| &known.name);
+        match name.or_else(|| others.find(|(it, _)| *it == id).map(|(_, name)| name)) {
+            Some(name) => f.write_str(name),
             None => fmt::Display::fmt(&id, f),
         }
     }
@@ -224,7 +229,10 @@ impl Registry {
         let clones = origins.count() as u64;
         let mut relations = Vec::new();
         let mut sources = Vec::new();
-        if let Some(relation) = clone_relation(record) {
+        let mut others = Vec::new();
+        if let (Some(relation), Some(origin)) = (clone_relation(record), &record.origin) {
+            let name = format!("{}@{}", origin.volume, origin.snapshot);
+            others.push((relation.key.system_element, name));
             sources.push(relation.key.system_element);
             relations.push(relation);
         }
@@ -239,6 +247,7 @@ impl Registry {
                 ..Element::volume(id, record.size_bytes, record.block_size.bytes())
             },
             name: record.name.to_string(),
+            others,
             locks,
             relations,
             sources,
@@ -273,11 +282,15 @@ impl Registry {
         };
         let clones: Vec<_> = catalog
             .volumes()
-            .filter_map(clone_relation)
-            .filter(|relation| relation.key.system_element == id)
+            .filter_map(|other| Some((other, clone_relation(other)?)))
+            .filter(|(_, relation)| relation.key.system_element == id)
             .collect();
         let mut relations = vec![at_rest(SyncType::Snapshot, volume.element.id, id)];
-        relations.extend(clones.iter().filter(|clone| clone.is_copying()));
+        let mut others = vec![(volume.element.id, volume.name)];
+        for (clone, relation) in clones.iter().filter(|(_, clone)| clone.is_copying()) {
+            relations.push(*relation);
+            others.push((relation.key.synced_element, clone.name.to_string()));
+        }
         Ok(Known {
             element: Element {
                 id,
@@ -294,6 +307,7 @@ impl Registry {
                 ..volume.element
             },
             name: called.to_string(),
+            others,
             locks: volume.locks,
             relations,
             sources: vec![volume.element.id],

@@ -10,7 +10,7 @@ use tidelock_scsi::MediumCondition;
 use super::*;
 use crate::registry::capabilities::{ElementName, built};
 use crate::registry::changes::ChangeError;
-use crate::registry::{CloneRequest, FullClone};
+use crate::registry::{CloneRequest, FullClone, GroupCloneRequest};
 
 const SNAPSHOT: Triple = Triple::new(
     SyncType::Snapshot,
@@ -221,6 +221,7 @@ impl World {
                 .snapshot_group(name.clone(), word("tried"), false, 1)
                 .await;
             self.check(name.as_str(), &decision, SNAPSHOT, code_of(&tried));
+            self.try_to_clone(&name, &decision).await;
             if tried.is_ok() {
                 self.made_of_groups += 1;
                 let members = registry.catalog().group(&name).unwrap().members.clone();
@@ -228,6 +229,25 @@ impl World {
                     let called = snapshot(&format!("{member}@tried"));
                     registry.delete_snapshot(called).await.unwrap();
                 }
+            }
+        }
+    }
+
+    async fn try_to_clone(&mut self, group: &GroupName, decision: &Decision) {
+        let registry = Arc::clone(self.house.registry());
+        let request = GroupCloneRequest {
+            group: group.clone(),
+            snapshot: None,
+            name: None,
+            suffix: "-tried".to_owned(),
+            full: None,
+        };
+        let tried = registry.clone_group(request).await;
+        self.check(group.as_str(), decision, CLONE, code_of(&tried));
+        if tried.is_ok() {
+            for member in &registry.catalog().group(group).unwrap().members {
+                let clone = volume(&format!("{member}-tried"));
+                registry.delete_volume(clone, false).await.unwrap();
             }
         }
     }

@@ -104,7 +104,8 @@ async fn a_split_clone_shares_nothing_and_a_crash_at_any_step_leaves_one_of_both
         .create_snapshot(snapshot("k@x"), false, 3)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("by job 1"), "{error}");
+    let told = "-> k is being copied: wait until it is Synchronized";
+    assert!(error.to_string().contains(told), "{error}");
     let changes = hydrate(&house).await;
     assert!(
         matches!(changes[..], [Change::CloneParted { .. }]),

@@ -54,7 +54,11 @@ fn copy(from: &Path, to: &Path) {
         if done.status.success() && listing(from) == before {
             return;
         }
-        std::fs::remove_dir_all(to).unwrap();
+        // What was to be copied may have gone before anything was.
+        match std::fs::remove_dir_all(to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
     }
     panic!("{} doesn't come to rest", from.display());
 }

@@ -124,7 +124,7 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
         let refused = daemon.refused(&["clone", "detach", "k"]);
         assert!(refused.contains("by job 1"), "{refused}");
         let refused = daemon.refused(&["clone", "create", "k", "l"]);
-        assert!(refused.contains("is being moved"), "{refused}");
+        assert!(refused.contains("k is being copied"), "{refused}");
         daemon = daemon.kill_and_restart();
         let mut initiator = log_in(&daemon, &[1]);
         assert_is(&mut initiator, 1, &expected);

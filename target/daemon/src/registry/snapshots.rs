@@ -356,9 +356,6 @@ impl Registry {
         occasion: &Occasion,
     ) -> Result<Vec<Change>, ChangeError> {
         // What can be known to be wrong is known before anything is done.
-        for (volume, _) in wanted {
-            self.catalog().volume(volume)?.check_not_hydrating()?;
-        }
         match &occasion.group {
             Some(group) => self.admit_group(Wanted::GROUP_SNAPSHOT, group)?,
             None => {

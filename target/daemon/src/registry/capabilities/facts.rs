@@ -326,9 +326,6 @@ impl Registry {
         if self.snapshot_count(record).is_none() {
             return (Store::Failing, locks);
         }
-        if record.hydration.is_some() {
-            locks.push(Lock::Moving);
-        }
         match served.unit().medium_condition() {
             MediumCondition::Sound => {}
             MediumCondition::Sanitizing { .. } => locks.push(Lock::Sanitizing),

@@ -6,6 +6,7 @@ mod allocation;
 mod content;
 mod control;
 mod hold;
+mod limit;
 mod open;
 
 use std::path::{Path, PathBuf};
@@ -97,6 +98,7 @@ pub struct Volume {
     cannot_punch: AtomicBool,
     cannot_zero: AtomicBool,
     data_syncs: AtomicU64,
+    limit: limit::Limit,
     watches: Watches,
     /// One resize at a time.
     resizing: Mutex<()>,
@@ -125,6 +127,7 @@ impl Volume {
             cannot_punch: AtomicBool::new(!file.can_punch()),
             cannot_zero: AtomicBool::new(false),
             data_syncs: AtomicU64::new(0),
+            limit: limit::Limit::default(),
             watches: Watches::default(),
             resizing: Mutex::new(()),
             locks: RangeLocks::new(),

@@ -6,6 +6,7 @@ mod durability;
 mod exclusive;
 mod faults;
 mod frozen;
+mod limit;
 mod mapped;
 mod memory;
 mod model;

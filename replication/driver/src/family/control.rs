@@ -190,6 +190,21 @@ impl Family {
         })
     }
 
+    /// Bytes that it takes by what its maps say, with what the file takes that it began with. **Blocks**, for a
+    /// look at that file.
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn space_used(&self) -> Result<u64, VolumeError> {
+        let home = match self.home() {
+            Some((home, bytes)) if bytes > 0 => home.allocated_bytes(),
+            _ => Ok(0),
+        };
+        let home = home.map_err(|error| VolumeError::from_block(error, 0))?;
+        let state = self.state.lock();
+        Ok(home + state.maps.blocks_in_use() * BLOCK_BYTES as u64)
+    }
+
     /// Bytes that are in a dataset alone: that would come back if it were deleted now. **Blocks.**
     ///
     /// # Errors

@@ -420,14 +420,15 @@ fn allocation(store: Arc<Volume>, range: Range, most: usize) -> Work {
 fn resources(store: Arc<Volume>) -> Work {
     Elsewhere::quick(async move {
         let asked = tokio::task::spawn_blocking(move || {
-            let used = store.allocated_bytes()?;
-            Ok::<_, VolumeError>((used, store.pool_space()?))
+            let used = store.space_used()?;
+            let pool = store.pool_space()?.map(|pool| pool.available);
+            let left = store.space_limit().map(|most| most.saturating_sub(used));
+            // Whichever ends first.
+            let available = pool.into_iter().chain(left).min();
+            Ok::<_, VolumeError>((used, available))
         });
         match asked.await {
-            Ok(Ok((used, pool))) => Outcome::Resources {
-                used,
-                available: pool.map(|pool| pool.available),
-            },
+            Ok(Ok((used, available))) => Outcome::Resources { used, available },
             Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot tell how much space is used");
                 Outcome::HardwareError

@@ -20,6 +20,9 @@ pub(in crate::engine) fn admit(
     pool: &BufferPool,
 ) -> Result<Work, VolumeOutcome> {
     volume.admits(op.changes(), matches!(op, VolumeOp::Flush))?;
+    if !volume.has_room_for(&op) {
+        return Err(VolumeFaultKind::NoSpace.into());
+    }
     match op {
         VolumeOp::Read { offset, length } => {
             let Some(offset) = locate(volume, offset, length, false)? else {

@@ -141,6 +141,11 @@ fn family_options(folder: &TempDir) -> FamilyOptions {
     }
 }
 
+/// The same, of the head alone.
+pub(super) fn on_each_mapped_volume(size: u64, test: impl Fn(&mut Rig)) {
+    on_each_mapped(size, |_| {}, |bench| test(&mut bench.rig));
+}
+
 /// Runs a test on every engine that can do real files.
 fn on_each_mapped(size: u64, fill: impl Fn(&mut Rig), test: impl Fn(&mut Bench)) {
     for kind in [EngineKind::Uring, EngineKind::ThreadPool] {

@@ -24,6 +24,7 @@ mod endurance;
 mod farewell;
 mod fence;
 mod identifying;
+mod limits;
 mod login;
 mod management;
 mod offload;

@@ -76,6 +76,16 @@ impl Client {
         self.send("PATCH", path(&["volumes", name]), request).await
     }
 
+    /// Sets how much space a volume may take.
+    pub async fn set_space_limits(
+        &self,
+        name: &str,
+        limits: &v1::SpaceLimits,
+    ) -> Answer<v1::Volume> {
+        self.send("PUT", path(&["volumes", name, "limits"]), limits)
+            .await
+    }
+
     /// Lets a fenced volume be used again.
     pub async fn unfence_volume(&self, name: &str) -> Answer<v1::Volume> {
         self.send("POST", path(&["volumes", name, "unfence"]), &())

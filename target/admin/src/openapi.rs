@@ -31,6 +31,7 @@ use utoipa::OpenApi;
         paths::create_volume,
         paths::show_volume,
         paths::resize_volume,
+        paths::set_space_limits,
         paths::delete_volume,
         paths::unfence_volume,
         paths::clear_reservations,

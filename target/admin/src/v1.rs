@@ -49,4 +49,6 @@ pub use snapshot::{
 pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
 pub use stream::{ReceiveStatus, Received};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
-pub use volume::{CreateVolume, Integrity, Mapping, ResizeVolume, Volume, VolumeList, VolumeState};
+pub use volume::{
+    CreateVolume, Integrity, Mapping, ResizeVolume, SpaceLimits, Volume, VolumeList, VolumeState,
+};

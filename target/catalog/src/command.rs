@@ -18,7 +18,7 @@ use crate::redirect::Redirect;
 use crate::schedule::Schedule;
 use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
 use crate::target::{Lun, LunNumber, Target};
-use crate::volume::{NewClone, NewVolume, Volume, VolumeName};
+use crate::volume::{NewClone, NewVolume, SpaceLimits, Volume, VolumeName};
 
 /// One change that somebody wants. Applied as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub enum Command {
         volume: VolumeName,
         /// New size in bytes, a multiple of the block size.
         size_bytes: u64,
+    },
+    /// Set how much space a volume may take.
+    SetSpaceLimits {
+        /// Which one.
+        volume: VolumeName,
+        /// All that is said of it.
+        limits: SpaceLimits,
     },
     /// Remember the write cache setting (a host's MODE SELECT, or an operator).
     SetWriteCache {
@@ -285,6 +292,13 @@ pub enum Change {
         from_bytes: u64,
         /// Size now, in bytes.
         to_bytes: u64,
+    },
+    /// A volume may take another amount of space.
+    SpaceLimitsSet {
+        /// Which volume.
+        volume: VolumeName,
+        /// How much.
+        limits: SpaceLimits,
     },
     /// A volume's write cache was switched.
     WriteCacheSet {

@@ -149,6 +149,12 @@ pub enum CatalogError {
         /// Which volume.
         volume: VolumeName,
     },
+    /// No limit of space can be like this.
+    #[error("{reason}")]
+    SpaceLimits {
+        /// Why not.
+        reason: &'static str,
+    },
     /// All its blocks are to have checksums.
     #[error("volume {volume} can't be a plain file: all its blocks are to have checksums")]
     KeepsChecksums {
@@ -364,6 +370,7 @@ impl CatalogError {
             | Self::Path { .. }
             | Self::SizeNotWholeBlocks { .. }
             | Self::Schedule { .. }
+            | Self::SpaceLimits { .. }
             | Self::SizeOutOfRange { .. }
             | Self::CloneName { .. } => ErrorKind::Invalid,
             Self::NoSuchVolume { .. }
@@ -462,6 +469,7 @@ impl CatalogError {
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",
             Self::NotInGroup { .. } => "`tidelock group show GROUP` shows its volumes",
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
+            Self::SpaceLimits { .. } => "such as --limit 20G --warn 80",
             Self::Schedule { .. } => "such as --every 1h --keep 24",
             Self::TargetExists { .. } => "choose another name, or delete that target first",
             Self::NoSuchTarget { .. } => "`tidelock target list` shows the targets there are",

@@ -51,5 +51,6 @@ pub use snapshot::{DatasetRef, GroupName, ReferenceError, SnapshotName, Snapshot
 pub use snapshots::{ListChange, Snapshot, SnapshotList};
 pub use target::{Lun, LunNumber, Target, relative_port_identifier};
 pub use volume::{
-    BlockSize, Integrity, NewClone, NewVolume, Volume, VolumeId, VolumeName, VolumeNameError,
+    BlockSize, Integrity, NewClone, NewVolume, SpaceLimits, Volume, VolumeId, VolumeName,
+    VolumeNameError,
 };

@@ -15,7 +15,7 @@ use crate::error::CatalogError;
 
 pub(crate) use access::{chaps, shares_secret};
 pub(crate) use groups::check_schedule;
-pub(crate) use volumes::{check_path, check_size};
+pub(crate) use volumes::{check_path, check_size, check_space_limits};
 
 #[allow(
     clippy::too_many_lines,
@@ -26,6 +26,9 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::CreateVolume(new) => volumes::create(catalog, new),
         Command::ResizeVolume { volume, size_bytes } => {
             volumes::resize(catalog, volume, size_bytes)
+        }
+        Command::SetSpaceLimits { volume, limits } => {
+            volumes::set_space_limits(catalog, volume, limits)
         }
         Command::SetWriteCache { volume, enabled } => {
             volumes::set_write_cache(catalog, volume, enabled)

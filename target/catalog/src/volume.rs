@@ -176,6 +176,19 @@ impl BlockSize {
     }
 }
 
+/// The least that a volume can be limited to, in bytes.
+pub const SPACE_LIMIT_MIN: u64 = 1 << 20;
+
+/// How much space a volume may take, and when hosts are warned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpaceLimits {
+    /// The most bytes that it may take, with its snapshots and what shares blocks with it, from
+    /// [`SPACE_LIMIT_MIN`] on; `None`: what the file system has.
+    pub limit_bytes: Option<u64>,
+    /// Percent of that, 1 to 99, from which on hosts are warned.
+    pub warn_percent: Option<u8>,
+}
+
 /// Which blocks of a volume have a checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Integrity {
@@ -210,6 +223,8 @@ pub struct NewVolume {
     /// Which of its blocks have a checksum. With [`Integrity::Full`] it joins a family before anything else
     /// happens.
     pub integrity: Integrity,
+    /// How much space it may take.
+    pub limits: SpaceLimits,
 }
 
 /// What is said of a clone when it is made.
@@ -267,6 +282,8 @@ pub struct Volume {
     pub write_cache: bool,
     /// Which of its blocks have a checksum; nothing is promised of a clone.
     pub integrity: Integrity,
+    /// How much space it may take.
+    pub limits: SpaceLimits,
     /// How it is accessed through the target port groups that aren't as they were at the beginning:
     /// active/optimized and not preferred.
     pub access: BTreeMap<PortalGroupTag, GroupAccess>,
@@ -290,6 +307,7 @@ impl Volume {
             direct: new.direct,
             write_cache: new.write_cache,
             integrity: new.integrity,
+            limits: new.limits,
             access: BTreeMap::new(),
         }
     }
@@ -311,6 +329,7 @@ impl Volume {
             direct: false,
             write_cache: new.write_cache,
             integrity: Integrity::Usual,
+            limits: SpaceLimits::default(),
             access: BTreeMap::new(),
         }
     }
@@ -339,6 +358,7 @@ impl Volume {
             direct: false,
             write_cache: false,
             integrity: Integrity::Usual,
+            limits: SpaceLimits::default(),
             access: BTreeMap::new(),
         }
     }

@@ -119,6 +119,7 @@ fn new_volume() -> impl Strategy<Value = NewVolume> {
                 direct,
                 write_cache,
                 integrity: tidelock_catalog::Integrity::Usual,
+                limits: tidelock_catalog::SpaceLimits::default(),
             }
         },
     )

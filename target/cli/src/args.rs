@@ -139,6 +139,15 @@ pub enum VolumeVerb {
         #[arg(long, value_parser = parse_size)]
         size: u64,
     },
+    /// Set how much space a volume may take, with its snapshots and with what shares blocks with it.
+    Set {
+        /// The volume's name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// How much.
+        #[command(flatten)]
+        limits: VolumeLimits,
+    },
     /// Let a volume be used again that was stopped because a write or flush failed.
     Unfence {
         /// The volume's name.
@@ -189,6 +198,45 @@ pub enum VolumeVerb {
     },
 }
 
+/// How much space a volume may take.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct VolumeLimits {
+    /// The most, such as 20G, or 'none'. A write that would need more is refused.
+    #[arg(long, value_name = "BYTES", value_parser = parse_limit)]
+    pub limit: Option<Limit>,
+    /// From so many percent of the limit on, 1 to 99, hosts are warned; or 'none'.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    pub warn: Option<Percent>,
+}
+
+/// A limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<u64>);
+
+/// A part of a hundred, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub Option<u8>);
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    Ok(Limit(Some(bytes)))
+}
+
+fn parse_percent(text: &str) -> Result<Percent, String> {
+    if text == "none" {
+        return Ok(Percent(None));
+    }
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let percent = number.filter(|percent| (1..=99).contains(percent));
+    let percent =
+        percent.ok_or_else(|| format!("{text:?} isn't a number from 1 to 99, or none"))?;
+    Ok(Percent(Some(percent)))
+}
+
 /// What is to be looked at without a daemon.
 #[derive(Clone, Debug, Args)]
 pub struct VolumeCheck {
@@ -230,6 +278,14 @@ pub struct VolumeCreate {
     #[arg(long, value_name = "WHICH", default_value = "usual", value_parser = ["usual", "full"],
           conflicts_with_all = ["file"])]
     pub integrity: String,
+    /// The most space that it may take, with its snapshots, such as 20G: a write that would need more is
+    /// refused.
+    #[arg(long, value_name = "BYTES", value_parser = parse_size)]
+    pub limit: Option<u64>,
+    /// From so many percent of the limit on hosts are warned.
+    #[arg(long, value_name = "PERCENT", requires = "limit",
+          value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub warn: Option<u8>,
     /// Bytes of a logical block.
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = ["512", "4096"])]
     pub block_size: String,

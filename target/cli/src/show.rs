@@ -21,7 +21,7 @@ pub(crate) use snapshot::{
 };
 pub(crate) use status::status;
 pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};
-pub(crate) use volume::{check_report, volume, volumes};
+pub(crate) use volume::{check_report, space_limits, volume, volumes};
 
 #[cfg(test)]
 mod tests;

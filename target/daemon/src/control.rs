@@ -98,6 +98,7 @@ impl DaemonControl {
                 direct: false,
                 write_cache: true,
                 integrity: tidelock_catalog::Integrity::Usual,
+                limits: tidelock_catalog::SpaceLimits::default(),
             };
             self.create_volume(request).await?;
         }

@@ -167,7 +167,7 @@ impl Daemon {
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
         let percent = shared.config.space_warning_percent;
-        tokio::spawn(watch_space(Arc::clone(&registry), percent));
+        tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
         tokio::spawn(fold_back(Arc::clone(&control)));
         tokio::spawn(Arc::clone(&control).hydrate());
@@ -277,12 +277,15 @@ async fn take_scheduled(control: Arc<DaemonControl>) {
 }
 
 /// Thin volumes share what their file systems have left.
-async fn watch_space(registry: Arc<Registry>, percent: u64) {
+async fn watch_space(shared: Arc<Shared>, percent: u64) {
     let mut ticks = tokio::time::interval(WATCH_SPACE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        registry.note_space(percent).await;
+        for warning in shared.registry.note_space(percent).await {
+            tracing::warn!(event = ?warning, "hosts were warned that space runs out");
+            shared.events.tell(warning);
+        }
     }
 }
 

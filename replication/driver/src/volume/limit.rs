@@ -3,7 +3,7 @@
 //! What a volume takes is its file while it is raw, and all of its family afterwards: with its snapshots, and
 //! with the clones that share blocks with it. That is looked up only when what was written since the last time
 //! might have reached the limit; what is on its way then isn't in it yet, so the limit may be exceeded by the
-//! writes of one moment.
+//! writes of one moment. Maps count, but are always written, or nothing could be deleted any more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -4,7 +4,8 @@
 use crate::v1::{
     AccessEntry, AccessList, AsymmetricAccess, CreateTarget, CreateVolume, ErrorBody,
     LogoutSession, Lun, MapLun, Redirect, ResizeVolume, SessionList, SessionParameters, SetAccess,
-    SetGroupAccess, SetParameters, SetTarget, Status, Target, TargetList, Volume, VolumeList,
+    SetGroupAccess, SetParameters, SetTarget, SpaceLimits, Status, Target, TargetList, Volume,
+    VolumeList,
 };
 
 /// How the daemon is
@@ -61,6 +62,16 @@ pub(super) fn show_volume() {}
     responses((status = 200, body = Volume), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn resize_volume() {}
+
+/// Set how much space a volume may take
+///
+/// All that is said is set: what is absent is no limit, or no warning.
+#[utoipa::path(put, path = "/v1/volumes/{volume}/limits", tag = "volumes",
+    params(("volume" = String, Path, description = "The volume's name")),
+    request_body = SpaceLimits,
+    responses((status = 200, body = Volume), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_space_limits() {}
 
 /// Remove a volume, and its file if the daemon made it
 ///

@@ -30,6 +30,22 @@ pub enum EventKind {
         /// Size now, in bytes.
         size_bytes: u64,
     },
+    /// A volume may take another amount of space.
+    SpaceLimitsSet {
+        /// Its name.
+        volume: String,
+        /// How much.
+        limits: crate::v1::SpaceLimits,
+    },
+    /// So little space is left for a volume that its hosts were warned: of its own limit, or of the file system.
+    SpaceRunsOut {
+        /// Its name.
+        volume: String,
+        /// Bytes that it takes.
+        used_bytes: u64,
+        /// Bytes that are left.
+        available_bytes: u64,
+    },
     /// A volume's write cache was switched on or off.
     WriteCacheSet {
         /// Its name.
@@ -237,6 +253,8 @@ impl EventKind {
         match self {
             Self::VolumeCreated { .. } => "volume_created",
             Self::VolumeResized { .. } => "volume_resized",
+            Self::SpaceLimitsSet { .. } => "space_limits_set",
+            Self::SpaceRunsOut { .. } => "space_runs_out",
             Self::WriteCacheSet { .. } => "write_cache_set",
             Self::AsymmetricAccessChanged { .. } => "asymmetric_access_changed",
             Self::VolumeDeleted { .. } => "volume_deleted",

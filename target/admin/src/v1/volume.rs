@@ -28,7 +28,8 @@ pub struct Volume {
     pub path: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Bytes of the file that take up space; absent if it can't be told.
+    /// Bytes that are the volume's alone: of a plain file all that takes up space; else what would come back if
+    /// the volume were deleted and its snapshots weren't. Absent if it can't be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocated_bytes: Option<u64>,
     /// Bytes of a logical block.
@@ -44,6 +45,13 @@ pub struct Volume {
     /// Which of its blocks have a checksum.
     #[serde(default)]
     pub integrity: Integrity,
+    /// Bytes that it takes, with its snapshots and with all that shares blocks with it; absent if it can't be
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_bytes: Option<u64>,
+    /// How much of that it may be.
+    #[serde(default)]
+    pub limits: SpaceLimits,
     /// How it is.
     pub state: VolumeState,
     /// Why it is so, if there is something to say.
@@ -134,6 +142,24 @@ pub struct CreateVolume {
     /// Which blocks have checksums; `full` for new volumes alone. `usual` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
+    /// How much space it may take; as much as there is if absent.
+    #[serde(default)]
+    pub limits: SpaceLimits,
+}
+
+/// How much space a volume may take, with its snapshots and with all that shares blocks with it, and when hosts
+/// are warned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceLimits {
+    /// The most bytes; what would need more is answered with SPACE ALLOCATION FAILED WRITE PROTECT. Absent: what
+    /// the file system has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<u64>,
+    /// From so many percent of it on, 1 to 99, hosts are warned (THIN PROVISIONING SOFT THRESHOLD REACHED), once
+    /// until it is less again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_percent: Option<u8>,
 }
 
 /// A volume's new size.

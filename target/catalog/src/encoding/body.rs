@@ -15,9 +15,10 @@ use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBo
 use crate::family::Backing;
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
+use crate::rules::check_space_limits;
 use crate::secret::{ChapAccess, ChapUser, Credentials, Secret};
 use crate::target::{Lun, LunNumber, Target};
-use crate::volume::{BlockSize, Integrity, Volume, VolumeId};
+use crate::volume::{BlockSize, Integrity, SpaceLimits, Volume, VolumeId};
 use crate::{InitiatorPattern, IscsiName, Network, Redirect, Subject};
 
 #[derive(Deserialize, Serialize)]
@@ -66,6 +67,10 @@ struct VolumeBody {
     /// Absent where it is as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     integrity: Option<IntegrityBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    warn_percent: Option<u8>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     access: Vec<GroupAccessBody>,
 }
@@ -234,6 +239,8 @@ impl From<&Volume> for VolumeBody {
                 Integrity::Usual => None,
                 Integrity::Full => Some(IntegrityBody::Full),
             },
+            limit_bytes: volume.limits.limit_bytes,
+            warn_percent: volume.limits.warn_percent,
             access: volume.access.iter().map(GroupAccessBody::from).collect(),
         }
     }
@@ -304,6 +311,12 @@ impl VolumeBody {
                 ));
             }
         };
+        let limits = SpaceLimits {
+            limit_bytes: self.limit_bytes,
+            warn_percent: self.warn_percent,
+        };
+        check_space_limits(limits, self.preallocated)
+            .map_err(|error| in_volume(&error.to_string()))?;
         Ok(Volume {
             name,
             id: VolumeId(self.id),
@@ -320,6 +333,7 @@ impl VolumeBody {
             direct: self.direct,
             write_cache: self.write_cache,
             integrity,
+            limits,
             access,
         })
     }

@@ -31,6 +31,7 @@ fn sample() -> Catalog {
             direct: false,
             write_cache: true,
             integrity: crate::volume::Integrity::Usual,
+            limits: crate::volume::SpaceLimits::default(),
         }),
         Command::SetAsymmetricAccess {
             volume: volume.clone(),

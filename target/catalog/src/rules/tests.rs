@@ -46,6 +46,7 @@ fn new_volume(name: &str) -> NewVolume {
         direct: false,
         write_cache: true,
         integrity: crate::volume::Integrity::Usual,
+        limits: crate::volume::SpaceLimits::default(),
     }
 }
 

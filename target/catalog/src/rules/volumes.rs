@@ -5,7 +5,10 @@ use crate::command::Change;
 use crate::document::{Catalog, VOLUMES_MAX};
 use crate::error::CatalogError;
 use crate::family::Backing;
-use crate::volume::{BlockSize, NewVolume, PATH_BYTES_MAX, VOLUME_BYTES_MAX, Volume, VolumeName};
+use crate::volume::{
+    BlockSize, NewVolume, PATH_BYTES_MAX, SPACE_LIMIT_MIN, SpaceLimits, VOLUME_BYTES_MAX, Volume,
+    VolumeName,
+};
 
 pub(super) fn create(catalog: &mut Catalog, new: NewVolume) -> Result<Vec<Change>, CatalogError> {
     if catalog.volumes.contains_key(&new.name) {
@@ -20,6 +23,7 @@ pub(super) fn create(catalog: &mut Catalog, new: NewVolume) -> Result<Vec<Change
     check_size(new.size_bytes, new.block_size)?;
     check_path(&new.path)?;
     check_path_is_free(catalog, &new.path)?;
+    check_space_limits(new.limits, new.preallocated)?;
     let volume = Volume::new(new);
     check_identity(catalog, &volume)?;
     catalog.volumes.insert(volume.name.clone(), volume.clone());
@@ -60,6 +64,40 @@ pub(super) fn check_identity(catalog: &Catalog, volume: &Volume) -> Result<(), C
         }),
         None => Ok(()),
     }
+}
+
+pub(crate) fn check_space_limits(
+    limits: SpaceLimits,
+    preallocated: bool,
+) -> Result<(), CatalogError> {
+    let refuse = |reason| Err(CatalogError::SpaceLimits { reason });
+    match (limits.limit_bytes, limits.warn_percent) {
+        (None, None) => Ok(()),
+        _ if preallocated => refuse("a volume that is preallocated has its space already"),
+        (Some(bytes), _) if bytes < SPACE_LIMIT_MIN => refuse("a limit is at least 1 MiB"),
+        (_, Some(percent)) if !(1..=99).contains(&percent) => {
+            refuse("a warning comes at 1 to 99 percent of the limit")
+        }
+        (None, Some(_)) => refuse("a warning needs a limit that it is a part of"),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+pub(super) fn set_space_limits(
+    catalog: &mut Catalog,
+    name: VolumeName,
+    limits: SpaceLimits,
+) -> Result<Vec<Change>, CatalogError> {
+    let volume = find_writable(catalog, &name)?;
+    check_space_limits(limits, volume.preallocated)?;
+    if volume.limits == limits {
+        return Ok(Vec::new());
+    }
+    volume.limits = limits;
+    Ok(vec![Change::SpaceLimitsSet {
+        volume: name,
+        limits,
+    }])
 }
 
 pub(super) fn resize(

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidelock_admin::v1;
 
-use crate::args::{VolumeCreate, VolumeVerb};
+use crate::args::{VolumeCreate, VolumeLimits, VolumeVerb};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::Context;
@@ -30,6 +30,7 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
             let volume = context.client.volume(&name).await?;
             context.print(&volume, show::volume)
         }
+        VolumeVerb::Set { name, limits } => set(&name, &limits, context).await,
         VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
         VolumeVerb::Unfence { name, yes } => unfence(&name, yes, context).await,
         VolumeVerb::Verify { name, background } => {
@@ -86,6 +87,10 @@ fn request(create: VolumeCreate) -> Result<v1::CreateVolume, CliError> {
         preallocate: create.preallocate,
         direct: create.direct,
         write_through: create.write_through,
+        limits: v1::SpaceLimits {
+            limit_bytes: create.limit,
+            warn_percent: create.warn,
+        },
         integrity: (create.integrity == "full").then_some(v1::Integrity::Full),
     })
 }
@@ -132,6 +137,27 @@ async fn resize(name: &str, size_bytes: u64, context: &mut Context<'_>) -> Resul
             "volume {} has {} now\n",
             volume.name,
             format_size(volume.size_bytes)
+        )
+    })
+}
+
+async fn set(name: &str, wanted: &VolumeLimits, context: &mut Context<'_>) -> Result<(), CliError> {
+    let mut limits = context.client.volume(name).await?.limits;
+    if let Some(limit) = wanted.limit {
+        limits.limit_bytes = limit.0;
+        if limit.0.is_none() && wanted.warn.is_none() {
+            limits.warn_percent = None;
+        }
+    }
+    if let Some(warn) = wanted.warn {
+        limits.warn_percent = warn.0;
+    }
+    let volume = context.client.set_space_limits(name, &limits).await?;
+    context.print(&volume, |volume| {
+        format!(
+            "volume {} may take {}\n",
+            volume.name,
+            show::space_limits(volume)
         )
     })
 }

@@ -21,6 +21,8 @@ fn sample_volume(name: &str) -> v1::Volume {
         direct: false,
         write_cache: true,
         integrity: v1::Integrity::Usual,
+        used_bytes: Some(3 << 29),
+        limits: v1::SpaceLimits::default(),
         state: v1::VolumeState::Ready,
         detail: String::new(),
         reservations: None,

@@ -20,9 +20,7 @@ pub(crate) fn volumes(volumes: &[Volume]) -> String {
         [
             volume.name.clone(),
             format_size(volume.size_bytes),
-            volume
-                .allocated_bytes
-                .map_or_else(|| "?".into(), format_size),
+            allocated(volume),
             state(volume.state).into(),
             mapped,
             volume.path.clone(),
@@ -62,9 +60,10 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ),
         (
             "allocated",
-            volume
-                .allocated_bytes
-                .map_or_else(|| "unknown".into(), format_size),
+            match allocated(volume).as_str() {
+                "?" => "unknown".into(),
+                known => known.to_owned(),
+            },
         ),
         ("state", state),
         ("file", format!("{} ({whose})", volume.path)),
@@ -77,6 +76,9 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ("NAA", volume.naa.clone()),
         ("id", volume.id.clone()),
     ];
+    if volume.limits.limit_bytes.is_some() {
+        rows.push(("limit", space_limits(volume)));
+    }
     if let Some(family) = &volume.family {
         rows.extend(self::family(family));
     }
@@ -98,6 +100,32 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+/// What is the volume's alone, and what it shares.
+fn allocated(volume: &Volume) -> String {
+    let Some(own) = volume.allocated_bytes else {
+        return "?".into();
+    };
+    match (&volume.family, volume.used_bytes) {
+        (Some(_), Some(used)) => {
+            let shared = format_size(used.saturating_sub(own));
+            format!("{} + {shared} shared", format_size(own))
+        }
+        _ => format_size(own),
+    }
+}
+
+/// How much space it may take.
+pub(crate) fn space_limits(volume: &Volume) -> String {
+    let limits = volume.limits;
+    let warning = limits
+        .warn_percent
+        .map(|percent| format!("; hosts are warned at {percent} %"));
+    match limits.limit_bytes {
+        None => "what there is".into(),
+        Some(bytes) => format!("{}{}", format_size(bytes), warning.unwrap_or_default()),
+    }
 }
 
 fn checksums(volume: &Volume) -> &'static str {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tidelock_admin::v1;
 use tidelock_catalog::{
     BlockSize, Catalog, CatalogError, Change, Command, Integrity, IscsiName, PortalAddress,
-    VolumeName,
+    SpaceLimits, VolumeName,
 };
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
@@ -95,6 +95,8 @@ pub struct VolumeRequest {
     pub write_cache: bool,
     /// Which blocks have checksums.
     pub integrity: Integrity,
+    /// How much space it may take.
+    pub limits: SpaceLimits,
 }
 
 /// Where a volume's content comes from.
@@ -121,8 +123,10 @@ pub struct VolumeFacts {
     pub state: v1::VolumeState,
     /// Why, if there is something to say.
     pub detail: String,
-    /// Bytes of the file that take up space, if it can be told.
+    /// Bytes that are its alone, if it can be told.
     pub allocated_bytes: Option<u64>,
+    /// Bytes that it takes with all that shares blocks with it, if it can be told.
+    pub used_bytes: Option<u64>,
     /// Who reserved it and who is registered, if anybody.
     pub reservations: Option<v1::Reservations>,
     /// What it shares with snapshots and clones, if it ever had any.

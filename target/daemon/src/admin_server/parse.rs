@@ -5,7 +5,7 @@ use tidelock_admin::v1;
 use tidelock_catalog::{
     Access, AccessState, BlockSize, ChapAccess, ChapUser, Credentials, GroupName, InitiatorPattern,
     Integrity, IscsiName, LunNumber, Network, PortalGroupTag, PortalGroups, Redirect, Secret,
-    SnapshotName, Subject, VolumeName,
+    SnapshotName, SpaceLimits, Subject, VolumeName,
 };
 
 use crate::admin_server::control::{VolumeRequest, VolumeSource};
@@ -120,7 +120,15 @@ pub(super) fn create_volume(request: v1::CreateVolume) -> Result<VolumeRequest, 
         direct: request.direct,
         write_cache: !request.write_through,
         integrity,
+        limits: space_limits(request.limits),
     })
+}
+
+pub(super) fn space_limits(limits: v1::SpaceLimits) -> SpaceLimits {
+    SpaceLimits {
+        limit_bytes: limits.limit_bytes,
+        warn_percent: limits.warn_percent,
+    }
 }
 
 pub(super) fn access(request: v1::SetAccess) -> Result<Access, Failure> {

@@ -53,6 +53,7 @@ pub(super) fn full(
                 .patch(volumes::resize)
                 .delete(volumes::delete),
         )
+        .route("/v1/volumes/{volume}/limits", put(volumes::set_limits))
         .route("/v1/volumes/{volume}/unfence", post(volumes::unfence))
         .route(
             "/v1/volumes/{volume}/reservations",

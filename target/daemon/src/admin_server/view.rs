@@ -30,6 +30,8 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
             catalog::Integrity::Usual => v1::Integrity::Usual,
             catalog::Integrity::Full => v1::Integrity::Full,
         },
+        used_bytes: facts.used_bytes,
+        limits: space_limits(volume.limits),
         state: facts.state,
         detail: facts.detail,
         reservations: facts.reservations,
@@ -47,6 +49,13 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
                 read_only: lun.read_only,
             })
             .collect(),
+    }
+}
+
+fn space_limits(limits: catalog::SpaceLimits) -> v1::SpaceLimits {
+    v1::SpaceLimits {
+        limit_bytes: limits.limit_bytes,
+        warn_percent: limits.warn_percent,
     }
 }
 
@@ -170,6 +179,10 @@ pub fn event_of(change: &Change) -> Option<v1::EventKind> {
         } => Kind::VolumeResized {
             volume: volume.to_string(),
             size_bytes: *to_bytes,
+        },
+        Change::SpaceLimitsSet { volume, limits } => Kind::SpaceLimitsSet {
+            volume: volume.to_string(),
+            limits: space_limits(*limits),
         },
         Change::WriteCacheSet { volume, enabled } => Kind::WriteCacheSet {
             volume: volume.to_string(),

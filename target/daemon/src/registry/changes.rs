@@ -158,6 +158,7 @@ impl Registry {
             direct: request.direct,
             write_cache: request.write_cache,
             integrity: request.integrity,
+            limits: request.limits,
         };
         if let VolumeSource::New { size_bytes } = request.source {
             new.size_bytes = size_bytes;
@@ -367,6 +368,11 @@ impl Registry {
                 if let Some(volume) = view.volumes.get(volume) {
                     let unit = volume.unit();
                     unit.set_blocks(to_bytes >> unit.config().block_size.shift());
+                }
+            }
+            Change::SpaceLimitsSet { volume, limits } => {
+                if let Some(volume) = view.volumes.get(volume) {
+                    volume.set_limits(*limits);
                 }
             }
             Change::LunMapped { target, lun } | Change::LunUnmapped { target, lun } => {

@@ -32,6 +32,7 @@ impl Registry {
                 state,
                 detail: String::new(),
                 allocated_bytes: None,
+                used_bytes: None,
                 reservations: None,
                 family: None,
             };
@@ -43,6 +44,9 @@ impl Registry {
         let measured = Arc::clone(&volume);
         let asked = tokio::task::spawn_blocking(move || measured.measure());
         let asked = tokio::time::timeout(PATIENCE, asked);
+        let taking = volume.store();
+        let used = tokio::task::spawn_blocking(move || taking?.space_used().ok());
+        let used = tokio::time::timeout(PATIENCE, used);
         let mut family = self.family_facts(name);
         if let (Some(known), true) = (&family, thorough) {
             let (this, named, mut known) = (Arc::clone(self), name.clone(), known.clone());
@@ -55,11 +59,13 @@ impl Registry {
             }
         }
         let allocated_bytes = asked.await.ok().and_then(Result::ok).flatten();
+        let used_bytes = used.await.ok().and_then(Result::ok).flatten();
         VolumeFacts {
             path: volume.path().display().to_string(),
             state,
             detail,
             allocated_bytes,
+            used_bytes,
             reservations: reservations(&volume.unit().reservations()),
             family,
         }
@@ -98,19 +104,22 @@ impl Registry {
     }
 
     /// Looks how much space is left for thin volumes, and warns initiators where less than `percent` of
-    /// a file system is; nobody, if that is 0. Waits for file systems that don't answer.
-    pub async fn note_space(&self, percent: u64) {
+    /// a file system is, or less than they want of the volume's own limit; nobody of the first, if that is 0.
+    /// Tells of whom it has warned. Waits for file systems that don't answer.
+    pub async fn note_space(&self, percent: u64) -> Vec<v1::EventKind> {
         let view = self.view();
         let noting = tokio::task::spawn_blocking(move || {
-            for volume in view.volumes.values() {
-                if let Some(store) = volume.store() {
-                    note_space(volume, &store, percent);
-                }
-            }
+            let volumes = view.volumes.values();
+            let warned = volumes.filter_map(|volume| {
+                let store = volume.store()?;
+                note_space(volume, &store, percent)
+            });
+            warned.collect()
         });
-        if let Err(error) = noting.await {
+        noting.await.unwrap_or_else(|error| {
             tracing::error!(%error, "looking for space ended by a defect: please report it");
-        }
+            Vec::new()
+        })
     }
 
     /// Lets a fenced volume be used again.
@@ -199,23 +208,41 @@ fn medium(condition: MediumCondition) -> (VolumeState, String) {
     (state, detail.to_owned())
 }
 
-/// Sets the soft threshold of a thin unit and says what is left.
-fn note_space(volume: &ServedVolume, store: &Volume, percent: u64) {
+/// Sets the soft threshold of a thin unit and says what is left. The event, if hosts are warned by it.
+fn note_space(volume: &ServedVolume, store: &Volume, percent: u64) -> Option<v1::EventKind> {
     let unit = volume.unit();
     if !unit.config().thin {
-        return;
+        return None;
     }
-    match store.pool_space() {
-        Ok(Some(pool)) => {
-            let threshold = (percent > 0).then(|| pool.total / 100 * percent);
-            unit.set_soft_threshold(threshold);
-            unit.note_available(pool.available);
-        }
-        Ok(None) => unit.set_soft_threshold(None),
+    let found = store
+        .pool_space()
+        .and_then(|pool| Ok((pool, store.space_used()?)));
+    let (pool, used) = match found {
+        Ok(found) => found,
         Err(error) => {
             tracing::debug!(volume = %volume.name(), %error, "cannot tell how much space is left");
+            return None;
         }
-    }
+    };
+    let limits = volume.limits();
+    let own = limits.limit_bytes.zip(limits.warn_percent);
+    let left = limits.limit_bytes.map(|most| most.saturating_sub(used));
+    let threshold = match (own, pool.as_ref()) {
+        (Some((most, warn)), _) => Some(most / 100 * u64::from(100 - warn.min(99))),
+        (None, Some(pool)) if percent > 0 => Some(pool.total / 100 * percent),
+        _ => None,
+    };
+    unit.set_soft_threshold(threshold);
+    let free = pool.map(|pool| pool.available);
+    // A limit nobody wants to be warned of isn't what the threshold is about.
+    let left = left.filter(|_| own.is_some());
+    let available = free.into_iter().chain(left).min()?;
+    unit.note_available(available)
+        .then(|| v1::EventKind::SpaceRunsOut {
+            volume: volume.name().to_string(),
+            used_bytes: used,
+            available_bytes: available,
+        })
 }
 
 /// Reservations in the words of the API; `None` if nobody has a part in any.

@@ -41,6 +41,8 @@ pub struct ServedVolume {
     identifying: IdentifyingFile,
     /// Somebody is finding out how much space it takes.
     measuring: AtomicBool,
+    /// How much space it may take.
+    limits: RwLock<catalog::SpaceLimits>,
     /// Its open file is its own, also while its blocks are in a family.
     of_file: AtomicBool,
     /// Its blocks are brought home: 1 and the percentage that is; 0 if they aren't.
@@ -102,6 +104,7 @@ impl ServedVolume {
             reservations: ReservationFile::new(&registry.reservations, record.id),
             identifying: IdentifyingFile::new(&registry.identifying, record.id),
             measuring: AtomicBool::new(false),
+            limits: RwLock::new(record.limits),
             of_file: AtomicBool::new(false),
             folding: AtomicU8::new(0),
             folded: AtomicBool::new(false),
@@ -163,8 +166,22 @@ impl ServedVolume {
         self.store.read().as_ref().err().cloned()
     }
 
+    /// How much space it may take.
+    pub(super) fn limits(&self) -> catalog::SpaceLimits {
+        *self.limits.read()
+    }
+
+    /// How much space it may take from now on.
+    pub(super) fn set_limits(&self, limits: catalog::SpaceLimits) {
+        *self.limits.write() = limits;
+        if let Some(store) = self.store() {
+            store.set_space_limit(limits.limit_bytes);
+        }
+    }
+
     /// Gives it the file that was made or opened for it.
     pub fn set_store(&self, store: Arc<Volume>) {
+        store.set_space_limit(self.limits().limit_bytes);
         self.of_file
             .store(store.family().is_none(), Ordering::SeqCst);
         *self.store.write() = Ok(store);
@@ -285,6 +302,7 @@ impl ServedVolume {
         };
         if let Ok(store) = &opened {
             // Before anybody can see it.
+            store.set_space_limit(self.limits().limit_bytes);
             fences.recall(self.id(), store);
             renewals.recall(self.id(), &self.unit);
         }

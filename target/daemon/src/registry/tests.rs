@@ -93,6 +93,7 @@ impl House {
             direct: false,
             write_cache: true,
             integrity: tidelock_catalog::Integrity::Usual,
+            limits: tidelock_catalog::SpaceLimits::default(),
         };
         self.registry().create_volume(request).await.unwrap();
     }

@@ -50,19 +50,23 @@ impl LogicalUnit {
 
     /// Says how many bytes are left in the pool. Falling below the threshold raises THIN PROVISIONING
     /// SOFT THRESHOLD REACHED on all nexuses, once until it is above again (SBC-4, "Logical block
-    /// provisioning thresholds").
-    pub fn note_available(&self, bytes: u64) {
+    /// provisioning thresholds"); true if it was raised.
+    pub fn note_available(&self, bytes: u64) -> bool {
         let count = u64::from(self.soft_threshold());
         if count == 0 || !self.config.thin {
-            return;
+            return false;
         }
         let middle = count * SET_BYTES;
         if bytes > middle + SET_BYTES / 2 {
             self.soft_threshold.armed.store(true, Ordering::Relaxed);
+            false
         } else if bytes < middle - SET_BYTES / 2
             && self.soft_threshold.armed.swap(false, Ordering::Relaxed)
         {
             self.raise(UnitAttention::ThinProvisioningThreshold, None);
+            true
+        } else {
+            false
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tidelock_admin::v1;
-use tidelock_catalog::VolumeName;
+use tidelock_catalog::{Command, VolumeName};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
@@ -56,6 +56,22 @@ pub(in crate::admin_server) async fn resize(
     // Files aren't cut off under hosts, so no caller can ask for it.
     to_end(async move { control.resize_volume(volume, size_bytes).await }).await?;
     one(&shared, &name).await
+}
+
+pub(in crate::admin_server) async fn set_limits(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::Volume>, Failure> {
+    let volume = parse::volume_name(&name)?;
+    let limits = parse::space_limits(body::read(request, &shared.limits).await?);
+    let control = shared.control.clone();
+    let command = Command::SetSpaceLimits {
+        volume: volume.clone(),
+        limits,
+    };
+    to_end(async move { control.apply(command).await }).await?;
+    one(&shared, &volume).await
 }
 
 pub(in crate::admin_server) async fn unfence(

@@ -136,6 +136,7 @@ impl Control for Fake {
                 direct: request.direct,
                 write_cache: request.write_cache,
                 integrity: request.integrity,
+                limits: request.limits,
             }))?;
             Ok(())
         }
@@ -167,6 +168,7 @@ impl Control for Fake {
             state,
             detail: String::new(),
             allocated_bytes: Some(4_096),
+            used_bytes: None,
             reservations: None,
             family: None,
         })

@@ -34,6 +34,12 @@ POST | /v1/volumes | {"name":"a"} | 400 | invalid | either size_bytes
 POST | /v1/volumes | {"name":"a","size_bytes":1,"file":"/x"} | 400 | invalid | either size_bytes
 POST | /v1/volumes | {"name":"a","file":"/x","preallocate":true} | 400 | invalid | preallocate is for new files
 POST | /v1/volumes | {"name":"a","file":"/x","integrity":"full"} | 400 | invalid | integrity=full is for new volumes
+PUT | /v1/volumes/none/limits | {"limit_bytes":1048576} | 404 | not_found | none
+PUT | /v1/volumes/none/limits | {"limit":1} | 400 | invalid | limit
+POST | /v1/volumes | {"name":"a","size_bytes":4096,"limits":{"limit_bytes":4096}} | 400 | invalid | a limit is at least 1 MiB
+POST | /v1/volumes | {"name":"a","size_bytes":4096,"limits":{"warn_percent":80}} | 400 | invalid | a warning needs a limit
+POST | /v1/volumes | {"name":"a","size_bytes":4096,"limits":{"limit_bytes":1048576,"warn_percent":100}} | 400 | invalid | 1 to 99 percent
+POST | /v1/volumes | {"name":"a","size_bytes":4096,"preallocate":true,"limits":{"limit_bytes":1048576}} | 400 | invalid | preallocated
 POST | /v1/volumes | {"name":"a","size_bytes":4096,"integrity":"half"} | 400 | invalid | integrity is usual or full
 POST | /v1/volumes | {"name":"a/b","size_bytes":1} | 400 | invalid | '/' can't be
 POST | /v1/volumes | {"name":"a","size_bytes":1} | 400 | invalid | multiple of the block size

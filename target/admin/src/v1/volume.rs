@@ -85,6 +85,14 @@ pub enum Integrity {
     Unknown,
 }
 
+impl SpaceLimits {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a volume is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -143,7 +151,7 @@ pub struct CreateVolume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
     /// How much space it may take; as much as there is if absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "SpaceLimits::is_none")]
     pub limits: SpaceLimits,
 }
 

@@ -487,3 +487,76 @@ fn parameters_survive_encoding_and_bad_ones_are_refused() {
     let error = Catalog::decode(&seal(&denied)).unwrap_err().to_string();
     assert!(error.contains("a denial has no parameters"), "{error}");
 }
+
+#[test]
+fn limits_and_integrity_come_back_and_a_plain_file_with_full_integrity_is_refused() {
+    use crate::volume::{Integrity, SpaceLimits};
+    let mut catalog = sample();
+    let volume = VolumeName::new("safe").unwrap();
+    let new = NewVolume {
+        name: volume.clone(),
+        id: VolumeId(Uuid::from_u128(77)),
+        path: "/var/lib/tidelock/volumes/safe".into(),
+        size_bytes: 1 << 30,
+        block_size: BlockSize::B512,
+        managed: true,
+        preallocated: false,
+        direct: false,
+        write_cache: true,
+        integrity: Integrity::Full,
+        limits: SpaceLimits {
+            limit_bytes: Some(1 << 30),
+            warn_percent: Some(80),
+        },
+    };
+    catalog.apply(Command::CreateVolume(new)).unwrap();
+    let error = Catalog::decode(&catalog.encode()).unwrap_err();
+    assert!(
+        error.to_string().contains("and it is a plain file"),
+        "{error}"
+    );
+    let place = crate::Place {
+        family: crate::FamilyId(Uuid::from_u128(1)),
+        dataset: crate::DatasetId(Uuid::from_u128(2)),
+    };
+    let join = Command::JoinFamily {
+        volume: volume.clone(),
+        place,
+    };
+    catalog.apply(join).unwrap();
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    // It never becomes a plain file again.
+    let error = catalog.apply(Command::LeaveFamily {
+        volume: volume.clone(),
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("can't be a plain file")
+    );
+    for (limit_bytes, warn_percent) in [
+        (Some(4_096), None),
+        (None, Some(80)),
+        (Some(1 << 30), Some(0)),
+        (Some(1 << 30), Some(100)),
+    ] {
+        let limits = SpaceLimits {
+            limit_bytes,
+            warn_percent,
+        };
+        let volume = volume.clone();
+        let before = catalog.clone();
+        assert!(
+            catalog
+                .apply(Command::SetSpaceLimits { volume, limits })
+                .is_err()
+        );
+        assert_eq!(catalog, before);
+    }
+    let limits = SpaceLimits::default();
+    catalog
+        .apply(Command::SetSpaceLimits { volume, limits })
+        .unwrap();
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+}

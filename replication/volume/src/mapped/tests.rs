@@ -5,6 +5,7 @@
 )]
 
 mod blocked;
+mod checking;
 mod crashes;
 mod disk;
 mod histories;

@@ -66,7 +66,7 @@ fn tag_of(block: &[u8]) -> Tag {
     tag
 }
 
-fn place(address: Address) -> u64 {
+pub(super) fn place(address: Address) -> u64 {
     address.get() * BLOCK_BYTES as u64
 }
 

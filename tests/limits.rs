@@ -128,6 +128,24 @@ fn a_limit_counts_snapshots_and_listings_say_what_is_shared() {
     assert_eq!(refused, NO_SPACE);
     assert!((6..=8).contains(&written), "{written}");
     initiator.flush(0).assert_good();
+    // The same in the metrics, at the next look.
+    wait_until("the metrics say so", PATIENCE, || {
+        let used = daemon.figure(r#"tidelock_volume_used_bytes{volume="vol"}"#);
+        used.is_ok_and(|used| used >= (8 + written) * MIB)
+    });
+    let limit = daemon.metric(r#"tidelock_volume_limit_bytes{volume="vol"}"#);
+    assert_eq!(limit, 16 * MIB);
+    let status = daemon.json(&["status"]);
+    let total = status["space"]["total_bytes"].as_u64().unwrap();
+    assert_eq!(
+        daemon.metric("tidelock_space_total_bytes"),
+        total,
+        "{status}"
+    );
+    assert!(
+        status["space"]["available_bytes"].as_u64().unwrap() < total,
+        "{status}"
+    );
     let vol: Value = daemon.json(&["volume", "show", "vol"]);
     let (own, used) = (&vol["allocated_bytes"], &vol["used_bytes"]);
     let (own, used) = (own.as_u64().unwrap(), used.as_u64().unwrap());

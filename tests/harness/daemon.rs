@@ -262,6 +262,12 @@ impl Daemon {
 
     /// A figure of `/metrics`, fetched as any HTTP client would.
     pub(crate) fn metric(&self, name: &str) -> u64 {
+        self.figure(name)
+            .unwrap_or_else(|text| panic!("{name} is missing in {text}"))
+    }
+
+    /// The same, or all that there is instead.
+    pub(crate) fn figure(&self, name: &str) -> Result<u64, String> {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         let request = b"GET /metrics HTTP/1.1\r\nHost: tidelock\r\nConnection: close\r\n\r\n";
         stream.write_all(request).unwrap();
@@ -270,10 +276,10 @@ impl Daemon {
         let line = answer
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("{name} is missing in {answer}"))
-            .trim()
-            .parse()
-            .unwrap()
+        match line {
+            Some(line) => Ok(line.trim().parse().unwrap()),
+            None => Err(answer),
+        }
     }
 
     /// The same, and it must be refused; returns the message.

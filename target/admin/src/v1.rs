@@ -46,7 +46,7 @@ pub use snapshot::{
     CreateSnapshot, Diff, DiffRange, RestoreSnapshot, Restored, RestoredVolume, Snapshot,
     SnapshotCause, SnapshotList,
 };
-pub use status::{Backend, Memory, PortalGroup, Status, VolumeCounts};
+pub use status::{Backend, Memory, PortalGroup, Space, Status, VolumeCounts};
 pub use stream::{ReceiveStatus, Received};
 pub use target::{CreateTarget, Lun, MapLun, Redirect, SetTarget, Target, TargetList};
 pub use volume::{

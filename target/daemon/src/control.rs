@@ -243,6 +243,11 @@ impl Control for DaemonControl {
             targets: catalog.targets().len() as u64,
             volumes: shared.registry.counts(),
             snapshots: shared.registry.count_snapshots(),
+            space: shared.registry.space().map(|space| v1::Space {
+                available_bytes: space.available,
+                total_bytes: space.total,
+                warn_below_percent: shared.config.space_warning_percent,
+            }),
         }
     }
 

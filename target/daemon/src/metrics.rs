@@ -1,8 +1,11 @@
 //! The daemon's figures in the text format of Prometheus. Read from live counters when asked for;
 //! nothing is kept here.
 
+use std::sync::Arc;
+
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -24,10 +27,14 @@ pub fn text(shared: &Shared) -> String {
 /// Name, help, unit and value.
 type Gauge = (&'static str, &'static str, Option<Unit>, u64);
 
+/// Name, help, and for volumes by name how many bytes.
+type OfVolumes = (&'static str, &'static str, Vec<(Arc<str>, u64)>);
+
 #[derive(Debug)]
 struct Figures {
     gauges: Vec<Gauge>,
     counters: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
+    of_volumes: [OfVolumes; 2],
 }
 
 impl Figures {
@@ -35,6 +42,7 @@ impl Figures {
         let (commands, read, written) = shared.directory.totals();
         let volumes = shared.registry.counts();
         let mut figures = Self {
+            of_volumes: Self::of_volumes(shared),
             gauges: vec![
                 ("uptime", "Since the daemon started", Some(Unit::Seconds), {
                     shared.started.elapsed().as_secs()
@@ -94,7 +102,47 @@ impl Figures {
             ],
         };
         figures.gauges.extend(Self::of_snapshots(shared));
+        figures.gauges.extend(Self::of_space(shared));
         figures
+    }
+
+    fn of_volumes(shared: &Shared) -> [OfVolumes; 2] {
+        let all = shared.registry.space_of_volumes();
+        let used = all
+            .iter()
+            .filter_map(|(name, used, _)| Some((Arc::clone(name), (*used)?)));
+        let limits = all
+            .iter()
+            .filter_map(|(name, _, limit)| Some((Arc::clone(name), (*limit)?)));
+        [
+            (
+                "volume_used",
+                "Space that a volume takes, with all that shares blocks with it",
+                used.collect(),
+            ),
+            ("volume_limit", "Space that it may take", limits.collect()),
+        ]
+    }
+
+    fn of_space(shared: &Shared) -> Vec<Gauge> {
+        let Some(space) = shared.registry.space() else {
+            return Vec::new();
+        };
+        let bytes = || Some(Unit::Bytes);
+        vec![
+            (
+                "space_available",
+                "Left in the file system of the state folder",
+                bytes(),
+                space.available,
+            ),
+            (
+                "space_total",
+                "Size of the file system of the state folder",
+                bytes(),
+                space.total,
+            ),
+        ]
     }
 
     fn of_snapshots(shared: &Shared) -> [Gauge; 2] {
@@ -122,6 +170,17 @@ impl Collector for Figures {
             let metric =
                 encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
             gauge.encode(metric)?;
+        }
+        for (name, help, volumes) in &self.of_volumes {
+            if volumes.is_empty() {
+                continue;
+            }
+            let mut family =
+                encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
+            for (volume, bytes) in volumes {
+                let gauge = ConstGauge::new(i64::try_from(*bytes).unwrap_or(i64::MAX));
+                gauge.encode(family.encode_family(&[("volume", &**volume)])?)?;
+            }
         }
         for (name, help, unit, value) in &self.counters {
             let counter = ConstCounter::new(*value);

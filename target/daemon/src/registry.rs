@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
 use tidelock_replication::Volume;
@@ -98,6 +98,26 @@ struct View {
     loaded: bool,
 }
 
+/// Bytes of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// That may still be written.
+    pub available: u64,
+    /// That there are.
+    pub total: u64,
+}
+
+impl Space {
+    /// Of the file system that a folder is in. Blocks.
+    fn of(folder: &std::path::Path) -> Option<Self> {
+        let found = rustix::fs::statvfs(folder).ok()?;
+        Some(Self {
+            available: found.f_bavail.saturating_mul(found.f_frsize),
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+        })
+    }
+}
+
 /// What only the one who changes things may touch.
 #[derive(Debug)]
 struct Writer {
@@ -121,6 +141,8 @@ pub struct Registry {
     journals: Journals,
     families: Families,
     schedules: Schedules,
+    /// What the file system of the state folder had at the last look.
+    space: Mutex<Option<Space>>,
     scrubs: Scrubs,
     receives: Arc<Receives>,
     quiescing: Quiescing,
@@ -172,6 +194,7 @@ impl Registry {
             journals: Journals::new(state)?,
             families: Families::new(state)?,
             schedules: Schedules::default(),
+            space: Mutex::default(),
             scrubs: Scrubs::new(state)?,
             receives: Receives::open(state)?,
             quiescing: Quiescing::default(),
@@ -290,6 +313,28 @@ impl Registry {
             let volume = Arc::clone(volume);
             Some(Subject { volume, store })
         })
+    }
+
+    /// What the file system of the state folder had at the last look.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        *self.space.lock()
+    }
+
+    /// What each volume takes and may take, as far as that was found out at the last look: in bytes.
+    #[must_use]
+    pub fn space_of_volumes(&self) -> Vec<(Arc<str>, Option<u64>, Option<u64>)> {
+        let view = self.view();
+        let mut all: Vec<_> = view
+            .volumes
+            .values()
+            .map(|volume| {
+                let limit = volume.limits().limit_bytes;
+                (Arc::clone(volume.name()), volume.used(), limit)
+            })
+            .collect();
+        all.sort();
+        all
     }
 
     /// What takes long.

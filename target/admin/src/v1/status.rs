@@ -38,6 +38,20 @@ pub struct Status {
     /// Snapshots of all volumes.
     #[serde(default)]
     pub snapshots: u64,
+    /// Space of the file system that the state folder is in; absent if it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+}
+
+/// Space of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub available_bytes: u64,
+    /// Bytes that there are.
+    pub total_bytes: u64,
+    /// Hosts of thin volumes are warned below so many percent of it; 0: they aren't.
+    pub warn_below_percent: u64,
 }
 
 /// Which engine does file I/O, and why that one.

@@ -29,6 +29,7 @@ pub(crate) fn status(status: &Status) -> String {
         ),
         ("volumes", volumes(status.volumes)),
         ("snapshots", status.snapshots.to_string()),
+        ("space", space(status)),
         ("targets", status.targets.to_string()),
         ("sessions", status.sessions.to_string()),
         (
@@ -77,4 +78,20 @@ fn volumes(counts: VolumeCounts) -> String {
     } else {
         parts.join(", ")
     }
+}
+
+fn space(status: &Status) -> String {
+    let Some(space) = status.space else {
+        return "unknown".into();
+    };
+    let warning = match space.warn_below_percent {
+        0 => String::new(),
+        percent => format!("; hosts are warned below {percent} %"),
+    };
+    let (left, all) = (space.available_bytes, space.total_bytes);
+    format!(
+        "{} left of {}{warning}",
+        format_size(left),
+        format_size(all)
+    )
 }

@@ -293,6 +293,11 @@ fn the_status_is_a_list_of_properties() {
             failed: 0,
         },
         snapshots: 7,
+        space: Some(v1::Space {
+            available_bytes: 30 << 30,
+            total_bytes: 120 << 30,
+            warn_below_percent: 10,
+        }),
     };
     assert_eq!(
         status(&sample),
@@ -305,6 +310,7 @@ reactors   2
 memory     12 MiB of 1 GiB
 volumes    5 ready, 1 FENCED
 snapshots  7
+space      30 GiB left of 120 GiB; hosts are warned below 10 %
 targets    2
 sessions   3
 state      /var/lib/tidelock, generation 42

@@ -11,7 +11,7 @@ use tidelock_scsi::{MediumCondition, ReservationChange, ReservationReport, Reser
 
 use super::changes::{ChangeError, run_blocking as blocking};
 use super::reservations::ReservationError;
-use super::{Registry, ServedVolume};
+use super::{Registry, ServedVolume, Space};
 use crate::admin_server::VolumeFacts;
 
 /// How long a listing waits for a file that doesn't answer.
@@ -108,6 +108,9 @@ impl Registry {
     /// Tells of whom it has warned. Waits for file systems that don't answer.
     pub async fn note_space(&self, percent: u64) -> Vec<v1::EventKind> {
         let view = self.view();
+        let folder = self.volumes.clone();
+        let space = tokio::task::spawn_blocking(move || Space::of(&folder)).await;
+        *self.space.lock() = space.ok().flatten();
         let noting = tokio::task::spawn_blocking(move || {
             let volumes = view.volumes.values();
             let warned = volumes.filter_map(|volume| {
@@ -210,13 +213,13 @@ fn medium(condition: MediumCondition) -> (VolumeState, String) {
 
 /// Sets the soft threshold of a thin unit and says what is left. The event, if hosts are warned by it.
 fn note_space(volume: &ServedVolume, store: &Volume, percent: u64) -> Option<v1::EventKind> {
+    let used = store.space_used();
+    volume.set_used(used.as_ref().ok().copied());
     let unit = volume.unit();
     if !unit.config().thin {
         return None;
     }
-    let found = store
-        .pool_space()
-        .and_then(|pool| Ok((pool, store.space_used()?)));
+    let found = used.and_then(|used| Ok((store.pool_space()?, used)));
     let (pool, used) = match found {
         Ok(found) => found,
         Err(error) => {

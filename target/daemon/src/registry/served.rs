@@ -22,6 +22,9 @@ use tidelock_scsi::{
     BlockSize, Identity, Limits, LogicalUnit, LogicalUnitConfig, TargetPort, UnitState,
 };
 
+/// Stands for a number of bytes that nobody knows.
+const UNKNOWN: u64 = u64::MAX;
+
 /// What is said of a volume whose file wasn't tried yet.
 const NOT_OPENED: &str = "not opened yet";
 
@@ -43,6 +46,8 @@ pub struct ServedVolume {
     measuring: AtomicBool,
     /// How much space it may take.
     limits: RwLock<catalog::SpaceLimits>,
+    /// Bytes at the last look.
+    used: AtomicU64,
     /// Its open file is its own, also while its blocks are in a family.
     of_file: AtomicBool,
     /// Its blocks are brought home: 1 and the percentage that is; 0 if they aren't.
@@ -105,6 +110,7 @@ impl ServedVolume {
             identifying: IdentifyingFile::new(&registry.identifying, record.id),
             measuring: AtomicBool::new(false),
             limits: RwLock::new(record.limits),
+            used: AtomicU64::new(UNKNOWN),
             of_file: AtomicBool::new(false),
             folding: AtomicU8::new(0),
             folded: AtomicBool::new(false),
@@ -169,6 +175,15 @@ impl ServedVolume {
     /// How much space it may take.
     pub(super) fn limits(&self) -> catalog::SpaceLimits {
         *self.limits.read()
+    }
+
+    /// Bytes that it took at the last look, with all that shares blocks with it.
+    pub(super) fn used(&self) -> Option<u64> {
+        Some(self.used.load(Ordering::Relaxed)).filter(|used| *used != UNKNOWN)
+    }
+
+    pub(super) fn set_used(&self, bytes: Option<u64>) {
+        self.used.store(bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     /// How much space it may take from now on.

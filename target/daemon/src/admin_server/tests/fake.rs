@@ -202,6 +202,7 @@ impl Control for Fake {
             targets: self.catalog().targets().len() as u64,
             volumes: v1::VolumeCounts::default(),
             snapshots: 0,
+            space: None,
         }
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tidelock_catalog::{
-    self as catalog, Backing, BlockSize, Change, DatasetId, Integrity, SnapshotName, VolumeId,
+    self as catalog, Backing, BlockSize, Change, DatasetId, Integrity, SnapshotName, SpaceLimits,
+    VolumeId,
 };
 use tidelock_replication::Family;
 use tidelock_replication::stream::{Event, Header};
@@ -223,6 +224,7 @@ impl Registry {
             direct: false,
             write_cache: true,
             integrity: Integrity::Usual,
+            limits: SpaceLimits::default(),
         };
         // Who finds the volume after a crash finds out what it is for.
         let Some(turn) = self.receives.take_turn(&record) else {

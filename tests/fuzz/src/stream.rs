@@ -38,7 +38,11 @@ pub fn check(input: &[u8]) {
                 again.extend_from_slice(data);
             }
             (Event::Zeros { offset, length }, Some(encoder)) => {
-                again.extend(encoder.zeros(*offset, *length).expect("a record that was read"));
+                again.extend(
+                    encoder
+                        .zeros(*offset, *length)
+                        .expect("a record that was read"),
+                );
             }
             (Event::End, _) => {
                 again.extend(encoder.take().expect("a stream that began").end());

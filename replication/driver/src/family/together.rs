@@ -71,7 +71,10 @@ impl Family {
             };
             let maps = &mut state.maps;
             match maps.restore(one.head, one.snapshot, one.member.safety) {
-                Ok(kept) => restored.push((one, kept)),
+                Ok(kept) => {
+                    state.unsettled.insert(kept);
+                    restored.push((one, kept));
+                }
                 Err(error) => {
                     failed = Some(family.wrong(&error));
                     break;

@@ -10,6 +10,7 @@ mod beginning;
 mod copying;
 mod ending;
 mod pacing;
+mod parting;
 mod rounds;
 
 use std::collections::HashMap;
@@ -117,12 +118,11 @@ impl Registry {
     pub async fn next_hydration(&self) -> VolumeId {
         loop {
             let rung = self.hydrations.bell.notified();
-            let next = self.hydrations.ready.lock().keys().next().copied();
-            if let Some(id) = next {
+            {
+                // Under one lock, or there were a moment in which nobody has it.
                 let mut ready = self.hydrations.ready.lock();
-                let job = ready.remove(&id);
-                drop(ready);
-                if let Some(job) = job {
+                let next = ready.keys().next().copied();
+                if let Some((id, job)) = next.and_then(|id| ready.remove_entry(&id)) {
                     self.hydrations.running.lock().insert(id, job);
                     return id;
                 }

@@ -13,6 +13,7 @@ use crate::registry::changes::{ChangeError, remove_file, run_blocking};
 use crate::registry::families::remove_folder;
 use crate::registry::removal::delete_datasets;
 use crate::registry::snapshots::Member;
+use crate::state_dir::StateDirError;
 
 impl Registry {
     /// A clone is its file, and the catalog says so. The writer's lock is held.
@@ -69,6 +70,13 @@ impl Registry {
         else {
             return Ok(Vec::new());
         };
+        // The catalog of the next start may say that it is the clone.
+        if writer.file.is_poisoned() {
+            return Err(StateDirError::Poisoned {
+                path: writer.file.path().to_owned(),
+            }
+            .into());
+        }
         // The file first: as long as there may be one the catalog says so.
         let options = self.own_file(&record, &hydration);
         run_blocking(move || copying::remove(&options)).await??;
@@ -139,13 +147,11 @@ impl Registry {
             return;
         };
         let before = hydration.progress;
-        let progress = HydrationProgress {
-            base: before.base,
-            ..HydrationProgress::default()
-        };
+        // The file may have some of it, of which what differs between the one before and a new one knows nothing:
+        // that goes as well.
+        let progress = HydrationProgress::default();
         if before.next.is_some() && self.note(id, progress).await.is_ok() {
-            let (open, next) = (Arc::clone(&member.open), before.next);
-            let _ = run_blocking(move || delete_datasets(&open, next.as_slice())).await;
+            let _ = self.forget_snapshots(&member, &before).await;
         }
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidelock_catalog::{Change, Command, DatasetId, Hydration, HydrationProgress, VolumeId};
-use tidelock_replication::{Committed, CopyOut, CopyOutOptions, Family, Volume, VolumeError};
+use tidelock_replication::{CopyOut, CopyOutOptions, Family, Volume, VolumeError};
 use uuid::Uuid;
 
 use super::Halt;
 use super::copying::{self, Manner, Watcher};
-use super::pacing::{HELD_MAX, Next, Rest, Rounds};
+use super::pacing::{Next, Rest, Rounds};
+use super::parting::{Ended, Ending};
 use crate::registry::Registry;
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::removal::delete_datasets;
@@ -75,7 +76,7 @@ impl Registry {
             self.one_round(id, &mut round, &manner, watcher).await?;
             let mut next = rounds.after(left(&round, watcher).await?);
             if next == Next::Last {
-                match self.last(id, &round, watcher).await? {
+                match self.last(id, &mut round, watcher).await? {
                     Last::Parted(changes) => return Ok(changes),
                     Last::TooMuch => next = rounds.was_too_much(),
                 }
@@ -254,56 +255,68 @@ impl Registry {
     }
 
     /// Copies what is left while hosts wait, and lets the clone be its file.
-    async fn last(&self, id: VolumeId, round: &Round, watcher: &Watcher) -> Result<Last, Halt> {
+    ///
+    /// What is copied is a snapshot here as well, and written down before the file gets anything of it: if this
+    /// comes to nothing, the file must not have blocks of which the next difference knows nothing, as those are
+    /// that hosts unmap until then.
+    async fn last(&self, id: VolumeId, round: &mut Round, watcher: &Watcher) -> Result<Last, Halt> {
         let writer = self.writer.lock().await;
         let (member, hydration) = self.hydrating(id)?;
         let Some(base) = hydration.progress.base else {
             return Ok(Last::TooMuch);
         };
-        let mut next = (*self.catalog()).clone();
-        let part = Command::PartClone {
-            volume: member.record.name.clone(),
+        let next = DatasetId(Uuid::new_v4());
+        let progress = HydrationProgress {
+            base: Some(base),
+            next: Some(next),
+            from_bytes: 0,
         };
-        let changes = next.apply(part).map_err(ChangeError::from)?;
-        let bytes = next.encode();
-        let (file, to) = (Arc::clone(&writer.file), Arc::clone(&round.to));
-        let (store, family) = (Arc::clone(&member.store), Arc::clone(&member.open.engine));
-        let (head, size) = (member.head, store.size());
-        let parted = run_blocking(move || -> Result<_, VolumeError> {
-            to.resize(size)?;
-            let held = store.hold()?;
-            let mut copy = begin(&family, head, Some(base), &to, 0)?;
-            if copy.measure(0, || true)?.1 > HELD_MAX {
-                return Ok(None);
+        let volume = member.record.name.clone();
+        let mut noted = (*self.catalog()).clone();
+        let note = Command::NoteHydration {
+            volume: volume.clone(),
+            progress,
+        };
+        let noting = noted.apply(note).map_err(ChangeError::from)?;
+        let mut catalog = noted.clone();
+        let part = Command::PartClone { volume };
+        let changes = catalog.apply(part).map_err(ChangeError::from)?;
+        let is_last = changes
+            .iter()
+            .any(|change| matches!(change, Change::FamilyDeleted(_)));
+        let ending = Ending {
+            left: is_last.then(|| member.family.folder().to_path_buf()),
+            member: member.clone(),
+            to: Arc::clone(&round.to),
+            file: Arc::clone(&writer.file),
+            base,
+            next,
+            noted: noted.encode(),
+            parted: catalog.encode(),
+        };
+        let ended = run_blocking(move || ending.run()).await??;
+        let parted = match ended {
+            Ended::TooMuch => return Ok(Last::TooMuch),
+            Ended::NotNoted(error) => return Err(ChangeError::from(error).into()),
+            Ended::Noted(parted) => parted,
+        };
+        round.progress = progress;
+        let hydration = Hydration {
+            progress,
+            ..hydration
+        };
+        let failed = match parted {
+            Ok(None) => {
+                watcher.job.progress(round.total, round.total);
+                self.has_parted(&member, &hydration, catalog, &changes)
+                    .await?;
+                return Ok(Last::Parted(changes));
             }
-            copying::to_the_end(&mut copy)?;
-            let mut failed = None;
-            let parted = held.part(&to, || match file.replace(&bytes) {
-                Ok(()) => Committed::Yes,
-                Err(error) => {
-                    let was_placed = file.is_poisoned() && !error.is_poisoned();
-                    failed = Some(error);
-                    match was_placed {
-                        true => Committed::Unknown,
-                        false => Committed::No,
-                    }
-                }
-            })?;
-            Ok(Some((parted, failed)))
-        })
-        .await??;
-        match parted {
-            None => return Ok(Last::TooMuch),
-            Some((true, _)) => {}
-            Some((false, failed)) => {
-                let reason = failed.map(|error| error.to_string());
-                let reason = reason.unwrap_or_else(|| "the catalog can't be written".to_owned());
-                return Err(Halt::Failed(reason));
-            }
-        }
-        watcher.job.progress(round.total, round.total);
-        self.has_parted(&member, &hydration, next, &changes).await?;
-        Ok(Last::Parted(changes))
+            Ok(Some(reason)) => Halt::Failed(reason),
+            Err(error) => error.into(),
+        };
+        self.install(noted, &noting, None);
+        Err(failed)
     }
 }
 
@@ -327,7 +340,7 @@ async fn left(round: &Round, watcher: &Watcher) -> Result<u64, Halt> {
     Ok(left)
 }
 
-fn begin(
+pub(super) fn begin(
     family: &Arc<Family>,
     what: DatasetId,
     since: Option<DatasetId>,

@@ -50,6 +50,20 @@ impl House {
         assert!(matches!(outcome, VolumeOutcome::Done), "{outcome:?}");
     }
 
+    /// Writes a number to a block, durably, whenever it is called.
+    pub(super) fn writer(&self, name: &str) -> impl Fn(u64, u8) + Send + Sync + 'static {
+        let store = self.store(name);
+        move |block, number| {
+            let op = VolumeOp::Write {
+                offset: block * BLOCK,
+                data: smallvec![Bytes::from(vec![number; 4_096])],
+                fua: true,
+            };
+            let outcome = run(&store, op);
+            assert!(matches!(outcome, VolumeOutcome::Done), "{outcome:?}");
+        }
+    }
+
     /// Makes zeros of some blocks.
     pub(super) fn unmap(&self, name: &str, first: u64, count: u64) {
         let range = Range {

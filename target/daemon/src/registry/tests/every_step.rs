@@ -66,6 +66,11 @@ fn copy(from: &Path, to: &Path) {
 impl Copies {
     /// Copies from now on.
     pub(super) fn of(house: &House) -> Self {
+        Self::after(house, |_| {})
+    }
+
+    /// The same, after something that is done at each step, of which it has the number.
+    pub(super) fn after(house: &House, first: impl Fn(usize) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made = Arc::<Mutex<Vec<PathBuf>>>::default();
         let (from, into, list) = (
@@ -75,6 +80,7 @@ impl Copies {
         );
         let watching = Watching::new(house.path(), move || {
             let mut list = list.lock();
+            first(list.len());
             let to = into.join(list.len().to_string());
             copy(&from, &to);
             list.push(to);

@@ -3,6 +3,7 @@
 mod alua;
 mod capabilities;
 mod clone;
+mod family_tree;
 mod job;
 mod session;
 mod snapshot;
@@ -13,6 +14,7 @@ mod volume;
 pub(crate) use alua::asymmetric_access;
 pub(crate) use capabilities::capabilities;
 pub(crate) use clone::{clone, cloned, clones, hydrating, promoted};
+pub(crate) use family_tree::family_tree;
 pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{

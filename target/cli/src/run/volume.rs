@@ -28,7 +28,11 @@ pub(super) async fn run(verb: VolumeVerb, context: &mut Context<'_>) -> Result<(
         }
         VolumeVerb::Show { name } => {
             let volume = context.client.volume(&name).await?;
-            context.print(&volume, show::volume)
+            let family = match context.json {
+                true => String::new(),
+                false => family_tree(&volume, context).await,
+            };
+            context.print(&volume, |volume| show::volume(volume) + &family)
         }
         VolumeVerb::Set { name, limits } => set(&name, &limits, context).await,
         VolumeVerb::Resize { name, size } => resize(&name, size, context).await,
@@ -231,4 +235,20 @@ fn shown(volume: &v1::Volume) -> String {
         0 => String::new(),
         count => format!("\nIt is mapped in {count} target(s): hosts may be using it."),
     }
+}
+
+/// What the volume's snapshots have for themselves, and what was cloned from what.
+async fn family_tree(volume: &v1::Volume, context: &Context<'_>) -> String {
+    let Some(family) = &volume.family else {
+        return String::new();
+    };
+    let mut newest = Vec::new();
+    for name in &family.newest_snapshots {
+        // One that was deleted meanwhile is left out.
+        newest.extend(context.client.snapshot(&volume.name, name).await.ok());
+    }
+    // Without it the volume is still worth being shown.
+    let clones = context.client.clones().await;
+    let clones = clones.map_or_else(|_| Vec::new(), |list| list.clones);
+    show::family_tree(volume, &newest, &clones)
 }

@@ -61,7 +61,13 @@ pub(crate) fn hydrating(clone: &CloneOf) -> String {
 /// What was made of a group.
 pub(crate) fn cloned(clones: &[CloneOf]) -> String {
     let line = |clone: &CloneOf| {
-        let made = format!("clone {} of {} created\n", clone.name, clone.origin.volume);
+        let of = &clone.origin;
+        // One that was taken for the clone alone is known to nobody.
+        let snapshot = match of.deleted {
+            true => String::new(),
+            false => format!("@{}", of.snapshot),
+        };
+        let made = format!("clone {} of {}{snapshot} created\n", clone.name, of.volume);
         made + &hydrating(clone)
     };
     clones.iter().map(line).collect()
@@ -69,8 +75,17 @@ pub(crate) fn cloned(clones: &[CloneOf]) -> String {
 
 pub(crate) fn promoted(volume: &Volume) -> String {
     let snapshots = volume.family.as_ref().map_or(0, |family| family.snapshots);
+    let now = match volume
+        .family
+        .as_ref()
+        .and_then(|family| family.origin.as_ref())
+    {
+        // The other one was a clone itself: the two have changed places under what that was made from.
+        Some(above) => format!("is a clone of {} now", origin(above)),
+        None => "depends on no other now".into(),
+    };
     format!(
-        "volume {} depends on no other now; it has {snapshots} snapshot(s)\n",
+        "volume {} {now}; it has {snapshots} snapshot(s)\n",
         volume.name
     )
 }

@@ -439,7 +439,7 @@ clone of      db@monday (linked)
 snapshots     12: b, a and 10 more
 clones        test2
 shares with   db, test
-shared space  3 MiB beside the file, unknown of maps in memory; 2 deleted, whose space is being given back
+shared space  3 MiB beside the file, unknown of maps in memory; 2 deleted, whose space is being given back or needed by clones
 groups        both
 mapped "
         ),
@@ -568,5 +568,141 @@ PercentSynced   41%
 job             3
 because         no space
 "
+    );
+}
+
+fn sample_clone(name: &str, volume: &str, snapshot: &str) -> v1::CloneOf {
+    v1::CloneOf {
+        name: name.into(),
+        size_bytes: 1 << 30,
+        origin: v1::Origin {
+            volume: volume.into(),
+            snapshot: snapshot.into(),
+            linked: false,
+            copied: false,
+            deleted: false,
+        },
+        sync_type: v1::SyncType::Snapshot,
+        copy_state: v1::CopyState::Synchronized,
+        progress_status: v1::ProgressStatus::Completed,
+        percent_synced: None,
+        job: None,
+        detail: String::new(),
+    }
+}
+
+fn sample_family(volumes: &[&str], newest: &[&str], snapshots: u64) -> v1::VolumeFamily {
+    v1::VolumeFamily {
+        id: "00112233445566778899aabbccddeeff".into(),
+        origin: None,
+        snapshots,
+        newest_snapshots: newest.iter().map(|&name| name.into()).collect(),
+        clones: Vec::new(),
+        volumes: volumes.iter().map(|&name| name.into()).collect(),
+        data_bytes: None,
+        metadata_bytes: None,
+        being_deleted: None,
+        coming_home_percent: None,
+    }
+}
+
+#[test]
+fn a_family_is_a_tree_with_what_each_snapshot_has_for_itself() {
+    let mut db = sample_volume("db");
+    db.family = Some(sample_family(
+        &["a", "b", "c", "db"],
+        &["tuesday", "monday"],
+        5,
+    ));
+    let mut tuesday = sample_snapshot("tuesday");
+    tuesday.exclusive_bytes = Some(3 << 20);
+    let newest = [tuesday, sample_snapshot("monday")];
+    let mut gone = sample_clone("c", "a", "c");
+    gone.origin.deleted = true;
+    let mut copied = sample_clone("full", "db", "monday");
+    copied.origin.copied = true;
+    let clones = [
+        sample_clone("a", "db", "monday"),
+        sample_clone("b", "db", "old"),
+        gone,
+        copied,
+        sample_clone("stranger", "other", "monday"),
+    ];
+    assert_eq!(
+        family_tree(&db, &newest, &clones),
+        "
+family
+  db
+    @tuesday  3 MiB its own
+    @monday  unknown how much is its own
+      a
+        @c  deleted
+          c
+    3 older: `tidelock snapshot list db`
+    @old
+      b
+"
+    );
+    db.family = None;
+    assert_eq!(family_tree(&db, &[], &clones), "");
+}
+
+#[test]
+fn names_that_were_used_again_make_no_endless_tree() {
+    let mut a = sample_volume("a");
+    a.family = Some(sample_family(&["a", "b"], &[], 0));
+    let clones = [sample_clone("a", "b", "s"), sample_clone("b", "a", "s")];
+    assert_eq!(
+        family_tree(&a, &[], &clones),
+        "
+family
+  a
+    @s
+      b
+        @s
+"
+    );
+}
+
+#[test]
+fn a_clone_has_no_file_of_its_own() {
+    let mut clone = sample_volume("test");
+    clone.managed = false;
+    clone.family = Some(sample_family(&["test"], &[], 0));
+    clone.path = "/state/families/00112233445566778899aabbccddeeff".into();
+    let text = volume(&clone);
+    assert!(
+        text.contains("(of its family; what is the volume's alone is deleted with it)"),
+        "{text}"
+    );
+    clone.path = "/data/mine.img".into();
+    let text = volume(&clone);
+    assert!(text.contains("/data/mine.img (yours, stays)"), "{text}");
+}
+
+#[test]
+fn what_was_promoted_may_still_be_a_clone() {
+    let mut top = sample_volume("top");
+    top.family = Some(sample_family(&["top"], &[], 2));
+    assert_eq!(
+        promoted(&top),
+        "volume top depends on no other now; it has 2 snapshot(s)\n"
+    );
+    if let Some(family) = &mut top.family {
+        family.origin = Some(sample_clone("top", "db", "monday").origin);
+    }
+    assert_eq!(
+        promoted(&top),
+        "volume top is a clone of db@monday now; it has 2 snapshot(s)\n"
+    );
+}
+
+#[test]
+fn clones_of_a_group_say_of_which_snapshot() {
+    let mut now = sample_clone("db-new", "db", "db-new");
+    now.origin.deleted = true;
+    assert_eq!(
+        cloned(&[sample_clone("web-new", "web", "monday"), now]),
+        "clone web-new of web@monday created\nclone db-new of db created\n"
     );
 }

@@ -1,5 +1,7 @@
 //! Volumes as text.
 
+use std::path::Path;
+
 use tidelock_admin::v1::{
     CheckReport, Integrity, ReservationType, Reservations, Volume, VolumeFamily, VolumeState,
 };
@@ -36,6 +38,8 @@ pub(crate) fn volumes(volumes: &[Volume]) -> String {
 pub(crate) fn volume(volume: &Volume) -> String {
     let whose = if volume.managed {
         "kept by the daemon, deleted with the volume"
+    } else if is_in_family_folder(volume) {
+        "of its family; what is the volume's alone is deleted with it"
     } else {
         "yours, stays"
     };
@@ -100,6 +104,12 @@ pub(crate) fn volume(volume: &Volume) -> String {
         ));
     }
     properties(rows)
+}
+
+/// It has no file of its own, as a linked clone has none.
+fn is_in_family_folder(volume: &Volume) -> bool {
+    let family = volume.family.as_ref();
+    family.is_some_and(|family| Path::new(&volume.path).ends_with(&family.id))
 }
 
 /// What is the volume's alone, and what it shares.
@@ -185,7 +195,9 @@ fn family(family: &VolumeFamily) -> Vec<(&'static str, String)> {
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".into(), format_size);
     let deleting = match family.being_deleted {
         None | Some(0) => String::new(),
-        Some(count) => format!("; {count} deleted, whose space is being given back"),
+        Some(count) => {
+            format!("; {count} deleted, whose space is being given back or needed by clones")
+        }
     };
     rows.push((
         "shared space",

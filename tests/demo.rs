@@ -23,12 +23,16 @@ impl Drop for Demo {
 
 /// Starts the demonstration in `folder` and reads what it prints, up to its last line.
 fn start(folder: &Path) -> (Demo, String) {
+    start_logging_to(folder, Stdio::null())
+}
+
+fn start_logging_to(folder: &Path, log: Stdio) -> (Demo, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
         .arg("--demo")
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut said = String::new();
@@ -88,4 +92,27 @@ fn the_demo_serves_a_gibibyte_on_the_next_free_port_and_keeps_its_data() {
     drop(demo);
     let (demo, _) = start(folder.path());
     assert!(log_in(&demo).read(0, 7, 1).data == [42; 512]);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (demo, _) = start_logging_to(folder.path(), full.into());
+    // More logins than there are reactors, each of them a line in the log, and a change.
+    for _ in 0..8 {
+        log_in(&demo);
+    }
+    let created = Command::new(env!("CARGO_BIN_EXE_tidelock"))
+        .arg("--socket")
+        .arg(folder.path().join("tidelock-demo/admin.sock"))
+        .args(["volume", "create", "another", "--size", "1M"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&created.stderr);
+    assert!(created.status.success(), "{said}");
+    log_in(&demo);
 }

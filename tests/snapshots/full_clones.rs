@@ -361,7 +361,10 @@ fn a_group_is_cloned_at_one_moment() {
     let refused = daemon.refused(&["group", "clone", "both@none", "copies"]);
     assert!(refused.contains("none"), "{refused}");
     let made = daemon.run(&["group", "clone", "both@set", "copies"]);
-    assert!(made.contains("clone vol-copies of vol@set created"), "{made}");
+    assert!(
+        made.contains("clone vol-copies of vol@set created"),
+        "{made}"
+    );
     daemon.run(&["group", "clone", "both", "--suffix", ".now", "--full"]);
     for id in ["1", "2"] {
         daemon.run(&["job", "watch", id]);

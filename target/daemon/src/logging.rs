@@ -24,6 +24,9 @@ pub fn start(filter: &str) -> Result<(), LogError> {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(std::io::stderr)
+        // What can't be logged is lost, on a full disk for example. To complain about that is to write to standard
+        // error as well, and panics, on a reactor or in the middle of a change.
+        .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .try_init();
     Ok(())

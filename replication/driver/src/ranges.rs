@@ -86,6 +86,12 @@ impl RangeLocks {
         self.entries.load(Ordering::SeqCst) == 0
     }
 
+    /// How many hold or want a lock.
+    #[cfg(test)]
+    pub(crate) fn entered(&self) -> usize {
+        self.entries.load(Ordering::SeqCst)
+    }
+
     /// An ordinary operation found locks. `traffic` is where it has written its range, if it has: if
     /// it must wait, that is cleared, because whoever it waits for would wait for it.
     pub(crate) fn meet(&self, ranges: Ranges, owner: Owner, traffic: Option<&Traffic>) -> Entered {

@@ -117,7 +117,7 @@ impl Family {
     /// with the id `safety`. Durable when it returns. A crash leaves both or neither. **Blocks.**
     ///
     /// # Errors
-    /// There is no such head or snapshot, or no room.
+    /// There is no such head or snapshot, or no room, or hosts' commands don't end in time.
     pub fn restore(
         self: &Arc<Self>,
         head: Id,
@@ -125,8 +125,11 @@ impl Family {
         safety: Id,
     ) -> Result<(), VolumeError> {
         let (head, snapshot) = (self.find(head)?, self.find(snapshot)?);
+        let volumes = self.volumes_of(head);
+        // Who changes a part of a block would put the rest of it back as it was before.
+        let _alone = super::together::hold(&volumes)?;
         // Before it is so, as with every change.
-        for volume in self.volumes_of(head) {
+        for volume in &volumes {
             volume.watches().change_everything();
         }
         {

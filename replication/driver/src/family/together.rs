@@ -6,6 +6,7 @@ use tidelock_volume::mapped::{DatasetId, Id};
 
 use super::Family;
 use crate::error::VolumeError;
+use crate::volume::{Held, Volume};
 
 /// A head that is to have the content of a snapshot.
 #[derive(Clone, Debug)]
@@ -22,6 +23,11 @@ pub struct Restoring {
     pub undo: Id,
 }
 
+/// Keeps hosts off volumes. **Blocks.**
+pub(super) fn hold(volumes: &[Arc<Volume>]) -> Result<Vec<Held<'_>>, VolumeError> {
+    volumes.iter().map(|volume| volume.hold()).collect()
+}
+
 /// The same, found.
 struct Found<'a> {
     member: &'a Restoring,
@@ -35,7 +41,7 @@ impl Family {
     /// neither. **Blocks.**
     ///
     /// # Errors
-    /// One can't be restored: then none is, but some of the new snapshots may be there. One couldn't be made
+    /// One can't be restored, or hosts' commands don't end in time: then none is, but some of the new snapshots may be there. One couldn't be made
     /// durable: its family is fenced.
     pub fn restore_together(members: &[Restoring]) -> Result<(), VolumeError> {
         let mut families: Vec<&Arc<Self>> = Vec::new();
@@ -53,11 +59,15 @@ impl Family {
         }
         // One order for everybody, or two groups could wait for each other.
         families.sort_by_key(|family| Arc::as_ptr(family));
+        let volumes: Vec<_> = found
+            .iter()
+            .flat_map(|one| one.member.family.volumes_of(one.head))
+            .collect();
+        // Who changes a part of a block would put the rest of it back as it was before.
+        let _alone = hold(&volumes)?;
         // Before it is so, as with every change.
-        for one in &found {
-            for volume in one.member.family.volumes_of(one.head) {
-                volume.watches().change_everything();
-            }
+        for volume in &volumes {
+            volume.watches().change_everything();
         }
         let mut states: Vec<_> = families.iter().map(|family| family.state.lock()).collect();
         // From here to the end of the loop no write of any of them is acknowledged.

@@ -116,10 +116,8 @@ impl Registry {
         match self.save(writer, Command::Intend(intent)).await {
             Ok((catalog, changes)) => self.install(catalog, &changes, None),
             Err(error) => {
-                // If nobody knows whether it is intended, both must be found at the start.
-                if !writer.file.is_poisoned() {
-                    run_blocking(move || forget(&volumes)).await?;
-                }
+                // It may be intended all the same, for whoever starts the next time.
+                run_blocking(move || give_up(&volumes)).await?;
                 return Err(error);
             }
         }
@@ -131,20 +129,20 @@ impl Registry {
                 .any(|one| one.member.store.is_fenced().is_some());
             if !is_fenced {
                 // Not one of them is restored.
-                let (catalog, changes) = self.save(writer, Command::Fulfil { intent: id }).await?;
-                self.install(catalog, &changes, None);
-                run_blocking(move || forget(&volumes)).await?;
+                run_blocking(move || give_up(&volumes)).await?;
+                self.fulfil(writer, id).await;
             }
             return Err(error);
         }
-        let telling = Arc::clone(&volumes);
-        run_blocking(move || tell(&telling, |safety| ListChange::Confirm(safety.id))).await??;
-        let (catalog, changes) = self.save(writer, Command::Fulfil { intent: id }).await?;
-        self.install(catalog, &changes, None);
-        let mut changes = Vec::with_capacity(volumes.len() * 2);
         for one in volumes.iter() {
             let unit = one.member.served.unit();
             unit.raise(UnitAttention::MediumMayHaveChanged, None);
+        }
+        let telling = Arc::clone(&volumes);
+        run_blocking(move || tell(&telling, |safety| ListChange::Confirm(safety.id))).await??;
+        self.fulfil(writer, id).await;
+        let mut changes = Vec::with_capacity(volumes.len() * 2);
+        for one in volumes.iter() {
             let safety = one.member.called(&one.safety.name);
             changes.push(Change::SnapshotCreated(safety.clone()));
             changes.push(Change::VolumeRestored {
@@ -156,6 +154,16 @@ impl Registry {
             });
         }
         Ok(changes)
+    }
+
+    /// Forgets what was intended. Where it stays a start finds that it is done, or was given up.
+    async fn fulfil(&self, writer: &Writer, intent: Uuid) {
+        match self.save(writer, Command::Fulfil { intent }).await {
+            Ok((catalog, changes)) => self.install(catalog, &changes, None),
+            Err(error) => {
+                tracing::warn!(%intent, %error, "what was intended stays noted until a restart")
+            }
+        }
     }
 }
 
@@ -220,6 +228,22 @@ fn forget(volumes: &[Volume]) {
         }
         if open.datasets().contains_key(&id) {
             delete_datasets(open, &[id]);
+        }
+    }
+}
+
+/// The same, after it was intended: a start that finds that so restores nothing of which the list doesn't tell. If a
+/// list can't be made to forget, nothing is written any more that the next start would take back. Blocks.
+fn give_up(volumes: &[Volume]) {
+    forget(volumes);
+    for one in volumes {
+        let listed = one
+            .member
+            .open
+            .look(|list| list.get(one.safety.id).is_some());
+        if listed.unwrap_or(true) {
+            let what = "its group couldn't be restored, and the next start may do it";
+            one.member.store.raise_fence(what.to_owned());
         }
     }
 }

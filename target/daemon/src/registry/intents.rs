@@ -88,6 +88,12 @@ fn restore(
     if datasets.contains_key(&member.safety) {
         return Ok(true);
     }
+    // Told of before it was intended; not any more if it was given up, or done and deleted since. A list that can't
+    // be read doesn't say so.
+    let is_told = open.look(|list| list.get(member.safety).is_some());
+    if !is_told.unwrap_or(true) {
+        return Ok(true);
+    }
     if !datasets.contains_key(&member.to) {
         tracing::error!(volume = %member.volume, snapshot = %member.to,
             "it should have been restored with its group, and the snapshot isn't there: it stays as it is");

@@ -10,6 +10,7 @@ mod model;
 mod partial;
 mod pressure;
 mod races;
+mod restoring;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! Groups that are cloned and restored as a whole, at every step.
 
-use tidelock_catalog::Change;
+use tidelock_catalog::{Change, DatasetId, Intent, IntentKind, RestoreMember};
+use uuid::Uuid;
 
 use super::clones::hydrate;
 use super::every_step::Copies;
@@ -93,6 +94,31 @@ async fn what_can_not_be_restored_as_a_whole_is_left_alone() {
     assert_eq!(first(&house, "a"), 11);
     assert_eq!(house.names("a"), ["set"]);
     assert!(registry.catalog().intents().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_intended_and_was_given_up_or_deleted_since_restores_nothing() {
+    let mut house = furnished().await;
+    let registry = house.registry();
+    let served = registry.volume(&volume("a")).unwrap();
+    let (family, _) = served.place().unwrap();
+    let list = family.open_family().unwrap();
+    let to = list.look(|list| list.find(served.id(), &word("set")).unwrap().id);
+    let intent = Intent {
+        id: Uuid::new_v4(),
+        what: IntentKind::Restore {
+            members: vec![RestoreMember {
+                volume: served.id(),
+                to: to.unwrap(),
+                safety: DatasetId(Uuid::new_v4()),
+            }],
+        },
+    };
+    registry.apply(Command::Intend(intent)).await.unwrap();
+    drop((served, family, list));
+    house.reopen().await;
+    assert_eq!(first(&house, "a"), 11);
+    assert!(house.registry().catalog().intents().is_empty());
 }
 
 fn cloning(snapshot: Option<&str>, full: bool) -> GroupCloneRequest {

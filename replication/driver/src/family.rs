@@ -311,6 +311,10 @@ impl Family {
         }
         if self.is_too_much(state) && self.fenced().is_none() && self.room.tighten() {
             self.desk.ask_checkpoint();
+            if self.fenced().is_some() {
+                // Nobody makes room any more, and whoever raised the fence may have been here before.
+                self.room.loosen();
+            }
         }
         if state.maps.waiting_for_flush() > WAITING_MAX {
             Self::ask_space(state, &self.desk);

@@ -161,7 +161,7 @@ impl Registry {
         match self.save(writer, Command::Fulfil { intent }).await {
             Ok((catalog, changes)) => self.install(catalog, &changes, None),
             Err(error) => {
-                tracing::warn!(%intent, %error, "what was intended stays noted until a restart")
+                tracing::warn!(%intent, %error, "what was intended stays noted until a restart");
             }
         }
     }

@@ -23,6 +23,7 @@ use super::families::OpenFamily;
 use super::removal::delete_datasets;
 use super::{Registry, Writer};
 
+use begin::differ;
 pub use error::ReceiveError;
 pub(super) use record::Receives;
 use record::{Record, Turn};
@@ -113,7 +114,8 @@ impl Registry {
         })
     }
 
-    /// Drops what has come of a stream; and the volume with it, if it was made for that and is nobody's.
+    /// Drops what has come of a stream; and the volume with it, if it was made for that, is nobody's and has nothing
+    /// else in it.
     ///
     /// # Errors
     /// There is no such volume, nothing has been left half-way, or more is coming right now.
@@ -134,13 +136,22 @@ impl Registry {
                 volume: name.clone(),
             };
             let turn = this.receives.take_turn(&record).ok_or_else(busy)?;
+            let mut is_as_made = true;
             if let Ok(member) = this.member(&name) {
-                let (open, gone) = (member.open, record.datasets());
-                run_blocking(move || delete_those_there(&open, &gone)).await?;
+                let (kept, open, head) = (record.clone(), member.open, member.head);
+                is_as_made = run_blocking(move || {
+                    let base = DatasetId(kept.base);
+                    let has_base = open.datasets().contains_key(&base);
+                    let is_as_made = !has_base || !differ(&open, base, head).unwrap_or(true);
+                    delete_those_there(&open, &kept.datasets());
+                    is_as_made
+                })
+                .await?;
             }
             run_blocking(move || turn.forget()).await??;
             drop(writer);
-            if !record.created {
+            // What hosts have written to it is somebody's.
+            if !record.created || !is_as_made {
                 return Ok(Vec::new());
             }
             // Whoever uses it by now wants to keep it.

@@ -423,3 +423,16 @@ async fn damage_is_refused_where_it_is_and_what_came_before_is_kept() {
     let error = refused(receive(&to, into("b"), &longer).await);
     assert!(error.to_string().contains("behind its end"), "{error}");
 }
+
+#[tokio::test]
+async fn a_volume_that_was_made_for_a_stream_stays_if_somebody_has_written_to_it() {
+    let from = source().await;
+    let whole = stream(&from, "a@one", None).await;
+    let to = House::new().await;
+    refused(receive(&to, into("b"), &whole[..whole.len() / 2]).await);
+    fill(&to, "b", 8, &[8]);
+    let before = now(&to, "b").await;
+    to.registry().abort_receive(volume("b")).await.unwrap();
+    assert_eq!(now(&to, "b").await, before);
+    assert_eq!(to.datasets("b"), 1);
+}

@@ -383,7 +383,9 @@ impl Decoder {
         if chained(place.chain, record) != u32_at(record, 28) {
             return Err(self.damaged("a record is missing, or isn't what it was"));
         }
-        if padding.iter().any(|byte| *byte != 0) {
+        // Only data has a checksum of its own.
+        let unused = if kind == DATA { 0 } else { crc };
+        if padding.iter().any(|byte| *byte != 0) || unused != 0 {
             return Err(self.damaged("a record says something that isn't known"));
         }
         if kind == END {

@@ -23,12 +23,16 @@ impl Drop for Demo {
 
 /// Starts the demonstration in `folder` and reads what it prints, up to its last line.
 fn start(folder: &Path) -> (Demo, String) {
-    start_logging_to(folder, Stdio::null())
+    start_with(folder, &[], Stdio::null())
 }
 
-fn start_logging_to(folder: &Path, log: Stdio) -> (Demo, String) {
+/// Any port will do, so that nobody takes the one that another test is about.
+const ANY_PORT: [&str; 2] = ["--portal", "127.0.0.1:0"];
+
+fn start_with(folder: &Path, more: &[&str], log: Stdio) -> (Demo, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
         .arg("--demo")
+        .args(more)
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -101,7 +105,7 @@ fn a_log_that_cannot_be_written_stops_nobody() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let (demo, _) = start_logging_to(folder.path(), full.into());
+    let (demo, _) = start_with(folder.path(), &ANY_PORT, full.into());
     // More logins than there are reactors, each of them a line in the log, and a change.
     for _ in 0..8 {
         log_in(&demo);
@@ -115,4 +119,23 @@ fn a_log_that_cannot_be_written_stops_nobody() {
     let said = String::from_utf8_lossy(&created.stderr);
     assert!(created.status.success(), "{said}");
     log_in(&demo);
+}
+
+#[test]
+fn a_folder_that_was_moved_is_where_its_volumes_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+    std::fs::create_dir(&before).unwrap();
+    drop(start_with(&before, &ANY_PORT, Stdio::null()));
+    std::fs::rename(&before, &after).unwrap();
+    let (_demo, _) = start_with(&after, &ANY_PORT, Stdio::null());
+    let shown = Command::new(env!("CARGO_BIN_EXE_tidelock"))
+        .arg("--socket")
+        .arg(after.join("tidelock-demo/admin.sock"))
+        .args(["--json", "volume", "show", "demo"])
+        .output()
+        .unwrap();
+    let volume: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let path = Path::new(volume["path"].as_str().unwrap());
+    assert!(path.starts_with(&after) && path.exists(), "{volume}");
 }

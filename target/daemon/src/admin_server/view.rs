@@ -18,7 +18,11 @@ pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> 
         id: volume.id.to_string(),
         naa: volume.naa_text(),
         serial: volume.serial.clone(),
-        path: volume.path.clone().unwrap_or(facts.path),
+        // A file of the daemon's own is where the state folder is now, not where that was once.
+        path: match &volume.path {
+            Some(path) if !volume.managed || facts.path.is_empty() => path.clone(),
+            _ => facts.path,
+        },
         size_bytes: volume.size_bytes,
         allocated_bytes: facts.allocated_bytes,
         block_bytes: volume.block_size.bytes(),

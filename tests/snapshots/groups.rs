@@ -131,6 +131,11 @@ fn a_group_is_restored_as_a_whole() {
     }
     let shown = daemon.json(&["group", "show", "both"]);
     assert_eq!(shown["sets"][0]["complete"], true);
+    daemon.run(&["group", "remove", "both", "second"]);
+    let refused = daemon.refused(&["group", "restore", "both", "good"]);
+    let told = "of volumes that are not in group both any more: second";
+    assert!(refused.contains(told), "{refused}");
+    daemon.run(&["group", "add", "both", "second"]);
     daemon.run(&["snapshot", "delete", "vol@good"]);
     let shown = daemon.json(&["group", "show", "both"]);
     assert_eq!(shown["sets"][0]["complete"], false);

@@ -200,6 +200,7 @@ pub fn start(
     let thread = std::thread::Builder::new()
         .name(format!("reactor-{index}"))
         .spawn(move || {
+            let _end_with_it = EndWithIt;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
@@ -230,6 +231,21 @@ pub fn start(
         })?;
     outcome.recv().map_err(io::Error::other)??;
     Ok((handle, thread))
+}
+
+/// Ends the daemon if the thread ends by a panic. Without it the daemon would live on and serve nobody who comes to
+/// that reactor; a new one finds all that was acknowledged, as after a kill.
+struct EndWithIt;
+
+impl Drop for EndWithIt {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(
+                "a reactor has ended by a defect, and the daemon with it: please report it"
+            );
+            std::process::abort();
+        }
+    }
 }
 
 /// Serves connections until the handle is dropped and the last of them has ended.

@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tidelock_admin::v1;
 use tidelock_catalog::{
-    BlockSize, Catalog, CatalogError, Change, Command, Integrity, IscsiName, PortalAddress,
-    SpaceLimits, VolumeName,
+    BlockSize, Catalog, CatalogError, Change, Command, GroupName, Integrity, IscsiName,
+    PortalAddress, SpaceLimits, VolumeName,
 };
 use tidelock_scsi::TargetPortGroup;
 use tokio::sync::broadcast;
@@ -156,6 +156,17 @@ pub enum ControlError {
         /// The targets, and how many sessions each has.
         at: Vec<String>,
     },
+    /// Volumes that are no members any more would get other content.
+    #[error(
+        "the snapshots were taken of volumes that are not in group {group} any more: {}",
+        names(volumes)
+    )]
+    LeftTheGroup {
+        /// Which group.
+        group: GroupName,
+        /// The volumes.
+        volumes: Vec<VolumeName>,
+    },
     /// The copy isn't possible now, or not at all.
     #[error("{0}")]
     Refused(crate::registry::capabilities::Refused),
@@ -210,4 +221,9 @@ pub enum FileFault {
     NoSpace,
     /// The storage failed.
     Storage,
+}
+
+fn names(volumes: &[VolumeName]) -> String {
+    let names: Vec<_> = volumes.iter().map(VolumeName::as_str).collect();
+    names.join(", ")
 }

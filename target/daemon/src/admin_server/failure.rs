@@ -61,6 +61,11 @@ impl From<ControlError> for Failure {
                 "log the initiators out first, or say --force (force=true): hosts that have the volume \
                  mounted must forget what they have cached",
             ),
+            ControlError::LeftTheGroup { .. } => (
+                ErrorCode::Conflict,
+                "restore the others one by one with `tidelock snapshot restore`, or say --force (force=true) to \
+                 restore all that were members then",
+            ),
             ControlError::Refused(refused) => (
                 match refused.return_code {
                     ReturnCode::InUse => ErrorCode::Conflict,

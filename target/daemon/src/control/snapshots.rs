@@ -172,7 +172,16 @@ impl SnapshotControl for DaemonControl {
     ) -> Outcome<'_, v1::Restored> {
         async move {
             let registry = &self.shared.registry;
-            for volume in registry.volumes_of_set(&group, &name)? {
+            let volumes = registry.volumes_of_set(&group, &name)?;
+            let catalog = registry.catalog();
+            let members = &catalog.group(&group)?.members;
+            let left = volumes.iter().filter(|volume| !members.contains(*volume));
+            let left: Vec<_> = left.cloned().collect();
+            if !left.is_empty() && !force {
+                let volumes = left;
+                return Err(ControlError::LeftTheGroup { group, volumes });
+            }
+            for volume in volumes {
                 self.check_use(&volume, force)?;
             }
             let changes = registry.restore_group(group, name, now()).await?;

@@ -18,7 +18,7 @@ use tidelock_catalog::{BlockSize, Command, GroupName, SnapshotName, SnapshotRef,
 use super::Registry;
 use crate::admin_server::{VolumeRequest, VolumeSource};
 use crate::directory::Directory;
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, StateDirError};
 
 const MIB: u64 = 1 << 20;
 
@@ -51,7 +51,17 @@ impl House {
     }
 
     async fn open(&mut self) {
-        let state = StateDir::open(&self.path).unwrap();
+        // A child of another test has its lock until it runs its own program.
+        let mut tries = 0;
+        let state = loop {
+            match StateDir::open(&self.path) {
+                Err(StateDirError::InUse { .. }) if tries < 2_000 => {
+                    tries += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         let registry = Registry::open(&state, Directory::new(8)).unwrap();
         registry.load(Vec::new()).await;
         (self.state, self.registry) = (Some(state), Some(registry));

@@ -1,6 +1,7 @@
 # kill -9 of the target again and again while hosts write and snapshots, clones, splits and deletions come and go: no block
 # that fio wrote is wrong, and every block has one owner. TIDELOCK_KILLS=200 is the long run.
 # limit: 200
+# per kill: 6
 
 read -r kills </share/kills
 export_disk disk 96M

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tidelock_capabilities::values::{
     Action, Component, GroupFeature, GroupPersistency, MethodName, Operation, ReplicationType,
-    StorageObject,
+    StorageObject, ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, TargetSupply};
 use tidelock_catalog::snapshots::SNAPSHOTS_MAX;
@@ -34,13 +34,25 @@ fn make() -> BuiltCapabilities {
     }
 }
 
+/// Of elements and of groups.
+const METHODS: ValueSet<MethodName> = MethodName::set(&[
+    MethodName::CreateElementReplica,
+    MethodName::CreateGroupReplica,
+]);
+
+/// All members at one point in time, whatever the group is used for.
+const GROUPS: ValueSet<GroupFeature> = GroupFeature::set(&[
+    GroupFeature::ManyToManyGroups,
+    GroupFeature::ConsistencyEnabledForAllGroups,
+    GroupFeature::SourceElementCanBeRemovedFromGroup,
+    GroupFeature::GroupIsNameable,
+    GroupFeature::ElementCanBeMemberOfMultipleGroups,
+]);
+
 /// Redirect-on-write: at once, and a target is made each time.
 fn snapshots() -> BuiltType {
     BuiltType {
-        methods: MethodName::set(&[
-            MethodName::CreateElementReplica,
-            MethodName::CreateGroupReplica,
-        ]),
+        methods: METHODS,
         operations: Operation::set(&[
             Operation::RestoreFromReplica,
             Operation::ReturnToResourcePool,
@@ -50,14 +62,7 @@ fn snapshots() -> BuiltType {
             SNAPSHOTS_MAX as u64,
         )],
         group_operations: Operation::set(&[Operation::RestoreFromReplica]),
-        // All members at one point in time, whatever the group is used for.
-        group_features: GroupFeature::set(&[
-            GroupFeature::ManyToManyGroups,
-            GroupFeature::ConsistencyEnabledForAllGroups,
-            GroupFeature::SourceElementCanBeRemovedFromGroup,
-            GroupFeature::GroupIsNameable,
-            GroupFeature::ElementCanBeMemberOfMultipleGroups,
-        ]),
+        group_features: GROUPS,
         ..BuiltType::new(
             ReplicationType::SynchronousSnapshotLocal,
             TargetSupply::Created,
@@ -68,18 +73,8 @@ fn snapshots() -> BuiltType {
 /// Usable at once: what isn't copied is read from the source.
 fn clones() -> BuiltType {
     BuiltType {
-        methods: MethodName::set(&[
-            MethodName::CreateElementReplica,
-            MethodName::CreateGroupReplica,
-        ]),
-        // All members at one point in time, whatever the group is used for.
-        group_features: GroupFeature::set(&[
-            GroupFeature::ManyToManyGroups,
-            GroupFeature::ConsistencyEnabledForAllGroups,
-            GroupFeature::SourceElementCanBeRemovedFromGroup,
-            GroupFeature::GroupIsNameable,
-            GroupFeature::ElementCanBeMemberOfMultipleGroups,
-        ]),
+        methods: METHODS,
+        group_features: GROUPS,
         targets_writable: true,
         ..BuiltType::new(
             ReplicationType::AsynchronousCloneLocal,

@@ -57,6 +57,8 @@ pub struct BuiltType {
     pub copy_recovery_mode: CopyRecoveryMode,
     /// Whether hosts can write a target that is meant to match its source; it is Skewed then.
     pub targets_writable: bool,
+    /// Whether the target has to have exactly the size of the source, rather than that at least.
+    pub equal_sizes: bool,
     /// Whether an association rests in Restored after a restore, rather than where it was before.
     pub rests_in_restored: bool,
     /// Limits. 0 is unlimited; what isn't here is not limited by a rule, and asked for, not available.
@@ -152,6 +154,7 @@ impl BuiltType {
             thin_provisioning: ValueSet::EMPTY,
             copy_recovery_mode: CopyRecoveryMode::Manual,
             targets_writable: false,
+            equal_sizes: false,
             rests_in_restored: false,
             maximums: Vec::new(),
             settings: Vec::new(),

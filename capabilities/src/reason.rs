@@ -170,6 +170,13 @@ pub enum Reason {
         /// Size of the target in bytes.
         target_bytes: u64,
     },
+    /// The target is larger than the source, and they have to be alike.
+    SizesDiffer {
+        /// Size of the source in bytes.
+        source_bytes: u64,
+        /// Size of the target in bytes.
+        target_bytes: u64,
+    },
     /// Their logical blocks differ.
     BlockSizesDiffer {
         /// Of the source, in bytes.
@@ -242,6 +249,7 @@ impl Reason {
             Self::Broken(_) | Self::PeerFaulty(..) | Self::StoreFault { .. } => Obstacle::Fault,
             Self::SameElement(_)
             | Self::TargetTooSmall { .. }
+            | Self::SizesDiffer { .. }
             | Self::BlockSizesDiffer { .. }
             | Self::TargetIsNoGroup(_)
             | Self::OneToManyNotBuilt

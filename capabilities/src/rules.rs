@@ -78,7 +78,7 @@ pub(crate) fn ends(
             if is_for_groups {
                 group::shape(source, target, built, worst);
             }
-            pair::ends(source, target, worst);
+            pair::ends(source, target, built, worst);
         }
         _ if is_for_groups => group::alone(question.local, built, role, worst),
         _ => (),

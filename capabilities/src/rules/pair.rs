@@ -1,29 +1,30 @@
 //! What two elements rule out together, as source and target. Knows nothing of their states.
 
+use crate::built::BuiltType;
 use crate::facts::{AssociationKey, Element};
 use crate::reason::Reason;
 use crate::request::End;
 use crate::verdict::Worst;
 
 /// Every pair that the two ends come to: members in their order, or one source with every target.
-pub(super) fn ends(source: End<'_>, target: End<'_>, worst: &mut Worst) {
+pub(super) fn ends(source: End<'_>, target: End<'_>, built: &BuiltType, worst: &mut Worst) {
     match (source, target) {
         (End::Group(source), End::Group(target)) => {
             for (source, target) in source.members.iter().zip(target.members) {
-                pair(source, target, worst);
+                pair(source, target, built, worst);
             }
         }
         _ => {
             for source in source.members() {
                 for target in target.members() {
-                    pair(source, target, worst);
+                    pair(source, target, built, worst);
                 }
             }
         }
     }
 }
 
-fn pair(source: &Element<'_>, target: &Element<'_>, worst: &mut Worst) {
+fn pair(source: &Element<'_>, target: &Element<'_>, built: &BuiltType, worst: &mut Worst) {
     let key = AssociationKey {
         system_element: source.id,
         synced_element: target.id,
@@ -41,6 +42,13 @@ fn pair(source: &Element<'_>, target: &Element<'_>, worst: &mut Worst) {
         Reason::BlockSizesDiffer {
             source_bytes: source.block_bytes,
             target_bytes: target.block_bytes,
+        },
+    );
+    worst.add_if(
+        built.equal_sizes && target.size_bytes > source.size_bytes,
+        Reason::SizesDiffer {
+            source_bytes: source.size_bytes,
+            target_bytes: target.size_bytes,
         },
     );
     worst.add_if(

@@ -307,6 +307,14 @@ impl<'a> Say<'a> {
                 "the source has {source_bytes} bytes and the target {target_bytes}: \
                  choose a larger target"
             ),
+            Reason::SizesDiffer {
+                source_bytes,
+                target_bytes,
+            } => write!(
+                f,
+                "the source has {source_bytes} bytes and the target {target_bytes}: \
+                 choose a target of the same size"
+            ),
             Reason::SameElement(it) => {
                 write!(f, "{} would be source and target at once", self.name(it))
             }

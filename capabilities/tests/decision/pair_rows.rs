@@ -127,6 +127,27 @@ fn pair_row_3_sizes_or_blocks_do_not_fit() {
 }
 
 #[test]
+fn pair_row_3_where_the_ends_have_to_be_alike_a_larger_target_does_not_fit() {
+    let mut built = assumed();
+    for it in &mut built.types {
+        it.equal_sizes = it.sync_type() == SyncType::Mirror;
+    }
+    let larger = Element {
+        size_bytes: 2 * volume(LOCAL).size_bytes,
+        ..volume(OTHER)
+    };
+    let mirrors = |elements: &[Element<'_>]| {
+        let decision = decide(&with_other(), &facts(&built, elements));
+        let supported = decision.supported();
+        supported
+            .filter(|it| it.sync_type == SyncType::Mirror)
+            .count()
+    };
+    assert!(mirrors(&[volume(LOCAL), volume(OTHER)]) > 0);
+    assert_eq!(mirrors(&[volume(LOCAL), larger]), 0);
+}
+
+#[test]
 fn pair_row_4_both_ends_have_their_own_state() {
     let in_use = Element {
         hosts: Hosts {

@@ -90,6 +90,10 @@ fn all() -> Vec<Reason> {
             source_bytes: 2,
             target_bytes: 1,
         },
+        Reason::SizesDiffer {
+            source_bytes: 1,
+            target_bytes: 2,
+        },
         Reason::BlockSizesDiffer {
             source_bytes: 512,
             target_bytes: 4096,

@@ -12,6 +12,7 @@ use crate::family::{DatasetId, Family, FamilyId, Place};
 use crate::group::Group;
 use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
+use crate::mirror::{Mirror, MirrorId, MirrorRest, MirrorSide};
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
@@ -115,6 +116,22 @@ pub enum Command {
     },
     /// Remember what is to be, in several places.
     Intend(Intent),
+    /// Keep two volumes equal from now on. Their ends are there already.
+    CreateMirror(Mirror),
+    /// Remember what an operator wants of a mirror.
+    SetMirror {
+        /// Which one.
+        mirror: MirrorId,
+        /// Which end is the source.
+        source: MirrorSide,
+        /// What is wanted.
+        rest: MirrorRest,
+    },
+    /// Let the volumes of a mirror be independent.
+    DeleteMirror {
+        /// Which one.
+        mirror: MirrorId,
+    },
     /// It is so everywhere.
     Fulfil {
         /// What was intended.
@@ -365,6 +382,10 @@ pub enum Change {
         /// What it was made from.
         origin: VolumeName,
     },
+    /// Two volumes are kept equal.
+    MirrorCreated(Mirror),
+    /// They aren't any more; here is what the mirror was.
+    MirrorDeleted(Mirror),
     /// The catalog has something for itself, of which nobody needs to be told.
     Noted,
     /// A snapshot was taken.

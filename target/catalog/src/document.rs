@@ -12,6 +12,7 @@ use crate::family::{Backing, Family, FamilyId};
 use crate::group::Group;
 use crate::hydration::Intent;
 use crate::iscsi_name::IscsiName;
+use crate::mirror::{Mirror, MirrorId};
 use crate::rules;
 use crate::schedule::Schedule;
 use crate::snapshot::GroupName;
@@ -45,6 +46,7 @@ pub struct Catalog {
     pub(crate) groups: BTreeMap<GroupName, Group>,
     pub(crate) schedules: BTreeMap<VolumeName, Schedule>,
     pub(crate) intents: Vec<Intent>,
+    pub(crate) mirrors: BTreeMap<MirrorId, Mirror>,
 }
 
 impl Catalog {
@@ -62,6 +64,7 @@ impl Catalog {
             groups: BTreeMap::new(),
             schedules: BTreeMap::new(),
             intents: Vec::new(),
+            mirrors: BTreeMap::new(),
         }
     }
 
@@ -194,6 +197,25 @@ impl Catalog {
     #[must_use]
     pub fn intents(&self) -> &[Intent] {
         &self.intents
+    }
+
+    /// All mirrors.
+    pub fn mirrors(&self) -> impl ExactSizeIterator<Item = &Mirror> {
+        self.mirrors.values()
+    }
+
+    /// One mirror.
+    #[must_use]
+    pub fn mirror(&self, id: MirrorId) -> Option<&Mirror> {
+        self.mirrors.get(&id)
+    }
+
+    /// The mirror that a volume is in, if it is in one.
+    #[must_use]
+    pub fn mirror_of(&self, volume: &VolumeName) -> Option<&Mirror> {
+        self.mirrors
+            .values()
+            .find(|mirror| mirror.side_of(volume).is_some())
     }
 
     /// Where a volume is shown.

@@ -15,6 +15,7 @@ mod body;
 mod check;
 mod clones;
 mod families;
+mod mirrors;
 
 use thiserror::Error;
 

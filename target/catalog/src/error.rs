@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::acl::Subject;
 use crate::command::AclScope;
 use crate::iscsi_name::IscsiName;
+use crate::mirror::MirrorId;
 use crate::parameters::ParameterError;
 use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
 use crate::target::LunNumber;
@@ -160,6 +161,53 @@ pub enum CatalogError {
     KeepsChecksums {
         /// Which volume.
         volume: VolumeName,
+    },
+    /// Its other copy wouldn't know of what is to be done to it.
+    #[error("volume {volume} is mirrored with {other}")]
+    VolumeIsMirrored {
+        /// Which volume.
+        volume: VolumeName,
+        /// The other end.
+        other: VolumeName,
+    },
+    /// It isn't in a mirror.
+    #[error("volume {volume} is in no mirror")]
+    NotMirrored {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// It was ended meanwhile.
+    #[error("mirror {mirror} isn't there any more")]
+    MirrorIsGone {
+        /// Which one.
+        mirror: MirrorId,
+    },
+    /// It would have nobody to be equal to.
+    #[error("volume {volume} can't be mirrored with itself")]
+    MirrorOfItself {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// What doesn't have the same blocks can't be equal.
+    #[error(
+        "{source_volume} has {source_bytes} bytes and {target} has {target_bytes}, or their blocks have different \
+         sizes: the ends of a mirror are alike"
+    )]
+    MirrorSizes {
+        /// The source.
+        source_volume: VolumeName,
+        /// Its size in bytes.
+        source_bytes: u64,
+        /// The target.
+        target: VolumeName,
+        /// Its size in bytes.
+        target_bytes: u64,
+    },
+    /// A mirror's identities can only be used once.
+    #[error("an identity of mirror {mirror} is another mirror's")]
+    MirrorIdentityInUse {
+        /// The new one.
+        mirror: MirrorId,
     },
     /// It was made as a volume of its own.
     #[error("volume {volume} isn't a clone")]
@@ -380,6 +428,8 @@ impl CatalogError {
             | Self::NotInGroup { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoSuchLun { .. }
+            | Self::NotMirrored { .. }
+            | Self::MirrorIsGone { .. }
             | Self::NoSuchAccess { .. } => ErrorKind::NotFound,
             Self::TooMany { .. } => ErrorKind::Limit,
             Self::VolumeExists { .. }
@@ -396,6 +446,10 @@ impl CatalogError {
             | Self::NoChecksums { .. }
             | Self::KeepsChecksums { .. }
             | Self::NotAClone { .. }
+            | Self::VolumeIsMirrored { .. }
+            | Self::MirrorOfItself { .. }
+            | Self::MirrorSizes { .. }
+            | Self::MirrorIdentityInUse { .. }
             | Self::IsFullClone { .. }
             | Self::Hydrating { .. }
             | Self::NotHydrating { .. }
@@ -442,6 +496,17 @@ impl CatalogError {
                 "make a writable clone of it with `tidelock clone create VOLUME@SNAPSHOT NAME`"
             }
             Self::InFamily { .. } | Self::FamilyIsShared { .. } | Self::KeepsChecksums { .. } => "",
+            Self::VolumeIsMirrored { .. } => {
+                "`tidelock mirror detach VOLUME` makes two independent volumes of them first"
+            }
+            Self::NotMirrored { .. } | Self::MirrorIsGone { .. } => {
+                "`tidelock mirror list` shows the mirrors there are"
+            }
+            Self::MirrorOfItself { .. } => "name another volume of the same size",
+            Self::MirrorSizes { .. } => {
+                "make a volume of exactly that size with `tidelock volume create`"
+            }
+            Self::MirrorIdentityInUse { .. } => "try again: new identities are made each time",
             Self::NotAClone { .. } => "`tidelock clone list` shows the clones there are",
             Self::IsFullClone { .. } => "`tidelock clone detach` forgets what it was made from",
             Self::Hydrating { .. } => {

@@ -5,6 +5,7 @@ mod access;
 mod clones;
 mod families;
 mod groups;
+mod mirrors;
 mod parameters;
 mod targets;
 mod volumes;
@@ -15,6 +16,7 @@ use crate::error::CatalogError;
 
 pub(crate) use access::{chaps, shares_secret};
 pub(crate) use groups::check_schedule;
+pub(crate) use mirrors::{check_not_mirrored, consistent as mirrors_consistent};
 pub(crate) use volumes::{check_path, check_size, check_space_limits};
 
 #[allow(
@@ -52,6 +54,13 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
             intent,
             snapshots,
         } => clones::promote(catalog, volume, intent, snapshots),
+        Command::CreateMirror(mirror) => mirrors::create(catalog, mirror),
+        Command::SetMirror {
+            mirror,
+            source,
+            rest,
+        } => mirrors::set(catalog, mirror, source, rest),
+        Command::DeleteMirror { mirror } => mirrors::delete(catalog, mirror),
         Command::Intend(intent) => clones::intend(catalog, intent),
         Command::Fulfil { intent } => Ok(clones::fulfil(catalog, intent)),
         Command::SetHeadSize { volume, size_bytes } => {

@@ -12,6 +12,7 @@ use crate::document::{Catalog, DaemonIdentity};
 use crate::encoding::DecodeError;
 use crate::encoding::clones::{self, HydrationBody, IntentBody};
 use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
+use crate::encoding::mirrors::{self, MirrorBody};
 use crate::family::Backing;
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -38,6 +39,8 @@ pub(super) struct Body {
     schedules: Vec<ScheduleBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     intents: Vec<IntentBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mirrors: Vec<MirrorBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -197,6 +200,7 @@ impl Body {
         catalog.discovery = into_acl("discovery", self.discovery)?;
         families::into_catalog(&mut catalog, self.families, self.groups, self.schedules)?;
         catalog.intents = clones::into_intents(self.intents)?;
+        mirrors::into_catalog(&mut catalog, self.mirrors)?;
         Ok(catalog)
     }
 }
@@ -214,6 +218,7 @@ impl From<&Catalog> for Body {
             groups: catalog.groups.values().map(GroupBody::from).collect(),
             schedules: catalog.schedules.iter().map(ScheduleBody::from).collect(),
             intents: catalog.intents.iter().map(IntentBody::from).collect(),
+            mirrors: catalog.mirrors.values().map(MirrorBody::from).collect(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
     check_volumes(catalog)?;
     check_families(catalog)?;
     check_groups(catalog)?;
+    rules::mirrors_consistent(catalog)
+        .map_err(|error| inconsistent(format!("mirrors: {error}")))?;
     if catalog.intents.len() > INTENTS_MAX {
         let reason = format!("more than {INTENTS_MAX} changes are under way");
         return Err(inconsistent(reason));

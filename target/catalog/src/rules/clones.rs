@@ -17,6 +17,7 @@ pub(super) fn begin(
     hydration: Hydration,
 ) -> Result<Vec<Change>, CatalogError> {
     check_new(catalog, &hydration)?;
+    super::check_not_mirrored(catalog, &name)?;
     let volume = find_writable(catalog, &name)?;
     check_shares(volume)?;
     let job = hydration.job;

@@ -2,6 +2,7 @@
 
 mod clones;
 mod families;
+mod mirrors;
 
 use uuid::Uuid;
 

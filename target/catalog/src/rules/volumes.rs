@@ -105,6 +105,7 @@ pub(super) fn resize(
     name: VolumeName,
     size_bytes: u64,
 ) -> Result<Vec<Change>, CatalogError> {
+    super::check_not_mirrored(catalog, &name)?;
     let volume = find_writable(catalog, &name)?;
     check_size(size_bytes, volume.block_size)?;
     let from_bytes = volume.size_bytes;
@@ -183,6 +184,7 @@ pub(super) fn delete(
     catalog: &mut Catalog,
     name: &VolumeName,
 ) -> Result<Vec<Change>, CatalogError> {
+    super::check_not_mirrored(catalog, name)?;
     check_not_mapped(catalog, name)?;
     let place = catalog.volume(name)?.backing.place();
     // Its snapshots go with it, as far as targets have shown them.

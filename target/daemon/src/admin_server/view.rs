@@ -297,6 +297,6 @@ pub fn event_of(change: &Change) -> Option<v1::EventKind> {
             volume: volume.to_string(),
             origin: origin.to_string(),
         },
-        Change::Noted => return None,
+        Change::MirrorCreated(_) | Change::MirrorDeleted(_) | Change::Noted => return None,
     })
 }

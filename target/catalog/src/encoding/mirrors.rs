@@ -1,0 +1,133 @@
+//! The JSON of mirrors.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::document::Catalog;
+use crate::encoding::DecodeError;
+use crate::encoding::body::inconsistent;
+use crate::mirror::{Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+use crate::volume::VolumeName;
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MirrorBody {
+    id: Uuid,
+    first: EndBody,
+    second: EndBody,
+    source: SideBody,
+    on_failure: OnFailureBody,
+    rest: RestBody,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct EndBody {
+    volume: String,
+    node: Uuid,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SideBody {
+    First,
+    Second,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum OnFailureBody {
+    Continue,
+    Halt,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum RestBody {
+    Linked,
+    Suspended,
+    Fractured,
+    Split,
+    FailedOver,
+}
+
+impl From<&MirrorEnd> for EndBody {
+    fn from(end: &MirrorEnd) -> Self {
+        Self {
+            volume: end.volume.to_string(),
+            node: end.node,
+        }
+    }
+}
+
+impl EndBody {
+    fn into_end(self) -> Result<MirrorEnd, DecodeError> {
+        Ok(MirrorEnd {
+            volume: VolumeName::new(&self.volume).map_err(inconsistent)?,
+            node: self.node,
+        })
+    }
+}
+
+impl From<&Mirror> for MirrorBody {
+    fn from(mirror: &Mirror) -> Self {
+        Self {
+            id: mirror.id.0,
+            first: (&mirror.first).into(),
+            second: (&mirror.second).into(),
+            source: match mirror.source {
+                MirrorSide::First => SideBody::First,
+                MirrorSide::Second => SideBody::Second,
+            },
+            on_failure: match mirror.on_failure {
+                OnFailure::Continue => OnFailureBody::Continue,
+                OnFailure::Halt => OnFailureBody::Halt,
+            },
+            rest: match mirror.rest {
+                MirrorRest::Linked => RestBody::Linked,
+                MirrorRest::Suspended => RestBody::Suspended,
+                MirrorRest::Fractured => RestBody::Fractured,
+                MirrorRest::Split => RestBody::Split,
+                MirrorRest::FailedOver => RestBody::FailedOver,
+            },
+        }
+    }
+}
+
+impl MirrorBody {
+    fn into_mirror(self) -> Result<Mirror, DecodeError> {
+        Ok(Mirror {
+            id: MirrorId(self.id),
+            first: self.first.into_end()?,
+            second: self.second.into_end()?,
+            source: match self.source {
+                SideBody::First => MirrorSide::First,
+                SideBody::Second => MirrorSide::Second,
+            },
+            on_failure: match self.on_failure {
+                OnFailureBody::Continue => OnFailure::Continue,
+                OnFailureBody::Halt => OnFailure::Halt,
+            },
+            rest: match self.rest {
+                RestBody::Linked => MirrorRest::Linked,
+                RestBody::Suspended => MirrorRest::Suspended,
+                RestBody::Fractured => MirrorRest::Fractured,
+                RestBody::Split => MirrorRest::Split,
+                RestBody::FailedOver => MirrorRest::FailedOver,
+            },
+        })
+    }
+}
+
+pub(super) fn into_catalog(
+    catalog: &mut Catalog,
+    bodies: Vec<MirrorBody>,
+) -> Result<(), DecodeError> {
+    for body in bodies {
+        let mirror = body.into_mirror()?;
+        if let Some(twice) = catalog.mirrors.insert(mirror.id, mirror) {
+            return Err(inconsistent(format!("mirror {} is there twice", twice.id)));
+        }
+    }
+    Ok(())
+}

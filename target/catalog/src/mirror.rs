@@ -1,0 +1,143 @@
+//! Mirrors as the catalog knows them: which volumes are kept equal, and what an operator has said of them. Knows
+//! nothing of what flows between them.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::volume::VolumeName;
+
+/// Most mirrors of one catalog.
+pub const MIRRORS_MAX: usize = 4_096;
+
+/// What is mirrored: the same at both ends, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MirrorId(pub Uuid);
+
+impl fmt::Display for MirrorId {
+    /// Thirty-two hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+/// One end: a volume's copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorEnd {
+    /// The volume.
+    pub volume: VolumeName,
+    /// What the end is called in the protocol of mirrors: random, given once.
+    pub node: Uuid,
+}
+
+/// Which of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MirrorSide {
+    /// The one that was named first when the mirror was made.
+    First,
+    /// The other one.
+    Second,
+}
+
+impl MirrorSide {
+    /// The other one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// What is done with hosts while the target is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are served, and what they change is noted.
+    #[default]
+    Continue,
+    /// They are stopped (FailedCopyStopsHostIO).
+    Halt,
+}
+
+/// What an operator wants of the ends, for as long as nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MirrorRest {
+    /// The target gets what the source has.
+    #[default]
+    Linked,
+    /// Nothing is sent: Suspend.
+    Suspended,
+    /// Nothing is sent: Fracture.
+    Fractured,
+    /// Nothing is sent: Split.
+    Split,
+    /// Hosts use the target, and the source gets what it has: Failover.
+    FailedOver,
+}
+
+impl MirrorRest {
+    /// Whether nothing is sent.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Suspended | Self::Fractured | Self::Split)
+    }
+}
+
+/// A mirror of two volumes of this daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Which one.
+    pub id: MirrorId,
+    /// The volume that was there.
+    pub first: MirrorEnd,
+    /// The one that became its copy.
+    pub second: MirrorEnd,
+    /// Which one is the source (SystemElement). Another one after Reverse Roles.
+    pub source: MirrorSide,
+    /// What is done with hosts while the target is away.
+    pub on_failure: OnFailure,
+    /// What an operator wants.
+    pub rest: MirrorRest,
+}
+
+impl Mirror {
+    /// One of its ends.
+    #[must_use]
+    pub const fn end(&self, side: MirrorSide) -> &MirrorEnd {
+        match side {
+            MirrorSide::First => &self.first,
+            MirrorSide::Second => &self.second,
+        }
+    }
+
+    /// The source: SystemElement.
+    #[must_use]
+    pub const fn system(&self) -> &MirrorEnd {
+        self.end(self.source)
+    }
+
+    /// The target: SyncedElement.
+    #[must_use]
+    pub const fn synced(&self) -> &MirrorEnd {
+        self.end(self.source.opposite())
+    }
+
+    /// The end that is to serve hosts: the source, or after a failover the target.
+    #[must_use]
+    pub const fn serving(&self) -> MirrorSide {
+        match self.rest {
+            MirrorRest::FailedOver => self.source.opposite(),
+            _ => self.source,
+        }
+    }
+
+    /// Which end a volume is.
+    #[must_use]
+    pub fn side_of(&self, volume: &VolumeName) -> Option<MirrorSide> {
+        let sides = [MirrorSide::First, MirrorSide::Second];
+        sides
+            .into_iter()
+            .find(|side| self.end(*side).volume == *volume)
+    }
+}

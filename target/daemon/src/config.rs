@@ -234,7 +234,7 @@ const LENGTHS: RangeInclusive<u64> = 512..=0xff_ffff;
 const MAX_RECV: Key = Key::new("max_recv_data_segment_length", 262_144, LENGTHS);
 const MAX_BURST: Key = Key::new("max_burst_length", 1_048_576, LENGTHS);
 const SPACE_WARNING: Key = Key::new("space_warning_percent", 10, 0..=99);
-const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 192, 1..=1 << 20);
+const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 96, 1..=1 << 20);
 /// Windows asks for as many as it is set up for; nobody needs more than a few.
 const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
 const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);

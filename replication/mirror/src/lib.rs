@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod association;
+mod data;
 pub mod epochs;
 pub mod generation;
 pub mod id;
@@ -17,6 +18,8 @@ pub mod link;
 pub mod region;
 pub mod region_log;
 pub mod resync;
+
+pub use data::{Data, ZEROS_MAX};
 
 #[cfg(test)]
 mod tests;

@@ -135,14 +135,14 @@ fn run(engine: &mut Engine, size: u64) {
                 data,
                 ..
             } => {
-                assert!(offset + data.len() as u64 <= size);
+                assert!(offset + data.len() <= size);
                 (operation, Outcome::Done)
             }
             Action::Read(operation, range) => {
                 let length = usize::try_from(range.length).expect("a region");
                 (operation, Outcome::Read(vec![0; length].into()))
             }
-            Action::Flush(operation)
+            Action::Flush { operation, .. }
             | Action::TakeSnapshot(operation)
             | Action::RollBack(operation) => (operation, Outcome::Done),
             _ => continue,

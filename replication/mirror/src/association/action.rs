@@ -4,6 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tidelock_capabilities::values::Mode;
 
+use crate::data::Data;
 use crate::generation::{Record, Refusal, Verdict};
 use crate::id::{CommandId, GenerationId, NodeId, OperationId};
 use crate::link::Message;
@@ -17,6 +18,8 @@ pub enum Durability {
     Cached,
     /// It survives a loss of power.
     Durable,
+    /// It survives a loss of power, and before that all of it does or nothing.
+    Atomic,
 }
 
 /// What happens to an engine.
@@ -28,8 +31,8 @@ pub enum Event {
         command: CommandId,
         /// First byte.
         offset: u64,
-        /// What is written.
-        data: Bytes,
+        /// What is written; at most what [`Data`] says.
+        data: Data,
         /// FUA, or a unit without a write cache.
         durability: Durability,
     },
@@ -38,6 +41,8 @@ pub enum Event {
         /// Answered by [`Action::Complete`].
         command: CommandId,
     },
+    /// Nobody waits for a command any more. One that hasn't begun never will, and is answered.
+    Cancel(CommandId),
     /// Something that was asked of the disk is done, or has failed. Reading brings its bytes.
     Done {
         /// Which.
@@ -47,6 +52,8 @@ pub enum Event {
     },
     /// The oldest [`Action::Journal`] that isn't durable yet is now.
     Journaled,
+    /// What was to be made durable isn't, and never will be: nothing is done any more.
+    JournalFailed,
     /// There is a connection to a peer, on which both ends have introduced themselves.
     Connected(NodeId),
     /// It is gone. Nothing more comes from it.
@@ -70,6 +77,8 @@ pub enum Outcome {
     Done,
     /// Read.
     Read(Bytes),
+    /// A write of a host wasn't done, or in part, for want of space: all else goes on. The peers get what is there.
+    Refused,
     /// It has failed; the disk isn't used any more.
     Failed,
 }
@@ -105,15 +114,22 @@ pub enum Action {
     Write {
         /// Answered by [`Event::Done`].
         operation: OperationId,
+        /// The host's write that it is; `None`: it is a peer's.
+        command: Option<CommandId>,
         /// First byte.
         offset: u64,
         /// What.
-        data: Bytes,
+        data: Data,
         /// How safe it has to be before it is answered.
         durability: Durability,
     },
     /// Make everything durable that was written and answered.
-    Flush(OperationId),
+    Flush {
+        /// Answered by [`Event::Done`].
+        operation: OperationId,
+        /// The host's flush that it is, if it is one's.
+        command: Option<CommandId>,
+    },
     /// Read.
     Read(OperationId, Range),
     /// Keep the content as it is now, durably, as the safety snapshot. An older one goes.
@@ -203,9 +219,15 @@ pub enum CommandError {
     /// The disk has failed.
     #[error("the disk below this end of the mirror has failed")]
     DiskFailed,
-    /// Behind the end of the volume.
+    /// Behind the end of the volume, or too much at once.
     #[error("the command goes beyond the end of the volume")]
     OutOfRange,
+    /// Nobody waited for it any more, before it began.
+    #[error("the command was given up before it began")]
+    Cancelled,
+    /// There is no space for it here; see [`Outcome::Refused`].
+    #[error("this end of the mirror has no space for the write")]
+    Refused,
 }
 
 /// What an operator would want to know.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::action::{Action, Differing, Report};
 use super::engine::{Engine, Purpose};
 use super::peer::Plan;
+use crate::data::Data;
 use crate::generation::Standing;
 use crate::id::{NodeId, OperationId};
 use crate::link::Message;
@@ -166,8 +167,9 @@ impl Engine {
             plan.reading_bytes = plan.reading_bytes.saturating_sub(range.length);
         }
         let sequence = self.sequence();
+        let data = Data::of(data);
         self.peer(peer)
-            .sends(sequence, RegionSet::from_iter([region]), range.length);
+            .sends(sequence, RegionSet::from_iter([region]), data.cost());
         let offset = range.offset;
         self.send(
             peer,

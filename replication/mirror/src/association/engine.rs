@@ -189,8 +189,10 @@ impl Engine {
                 durability,
             } => self.host_write(command, offset, data, durability),
             Event::Flush { command } => self.host_flush(command),
+            Event::Cancel(command) => self.cancel(command),
             Event::Done { operation, outcome } => self.done(operation, outcome),
             Event::Journaled => self.journaled(),
+            Event::JournalFailed => self.disk_failed(),
             Event::Connected(peer) => {
                 let it = self.peers.entry(peer).or_default();
                 it.connected = true;
@@ -331,11 +333,11 @@ impl Engine {
         let Some(purpose) = self.operations.remove(&operation) else {
             return;
         };
-        if outcome == Outcome::Failed {
-            self.disk_failed();
-            return;
-        }
         match purpose {
+            Purpose::HostWrite(sequence) if outcome == Outcome::Refused => {
+                self.host_refused(sequence);
+            }
+            _ if matches!(outcome, Outcome::Failed | Outcome::Refused) => self.disk_failed(),
             Purpose::HostWrite(sequence) => self.host_written(sequence),
             Purpose::HostFlush(sequence) => self.host_flushed(sequence),
             Purpose::Copy(peer) => {

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::action::{Action, CommandError, Durability, Report};
 use super::engine::{Engine, Purpose};
+use crate::data::Data;
 use crate::generation::{Refusal, Role, Standing};
 use crate::id::{CommandId, NodeId};
 use crate::link::Message;
@@ -17,7 +16,7 @@ use crate::region_log::LogEntry;
 struct Waiting {
     command: CommandId,
     offset: u64,
-    data: Bytes,
+    data: Data,
     durability: Durability,
 }
 
@@ -25,7 +24,7 @@ impl Waiting {
     const fn range(&self) -> Range {
         Range {
             offset: self.offset,
-            length: self.data.len() as u64,
+            length: self.data.len(),
         }
     }
 }
@@ -112,7 +111,7 @@ impl Engine {
         &mut self,
         command: CommandId,
         offset: u64,
-        data: Bytes,
+        data: Data,
         durability: Durability,
     ) {
         let waiting = Waiting {
@@ -121,7 +120,10 @@ impl Engine {
             data,
             durability,
         };
-        if let Err(error) = self.admits(Some(waiting.range())) {
+        let too_much = waiting.data.is_too_much();
+        let admitted = self.admits(Some(waiting.range()));
+        let refused = too_much.then_some(CommandError::OutOfRange);
+        if let Some(error) = admitted.err().or(refused) {
             self.act(Action::Complete(command, Err(error)));
         } else if waiting.data.is_empty() {
             self.act(Action::Complete(command, Ok(())));
@@ -200,7 +202,7 @@ impl Engine {
                 && !self.host.writes_overlap(range)
                 && !self.target.is_applying(range)
                 && !self.is_copying(range)
-                && self.has_room(range.length);
+                && self.has_room(waiting.data.cost());
             let regions: RegionSet = self.config.regions.touched(range).collect();
             let mut more = cold.clone();
             for region in regions.iter().filter(|it| !self.log.hot().contains(*it)) {
@@ -246,6 +248,7 @@ impl Engine {
     fn begin_write(&mut self, waiting: Waiting, regions: RegionSet) {
         let sequence = self.sequence();
         let range = waiting.range();
+        let cost = waiting.data.cost();
         for region in regions.iter() {
             self.host.last_write.insert(region, sequence);
         }
@@ -261,13 +264,12 @@ impl Engine {
             let copied = |plan: &super::peer::Plan| {
                 !regions.iter().any(|region| plan.remaining.contains(region))
             };
-            let sends =
-                member || (it.plan.as_ref().is_some_and(copied) && it.has_room(range.length));
+            let sends = member || (it.plan.as_ref().is_some_and(copied) && it.has_room(cost));
             if !sends {
                 it.lacks(&regions);
                 continue;
             }
-            it.sends(sequence, regions.clone(), range.length);
+            it.sends(sequence, regions.clone(), cost);
             if member {
                 awaiting.insert(peer);
             }
@@ -282,6 +284,7 @@ impl Engine {
         let operation = self.operation(Purpose::HostWrite(sequence));
         self.act(Action::Write {
             operation,
+            command: Some(waiting.command),
             offset: waiting.offset,
             data: waiting.data,
             durability: waiting.durability,
@@ -298,6 +301,34 @@ impl Engine {
     pub(super) fn host_written(&mut self, sequence: u64) {
         if let Some(write) = self.host.writes.get_mut(&sequence) {
             write.local = true;
+        }
+    }
+
+    /// A write wasn't done here, or in part. Peers that have it all the same meet this end again, and are sent what is
+    /// here.
+    pub(super) fn host_refused(&mut self, sequence: u64) {
+        let Some(write) = self.host.writes.remove(&sequence) else {
+            return;
+        };
+        if let Some(command) = write.command {
+            self.act(Action::Complete(command, Err(CommandError::Refused)));
+        }
+        let regions: RegionSet = self.config.regions.touched(write.range).collect();
+        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            self.peer(peer).lacks(&regions);
+            if self.peer(peer).connected && !self.peer(peer).asynchronous {
+                self.disconnect(peer);
+            }
+        }
+    }
+
+    /// Nobody waits for a command any more.
+    pub(super) fn cancel(&mut self, command: CommandId) {
+        let before = self.host.waiting.len();
+        self.host.waiting.retain(|it| it.command != command);
+        if self.host.waiting.len() != before {
+            self.act(Action::Complete(command, Err(CommandError::Cancelled)));
         }
     }
 
@@ -334,7 +365,7 @@ impl Engine {
             self.send(peer, Message::Flush { sequence });
         }
         let operation = self.operation(Purpose::HostFlush(sequence));
-        self.act(Action::Flush(operation));
+        self.act(Action::Flush { operation, command });
     }
 
     /// A peer is in step again, in the generation in which flushes were begun.

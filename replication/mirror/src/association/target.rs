@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::action::{Action, Differing, Durability, Report};
 use super::engine::{Engine, Purpose};
 use super::session::Request;
+use crate::data::Data;
 use crate::generation::{Lineage, Receiving, Refusal, Role, Standing};
 use crate::id::{GenerationId, NodeId, OperationId};
 use crate::link::Message;
@@ -18,6 +19,8 @@ const WAITING_MAX: u64 = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Applying {
     range: Range,
+    /// What it counts for among what is under way.
+    cost: u64,
     /// Whom to answer, if the connection is still the same.
     answer: Option<(NodeId, u64)>,
 }
@@ -132,8 +135,9 @@ impl Engine {
         }
         let in_volume = match &message {
             Message::Write { offset, data, .. } | Message::Copy { offset, data, .. } => {
-                let length = data.len() as u64;
+                let length = data.len();
                 length != 0
+                    && !data.is_too_much()
                     && self.config.regions.contains(Range {
                         offset: *offset,
                         length,
@@ -150,7 +154,7 @@ impl Engine {
             return;
         }
         // One message always may be under way, and a message of no data costs as much as a block.
-        let length = message.data().map_or(0, |it| it.len() as u64);
+        let length = message.data().map_or(0, Data::cost);
         let waiting = self.target.incoming.len() as u64;
         let unanswered = self.target.unanswered.saturating_add(length);
         let window = self.config.window;
@@ -201,7 +205,7 @@ impl Engine {
             } => {
                 let range = Range {
                     offset: *offset,
-                    length: data.len() as u64,
+                    length: data.len(),
                 };
                 if following && !self.heated(range) {
                     return false;
@@ -215,7 +219,7 @@ impl Engine {
             } => {
                 let range = Range {
                     offset: *offset,
-                    length: data.len() as u64,
+                    length: data.len(),
                 };
                 return self.apply(peer, *sequence, range, data, Durability::Cached);
             }
@@ -225,7 +229,10 @@ impl Engine {
                 }
                 self.target.alone = Some(Alone::Flush(Some((peer, *sequence))));
                 let operation = self.operation(Purpose::TargetFlush);
-                self.act(Action::Flush(operation));
+                self.act(Action::Flush {
+                    operation,
+                    command: None,
+                });
             }
             Message::Settled { regions } => self.log_entry(LogEntry::Cool(regions.clone())),
             Message::TakeOver => {
@@ -300,7 +307,7 @@ impl Engine {
         peer: NodeId,
         sequence: u64,
         range: Range,
-        data: &bytes::Bytes,
+        data: &Data,
         durability: Durability,
     ) -> bool {
         if self.target.is_applying(range) || self.host.is_writing(range) {
@@ -313,11 +320,13 @@ impl Engine {
         let operation = self.operation(Purpose::Apply);
         let applying = Applying {
             range,
+            cost: data.cost(),
             answer: Some((peer, sequence)),
         };
         self.target.applying.insert(operation, applying);
         self.act(Action::Write {
             operation,
+            command: None,
             offset: range.offset,
             data: data.clone(),
             durability,
@@ -331,8 +340,7 @@ impl Engine {
             return;
         };
         if let Some((peer, sequence)) = applying.answer {
-            let length = applying.range.length;
-            self.target.unanswered = self.target.unanswered.saturating_sub(length);
+            self.target.unanswered = self.target.unanswered.saturating_sub(applying.cost);
             self.send(peer, Message::WriteDone { sequence });
         }
     }
@@ -351,7 +359,10 @@ impl Engine {
         }
         self.target.alone = Some(Alone::Adopt(lineage.clone()));
         let operation = self.operation(Purpose::AdoptFlush);
-        self.act(Action::Flush(operation));
+        self.act(Action::Flush {
+            operation,
+            command: None,
+        });
         true
     }
 

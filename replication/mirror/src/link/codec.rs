@@ -6,6 +6,7 @@ use super::fields::{FieldError, RUNS_MAX, Reader, Writer};
 use super::frame::{Frame, Kind};
 use super::message::Message;
 use crate::association::{Differing, Durability};
+use crate::data::{Data, ZEROS_MAX};
 use crate::id::{GenerationId, Incarnation};
 use crate::region::RegionSet;
 
@@ -19,6 +20,8 @@ const FLUSH: u8 = 0x22;
 const FLUSH_DONE: u8 = 0x23;
 const SETTLED: u8 = 0x24;
 const COPY: u8 = 0x25;
+const WRITE_ZEROS: u8 = 0x26;
+const COPY_ZEROS: u8 = 0x27;
 const ADOPT: u8 = 0x30;
 const CONFIRM: u8 = 0x31;
 const TAKE_OVER: u8 = 0x32;
@@ -58,17 +61,23 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
             sequence,
             offset,
             durability,
-            ..
+            data,
         } => {
             place(&mut fields, *sequence, *offset);
-            fields.flag(*durability == Durability::Durable);
-            WRITE
+            fields.u8(match durability {
+                Durability::Cached => 0,
+                Durability::Durable => 1,
+                Durability::Atomic => 2,
+            });
+            zeros(&mut fields, data, WRITE, WRITE_ZEROS)
         }
         Message::Copy {
-            sequence, offset, ..
+            sequence,
+            offset,
+            data,
         } => {
             place(&mut fields, *sequence, *offset);
-            COPY
+            zeros(&mut fields, data, COPY, COPY_ZEROS)
         }
         Message::Settled { regions } => {
             fields.regions(regions);
@@ -96,7 +105,10 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
         }
         Message::Deny => DENY,
     };
-    let data = message.data().cloned().unwrap_or_default();
+    let data = match message.data() {
+        Some(Data::Bytes(bytes)) => bytes.clone(),
+        Some(Data::Zeros(_)) | None => Bytes::new(),
+    };
     (Kind(kind), fields.0, data)
 }
 
@@ -110,9 +122,31 @@ fn place(fields: &mut Writer, sequence: u64, offset: u64) {
     fields.u64(offset);
 }
 
+/// Zeros are a number of them, and another kind.
+fn zeros(fields: &mut Writer, data: &Data, with_bytes: u8, with_zeros: u8) -> u8 {
+    match data {
+        Data::Bytes(_) => with_bytes,
+        Data::Zeros(count) => {
+            fields.u64(*count);
+            with_zeros
+        }
+    }
+}
+
 fn number(fields: &mut Writer, number: u64, kind: u8) -> u8 {
     fields.u64(number);
     kind
+}
+
+/// The data of a frame, or the number of zeros that it says.
+fn content(fields: &mut Reader, data: Bytes) -> Result<Data, FieldError> {
+    if !data.is_empty() {
+        return Ok(Data::Bytes(data));
+    }
+    match fields.u64()? {
+        count @ 1..=ZEROS_MAX => Ok(Data::Zeros(count)),
+        _ => Err(fields.wrong("so many zeros")),
+    }
 }
 
 /// The message of a frame.
@@ -147,20 +181,21 @@ pub fn decode(frame: Frame) -> Result<Message, FieldError> {
                 Differing::Regions(fields.regions()?)
             },
         },
-        WRITE => Message::Write {
+        WRITE | WRITE_ZEROS => Message::Write {
             sequence: fields.u64()?,
             offset: fields.u64()?,
-            durability: if fields.flag()? {
-                Durability::Durable
-            } else {
-                Durability::Cached
+            durability: match fields.u8()? {
+                0 => Durability::Cached,
+                1 => Durability::Durable,
+                2 => Durability::Atomic,
+                _ => return Err(fields.wrong("how safe the write has to be")),
             },
-            data,
+            data: content(&mut fields, data)?,
         },
-        COPY => Message::Copy {
+        COPY | COPY_ZEROS => Message::Copy {
             sequence: fields.u64()?,
             offset: fields.u64()?,
-            data,
+            data: content(&mut fields, data)?,
         },
         WRITE_DONE => Message::WriteDone {
             sequence: fields.u64()?,

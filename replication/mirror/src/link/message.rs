@@ -1,8 +1,7 @@
 //! The messages between two ends that have introduced themselves. `docs/mirror-protocol.md` has their bytes.
 
-use bytes::Bytes;
-
 use crate::association::{Differing, Durability};
+use crate::data::Data;
 use crate::generation::{Lineage, View};
 use crate::id::{GenerationId, Incarnation};
 use crate::region::RegionSet;
@@ -42,7 +41,7 @@ pub enum Message {
         /// How safe it has to be before it is answered.
         durability: Durability,
         /// What is written.
-        data: Bytes,
+        data: Data,
     },
     /// From the target.
     WriteDone {
@@ -71,7 +70,7 @@ pub enum Message {
         /// First byte.
         offset: u64,
         /// What is there.
-        data: Bytes,
+        data: Data,
     },
     /// From the source: make durable what was sent before, then take this lineage.
     Adopt {
@@ -97,9 +96,9 @@ pub enum Message {
 }
 
 impl Message {
-    /// The bytes of the volume that it carries.
+    /// What of the volume it carries.
     #[must_use]
-    pub const fn data(&self) -> Option<&Bytes> {
+    pub const fn data(&self) -> Option<&Data> {
         match self {
             Self::Write { data, .. } | Self::Copy { data, .. } => Some(data),
             _ => None,

@@ -9,6 +9,7 @@ use super::{
     Introduction, Kind, Message, Ours, Refusal, Step, close_reason, decode, encode,
 };
 use crate::association::{Differing, Durability};
+use crate::data::{Data, ZEROS_MAX};
 use crate::generation::{Generation, Lineage, Receiving, Role, View, Why};
 use crate::id::{GenerationId, Incarnation, MirrorId, NodeId};
 use crate::region::{Region, RegionSet};
@@ -54,7 +55,12 @@ fn view() -> impl Strategy<Value = View> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let data = || prop::collection::vec(any::<u8>(), 1..64).prop_map(Bytes::from);
+    let data = || {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 1..64).prop_map(|it| Data::Bytes(it.into())),
+            (1..=ZEROS_MAX).prop_map(Data::Zeros),
+        ]
+    };
     prop_oneof![
         (view(), any::<u128>(), regions(), any::<u64>()).prop_map(
             |(view, incarnation, unsettled, window)| Message::Greeting {
@@ -68,18 +74,18 @@ fn message() -> impl Strategy<Value = Message> {
         prop::option::of(regions()).prop_map(|regions| Message::Ready {
             differing: regions.map_or(Differing::All, Differing::Regions),
         }),
-        (any::<u64>(), any::<u64>(), any::<bool>(), data()).prop_map(
-            |(sequence, offset, durable, data)| Message::Write {
+        (any::<u64>(), any::<u64>(), 0..3, data()).prop_map(|(sequence, offset, safety, data)| {
+            Message::Write {
                 sequence,
                 offset,
-                durability: if durable {
-                    Durability::Durable
-                } else {
-                    Durability::Cached
+                durability: match safety {
+                    0 => Durability::Cached,
+                    1 => Durability::Durable,
+                    _ => Durability::Atomic,
                 },
                 data,
             }
-        ),
+        }),
         (any::<u64>(), any::<u64>(), data()).prop_map(|(sequence, offset, data)| Message::Copy {
             sequence,
             offset,
@@ -362,4 +368,26 @@ fn a_reason_is_told_and_can_do_no_harm() {
     assert!(told.starts_with("[31mno") && told.len() <= 1024);
     let (mut a, ..) = Introduction::new(ours(1), None);
     assert_eq!(a.receive(&closing), Err(Refusal::Refused(told)));
+}
+
+#[test]
+fn more_zeros_than_there_may_be_are_refused() {
+    let zeros = |count: u64| {
+        let message = Message::Copy {
+            sequence: 1,
+            offset: 0,
+            data: Data::Zeros(count),
+        };
+        let (kind, body, data) = encode(&message);
+        let body = body.into();
+        decode(Frame { kind, body, data })
+    };
+    assert!(zeros(ZEROS_MAX).is_ok());
+    for count in [0, ZEROS_MAX + 1, u64::MAX] {
+        let refused = zeros(count);
+        assert!(
+            matches!(refused, Err(FieldError::Value { kind: 0x27, .. })),
+            "{refused:?}"
+        );
+    }
 }

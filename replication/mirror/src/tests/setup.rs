@@ -66,6 +66,14 @@ pub(super) enum Step {
         node: usize,
         at: usize,
     },
+    /// There is no space for the write, or for all of it.
+    DiskRefuses {
+        node: usize,
+        at: usize,
+        partly: bool,
+    },
+    /// A host gives its oldest command up.
+    Cancel(usize),
     JournalDone(usize),
     Deliver {
         from: usize,

@@ -37,6 +37,8 @@ struct Seen {
     crashes: u32,
     resyncs_resumed: u32,
     cuts_confirmed: u32,
+    refused: u32,
+    cancelled: u32,
 }
 
 struct Run {
@@ -104,8 +106,14 @@ impl Run {
         let node = self.random.below(nodes);
         let other = (node + 1 + self.random.below(nodes - 1)) % nodes;
         let serving = self.world.engine(node).is_some_and(Engine::is_serving);
-        match self.random.below(1080) {
-            1000.. => Some(Step::CutDue { node, to: other }),
+        match self.random.below(1110) {
+            1080..1100 if self.world.is_up(node) => Some(Step::DiskRefuses {
+                node,
+                at: self.random.below(3),
+                partly: self.random.chance(50),
+            }),
+            1100.. if self.world.is_up(node) => Some(Step::Cancel(node)),
+            1000..1080 => Some(Step::CutDue { node, to: other }),
             0..550 => self.one_of(self.world.progress()),
             550..700 if serving => {
                 let blocks = 1 + self.random.below(3);
@@ -300,6 +308,8 @@ fn history(seed: u64) -> Result<Seen, (String, Vec<Step>)> {
             run.seen.handovers = run.world.handovers;
             run.seen.resyncs_resumed = run.world.resumed;
             run.seen.cuts_confirmed = run.world.cuts_confirmed;
+            run.seen.refused = run.world.refused;
+            run.seen.cancelled = run.world.cancelled;
             Ok(run.seen)
         }
         Err(wrong) => Err((wrong, run.trail)),
@@ -328,6 +338,8 @@ fn random_histories() {
                 all.crashes += seen.crashes;
                 all.resyncs_resumed += seen.resyncs_resumed;
                 all.cuts_confirmed += seen.cuts_confirmed;
+                all.refused += seen.refused;
+                all.cancelled += seen.cancelled;
             }
             Err((wrong, trail)) => {
                 let from = trail.len().saturating_sub(40);
@@ -343,18 +355,24 @@ fn random_histories() {
         }
     }
     eprintln!(
-        "{} histories: {} commands acknowledged, {} crashes, {} handovers, {} split brains, {} resyncs resumed, {} cuts",
+        "{} histories: {} commands acknowledged, {} crashes, {} handovers, {} split brains, {} resyncs resumed, {} cuts, \
+         {} writes without space, {} cancelled",
         seeds.end - seeds.start,
         all.acknowledged,
         all.crashes,
         all.handovers,
         all.split_brains,
         all.resyncs_resumed,
-        all.cuts_confirmed
+        all.cuts_confirmed,
+        all.refused,
+        all.cancelled
     );
     // A history in which nothing happens proves nothing.
     if seeds.end - seeds.start >= 1_000 {
-        assert!(all.cuts_confirmed > 500, "too few cuts");
+        assert!(
+            all.refused > 500 && all.cancelled > 500,
+            "too little goes wrong"
+        );
         assert!(
             all.acknowledged > 10_000 && all.crashes > 1_000,
             "too little happens"

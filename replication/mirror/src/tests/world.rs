@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidelock_capabilities::values::Mode;
 
+use bytes::Bytes;
+
 use super::disk::{BLOCK, BLOCK_BYTES, Disk};
 use super::ghost::Ghost;
 use super::setup::{Mutant, Setup, Step};
 use crate::association::{
-    Action, Config, Durability, Durable, Engine, Event, JournalEntry, Outcome, Report, Wish,
+    Action, CommandError, Config, Durability, Durable, Engine, Event, JournalEntry, Outcome,
+    Report, Wish,
 };
+use crate::data::Data;
 use crate::generation::{Keeper, Record, Role, Standing, Verdict, Why};
 use crate::id::{CommandId, GenerationId, Incarnation, NodeId, OperationId};
 use crate::link::{Decoder, Encoder, Message, decode, encode};
@@ -75,6 +79,8 @@ pub(super) struct World {
     told: BTreeSet<(usize, GenerationId)>,
     pub(super) cuts_confirmed: u32,
     pub(super) resumed: u32,
+    pub(super) refused: u32,
+    pub(super) cancelled: u32,
     pub(super) wrong: Option<String>,
 }
 
@@ -92,6 +98,14 @@ fn link(a: usize, b: usize) -> ((usize, usize), usize, usize) {
         ((a, b), 0, 1)
     } else {
         ((b, a), 1, 0)
+    }
+}
+
+/// What is written.
+fn bytes_of(data: &Data) -> Bytes {
+    match data {
+        Data::Bytes(bytes) => bytes.clone(),
+        Data::Zeros(count) => vec![0; usize::try_from(*count).unwrap()].into(),
     }
 }
 
@@ -137,6 +151,8 @@ impl World {
             told: BTreeSet::new(),
             cuts_confirmed: 0,
             resumed: 0,
+            refused: 0,
+            cancelled: 0,
             wrong: None,
             nodes,
             setup,
@@ -258,6 +274,8 @@ impl World {
                 let action = self.nodes[*node].operations.remove(*at);
                 self.disk_done(*node, action);
             }
+            Step::DiskRefuses { node, at, partly } => self.refuse(*node, *at, *partly),
+            Step::Cancel(node) => self.cancel(*node),
             Step::JournalDone(node) => {
                 self.journal_done(*node);
                 self.event(*node, Event::Journaled);
@@ -325,7 +343,7 @@ impl World {
 
     fn write(&mut self, node: usize, block: usize, blocks: usize, durable: bool) {
         let numbers: Vec<u32> = (0..blocks).map(|_| self.ghost.number()).collect();
-        let data = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let data: Bytes = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
         let runs = self.nodes.iter().map(|it| it.runs).collect();
         let command = self.command(
             node,
@@ -339,7 +357,7 @@ impl World {
         let event = Event::Write {
             command,
             offset: block as u64 * BLOCK,
-            data,
+            data: data.into(),
             durability: if durable {
                 Durability::Durable
             } else {
@@ -347,6 +365,48 @@ impl World {
             },
         };
         self.event(node, event);
+    }
+
+    /// There is no space for a write of a host, or for a part of it.
+    fn refuse(&mut self, node: usize, at: usize, partly: bool) {
+        let refusable = |it: &Action| {
+            matches!(
+                it,
+                Action::Write {
+                    command: Some(_),
+                    ..
+                }
+            )
+        };
+        let operations = &mut self.nodes[node].operations;
+        if !operations.get(at).is_some_and(refusable) {
+            return;
+        }
+        let Action::Write {
+            operation,
+            offset,
+            data,
+            ..
+        } = operations.remove(at)
+        else {
+            return;
+        };
+        if partly {
+            let first = bytes_of(&data).slice(..BLOCK_BYTES);
+            self.nodes[node].disk.write(offset, &first, false);
+        }
+        self.refused += 1;
+        let outcome = Outcome::Refused;
+        self.event(node, Event::Done { operation, outcome });
+    }
+
+    /// The host of the oldest command that isn't answered gives it up.
+    fn cancel(&mut self, node: usize) {
+        let mut commands = self.hosts.iter().filter(|(_, it)| it.node == node);
+        if let Some((command, _)) = commands.next() {
+            let command = *command;
+            self.event(node, Event::Cancel(command));
+        }
     }
 
     fn crash(&mut self, node: usize, mut keeps: u64) {
@@ -403,13 +463,13 @@ impl World {
                 offset, ref data, ..
             } => {
                 // What the block holds is known now: nothing else that overlaps is under way.
-                self.begins(node, offset, data);
+                self.begins(node, offset, &bytes_of(data));
                 self.nodes[node].operations.push(action);
             }
             Action::ReadCut(_, generation, _) if !self.nodes[node].disk.has_cut(generation) => {
                 self.wrong = Some(format!("node {node} reads a cut that isn't there"));
             }
-            Action::Flush(_)
+            Action::Flush { .. }
             | Action::Read(..)
             | Action::TakeCut(..)
             | Action::ReadCut(..)
@@ -426,7 +486,10 @@ impl World {
             Action::KeepSnapshot => self.nodes[node].disk.keep_snapshot(),
             Action::Send(peer, message) => self.send(node, node_of(peer), message),
             Action::Disconnect(peer) => self.unplug(node, node_of(peer)),
-            Action::Complete(command, outcome) => self.completed(command, outcome.is_ok()),
+            Action::Complete(command, outcome) => {
+                self.cancelled += u32::from(outcome == Err(CommandError::Cancelled));
+                self.completed(command, outcome.is_ok());
+            }
             Action::StartTimer => self.nodes[node].timer = true,
             Action::StopTimer => self.nodes[node].timer = false,
             Action::Report(report) => self.reported(node, &report),
@@ -585,7 +648,7 @@ impl World {
                 *durability = Durability::Cached;
             }
             (Some(Mutant::CopiesAreLost), Message::Copy { data, .. }) => {
-                *data = vec![0; data.len()].into();
+                *data = Data::Zeros(data.len());
             }
             (Some(Mutant::ConfirmsTooEarly), Message::Adopt { lineage }) => {
                 answer = lineage
@@ -612,11 +675,12 @@ impl World {
                 offset,
                 data,
                 durability,
+                ..
             } => {
-                disk.write(offset, &data, durability == Durability::Durable);
+                disk.write(offset, &bytes_of(&data), durability == Durability::Durable);
                 (operation, Outcome::Done)
             }
-            Action::Flush(operation) => {
+            Action::Flush { operation, .. } => {
                 let lies = match mutant {
                     Some(Mutant::TargetFlushLies) => !is_source,
                     Some(Mutant::SourceFlushLies) => is_source,

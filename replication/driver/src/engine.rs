@@ -56,7 +56,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo, UringIo};
+use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo, UringIo, Waker};
 
 use crate::op::{VolumeOp, VolumeOutcome};
 use crate::ranges::Post;
@@ -185,11 +185,31 @@ impl Engine {
     /// Starts an operation. `token` comes back with its outcome and should be unique among those
     /// under way. Never blocks; nothing reaches the kernel before [`Self::submit`].
     pub fn start(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp) {
+        if let Err(kind) = volume.admits(op.changes(), matches!(op, VolumeOp::Flush)) {
+            self.done.push_back((token, kind.into()));
+            return;
+        }
+        self.start_as(token, volume, op, false);
+    }
+
+    /// As [`Self::start`], below the mirror that the volume may be an end of: for that end itself, which says what may
+    /// be done when. What it does isn't held off by writes that were given up either, as the end keeps what overlaps in
+    /// order.
+    pub fn start_below(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp) {
+        if let Err(kind) = volume.admits_below(op.changes(), matches!(op, VolumeOp::Flush)) {
+            self.done.push_back((token, kind.into()));
+            return;
+        }
+        self.start_as(token, volume, op, true);
+    }
+
+    fn start_as(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp, below: bool) {
         let changing = op.changes().then(|| volume.watches().begin(&op));
         match command::admit(volume, op, &self.pool) {
             Err(outcome) => self.done.push_back((token, outcome)),
             Ok(work) => {
-                let command = Command::new(token, Arc::clone(volume), work, changing);
+                let mut command = Command::new(token, Arc::clone(volume), work, changing);
+                command.below = below;
                 let key = self.commands.insert(command);
                 if self.hold(key) {
                     self.begin(key);
@@ -248,6 +268,12 @@ impl Engine {
             };
             self.rounds = rounds;
         }
+    }
+
+    /// Makes the engine's descriptor readable, from any thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.io.waker()
     }
 
     /// Operations that were started and whose outcome hasn't been polled, detached ones included.

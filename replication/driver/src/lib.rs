@@ -14,6 +14,7 @@ mod error;
 mod family;
 mod fence;
 mod journal;
+pub mod mirror;
 mod op;
 mod ranges;
 mod volume;

@@ -7,6 +7,7 @@ mod content;
 mod control;
 mod hold;
 mod limit;
+mod mirrored;
 mod open;
 
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ pub struct Volume {
     /// this one's from then on.
     own: OnceLock<Arc<Self>>,
     content: Content,
+    mirrored: mirrored::Mirrored,
     read_only: bool,
     block_size: BlockSize,
     /// Bytes. Only grows.
@@ -134,6 +136,7 @@ impl Volume {
             journal,
             unfinished: Mutex::new(None),
             content: Content::default(),
+            mirrored: mirrored::Mirrored::default(),
             own: OnceLock::new(),
             read_only: file.is_read_only(),
             file,
@@ -299,6 +302,11 @@ impl Volume {
         if self.detached_writes() > 0 {
             return Err(VolumeFaultKind::Busy);
         }
+        self.admits_below(changes, flushes)
+    }
+
+    /// The same, whatever writes that were given up haven't landed.
+    pub(crate) fn admits_below(&self, changes: bool, flushes: bool) -> Result<(), VolumeFaultKind> {
         if (changes || flushes) && self.fence.is_up() {
             return Err(VolumeFaultKind::Fenced);
         }

@@ -22,10 +22,10 @@ impl Data {
     /// What was read: zeros, if it is nothing else.
     #[must_use]
     pub fn of(bytes: Bytes) -> Self {
-        // A page of zeros is compared with itself one further: that is one pass of `memcmp`.
-        let all_zeros = match bytes.split_first() {
-            Some((first, rest)) => *first == 0 && *rest == bytes[..rest.len()],
-            None => true,
+        // Each byte is compared with the one behind it: that is one pass of `memcmp`.
+        let all_zeros = match (bytes.split_first(), bytes.split_last()) {
+            (Some((first, rest)), Some((_, front))) => *first == 0 && rest == front,
+            _ => true,
         };
         if all_zeros {
             Self::Zeros(bytes.len() as u64)

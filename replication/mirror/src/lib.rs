@@ -6,6 +6,7 @@
 //! * [`association`]: one end. What is done with the writes of hosts and with what the peer sends.
 //! * [`epochs`]: when an asynchronous mirror makes cuts, and how far its target is behind. [`resync`]: how fast.
 //! * [`region_log`]: where ends may differ.
+//! * [`stored`]: what is kept of an end beside the data, as bytes.
 //! * [`link`]: what goes over the connection.
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod link;
 pub mod region;
 pub mod region_log;
 pub mod resync;
+pub mod stored;
 
 pub use data::{Data, ZEROS_MAX};
 

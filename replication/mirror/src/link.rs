@@ -16,7 +16,7 @@ mod message;
 
 pub use codec::{decode, encode};
 pub use fields::FieldError;
-pub(crate) use fields::RUNS_MAX;
+pub(crate) use fields::{RUNS_MAX, Reader, Writer};
 pub use frame::{
     BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, Kind, VERSION,
 };

@@ -56,6 +56,28 @@ impl RegionLog {
         older.map(|it| it.id).find_map(|it| self.changed_since(it))
     }
 
+    /// The generations that changes are tracked since, oldest first, with what has changed.
+    pub fn tracked(&self) -> impl Iterator<Item = (GenerationId, &RegionSet)> {
+        let known = |it: &GenerationId| self.tracked.get(it).map(|regions| (*it, regions));
+        self.order.iter().filter_map(known)
+    }
+
+    /// One with these regions hot and these changes tracked, oldest first.
+    #[must_use]
+    pub fn with(
+        hot: RegionSet,
+        tracked: impl IntoIterator<Item = (GenerationId, RegionSet)>,
+    ) -> Self {
+        let mut log = Self {
+            hot,
+            ..Self::default()
+        };
+        for (generation, regions) in tracked {
+            log.track(generation, regions);
+        }
+        log
+    }
+
     /// Applies one change.
     pub fn apply(&mut self, entry: &LogEntry) {
         match entry {

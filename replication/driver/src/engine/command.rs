@@ -46,6 +46,8 @@ pub(super) struct Command {
     pub(super) held: Range,
     /// It has its ranges for itself, with all of the mapped blocks that they are a part of.
     pub(super) has_whole_blocks: bool,
+    /// It is below the mirror that the volume may be an end of.
+    pub(super) below: bool,
     /// What its steps are carried out by; `None` on a raw volume. Chosen when it begins.
     pub(super) carrier: Option<Box<Carrier>>,
     /// The fence's epoch when its flush was asked for, if that is the family's.
@@ -113,6 +115,7 @@ impl Command {
                 length: 0,
             },
             has_whole_blocks: false,
+            below: false,
             carrier: None,
             fence_epoch: 0,
             work,

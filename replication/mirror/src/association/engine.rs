@@ -179,6 +179,29 @@ impl Engine {
         Some(left + plan.reading.values().map(|it| bytes(*it)).sum::<u64>())
     }
 
+    /// The peers that were ever heard of, and whether hosts don't wait for them.
+    pub fn known_peers(&self) -> impl Iterator<Item = (NodeId, bool)> {
+        self.peers.iter().map(|(peer, it)| (*peer, it.asynchronous))
+    }
+
+    /// Whether something is being copied to a peer.
+    #[must_use]
+    pub fn is_resyncing(&self) -> bool {
+        self.peers.values().any(|it| it.plan.is_some())
+    }
+
+    /// Bytes that may still be copied; see [`Event::CopyBudget`].
+    #[must_use]
+    pub const fn copy_budget(&self) -> u64 {
+        self.copy_budget
+    }
+
+    /// Whether the disk or the journal has failed: nothing is done any more.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Something has happened. Take all actions afterwards.
     pub fn handle(&mut self, event: Event) {
         match event {

@@ -33,18 +33,7 @@ const DENY: u8 = 0x34;
 pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
     let mut fields = Writer::default();
     let kind = match message {
-        Message::Greeting {
-            view,
-            incarnation,
-            unsettled,
-            window,
-        } => {
-            fields.view(view);
-            fields.u128(incarnation.0);
-            superset(&mut fields, unsettled);
-            fields.u64(*window);
-            GREETING
-        }
+        Message::Greeting { .. } => greeting(&mut fields, message),
         Message::InStep => IN_STEP,
         Message::Resync { resumes } => {
             fields.flag(*resumes);
@@ -64,11 +53,7 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
             data,
         } => {
             place(&mut fields, *sequence, *offset);
-            fields.u8(match durability {
-                Durability::Cached => 0,
-                Durability::Durable => 1,
-                Durability::Atomic => 2,
-            });
+            fields.u8(safety(*durability));
             zeros(&mut fields, data, WRITE, WRITE_ZEROS)
         }
         Message::Copy {
@@ -120,6 +105,30 @@ fn superset(fields: &mut Writer, regions: &RegionSet) {
 fn place(fields: &mut Writer, sequence: u64, offset: u64) {
     fields.u64(sequence);
     fields.u64(offset);
+}
+
+fn greeting(fields: &mut Writer, message: &Message) -> u8 {
+    if let Message::Greeting {
+        view,
+        incarnation,
+        unsettled,
+        window,
+    } = message
+    {
+        fields.view(view);
+        fields.u128(incarnation.0);
+        superset(fields, unsettled);
+        fields.u64(*window);
+    }
+    GREETING
+}
+
+fn safety(durability: Durability) -> u8 {
+    match durability {
+        Durability::Cached => 0,
+        Durability::Durable => 1,
+        Durability::Atomic => 2,
+    }
 }
 
 /// Zeros are a number of them, and another kind.

@@ -34,17 +34,17 @@ pub enum FieldError {
 }
 
 /// Reads fields.
-pub(super) struct Reader {
-    pub(super) kind: u8,
+pub(crate) struct Reader {
+    pub(crate) kind: u8,
     bytes: Bytes,
 }
 
 impl Reader {
-    pub(super) const fn new(kind: u8, bytes: Bytes) -> Self {
+    pub(crate) const fn new(kind: u8, bytes: Bytes) -> Self {
         Self { kind, bytes }
     }
 
-    pub(super) const fn wrong(&self, what: &'static str) -> FieldError {
+    pub(crate) const fn wrong(&self, what: &'static str) -> FieldError {
         FieldError::Value {
             kind: self.kind,
             what,
@@ -58,27 +58,27 @@ impl Reader {
         Ok(())
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, FieldError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, FieldError> {
         self.need(1)?;
         Ok(self.bytes.get_u8())
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, FieldError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, FieldError> {
         self.need(4)?;
         Ok(self.bytes.get_u32_le())
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, FieldError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, FieldError> {
         self.need(8)?;
         Ok(self.bytes.get_u64_le())
     }
 
-    pub(super) fn u128(&mut self) -> Result<u128, FieldError> {
+    pub(crate) fn u128(&mut self) -> Result<u128, FieldError> {
         self.need(16)?;
         Ok(self.bytes.get_u128_le())
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, FieldError> {
+    pub(crate) fn flag(&mut self) -> Result<bool, FieldError> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -86,7 +86,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn bytes(&mut self, max: usize) -> Result<Bytes, FieldError> {
+    pub(crate) fn bytes(&mut self, max: usize) -> Result<Bytes, FieldError> {
         let length = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
         if length > max {
             return Err(self.wrong("a text is too long"));
@@ -105,13 +105,18 @@ impl Reader {
         Ok(count)
     }
 
-    pub(super) fn nodes(&mut self, max: usize) -> Result<Vec<NodeId>, FieldError> {
+    pub(crate) fn nodes(&mut self, max: usize) -> Result<Vec<NodeId>, FieldError> {
         let count = self.count(max, 16)?;
         (0..count).map(|_| Ok(NodeId(self.u128()?))).collect()
     }
 
-    pub(super) fn regions(&mut self) -> Result<RegionSet, FieldError> {
-        let count = self.count(RUNS_MAX, 16)?;
+    pub(crate) fn regions(&mut self) -> Result<RegionSet, FieldError> {
+        self.regions_within(RUNS_MAX)
+    }
+
+    /// As [`Self::regions`], with another limit.
+    pub(crate) fn regions_within(&mut self, runs_max: usize) -> Result<RegionSet, FieldError> {
+        let count = self.count(runs_max, 16)?;
         let mut set = RegionSet::default();
         let mut behind = 0;
         for at in 0..count {
@@ -125,7 +130,7 @@ impl Reader {
         Ok(set)
     }
 
-    pub(super) fn lineage(&mut self) -> Result<Lineage, FieldError> {
+    pub(crate) fn lineage(&mut self) -> Result<Lineage, FieldError> {
         let count = self.count(LINEAGE_MAX, 33)?;
         let mut generations: Vec<Generation> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -152,7 +157,7 @@ impl Reader {
         })
     }
 
-    pub(super) fn view(&mut self) -> Result<View, FieldError> {
+    pub(crate) fn view(&mut self) -> Result<View, FieldError> {
         let lineage = self.lineage()?;
         let role = match self.u8()? {
             2 => Role::Source,
@@ -179,7 +184,7 @@ impl Reader {
     }
 
     /// All has been read.
-    pub(super) fn end(self) -> Result<(), FieldError> {
+    pub(crate) fn end(self) -> Result<(), FieldError> {
         if self.bytes.is_empty() {
             Ok(())
         } else {
@@ -190,26 +195,26 @@ impl Reader {
 
 /// Writes fields.
 #[derive(Default)]
-pub(super) struct Writer(pub(super) Vec<u8>);
+pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.0.extend(value.to_le_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.0.extend(value.to_le_bytes());
     }
 
-    pub(super) fn u128(&mut self, value: u128) {
+    pub(crate) fn u128(&mut self, value: u128) {
         self.0.extend(value.to_le_bytes());
     }
 
-    pub(super) fn flag(&mut self, value: bool) {
+    pub(crate) fn flag(&mut self, value: bool) {
         self.u8(u8::from(value));
     }
 
@@ -218,19 +223,19 @@ impl Writer {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.0.extend(bytes);
     }
 
-    pub(super) fn nodes(&mut self, nodes: &[NodeId]) {
+    pub(crate) fn nodes(&mut self, nodes: &[NodeId]) {
         self.count(nodes.len());
         for node in nodes {
             self.u128(node.0);
         }
     }
 
-    pub(super) fn regions(&mut self, regions: &RegionSet) {
+    pub(crate) fn regions(&mut self, regions: &RegionSet) {
         self.count(regions.run_count());
         for (first, end) in regions.runs() {
             self.u64(first);
@@ -238,7 +243,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn lineage(&mut self, lineage: &Lineage) {
+    pub(crate) fn lineage(&mut self, lineage: &Lineage) {
         self.count(lineage.generations().len());
         for generation in lineage.generations() {
             self.u128(generation.id.0);
@@ -254,7 +259,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn view(&mut self, view: &View) {
+    pub(crate) fn view(&mut self, view: &View) {
         self.lineage(&view.lineage);
         self.u8(match view.role {
             Role::Source => 2,

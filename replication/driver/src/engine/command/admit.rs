@@ -19,7 +19,6 @@ pub(in crate::engine) fn admit(
     op: VolumeOp,
     pool: &BufferPool,
 ) -> Result<Work, VolumeOutcome> {
-    volume.admits(op.changes(), matches!(op, VolumeOp::Flush))?;
     if !volume.has_room_for(&op) {
         return Err(VolumeFaultKind::NoSpace.into());
     }

@@ -1,0 +1,24 @@
+//! An end of a mirror as it runs: the sans-I/O core of `tidelock-mirror` over one [`Volume`](crate::Volume). What is
+//! durable of it is in a journal of its own, and what hosts write goes through it on its way to the volume. Knows no
+//! connections, no catalog and no clock but the one that a resync's speed is measured by.
+//!
+//! * [`End`]: the core behind a lock, and its actions, done in their order.
+//! * [`Shell`]: what an end asks of its house: sending, timers, snapshots, telling people.
+//! * [`Performer`]: who reads and writes the volume for it, and [`Hands`], which is one.
+//! * `journal`, `scribe`: what is durable of it, and the thread that makes it so.
+//! * `answers`: how commands of the I/O engines hear from it.
+
+mod answers;
+mod end;
+mod error;
+mod facts;
+mod journal;
+mod performer;
+mod scribe;
+mod shell;
+
+pub use end::{Beginning, End, EndConfig};
+pub use error::EndError;
+pub use facts::{EndFacts, PeerFacts};
+pub use performer::{Hands, Performer};
+pub use shell::{Shell, SnapshotOperation};

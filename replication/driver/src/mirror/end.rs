@@ -1,0 +1,711 @@
+//! One end of a mirror: the core behind a lock. What the core wants done is put into a queue under that lock and done
+//! by one thread at a time without it, so that all of it is done in its order, and nobody waits for anybody.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use smallvec::{SmallVec, smallvec};
+use tidelock_mirror::Data;
+use tidelock_mirror::association::{
+    Action, CommandError, Config, Durability, Durable, Engine, Event, JournalEntry, OnFailure,
+    Outcome, Report,
+};
+use tidelock_mirror::generation::{Keeper, Record};
+use tidelock_mirror::id::{CommandId, GenerationId, Incarnation, MirrorId, NodeId, OperationId};
+use tidelock_mirror::link::{DATA_MAX, Message};
+use tidelock_mirror::region::Regions;
+use tidelock_mirror::resync::{Limits, Rate};
+
+use super::answers::{Answer, Answers};
+use super::error::EndError;
+use super::facts::{EndFacts, PeerFacts};
+use super::journal::{Identity, Journal};
+use super::performer::{Performer, Then};
+use super::scribe::{self, Desk};
+use super::shell::{Shell, SnapshotOperation};
+use crate::op::{VolumeFaultKind, VolumeOp, VolumeOutcome};
+use crate::volume::Volume;
+
+/// How a new end begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// What is mirrored.
+    pub mirror: MirrorId,
+    /// This end.
+    pub me: NodeId,
+    /// Bytes of the volume.
+    pub volume_bytes: u64,
+    /// Bytes of a region: what is copied at once and tracked as one. A power of two of at least 4096, at most 1 MiB.
+    pub region_bytes: u64,
+    /// Its content is what is mirrored, and begins with a generation that is drawn. Otherwise it has none yet, and gets
+    /// all of it from a peer.
+    pub source: bool,
+}
+
+/// How an end works, from its opening on.
+#[derive(Clone)]
+pub struct EndConfig {
+    /// What is done with hosts while a peer is away.
+    pub on_failure: OnFailure,
+    /// Whether a source that has been restarted serves hosts before it has met its peers.
+    pub alone_after_restart: bool,
+    /// Whether [`Shell::snapshot`] keeps the safety snapshot. Without one a target that is being resynced has no image.
+    pub keeps_snapshots: bool,
+    /// Bytes that a source may have under way to this end.
+    pub window: u64,
+    /// How many regions may be hot, at most 16,384.
+    pub hot_max: u64,
+    /// How many of them are left hot by a flush: writes of these need no write to the journal first.
+    pub hot_kept: u64,
+    /// How many regions are read at once for a resync.
+    pub copies_max: usize,
+    /// How fast a resync may be.
+    pub limits: Limits,
+    /// Who reads and writes the volume for it.
+    pub performer: Arc<dyn Performer>,
+}
+
+impl EndConfig {
+    /// Hosts are served alone while a peer is away, but not after a restart; no snapshots; resyncs at any speed that lets
+    /// hosts' writes be done within 10 ms.
+    #[must_use]
+    pub fn new(performer: Arc<dyn Performer>) -> Self {
+        Self {
+            on_failure: OnFailure::Continue,
+            alone_after_restart: false,
+            keeps_snapshots: false,
+            window: 16 << 20,
+            hot_max: 8192,
+            hot_kept: 2048,
+            copies_max: 8,
+            limits: Limits {
+                rate_max: None,
+                latency_max_us: 10_000,
+            },
+            performer,
+        }
+    }
+}
+
+impl fmt::Debug for EndConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndConfig")
+            .field("on_failure", &self.on_failure)
+            .field("alone_after_restart", &self.alone_after_restart)
+            .field("keeps_snapshots", &self.keeps_snapshots)
+            .field("window", &self.window)
+            .field("hot_max", &self.hot_max)
+            .field("hot_kept", &self.hot_kept)
+            .field("copies_max", &self.copies_max)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One end of a mirror, open. See the module.
+pub struct End {
+    identity: Identity,
+    /// The volume has the end, not the other way round.
+    volume: Weak<Volume>,
+    shell: Arc<dyn Shell>,
+    performer: Arc<dyn Performer>,
+    desk: Arc<Desk>,
+    scribe: Mutex<Option<JoinHandle<()>>>,
+    me: Weak<Self>,
+    state: Mutex<State>,
+}
+
+struct State {
+    core: Engine,
+    todo: VecDeque<Todo>,
+    /// A thread does what is in `todo`.
+    performing: bool,
+    /// Commands of hosts that aren't answered.
+    hosts: HashMap<CommandId, HostCommand>,
+    next_command: u64,
+    closed: bool,
+    written_bytes: u64,
+    pace: Pace,
+}
+
+/// A command of a host, which an I/O engine has under `key`.
+struct HostCommand {
+    answers: Arc<Answers>,
+    key: usize,
+    /// It is being done on the volume.
+    going: bool,
+    began: Instant,
+}
+
+/// How fast a resync goes on.
+struct Pace {
+    rate: Rate,
+    began: Instant,
+    /// What hosts' writes took since the rate was adapted, in microseconds.
+    latencies: Vec<u64>,
+    adapted: Instant,
+}
+
+/// Latencies that are kept between two looks.
+const LATENCIES_MAX: usize = 1024;
+/// How often the rate is adapted.
+const ADAPT_MS: u128 = 100;
+
+/// What is to be done without the lock.
+enum Todo {
+    Tell(Arc<Answers>, usize, CommandId, Answer),
+    Below(OperationId, VolumeOp),
+    Journal(JournalEntry),
+    Send(NodeId, Message),
+    Disconnect(NodeId),
+    StartTimer,
+    StopTimer,
+    Report(Report),
+    Snapshot(SnapshotOperation),
+}
+
+impl fmt::Debug for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("End")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl End {
+    /// Makes what is durable of a new end, in a folder of its own, which is made if need be. It is whole after a crash,
+    /// or isn't there. **Blocks.**
+    ///
+    /// # Errors
+    /// A size of regions that can't be, a journal that is there already, or a file that can't be written.
+    pub fn create(folder: &Path, beginning: Beginning) -> Result<(), EndError> {
+        let region = beginning.region_bytes;
+        if !region.is_power_of_two() || !(4096..=DATA_MAX as u64).contains(&region) {
+            return Err(EndError::Config {
+                what: "the regions of a mirror are a power of two of bytes, from 4096 to 1048576",
+            });
+        }
+        let record = if beginning.source {
+            Keeper::created(beginning.me, GenerationId(random()?))
+        } else {
+            Record::empty()
+        };
+        let identity = Identity {
+            mirror: beginning.mirror,
+            me: beginning.me,
+            volume_bytes: beginning.volume_bytes,
+            region_bytes: region,
+        };
+        Journal::create(folder, identity, Durable::new(record))
+    }
+
+    /// Opens an end over its volume: from now on what hosts write and flush goes through it. **Blocks**, until the
+    /// operations on the volume that are under way have ended.
+    ///
+    /// # Errors
+    /// The journal isn't there or is damaged, it is of another volume, the volume is an end already, or its
+    /// operations don't end in time.
+    pub fn open(
+        folder: &Path,
+        config: EndConfig,
+        volume: &Arc<Volume>,
+        shell: Arc<dyn Shell>,
+    ) -> Result<Arc<Self>, EndError> {
+        let journal = Journal::open(folder)?;
+        let identity = journal.identity();
+        if identity.volume_bytes != volume.size() {
+            return Err(EndError::OtherSize {
+                path: folder.to_path_buf(),
+                theirs: identity.volume_bytes,
+                ours: volume.size(),
+            });
+        }
+        let core = core(&config, identity, journal.durable().clone())?;
+        let desk = Arc::new(Desk::default());
+        let now = Instant::now();
+        let end = Arc::new_cyclic(|me| Self {
+            identity,
+            volume: Arc::downgrade(volume),
+            shell,
+            performer: config.performer,
+            desk: Arc::clone(&desk),
+            scribe: Mutex::new(None),
+            me: Weak::clone(me),
+            state: Mutex::new(State {
+                core,
+                todo: VecDeque::new(),
+                performing: false,
+                hosts: HashMap::new(),
+                next_command: 0,
+                closed: false,
+                written_bytes: 0,
+                pace: Pace {
+                    rate: Rate::new(config.limits, 0),
+                    began: now,
+                    latencies: Vec::new(),
+                    adapted: now,
+                },
+            }),
+        });
+        *end.scribe.lock() = Some(scribe::begin(&desk, journal, Weak::clone(&end.me))?);
+        if let Err(error) = volume.mirror_by(&end) {
+            end.close();
+            return Err(error);
+        }
+        // An end that was receiving goes back to its snapshot first of all.
+        end.handle(|_| {});
+        Ok(end)
+    }
+
+    /// Which end of which mirror it is.
+    #[must_use]
+    pub const fn identity(&self) -> (MirrorId, NodeId) {
+        (self.identity.mirror, self.identity.me)
+    }
+
+    /// Bytes of the volume, and of a region, as the introduction tells them.
+    #[must_use]
+    pub const fn sizes(&self) -> (u64, u64) {
+        (self.identity.volume_bytes, self.identity.region_bytes)
+    }
+
+    /// Something has happened: a connection, a message, a wish, time. Never waits.
+    pub fn event(&self, event: Event) {
+        self.handle(|core| core.handle(event));
+    }
+
+    /// An operation that [`Shell::snapshot`] was asked for has ended.
+    pub fn done(&self, operation: OperationId, outcome: Outcome) {
+        self.event(Event::Done { operation, outcome });
+    }
+
+    /// Other limits for resyncs from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.state.lock().pace.rate.set(limits);
+    }
+
+    /// The end as it is. Takes time with the number of regions that are to be copied.
+    #[must_use]
+    pub fn facts(&self) -> EndFacts {
+        let state = self.state.lock();
+        let core = &state.core;
+        let record = core.keeper().record();
+        EndFacts {
+            role: record.role,
+            serving: core.is_serving(),
+            has_image: core.has_image(),
+            failed: core.has_failed(),
+            lineage: record.lineage.clone(),
+            holders: record.holders.iter().copied().collect(),
+            peers: core
+                .known_peers()
+                .map(|(peer, asynchronous)| PeerFacts {
+                    peer,
+                    standing: core.keeper().standing(peer).clone(),
+                    left_to_copy: core.left_to_copy(peer),
+                    asynchronous,
+                })
+                .collect(),
+            hot_regions: core.region_log().hot().len(),
+            written_bytes: state.written_bytes,
+            waiting: state.hosts.len(),
+        }
+    }
+
+    /// The volume is as any other again, and the end does nothing any more. Commands of hosts that it hasn't answered
+    /// are told to come again. **Blocks**, until the journal isn't written any more.
+    pub fn close(&self) {
+        if let Some(volume) = self.volume.upgrade() {
+            volume.unmirror(self);
+        }
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.closed, true) {
+            // Commands are still told what has been decided about them.
+            state.todo.retain(|it| matches!(it, Todo::Tell(..)));
+            // Those that are on their way to the disk are told when they are there.
+            let told: Vec<_> = state.hosts.extract_if(|_, it| !it.going).collect();
+            for (command, it) in told {
+                let answer = Answer::Done(Err(CommandError::Cancelled));
+                let tell = Todo::Tell(it.answers, it.key, command, answer);
+                state.todo.push_back(tell);
+            }
+            self.proceed(state);
+        } else {
+            drop(state);
+        }
+        self.desk.close();
+        // What the scribe tells may be what led here.
+        let scribe = self.scribe.lock().take();
+        if let Some(scribe) = scribe
+            && scribe.thread().id() != std::thread::current().id()
+        {
+            let _ = scribe.join();
+        }
+    }
+
+    /// Takes away what is durable of an end that isn't open. **Blocks.**
+    ///
+    /// # Errors
+    /// A file can't be removed.
+    pub fn remove(folder: &Path) -> Result<(), EndError> {
+        Journal::remove(folder)
+    }
+
+    // --- For the I/O engines.
+}
+
+#[expect(dead_code, reason = "the engines' part follows")]
+impl End {
+    /// A command of an engine writes. It is told in `answers` when to do so.
+    pub(crate) fn begin_write(
+        &self,
+        (answers, key): (&Arc<Answers>, usize),
+        offset: u64,
+        data: Data,
+        durability: Durability,
+    ) -> CommandId {
+        self.begin(answers, key, |state, command| {
+            state.written_bytes = state.written_bytes.saturating_add(data.len());
+            state.core.handle(Event::Write {
+                command,
+                offset,
+                data,
+                durability,
+            });
+        })
+    }
+
+    /// A command of an engine flushes.
+    pub(crate) fn begin_flush(&self, (answers, key): (&Arc<Answers>, usize)) -> CommandId {
+        self.begin(answers, key, |state, command| {
+            state.core.handle(Event::Flush { command });
+        })
+    }
+
+    fn begin(
+        &self,
+        answers: &Arc<Answers>,
+        key: usize,
+        begin: impl FnOnce(&mut State, CommandId),
+    ) -> CommandId {
+        let mut state = self.state.lock();
+        let command = CommandId(state.next_command);
+        state.next_command += 1;
+        if state.closed {
+            drop(state);
+            let answer = Answer::Done(Err(CommandError::Cancelled));
+            answers.deliver(key, command, answer);
+            return command;
+        }
+        let host = HostCommand {
+            answers: Arc::clone(answers),
+            key,
+            going: false,
+            began: Instant::now(),
+        };
+        state.hosts.insert(command, host);
+        begin(&mut state, command);
+        self.proceed(state);
+        command
+    }
+
+    /// What a command was told to do has landed, or hasn't.
+    pub(crate) fn landed(&self, command: CommandId, operation: OperationId, outcome: Outcome) {
+        let mut state = self.state.lock();
+        if state.closed {
+            let host = state.hosts.remove(&command);
+            drop(state);
+            if let Some(host) = host {
+                let answer = Answer::Done(Err(CommandError::Cancelled));
+                host.answers.deliver(host.key, command, answer);
+            }
+            return;
+        }
+        if let Some(host) = state.hosts.get_mut(&command) {
+            host.going = false;
+        }
+        state.core.handle(Event::Done { operation, outcome });
+        self.proceed(state);
+    }
+
+    /// Nobody waits for a command any more. If it hasn't begun it never will.
+    pub(crate) fn cancel(&self, command: CommandId) {
+        self.event(Event::Cancel(command));
+    }
+}
+
+impl End {
+    // --- For the scribe.
+
+    /// So many entries are durable.
+    pub(super) fn journaled(&self, count: usize) {
+        self.handle(|core| {
+            for _ in 0..count {
+                core.handle(Event::Journaled);
+            }
+        });
+    }
+
+    pub(super) fn journal_failed(&self) {
+        self.event(Event::JournalFailed);
+    }
+
+    /// It is time to copy more.
+    pub(super) fn copies_more(&self) {
+        let budget = self.state.lock().budget();
+        if budget > 0 {
+            self.event(Event::CopyBudget(budget));
+        }
+    }
+
+    // --- What the core wants.
+
+    fn handle(&self, handle: impl FnOnce(&mut Engine)) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        handle(&mut state.core);
+        self.proceed(state);
+    }
+
+    /// Takes what the core wants done, and does it, unless somebody is at it.
+    fn proceed<'a>(&'a self, mut state: parking_lot::MutexGuard<'a, State>) {
+        state.take_actions();
+        self.desk.copies(state.core.is_resyncing());
+        if state.performing {
+            return;
+        }
+        state.performing = true;
+        while !state.todo.is_empty() {
+            let todo = std::mem::take(&mut state.todo);
+            drop(state);
+            for todo in todo {
+                self.perform(todo);
+            }
+            state = self.state.lock();
+        }
+        state.performing = false;
+    }
+
+    fn perform(&self, todo: Todo) {
+        match todo {
+            Todo::Tell(answers, key, command, answer) => answers.deliver(key, command, answer),
+            Todo::Below(operation, op) => self.below(operation, op),
+            Todo::Journal(entry) => self.desk.write(entry),
+            Todo::Send(peer, message) => self.shell.send(peer, message),
+            Todo::Disconnect(peer) => self.shell.disconnect(peer),
+            Todo::StartTimer => self.shell.start_timer(),
+            Todo::StopTimer => self.shell.stop_timer(),
+            Todo::Report(report) => self.shell.report(report),
+            Todo::Snapshot(operation) => self.shell.snapshot(operation),
+        }
+    }
+
+    fn below(&self, operation: OperationId, op: VolumeOp) {
+        let Some(volume) = self.volume.upgrade() else {
+            return;
+        };
+        let op = match op {
+            // Where there is nothing to do it with, nobody was promised that it is.
+            VolumeOp::WriteAtomic { offset, data } if volume.atomic_write_max() == 0 => {
+                VolumeOp::Write {
+                    offset,
+                    data,
+                    fua: true,
+                }
+            }
+            op => op,
+        };
+        let end = Weak::clone(&self.me);
+        let then: Then = Box::new(move |outcome| {
+            if let Some(end) = end.upgrade() {
+                end.done(operation, outcome_of(outcome));
+            }
+        });
+        self.performer.perform(&volume, op, then);
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.desk.close();
+    }
+}
+
+impl State {
+    fn take_actions(&mut self) {
+        while let Some(action) = self.core.next_action() {
+            if let Some(todo) = self.todo(action) {
+                self.todo.push_back(todo);
+            }
+        }
+    }
+
+    fn todo(&mut self, action: Action) -> Option<Todo> {
+        Some(match action {
+            Action::Journal(entry) => Todo::Journal(entry),
+            Action::Write {
+                operation,
+                command,
+                offset,
+                data,
+                durability,
+            } => match self.goes(command, operation) {
+                Some(todo) => todo,
+                None => Todo::Below(operation, write(offset, data, durability)),
+            },
+            Action::Flush { operation, command } => match self.goes(command, operation) {
+                Some(todo) => todo,
+                None => Todo::Below(operation, VolumeOp::Flush),
+            },
+            Action::Read(operation, range) => Todo::Below(
+                operation,
+                VolumeOp::Read {
+                    offset: range.offset,
+                    length: range.length,
+                },
+            ),
+            Action::TakeSnapshot(operation) => {
+                Todo::Snapshot(SnapshotOperation::TakeSnapshot(operation))
+            }
+            Action::TakeCut(operation, generation) => {
+                Todo::Snapshot(SnapshotOperation::TakeCut(operation, generation))
+            }
+            Action::ReadCut(operation, generation, range) => {
+                Todo::Snapshot(SnapshotOperation::ReadCut(operation, generation, range))
+            }
+            Action::DropCut(generation) => Todo::Snapshot(SnapshotOperation::DropCut(generation)),
+            Action::RollBack(operation) => Todo::Snapshot(SnapshotOperation::RollBack(operation)),
+            Action::DropSnapshot => Todo::Snapshot(SnapshotOperation::DropSnapshot),
+            Action::KeepSnapshot => Todo::Snapshot(SnapshotOperation::KeepSnapshot),
+            Action::Send(peer, message) => Todo::Send(peer, message),
+            Action::Disconnect(peer) => Todo::Disconnect(peer),
+            Action::Complete(command, result) => {
+                let host = self.hosts.remove(&command)?;
+                self.pace.took(host.began, self.core.is_resyncing());
+                Todo::Tell(host.answers, host.key, command, Answer::Done(result))
+            }
+            Action::StartTimer => Todo::StartTimer,
+            Action::StopTimer => Todo::StopTimer,
+            Action::Report(report) => Todo::Report(report),
+        })
+    }
+
+    /// A command of a host that is to be done on the volume by whoever has brought it.
+    fn goes(&mut self, command: Option<CommandId>, operation: OperationId) -> Option<Todo> {
+        let command = command?;
+        let host = self.hosts.get_mut(&command)?;
+        host.going = true;
+        let answers = Arc::clone(&host.answers);
+        Some(Todo::Tell(
+            answers,
+            host.key,
+            command,
+            Answer::Go(operation),
+        ))
+    }
+
+    /// Bytes that a resync may copy now.
+    fn budget(&mut self) -> u64 {
+        let Pace {
+            rate,
+            began,
+            latencies,
+            adapted,
+        } = &mut self.pace;
+        if adapted.elapsed().as_millis() >= ADAPT_MS {
+            *adapted = Instant::now();
+            latencies.sort_unstable();
+            let at = latencies.len().saturating_sub(1).saturating_mul(99) / 100;
+            let slow = latencies.get(at).copied().unwrap_or_default();
+            rate.observe(latencies.len() as u64, slow);
+            latencies.clear();
+        }
+        let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let granted = rate.grant(now_ms);
+        // What isn't used isn't saved up.
+        let most = (rate.rate() / 10).max(2 * DATA_MAX as u64);
+        granted.min(most.saturating_sub(self.core.copy_budget()))
+    }
+}
+
+impl Pace {
+    fn took(&mut self, began: Instant, copying: bool) {
+        if copying && self.latencies.len() < LATENCIES_MAX {
+            let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.latencies.push(us);
+        }
+    }
+}
+
+fn core(config: &EndConfig, identity: Identity, durable: Durable) -> Result<Engine, EndError> {
+    let core = Config {
+        me: identity.me,
+        regions: Regions::new(identity.volume_bytes, identity.region_bytes),
+        on_failure: config.on_failure,
+        alone_after_restart: config.alone_after_restart,
+        keeps_snapshots: config.keeps_snapshots,
+        window: config.window,
+        hot_max: config.hot_max,
+        hot_kept: config.hot_kept,
+        copies_max: config.copies_max,
+    };
+    Ok(Engine::new(
+        core,
+        durable,
+        Incarnation(random()?),
+        random()?,
+    ))
+}
+
+fn random() -> Result<u128, EndError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| EndError::Config {
+        what: "the host has no random numbers",
+    })?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+/// What a peer's write is on the volume.
+fn write(offset: u64, data: Data, durability: Durability) -> VolumeOp {
+    let fua = durability != Durability::Cached;
+    match data {
+        Data::Bytes(bytes) => {
+            let data: SmallVec<[Bytes; 2]> = smallvec![bytes];
+            if durability == Durability::Atomic {
+                VolumeOp::WriteAtomic { offset, data }
+            } else {
+                VolumeOp::Write { offset, data, fua }
+            }
+        }
+        // One block of zeros, as short as blocks are.
+        Data::Zeros(length) => VolumeOp::WriteSame {
+            offset,
+            length,
+            block: Bytes::from_static(&[0; 512]),
+            unmap: true,
+            fua,
+        },
+    }
+}
+
+fn outcome_of(outcome: VolumeOutcome) -> Outcome {
+    match outcome {
+        VolumeOutcome::Done => Outcome::Done,
+        VolumeOutcome::Read(bytes) => Outcome::Read(bytes),
+        VolumeOutcome::Miscompare { .. } => Outcome::Failed,
+        VolumeOutcome::Failed(fault) => {
+            if fault.kind != VolumeFaultKind::Busy {
+                tracing::error!(%fault, "a copy of a mirrored volume can't be read or written");
+            }
+            Outcome::Failed
+        }
+    }
+}

@@ -5,12 +5,13 @@ everybody, and looks the same from outside (see `process.Target`). It knows
 nothing about what is run against it.
 """
 
+from .istgt import Istgt
 from .process import Target, TargetError
 from .tgt import Tgt
 from .tidelock import Tidelock, TidelockUnderMany, TidelockUnderOne
 
 ADAPTERS: dict[str, type[Target]] = {
-    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, Tgt)
+    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, Tgt, Istgt)
 }
 
-__all__ = ["ADAPTERS", "Target", "TargetError", "Tgt", "Tidelock"]
+__all__ = ["ADAPTERS", "Istgt", "Target", "TargetError", "Tgt", "Tidelock"]

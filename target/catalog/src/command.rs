@@ -14,10 +14,11 @@ use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
 use crate::mirror::{Mirror, MirrorId, MirrorRest, MirrorSide};
 use crate::parameters::SessionParameters;
+use crate::peer::{Peer, PeerAddress};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
 use crate::schedule::Schedule;
-use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
+use crate::snapshot::{GroupName, PeerName, SnapshotName, SnapshotRef};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewClone, NewVolume, SpaceLimits, Volume, VolumeName};
 
@@ -190,6 +191,20 @@ pub enum Command {
         volume: VolumeName,
         /// When; `None`: no longer.
         schedule: Option<Schedule>,
+    },
+    /// Trust another daemon.
+    AddPeer(Peer),
+    /// Look for a peer elsewhere.
+    SetPeerAddress {
+        /// Which one.
+        peer: PeerName,
+        /// Where it is.
+        address: PeerAddress,
+    },
+    /// Trust a peer no longer.
+    RemovePeer {
+        /// Which one.
+        peer: PeerName,
     },
     /// Add a target without LUNs that nobody may see yet.
     CreateTarget {
@@ -410,6 +425,12 @@ pub enum Change {
         /// When; `None`: no longer.
         schedule: Option<Schedule>,
     },
+    /// There is a new peer.
+    PeerAdded(Peer),
+    /// A peer is somewhere else.
+    PeerChanged(Peer),
+    /// A peer is none any more; here is what it was.
+    PeerRemoved(Peer),
     /// There is a new target.
     TargetCreated(Target),
     /// A target can be reached through other portal groups than before.

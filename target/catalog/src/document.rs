@@ -13,9 +13,10 @@ use crate::group::Group;
 use crate::hydration::Intent;
 use crate::iscsi_name::IscsiName;
 use crate::mirror::{Mirror, MirrorId};
+use crate::peer::Peer;
 use crate::rules;
 use crate::schedule::Schedule;
-use crate::snapshot::GroupName;
+use crate::snapshot::{GroupName, PeerName};
 use crate::target::{Lun, Target};
 use crate::volume::{Volume, VolumeName};
 
@@ -47,6 +48,7 @@ pub struct Catalog {
     pub(crate) schedules: BTreeMap<VolumeName, Schedule>,
     pub(crate) intents: Vec<Intent>,
     pub(crate) mirrors: BTreeMap<MirrorId, Mirror>,
+    pub(crate) peers: BTreeMap<PeerName, Peer>,
 }
 
 impl Catalog {
@@ -65,6 +67,7 @@ impl Catalog {
             schedules: BTreeMap::new(),
             intents: Vec::new(),
             mirrors: BTreeMap::new(),
+            peers: BTreeMap::new(),
         }
     }
 
@@ -163,6 +166,20 @@ impl Catalog {
         self.volumes.values().filter(
             move |volume| matches!(volume.backing, Backing::Head(place) if place.family == family),
         )
+    }
+
+    /// All peers by name.
+    pub fn peers(&self) -> impl ExactSizeIterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    /// One peer.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn peer(&self, name: &PeerName) -> Result<&Peer, CatalogError> {
+        let peer = self.peers.get(name);
+        peer.ok_or_else(|| CatalogError::NoSuchPeer { peer: name.clone() })
     }
 
     /// All groups by name.

@@ -16,6 +16,7 @@ mod check;
 mod clones;
 mod families;
 mod mirrors;
+mod peers;
 
 use thiserror::Error;
 

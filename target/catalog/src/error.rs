@@ -7,7 +7,7 @@ use crate::command::AclScope;
 use crate::iscsi_name::IscsiName;
 use crate::mirror::MirrorId;
 use crate::parameters::ParameterError;
-use crate::snapshot::{GroupName, SnapshotName, SnapshotRef};
+use crate::snapshot::{GroupName, PeerName, SnapshotName, SnapshotRef};
 use crate::target::LunNumber;
 use crate::volume::{VOLUME_BYTES_MAX, VolumeId, VolumeName};
 
@@ -332,6 +332,27 @@ pub enum CatalogError {
         reason: String,
     },
     /// The name is taken.
+    #[error("there is a peer {peer} already")]
+    PeerExists {
+        /// The name.
+        peer: PeerName,
+    },
+    /// One daemon is one peer.
+    #[error("that daemon is peer {peer} already")]
+    IsPeer {
+        /// What it is called.
+        peer: PeerName,
+    },
+    /// It would trust itself.
+    #[error("that is this daemon itself")]
+    PeerIsItself,
+    /// No such name.
+    #[error("there is no peer {peer}")]
+    NoSuchPeer {
+        /// The name.
+        peer: PeerName,
+    },
+    /// The name is taken.
     #[error("there is a target {target} already")]
     TargetExists {
         /// The name.
@@ -426,6 +447,7 @@ impl CatalogError {
             | Self::NoSuchGroup { .. }
             | Self::NoSuchSet { .. }
             | Self::NotInGroup { .. }
+            | Self::NoSuchPeer { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoSuchLun { .. }
             | Self::NotMirrored { .. }
@@ -460,6 +482,9 @@ impl CatalogError {
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
+            | Self::PeerExists { .. }
+            | Self::IsPeer { .. }
+            | Self::PeerIsItself
             | Self::TargetExists { .. }
             | Self::TargetHasLuns { .. }
             | Self::LunInUse { .. }
@@ -540,6 +565,12 @@ impl CatalogError {
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
             Self::SpaceLimits { .. } => "such as --limit 20G --warn 80",
             Self::Schedule { .. } => "such as --every 1h --keep 24",
+            Self::PeerExists { .. } => "choose another name, or remove that peer first",
+            Self::IsPeer { .. } => {
+                "`tidelock peer set NAME --address` says that it is elsewhere; to call it otherwise, remove it first"
+            }
+            Self::PeerIsItself => "give the address of the other daemon",
+            Self::NoSuchPeer { .. } => "`tidelock peer list` shows the peers there are",
             Self::TargetExists { .. } => "choose another name, or delete that target first",
             Self::NoSuchTarget { .. } => "`tidelock target list` shows the targets there are",
             Self::TargetHasLuns { .. } => {

@@ -22,6 +22,7 @@ pub mod iscsi_name;
 pub mod mirror;
 pub mod network;
 pub mod parameters;
+pub mod peer;
 pub mod portal_group;
 pub mod redirect;
 mod rules;
@@ -45,11 +46,14 @@ pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 pub use mirror::{Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
 pub use network::{Network, NetworkError};
 pub use parameters::{DigestUse, ParameterError, SessionParameters};
+pub use peer::{Fingerprint, FingerprintError, PEERS_MAX, Peer, PeerAddress, PeerAddressError};
 pub use portal_group::{PortalGroupTag, PortalGroupTagError, PortalGroups};
 pub use redirect::{PortalAddress, PortalAddressError, Redirect};
 pub use schedule::Schedule;
 pub use secret::{ChapAccess, ChapUser, ChapUserError, Credentials, Secret, SecretError};
-pub use snapshot::{DatasetRef, GroupName, ReferenceError, SnapshotName, SnapshotRef, WordError};
+pub use snapshot::{
+    DatasetRef, GroupName, PeerName, ReferenceError, SnapshotName, SnapshotRef, WordError,
+};
 pub use snapshots::{ListChange, Snapshot, SnapshotList};
 pub use target::{Lun, LunNumber, Target, relative_port_identifier};
 pub use volume::{

@@ -66,6 +66,13 @@ impl FromStr for PortalAddress {
     type Err = PortalAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, DEFAULT_PORT)
+    }
+}
+
+impl PortalAddress {
+    /// Reads an address where the port is another one if none is given.
+    pub(crate) fn parse(text: &str, default_port: u16) -> Result<Self, PortalAddressError> {
         if text.contains(',') {
             return Err(PortalAddressError::Tag);
         }
@@ -89,7 +96,7 @@ impl FromStr for PortalAddress {
             }
         };
         let port = match port {
-            None => DEFAULT_PORT,
+            None => default_port,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let port = digits.parse().ok().filter(|&port| port != 0);
                 port.ok_or_else(form)?

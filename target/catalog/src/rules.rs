@@ -7,6 +7,7 @@ mod families;
 mod groups;
 mod mirrors;
 mod parameters;
+mod peers;
 mod targets;
 mod volumes;
 
@@ -80,6 +81,9 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::SetSchedule { volume, schedule } => {
             groups::set_schedule(catalog, volume, schedule)
         }
+        Command::AddPeer(peer) => peers::add(catalog, peer),
+        Command::SetPeerAddress { peer, address } => peers::set_address(catalog, &peer, address),
+        Command::RemovePeer { peer } => peers::remove(catalog, &peer),
         Command::CreateTarget {
             target,
             portal_groups,

@@ -1,4 +1,4 @@
-//! The words for snapshots: their names, and how they are spoken of (`VOL@SNAP`). Only values.
+//! The words for snapshots (and groups and peers): their names, and how they are spoken of (`VOL@SNAP`). Only values.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use crate::volume::{VolumeName, VolumeNameError};
 
-/// The longest name of a snapshot or a group, in bytes.
+/// The longest name of a snapshot, a group or a peer, in bytes.
 pub const WORD_BYTES_MAX: usize = 64;
 
-/// Why something can't be the name of a snapshot or a group.
+/// Why something can't be the name of a snapshot, a group or a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WordError {
@@ -106,6 +106,11 @@ word!(
     /// A group's name, of the same form as a snapshot's.
     GroupName,
     "group"
+);
+word!(
+    /// What this daemon calls a peer, of the same form as a snapshot's name.
+    PeerName,
+    "peer"
 );
 
 /// A snapshot of a volume, written `VOL@SNAP`.

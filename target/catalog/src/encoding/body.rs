@@ -13,6 +13,7 @@ use crate::encoding::DecodeError;
 use crate::encoding::clones::{self, HydrationBody, IntentBody};
 use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
 use crate::encoding::mirrors::{self, MirrorBody};
+use crate::encoding::peers::{self, PeerBody};
 use crate::family::Backing;
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -41,6 +42,8 @@ pub(super) struct Body {
     intents: Vec<IntentBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     mirrors: Vec<MirrorBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    peers: Vec<PeerBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -201,6 +204,7 @@ impl Body {
         families::into_catalog(&mut catalog, self.families, self.groups, self.schedules)?;
         catalog.intents = clones::into_intents(self.intents)?;
         mirrors::into_catalog(&mut catalog, self.mirrors)?;
+        catalog.peers = peers::into_peers(self.peers)?;
         Ok(catalog)
     }
 }
@@ -219,6 +223,7 @@ impl From<&Catalog> for Body {
             schedules: catalog.schedules.iter().map(ScheduleBody::from).collect(),
             intents: catalog.intents.iter().map(IntentBody::from).collect(),
             mirrors: catalog.mirrors.values().map(MirrorBody::from).collect(),
+            peers: catalog.peers.values().map(PeerBody::from).collect(),
         }
     }
 }

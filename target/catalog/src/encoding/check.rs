@@ -9,6 +9,7 @@ use crate::encoding::body::inconsistent;
 use crate::family::Backing;
 use crate::group::MEMBERS_MAX;
 use crate::hydration::INTENTS_MAX;
+use crate::peer::PEERS_MAX;
 use crate::rules;
 use crate::target::Target;
 use crate::volume::{Volume, VolumeName};
@@ -28,6 +29,7 @@ pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
         let reason = format!("more than {INTENTS_MAX} changes are under way");
         return Err(inconsistent(reason));
     }
+    check_peers(catalog)?;
     check_targets(catalog)?;
     check_acl("discovery", &catalog.discovery)?;
     if !catalog.discovery.parameters.is_empty() {
@@ -161,6 +163,21 @@ fn check_groups(catalog: &Catalog) -> Result<(), DecodeError> {
             return Err(about("there is no such volume"));
         }
         rules::check_schedule(schedule).map_err(|error| about(&error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn check_peers(catalog: &Catalog) -> Result<(), DecodeError> {
+    if catalog.peers.len() > PEERS_MAX {
+        return Err(inconsistent(format!("it has more than {PEERS_MAX} peers")));
+    }
+    let mut nodes = BTreeSet::from([catalog.identity.0]);
+    let mut fingerprints = BTreeSet::new();
+    for peer in catalog.peers.values() {
+        if !nodes.insert(peer.node) || !fingerprints.insert(peer.fingerprint) {
+            let reason = format!("peer {} is another peer as well, or this daemon", peer.name);
+            return Err(inconsistent(reason));
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod clones;
 mod error;
 mod http;
 mod jobs;
+mod peers;
 mod snapshots;
 mod streams;
 

@@ -5,6 +5,7 @@ mod capabilities;
 mod clones;
 mod jobs;
 mod paths;
+mod peers;
 mod snapshots;
 mod streams;
 
@@ -93,6 +94,12 @@ use utoipa::OpenApi;
         jobs::show_job,
         jobs::cancel_job,
         capabilities::show_capabilities,
+        peers::list_peers,
+        peers::add_peer,
+        peers::accept_peer,
+        peers::show_peer,
+        peers::set_peer,
+        peers::remove_peer,
     ),
     components(schemas(crate::v1::ErrorBody, crate::v1::Event))
 )]

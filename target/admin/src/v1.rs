@@ -15,6 +15,7 @@ mod family;
 mod group;
 mod job;
 mod parameters;
+mod peers;
 mod reservation;
 mod secret;
 mod session;
@@ -39,6 +40,9 @@ pub use family::{Origin, VolumeFamily};
 pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedule, SnapshotSet};
 pub use job::{Job, JobKind, JobList, JobState};
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
+pub use peers::{
+    AcceptPeer, AddPeer, Peer, PeerIdentity, PeerList, PeerRequest, PeerState, SetPeer,
+};
 pub use reservation::{Registrant, ReservationType, Reservations};
 pub use secret::SecretText;
 pub use session::{LogoutSession, Session, SessionList};

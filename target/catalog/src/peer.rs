@@ -141,9 +141,19 @@ mod tests {
         let text = one.to_string();
         assert!(text.starts_with("SHA256:0008101820"), "{text}");
         assert_eq!(text.parse(), Ok(one));
-        assert_eq!(format!("{PREFIX}{}", text[7..].to_uppercase()).parse(), Ok(one));
+        assert_eq!(
+            format!("{PREFIX}{}", text[7..].to_uppercase()).parse(),
+            Ok(one)
+        );
         let long = format!("{text}00");
-        for wrong in ["", "SHA256:", &text[1..], &text[..70], &long, &text.replace('8', "g")] {
+        for wrong in [
+            "",
+            "SHA256:",
+            &text[1..],
+            &text[..70],
+            &long,
+            &text.replace('8', "g"),
+        ] {
             assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
         }
         let odd = format!("{PREFIX}{}", "ä".repeat(32));

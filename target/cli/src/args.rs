@@ -13,12 +13,14 @@ use crate::size::parse_size;
 mod capabilities;
 mod clone;
 mod job;
+mod peer;
 mod snapshot;
 mod stream;
 
 pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
+pub use peer::PeerVerb;
 pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 
@@ -99,6 +101,9 @@ pub enum Noun {
     /// Asymmetric logical unit access: which paths to a volume hosts should use.
     #[command(subcommand, arg_required_else_help = true)]
     Alua(AluaVerb),
+    /// Peers: other daemons that this one trusts, for mirrors.
+    #[command(subcommand, arg_required_else_help = true)]
+    Peer(PeerVerb),
     /// Sessions of initiators.
     #[command(subcommand, arg_required_else_help = true)]
     Session(SessionVerb),

@@ -6,6 +6,7 @@ mod capabilities;
 mod clone;
 mod group;
 mod job;
+mod peer;
 mod quiesce;
 mod reservation;
 mod snapshot;
@@ -67,6 +68,7 @@ async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
         Noun::Acl(verb) => access::run(verb, context).await,
         Noun::Reservation(verb) => reservation::run(verb, context).await,
         Noun::Alua(verb) => alua::run(verb, context).await,
+        Noun::Peer(verb) => peer::run(verb, context).await,
         Noun::Session(verb) => session(verb, context).await,
         Noun::Status => {
             let status = context.client.status().await?;

@@ -16,6 +16,7 @@ mod jobs;
 mod parameters;
 mod parse;
 mod peer;
+mod peers;
 mod router;
 mod snapshots;
 mod stall;
@@ -36,6 +37,7 @@ pub use control::{
 };
 pub use jobs::JobControl;
 pub use peer::Administrators;
+pub use peers::PeerControl;
 pub use snapshots::SnapshotControl;
 pub use streams::{Outgoing, StreamControl};
 pub use view::event_of;

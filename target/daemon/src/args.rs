@@ -26,6 +26,10 @@ pub struct Args {
                 the file's portals of the same group"
     )]
     pub portals: Vec<Portal>,
+    /// Address to listen on for other daemons, such as 10.0.0.1:3261, for mirrors between them. Without it
+    /// no port is open for that.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub peer_portal: Option<std::net::SocketAddr>,
     /// Path of the admin socket.
     #[arg(long, value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,

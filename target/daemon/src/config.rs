@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
-use tidelock_catalog::PortalGroupTag;
+use tidelock_catalog::snapshot::WORD_BYTES_MAX;
+use tidelock_catalog::{PeerName, PortalGroupTag, WordError};
 
 use crate::args::Args;
 use crate::portal::Portal;
@@ -70,6 +71,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A name that can't be.
+    #[error("peer_name: {0}")]
+    PeerName(#[from] WordError),
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
     OutOfRange {
@@ -122,6 +126,9 @@ struct File {
     max_connections: Option<u64>,
     error_recovery_level: Option<u64>,
     quiesce: Vec<Section>,
+    peer_portal: Option<SocketAddr>,
+    peer_name: Option<String>,
+    peer_timeout_seconds: Option<u64>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -184,6 +191,12 @@ pub struct Config {
     pub error_recovery_level: u8,
     /// Commands before and after the snapshots of schedules.
     pub quiesce: Vec<Quiesce>,
+    /// Where to listen for other daemons; `None`: nowhere, and none is connected to.
+    pub peer_portal: Option<SocketAddr>,
+    /// What the daemon calls itself when it asks to be a peer.
+    pub peer_name: PeerName,
+    /// How long a peer may say nothing before it counts as gone.
+    pub peer_timeout: Duration,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -238,6 +251,7 @@ const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 96, 1..=1 << 20);
 /// Windows asks for as many as it is set up for; nobody needs more than a few.
 const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
 const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);
+const PEER_TIMEOUT: Key = Key::new("peer_timeout_seconds", 10, 2..=600);
 const FIRST_BURST: Key = Key::new("first_burst_length", 65_536, LENGTHS);
 
 impl Config {
@@ -284,9 +298,33 @@ impl Config {
             error_recovery_level: ERROR_RECOVERY_LEVEL.check(file.error_recovery_level)?,
             quiesce: Quiesce::check(file.quiesce)
                 .map_err(|(section, reason)| ConfigError::Quiesce { section, reason })?,
+            peer_portal: args.peer_portal.or(file.peer_portal),
+            peer_name: match &file.peer_name {
+                Some(name) => PeerName::new(name)?,
+                None => host_name()?,
+            },
+            peer_timeout: PEER_TIMEOUT.seconds(file.peer_timeout_seconds)?,
             demo: args.demo,
         })
     }
+}
+
+/// The host's name, as far as it can be a peer's.
+fn host_name() -> Result<PeerName, WordError> {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    let kept = host.chars().take(WORD_BYTES_MAX);
+    let kept: String = kept
+        .map(|it| {
+            if it.is_ascii_alphanumeric() || it == '.' {
+                it
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    PeerName::new(kept.trim_matches(|it: char| !it.is_ascii_alphanumeric()))
+        .or_else(|_| PeerName::new("tidelock"))
 }
 
 /// The state folder and the admin socket.

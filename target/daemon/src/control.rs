@@ -20,6 +20,7 @@ use crate::admin_server::{
 };
 use crate::directory::SessionInfo;
 use crate::events::unix_ms;
+use crate::peers::Peers;
 use crate::portal::Portal;
 use crate::registry::changes::ChangeError;
 use crate::shared::Shared;
@@ -28,6 +29,7 @@ use crate::{demo, loops, metrics};
 mod capabilities;
 mod clones;
 mod jobs;
+mod peers;
 mod snapshots;
 mod streams;
 
@@ -38,13 +40,23 @@ type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 pub struct DaemonControl {
     shared: Arc<Shared>,
     portals: Vec<Portal>,
+    /// Or why there can be none.
+    peers: Result<Arc<Peers>, String>,
 }
 
 impl DaemonControl {
     /// Control of what `shared` holds.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, portals: Vec<Portal>) -> Arc<Self> {
-        Arc::new(Self { shared, portals })
+    pub fn new(
+        shared: Arc<Shared>,
+        portals: Vec<Portal>,
+        peers: Result<Arc<Peers>, String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            portals,
+            peers,
+        })
     }
 
     async fn change(&self, command: Command) -> Result<Vec<Change>, ControlError> {
@@ -233,6 +245,7 @@ impl Control for DaemonControl {
             portal_groups: PortalGroupTag::all()
                 .filter_map(|tag| portal_group(&self.portals, tag))
                 .collect(),
+            peer: self.peers.as_ref().ok().map(|peers| peers.identity()),
             state_dir: shared.config.state_dir.display().to_string(),
             catalog_generation: catalog.generation(),
             memory: v1::Memory {

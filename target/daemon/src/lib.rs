@@ -18,6 +18,7 @@ pub mod limits;
 pub mod logging;
 mod loops;
 pub mod metrics;
+pub mod peers;
 pub mod portal;
 pub mod quiesce;
 pub mod reactor;

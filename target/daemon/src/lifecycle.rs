@@ -1,5 +1,6 @@
 //! A daemon's life: start in the right order, serve, drain, flush, stop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use crate::config::{Config, EngineChoice};
 use crate::control::DaemonControl;
 use crate::directory::Directory;
 use crate::events::Events;
+use crate::peers::{self, Book, Peers};
 use crate::portal::{self, Portal, PortalError};
 use crate::reactor::{self, ReactorHandle};
 use crate::registry::{Registry, RegistryError};
@@ -125,6 +127,7 @@ struct Daemon {
     admin: admin_socket::AdminSocket,
     looking: JoinTask<()>,
     scheduling: JoinTask<()>,
+    peers: Result<Arc<Peers>, String>,
     _state: StateDir,
 }
 
@@ -163,9 +166,18 @@ impl Daemon {
         // initiators do; a refused connection or an unknown target would make some give up.
         let opened = open_portals(&shared, &reactors, &stopped)?;
         let portals: Vec<_> = opened.iter().map(|portal| portal.address).collect();
-        let control = DaemonControl::new(Arc::clone(&shared), opened.clone());
+        let peers = start_peers(&shared, &state)?;
+        let control = DaemonControl::new(Arc::clone(&shared), opened.clone(), peers.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
+        let listener = peer_listener(&shared)?;
+        if let (Ok(peers), Some(listener)) = (&peers, listener) {
+            let address = peers.serve(listener).map_err(|source| DaemonError::Io {
+                action: "listen for peers",
+                source,
+            })?;
+            tracing::info!(%address, "listening for peers");
+        }
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
@@ -194,6 +206,7 @@ impl Daemon {
             admin,
             looking,
             scheduling,
+            peers,
             _state: state,
         })
     }
@@ -203,6 +216,9 @@ impl Daemon {
         systemd::stopping();
         // Ends accepting, so that nobody comes in any more.
         self.stop.send_replace(true);
+        if let Ok(peers) = &self.peers {
+            peers.stop();
+        }
         self.shared.directory.shutdown();
         let deadline = Instant::now() + DRAIN_PATIENCE;
         while !self.shared.directory.is_empty() && Instant::now() < deadline {
@@ -357,6 +373,37 @@ fn start_reactors(
         threads.push(thread);
     }
     Ok((handles, threads))
+}
+
+/// Who this daemon is to others. Hosts are served whatever comes of it: then it says why there are no peers.
+fn start_peers(
+    shared: &Arc<Shared>,
+    state: &StateDir,
+) -> Result<Result<Arc<Peers>, String>, DaemonError> {
+    let config = &shared.config;
+    let groups: BTreeSet<_> = config.portals.iter().map(|it| it.group.get()).collect();
+    let settings = peers::Settings {
+        name: config.peer_name.clone(),
+        timeout: config.peer_timeout,
+        portal_groups: groups.into_iter().collect(),
+    };
+    let book: Arc<dyn Book> = Arc::new(Arc::clone(&shared.registry));
+    match Peers::start(state, book, settings, shared.events.clone()) {
+        Ok(peers) => Ok(Ok(peers)),
+        Err(peers::StartError::Thread(source)) => Err(DaemonError::Io {
+            action: "start the thread for peers",
+            source,
+        }),
+        Err(error) => {
+            tracing::error!(%error, "this daemon can have no peers");
+            Ok(Err(error.to_string()))
+        }
+    }
+}
+
+fn peer_listener(shared: &Shared) -> Result<Option<std::net::TcpListener>, DaemonError> {
+    let portal = shared.config.peer_portal;
+    Ok(portal.map(|it| portal::bind(it, false)).transpose()?)
 }
 
 fn open_portals(

@@ -152,6 +152,39 @@ pub enum EventKind {
         /// From one to the next, in seconds; absent for never.
         every_seconds: Option<u64>,
     },
+    /// A daemon asks to be a peer.
+    PeerAsks {
+        /// What it calls itself.
+        name: String,
+        /// The fingerprint of its key.
+        fingerprint: String,
+    },
+    /// There is a new peer.
+    PeerAdded {
+        /// Its name.
+        peer: String,
+    },
+    /// A peer is looked for elsewhere.
+    PeerChanged {
+        /// Its name.
+        peer: String,
+        /// Where.
+        address: String,
+    },
+    /// A peer answers, or doesn't any more.
+    PeerStateChanged {
+        /// Its name.
+        peer: String,
+        /// How it is now.
+        state: crate::v1::PeerState,
+        /// Why, if there is something to say.
+        detail: String,
+    },
+    /// A peer is none any more.
+    PeerRemoved {
+        /// Its name.
+        peer: String,
+    },
     /// There is a new target.
     TargetCreated {
         /// Its iSCSI name.
@@ -271,6 +304,11 @@ impl EventKind {
             Self::GroupChanged { .. } => "group_changed",
             Self::GroupDeleted { .. } => "group_deleted",
             Self::ScheduleSet { .. } => "schedule_set",
+            Self::PeerAsks { .. } => "peer_asks",
+            Self::PeerAdded { .. } => "peer_added",
+            Self::PeerChanged { .. } => "peer_changed",
+            Self::PeerStateChanged { .. } => "peer_state_changed",
+            Self::PeerRemoved { .. } => "peer_removed",
             Self::TargetCreated { .. } => "target_created",
             Self::PortalGroupsChanged { .. } => "portal_groups_changed",
             Self::TargetDeleted { .. } => "target_deleted",

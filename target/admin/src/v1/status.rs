@@ -23,6 +23,9 @@ pub struct Status {
     /// The same by portal group.
     #[serde(default)]
     pub portal_groups: Vec<PortalGroup>,
+    /// Who it is to its peers; absent if it can have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<crate::v1::PeerIdentity>,
     /// Folder of the catalog and of the volumes that the daemon made itself.
     pub state_dir: String,
     /// How many changes the catalog has seen.

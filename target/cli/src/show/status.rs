@@ -7,7 +7,7 @@ use crate::size::format_size;
 
 pub(crate) fn status(status: &Status) -> String {
     let memory = status.memory;
-    properties([
+    let mut rows = vec![
         (
             "daemon",
             format!("tidelockd {}, process {}", status.version, status.pid),
@@ -40,7 +40,12 @@ pub(crate) fn status(status: &Status) -> String {
             ),
         ),
         ("identity", status.daemon_id.clone()),
-    ])
+    ];
+    if let Some(peer) = &status.peer {
+        rows.push(("fingerprint", peer.fingerprint.clone()));
+        rows.extend(peer.portal.clone().map(|portal| ("peer portal", portal)));
+    }
+    properties(rows)
 }
 
 /// The portals, by group where there are several.

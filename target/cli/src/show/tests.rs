@@ -278,6 +278,7 @@ fn the_status_is_a_list_of_properties() {
         reactors: 2,
         portals: vec!["0.0.0.0:3260".into(), "[::]:3260".into()],
         portal_groups: Vec::new(),
+        peer: None,
         state_dir: "/var/lib/tidelock".into(),
         catalog_generation: 42,
         memory: v1::Memory {

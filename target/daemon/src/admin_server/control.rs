@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use crate::admin_server::capabilities::CapabilityControl;
 use crate::admin_server::clones::CloneControl;
 use crate::admin_server::jobs::JobControl;
+use crate::admin_server::peers::PeerControl;
 use crate::admin_server::snapshots::SnapshotControl;
 use crate::admin_server::streams::StreamControl;
 
@@ -26,7 +27,7 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
 pub trait Control:
-    SnapshotControl + CloneControl + JobControl + CapabilityControl + StreamControl
+    SnapshotControl + CloneControl + JobControl + CapabilityControl + StreamControl + PeerControl
 {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
@@ -179,6 +180,15 @@ pub enum ControlError {
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Peers can't be had at all.
+    #[error("this daemon can have no peers: {reason}")]
+    NoIdentity {
+        /// Why not.
+        reason: String,
+    },
+    /// Something about peers.
+    #[error(transparent)]
+    Peer(crate::peers::PeerError),
     /// Initiators would be sent back to this daemon by a name, and round in circles.
     #[error("{to} is this daemon itself: initiators would be sent round in circles")]
     RedirectsHere {

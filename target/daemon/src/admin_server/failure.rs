@@ -8,6 +8,7 @@ use tidelock_capabilities::values::ReturnCode;
 use tidelock_catalog::{CatalogError, ErrorKind};
 
 use crate::admin_server::control::{ControlError, FileFault};
+use crate::peers::{DialError, PeerError};
 
 /// An answer that says what is wrong.
 #[derive(Debug)]
@@ -88,6 +89,10 @@ impl From<ControlError> for Failure {
                 "bring the file back from a backup, or delete all volumes of the family, the last one \
                  --with-snapshots",
             ),
+            ControlError::NoIdentity { .. } => {
+                (ErrorCode::Internal, "see to it, and restart the daemon")
+            }
+            ControlError::Peer(error) => of_peers(error),
             ControlError::RedirectsHere { .. } => (
                 ErrorCode::Conflict,
                 "to send them to another portal of this daemon, give its address instead of a name",
@@ -107,5 +112,34 @@ impl From<ControlError> for Failure {
             ControlError::Defect => (ErrorCode::Internal, ""),
         };
         Self::new(code, error.to_string(), hint)
+    }
+}
+
+fn of_peers(error: &PeerError) -> (ErrorCode, &'static str) {
+    match error {
+        PeerError::NoPortal => (
+            ErrorCode::Conflict,
+            "start it with --peer-portal ADDRESS:PORT, such as 10.0.0.1:3261",
+        ),
+        PeerError::Dial(DialError::OtherKey { .. }) => (
+            ErrorCode::Conflict,
+            "compare with the fingerprint that `tidelock status` shows on the other daemon: it isn't the one that \
+             was given, or somebody is in between",
+        ),
+        PeerError::Dial(_) => (
+            ErrorCode::Conflict,
+            "check that the other daemon was started with --peer-portal, and that a firewall lets it be reached",
+        ),
+        PeerError::NoRequest(_) => (
+            ErrorCode::NotFound,
+            "`tidelock peer list` shows who asks; the other daemon asks again every few seconds after `peer add`",
+        ),
+        PeerError::SeveralRequests(_) => (
+            ErrorCode::Conflict,
+            "give the fingerprint of the one that is meant; `tidelock peer list` shows them",
+        ),
+        PeerError::InUse { .. } => (ErrorCode::Conflict, "end that first"),
+        PeerError::Refused(_) => (ErrorCode::Conflict, ""),
+        _ => (ErrorCode::Internal, ""),
     }
 }

@@ -10,6 +10,7 @@ pub(super) mod daemon;
 pub(super) mod events;
 pub(super) mod groups;
 pub(super) mod jobs;
+pub(super) mod peers;
 pub(super) mod sessions;
 pub(super) mod snapshots;
 pub(super) mod streams;

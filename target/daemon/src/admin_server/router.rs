@@ -15,7 +15,7 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, sessions,
+    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, peers, sessions,
     snapshots, streams, targets, volumes,
 };
 
@@ -97,6 +97,12 @@ pub(super) fn full(
         .route("/v1/capabilities", get(capabilities::show))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{job}", get(jobs::show).delete(jobs::cancel))
+        .route("/v1/peers", get(peers::list).post(peers::add))
+        .route("/v1/peer-requests", post(peers::accept))
+        .route(
+            "/v1/peers/{peer}",
+            get(peers::show).patch(peers::set).delete(peers::remove),
+        )
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{session}", delete(sessions::drop))
         .route("/v1/sessions/{session}/logout", post(sessions::logout))

@@ -226,6 +226,16 @@ pub fn event_of(change: &Change) -> Option<v1::EventKind> {
             group: group.name.to_string(),
             volumes: group.members.iter().map(ToString::to_string).collect(),
         },
+        Change::PeerAdded(peer) => Kind::PeerAdded {
+            peer: peer.name.to_string(),
+        },
+        Change::PeerChanged(peer) => Kind::PeerChanged {
+            peer: peer.name.to_string(),
+            address: peer.address.to_string(),
+        },
+        Change::PeerRemoved(peer) => Kind::PeerRemoved {
+            peer: peer.name.to_string(),
+        },
         Change::GroupDeleted(group) => Kind::GroupDeleted {
             group: group.to_string(),
         },

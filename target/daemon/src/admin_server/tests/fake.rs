@@ -3,6 +3,7 @@
 mod capabilities;
 mod clones;
 mod jobs;
+mod peers;
 mod snapshots;
 pub(super) mod streams;
 
@@ -192,6 +193,7 @@ impl Control for Fake {
             reactors: 1,
             portals: vec!["127.0.0.1:3260".into()],
             portal_groups: Vec::new(),
+            peer: None,
             state_dir: "/state".into(),
             catalog_generation: self.catalog().generation(),
             memory: v1::Memory {

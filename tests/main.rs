@@ -29,6 +29,7 @@ mod login;
 mod management;
 mod offload;
 mod parameters;
+mod peers;
 mod portal_groups;
 mod recovery;
 mod redirect;

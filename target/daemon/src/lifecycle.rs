@@ -60,6 +60,9 @@ pub enum DaemonError {
     /// A portal.
     #[error(transparent)]
     Portal(#[from] PortalError),
+    /// The peer portal.
+    #[error("the peer portal (--peer-portal): {0}")]
+    PeerPortal(PortalError),
     /// The admin socket.
     #[error(transparent)]
     AdminSocket(#[from] admin_socket::AdminSocketError),
@@ -403,7 +406,8 @@ fn start_peers(
 
 fn peer_listener(shared: &Shared) -> Result<Option<std::net::TcpListener>, DaemonError> {
     let portal = shared.config.peer_portal;
-    Ok(portal.map(|it| portal::bind(it, false)).transpose()?)
+    let bound = portal.map(|it| portal::bind(it, false)).transpose();
+    bound.map_err(DaemonError::PeerPortal)
 }
 
 fn open_portals(

@@ -469,3 +469,6 @@ async fn ask(house: &House, peer: &Peer, request: &PeerRequest) -> Result<PeerAn
         .map_err(|_| dial::broken(address, "it takes too long to answer"))?
         .map_err(|error| dial::went_wrong(address, error))
 }
+
+#[cfg(test)]
+mod tests;

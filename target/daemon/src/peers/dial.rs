@@ -116,6 +116,9 @@ pub(super) fn went_wrong(address: &PeerAddress, error: ConversationError) -> Dia
         ConversationError::Io(io) if tls::is_denial(io) => DialError::NotAccepted {
             address: address.clone(),
         },
+        ConversationError::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            broken(address, "it hung up")
+        }
         error => broken(address, error),
     }
 }

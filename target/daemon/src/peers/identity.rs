@@ -134,6 +134,8 @@ pub(super) fn fingerprint(public: &[u8]) -> Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[test]
@@ -162,7 +164,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
         std::fs::create_dir(folder.path().join("identity")).unwrap();
-        std::fs::write(folder.path().join("identity/key.pk8.new"), b"half").unwrap();
+        let aside = folder.path().join("identity/key.pk8.new");
+        std::fs::write(&aside, b"half").unwrap();
+        std::fs::set_permissions(&aside, Permissions::from_mode(0o600)).unwrap();
         let first = Identity::open(&state).unwrap().fingerprint();
         assert_eq!(Identity::open(&state).unwrap().fingerprint(), first);
     }
@@ -174,13 +178,13 @@ mod tests {
         Identity::open(&state).unwrap();
         let path = folder.path().join("identity/key.pk8");
         let key = std::fs::read(&path).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let error = Identity::open(&state).unwrap_err().to_string();
         assert!(
             error.contains("0640") && error.contains("chmod 600"),
             "{error}"
         );
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         Identity::open(&state).unwrap();
         std::fs::write(&path, &key[..key.len() - 1]).unwrap();
         let error = Identity::open(&state).unwrap_err().to_string();

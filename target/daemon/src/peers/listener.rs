@@ -19,8 +19,6 @@ use super::identity::fingerprint;
 use super::pairing;
 use super::tls::{PAIR, PEER};
 
-/// How long it may take until it is known who has connected.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long accepting rests after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long and how much is still read of somebody who was refused, so that it gets to see why.
@@ -47,7 +45,7 @@ async fn serve(house: &Arc<House>, stream: TcpStream, from: SocketAddr) {
     let stranger = house.presence.stranger();
     let greeted = tokio::select! {
         () = stranger.gone() => return,
-        greeted = timeout(PATIENCE, greet(house, stream, from)) => greeted,
+        greeted = timeout(house.settings.timeout, greet(house, stream, from)) => greeted,
     };
     drop(stranger);
     let Ok(Some((stream, fingerprint, alpn))) = greeted else {

@@ -173,14 +173,7 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), opened.clone(), peers.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
-        let listener = peer_listener(&shared)?;
-        if let (Ok(peers), Some(listener)) = (&peers, listener) {
-            let address = peers.serve(listener).map_err(|source| DaemonError::Io {
-                action: "listen for peers",
-                source,
-            })?;
-            tracing::info!(%address, "listening for peers");
-        }
+        serve_peers(&shared, &peers)?;
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
@@ -404,10 +397,18 @@ fn start_peers(
     }
 }
 
-fn peer_listener(shared: &Shared) -> Result<Option<std::net::TcpListener>, DaemonError> {
-    let portal = shared.config.peer_portal;
-    let bound = portal.map(|it| portal::bind(it, false)).transpose();
-    bound.map_err(DaemonError::PeerPortal)
+/// Opens the peer portal, if there is to be one.
+fn serve_peers(shared: &Shared, peers: &Result<Arc<Peers>, String>) -> Result<(), DaemonError> {
+    let (Ok(peers), Some(portal)) = (peers, shared.config.peer_portal) else {
+        return Ok(());
+    };
+    let listener = portal::bind(portal, false).map_err(DaemonError::PeerPortal)?;
+    let address = peers.serve(listener).map_err(|source| DaemonError::Io {
+        action: "listen for peers",
+        source,
+    })?;
+    tracing::info!(%address, "listening for peers");
+    Ok(())
 }
 
 fn open_portals(

@@ -71,15 +71,6 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock alua set db --group 2 --state standby",
         "tidelock alua set db --group 2 --state active-non-optimized --preferred",
         "tidelock alua set db --group 16 --preferred=false",
-        "tidelock peer add b 10.0.0.2:3261",
-        "tidelock peer add b storage.example.com --fingerprint SHA256:00",
-        "tidelock peer accept a",
-        "tidelock peer accept SHA256:00 --as a --address 10.0.0.1",
-        "tidelock peer list",
-        "tidelock peer show",
-        "tidelock peer show b",
-        "tidelock peer set b --address 10.0.0.3",
-        "tidelock peer remove b -y",
         "tidelock session list",
         "tidelock session drop 7 --yes",
         "tidelock status",
@@ -214,10 +205,6 @@ fn what_contradicts_itself_or_is_missing_is_refused() {
         "tidelock alua set db --group 2 --state transitioning",
         "tidelock alua set db --group 2 --preferred maybe",
         "tidelock session drop all",
-        "tidelock peer add b",
-        "tidelock peer accept",
-        "tidelock peer set b",
-        "tidelock peer show b c",
         "tidelock completion tcsh",
         "tidelock frobnicate",
     ] {
@@ -226,6 +213,31 @@ fn what_contradicts_itself_or_is_missing_is_refused() {
     }
     let empty = Cli::try_parse_from(["tidelock", "volume", "show", ""]).unwrap_err();
     assert_eq!(empty.exit_code(), 2);
+}
+
+#[test]
+fn peers_are_spoken_of_by_name_and_strangers_by_fingerprint_as_well() {
+    for line in [
+        "tidelock peer add b 10.0.0.2:3261",
+        "tidelock peer add b storage.example.com --fingerprint SHA256:00",
+        "tidelock peer accept a",
+        "tidelock peer accept SHA256:00 --as a --address 10.0.0.1",
+        "tidelock peer list",
+        "tidelock peer show",
+        "tidelock peer show b",
+        "tidelock peer set b --address 10.0.0.3",
+        "tidelock peer remove b -y",
+    ] {
+        understood(line);
+    }
+    for line in [
+        "tidelock peer add b",
+        "tidelock peer accept",
+        "tidelock peer set b",
+        "tidelock peer show b c",
+    ] {
+        assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
+    }
 }
 
 #[test]

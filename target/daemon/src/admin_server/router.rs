@@ -65,6 +65,7 @@ pub(super) fn full(
             patch(asymmetric_access::set),
         )
         .merge(of_snapshots())
+        .merge(of_peers())
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(
             "/v1/targets/{target}",
@@ -97,12 +98,6 @@ pub(super) fn full(
         .route("/v1/capabilities", get(capabilities::show))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{job}", get(jobs::show).delete(jobs::cancel))
-        .route("/v1/peers", get(peers::list).post(peers::add))
-        .route("/v1/peer-requests", post(peers::accept))
-        .route(
-            "/v1/peers/{peer}",
-            get(peers::show).patch(peers::set).delete(peers::remove),
-        )
         .route("/v1/sessions", get(sessions::list))
         .route("/v1/sessions/{session}", delete(sessions::drop))
         .route("/v1/sessions/{session}/logout", post(sessions::logout))
@@ -114,6 +109,16 @@ pub(super) fn full(
             limits,
             stop,
         })
+}
+
+fn of_peers() -> Router<Shared> {
+    Router::new()
+        .route("/v1/peers", get(peers::list).post(peers::add))
+        .route("/v1/peer-requests", post(peers::accept))
+        .route(
+            "/v1/peers/{peer}",
+            get(peers::show).patch(peers::set).delete(peers::remove),
+        )
 }
 
 fn of_snapshots() -> Router<Shared> {

@@ -137,7 +137,7 @@ impl House {
             PeerState::Connected => tracing::info!(%peer, "the peer answers"),
             PeerState::Connecting => {}
             _ => {
-                tracing::warn!(%peer, state = state.name(), reason = detail, "the peer doesn't answer")
+                tracing::warn!(%peer, state = state.name(), reason = detail, "the peer doesn't answer");
             }
         }
         self.events.tell(EventKind::PeerStateChanged {

@@ -99,6 +99,7 @@ fn unsafe_code_lives_in_the_block_crate_alone_and_the_cores_forbid_it() {
         "target/scsi",
         "target/catalog",
         "target/admin",
+        "target/wbem",
         "target/daemon",
         "target/cli",
     ] {

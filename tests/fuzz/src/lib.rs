@@ -11,4 +11,5 @@ pub mod session;
 pub mod snapshots;
 pub mod stream;
 pub mod text_keys;
+pub mod wbem;
 mod wire;

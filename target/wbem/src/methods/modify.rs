@@ -1,0 +1,72 @@
+//! ModifyReplicaSynchronization: whether an operation is accepted is the table's to say; the daemon does it.
+
+use tidelock_capabilities::values::{CopyState, Operation, ReturnCode, WaitMethodName};
+
+use super::{Arguments, Outcome, Returned, missing};
+use crate::model::Refused;
+use crate::server::Context;
+use crate::view::{GroupName, association_key, group_association};
+
+pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
+    let operation: Operation = given
+        .mapped("Operation")?
+        .ok_or_else(|| missing("Operation"))?;
+    let path = given
+        .path("Synchronization")
+        .ok_or_else(|| missing("Synchronization"))?;
+    given.not_built(&["ReplicationSettingData", "SyncPair"])?;
+    let force = given.boolean("Force");
+    let wait_for = given.mapped::<CopyState>("WaitForCopyState")?;
+    if let Some((group, target)) = group_association(path) {
+        return of_group(context, &group, &target, operation, force);
+    }
+    let key = association_key(path).ok_or_else(unknown)?;
+    let mut all = context.view.inventory.associations.iter();
+    let association = all.find(|it| it.key == key).ok_or_else(unknown)?;
+    context.model.admit_operation(key, operation, force)?;
+    if let Some(state) = wait_for {
+        let of = association.replication_type().value();
+        let method = WaitMethodName::ModifyReplicaSynchronization.value();
+        let class = context.view.capabilities();
+        let states = class.get_supported_wait_for_copy_states(of, method, Some(operation.value()));
+        if !states.is_ok_and(|states| states.contains(state)) {
+            let reason =
+                format!("{state} isn't what {operation} leads to, so it can't be waited for");
+            return Err(Refused::new(ReturnCode::InvalidParameter, reason));
+        }
+    }
+    context.model.modify(key, operation, force)?;
+    Ok(Returned::default())
+}
+
+fn of_group(
+    context: &Context<'_>,
+    group: &str,
+    target: &GroupName,
+    operation: Operation,
+    force: bool,
+) -> Outcome {
+    let mut groups = context.view.inventory.groups.iter();
+    let found = groups.find(|it| it.name == group).ok_or_else(unknown)?;
+    let set = match target {
+        GroupName::Set { group: of, set } if of == group => set,
+        _ => return Err(unknown()),
+    };
+    if !found.sets.iter().any(|it| it.name == *set) {
+        return Err(unknown());
+    }
+    let class = context.view.capabilities();
+    let of = crate::model::SnapshotSet::replication_type().value();
+    let offered = class.get_supported_group_operations(of, None);
+    if !offered.is_ok_and(|it| it.supported_operations.contains(&operation)) {
+        let reason = format!("{operation} isn't possible for a group");
+        return Err(Refused::new(ReturnCode::NotSupported, reason));
+    }
+    context.model.modify_group(group, set, operation, force)?;
+    Ok(Returned::default())
+}
+
+fn unknown() -> Refused {
+    let reason = "Synchronization isn't known here: list the associations again";
+    Refused::new(ReturnCode::InvalidParameter, reason)
+}

@@ -1,0 +1,192 @@
+//! CreateElementReplica and CreateGroupReplica. What is possible is decided where it is done, by the function
+//! that GetSynchronizationSupported answers with.
+
+use tidelock_capabilities::facts::ElementId;
+use tidelock_capabilities::values::{
+    CopyState, LocalOrRemote, Mode, ReplicationType, ReturnCode, SyncType, WaitMethodName,
+};
+
+use super::{Arguments, JOB_STARTED, Outcome, Returned, missing, reserved};
+use crate::model::{NewGroupReplica, NewReplica, Refused};
+use crate::server::Context;
+use crate::view::{GroupName, View, element_id, group_name};
+
+/// What both have in common.
+struct Wanted {
+    sync_type: SyncType,
+    mode: Option<Mode>,
+    wait_for: Option<CopyState>,
+}
+
+/// A name longer than any is nothing to look at.
+const NAME_BYTES_MAX: usize = 256;
+
+impl Wanted {
+    fn read(
+        context: &Context<'_>,
+        given: &Arguments,
+        method: WaitMethodName,
+    ) -> Result<Self, Refused> {
+        let number = given.required_number("SyncType")?;
+        let sync_type = match (SyncType::try_from(number), number) {
+            (Ok(it), _) => it,
+            // TokenizedClone is one that newer schemas have.
+            (Err(_), 9) => return Err(not_built("TokenizedClone")),
+            (Err(_), number) => return Err(reserved("SyncType", number)),
+        };
+        let mode = match given.number("Mode") {
+            // Adaptive and Active are of newer schemas.
+            Some(4 | 5) => return Err(not_built("this Mode")),
+            _ => given.mapped::<Mode>("Mode")?,
+        };
+        given.none_of(&[
+            "SourceAccessPoint",
+            "TargetAccessPoint",
+            "TargetPool",
+            "TargetSettingGoal",
+        ])?;
+        given.not_built(&["ReplicationSettingData"])?;
+        let wanted = Self {
+            sync_type,
+            mode,
+            wait_for: given.mapped("WaitForCopyState")?,
+        };
+        wanted.check_wait(context, method)?;
+        Ok(wanted)
+    }
+
+    /// The states that can be waited for are those that are told.
+    fn check_wait(&self, context: &Context<'_>, method: WaitMethodName) -> Result<(), Refused> {
+        let Some(state) = self.wait_for else {
+            return Ok(());
+        };
+        let class = context.view.capabilities();
+        let of_mode = |mode| ReplicationType::of(self.sync_type, mode, LocalOrRemote::Local);
+        let modes = self
+            .mode
+            .map_or_else(|| Mode::ALL.to_vec(), |mode| vec![mode]);
+        let found = modes.into_iter().find_map(|mode| {
+            let of = of_mode(mode).value();
+            class
+                .get_supported_wait_for_copy_states(of, method.value(), None)
+                .ok()
+        });
+        match found {
+            Some(states) if !states.contains(state) => Err(Refused::new(
+                ReturnCode::InvalidParameter,
+                format!("{state} can't be waited for: GetSupportedWaitForCopyStates has what can"),
+            )),
+            // That the type isn't built is told by whoever is asked for the copy.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the method may return while the copy is being filled.
+    fn is_content_with(&self, state: CopyState) -> bool {
+        self.wait_for == Some(state)
+    }
+}
+
+pub(super) fn element(context: &Context<'_>, given: &Arguments) -> Outcome {
+    let wanted = Wanted::read(context, given, WaitMethodName::CreateElementReplica)?;
+    let replica = NewReplica {
+        source: known_element(context, given, "SourceElement")?
+            .ok_or_else(|| missing("SourceElement"))?,
+        target: known_element(context, given, "TargetElement")?,
+        sync_type: wanted.sync_type,
+        mode: wanted.mode,
+        name: name(given, "ElementName")?,
+    };
+    let made = context.model.create_element_replica(&replica)?;
+    let early = [CopyState::Initialized, CopyState::Unsynchronized];
+    let job = made
+        .job
+        .filter(|_| !early.into_iter().any(|state| wanted.is_content_with(state)));
+    let view = &context.view;
+    Ok(Returned {
+        code: job.map_or(0, |_| JOB_STARTED),
+        ..Returned::default()
+    }
+    .with(
+        "TargetElement",
+        view.element_path(made.association.synced_element),
+    )
+    .with("Synchronization", view.association_path(made.association))
+    .with_some("Job", job.map(View::job_path)))
+}
+
+pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
+    let wanted = Wanted::read(context, given, WaitMethodName::CreateGroupReplica)?;
+    given.not_built(&["SourceElement", "TargetGroup", "TargetElementCount"])?;
+    match given.number("Consistency") {
+        None | Some(2) => {}
+        Some(3) => return Err(not_built("sequential consistency")),
+        Some(number) => return Err(reserved("Consistency", number)),
+    }
+    let path = given
+        .path("SourceGroup")
+        .ok_or_else(|| missing("SourceGroup"))?;
+    let known = |name: &String| {
+        context
+            .view
+            .inventory
+            .groups
+            .iter()
+            .any(|it| it.name == *name)
+    };
+    let group = match group_name(path) {
+        Some(GroupName::Group(name)) if known(&name) => name,
+        _ => {
+            let reason = "SourceGroup isn't known here, or is no group of volumes";
+            return Err(Refused::new(ReturnCode::InvalidParameter, reason));
+        }
+    };
+    let replica = NewGroupReplica {
+        group,
+        sync_type: wanted.sync_type,
+        mode: wanted.mode,
+        name: name(given, "RelationshipName")?,
+    };
+    let made = context.model.create_group_replica(&replica)?;
+    let tie = made
+        .associated
+        .then(|| View::group_association_path(&replica.group, &made.group));
+    Ok(Returned::default()
+        .with("TargetGroup", View::group_path(&made.group))
+        .with_some("Synchronization", tie))
+}
+
+/// An element that is there, if one is given.
+pub(super) fn known_element(
+    context: &Context<'_>,
+    given: &Arguments,
+    name: &str,
+) -> Result<Option<ElementId>, Refused> {
+    let Some(path) = given.path(name) else {
+        return Ok(None);
+    };
+    let found = element_id(path).filter(|id| context.view.element(*id).is_some());
+    found.map(Some).ok_or_else(|| {
+        let reason = format!("{name} isn't known here: list the volumes again");
+        Refused::new(ReturnCode::InvalidParameter, reason)
+    })
+}
+
+/// What a copy is to be called.
+fn name(given: &Arguments, parameter: &str) -> Result<Option<String>, Refused> {
+    match given.text(parameter) {
+        None | Some("") => Ok(None),
+        Some(name) if name.len() <= NAME_BYTES_MAX => Ok(Some(name.to_owned())),
+        Some(_) => Err(Refused::new(
+            ReturnCode::InvalidParameter,
+            format!("{parameter} has more than {NAME_BYTES_MAX} bytes"),
+        )),
+    }
+}
+
+fn not_built(what: &str) -> Refused {
+    Refused::new(
+        ReturnCode::NotSupported,
+        format!("{what} isn't part of this service"),
+    )
+}

@@ -1,0 +1,12 @@
+//! The server, asked as a client does, over a daemon that isn't one.
+
+mod asking;
+mod fake;
+
+mod associations;
+mod classes;
+mod hostile;
+mod instances;
+mod methods;
+mod pulling;
+mod replicas;

@@ -1,0 +1,93 @@
+//! What there is, as instances of the classes. Knows the daemon only by its inventory.
+
+mod interop;
+mod paths;
+mod replication;
+mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidelock_capabilities::BuiltCapabilities;
+use tidelock_capabilities::facts::ElementId;
+
+pub(crate) use paths::{
+    GroupName, association_key, element_id, group_association, group_name, job_id,
+};
+pub(crate) use replication::numbers;
+
+use crate::instance::Instance;
+use crate::model::{Inventory, StorageElement};
+use crate::schema::Class;
+
+/// The namespace of volumes and of the service.
+pub const NAMESPACE: &str = "root/cimv2/storage/iscsitarget";
+/// The namespace in which a client begins.
+pub const INTEROP: &str = "interop";
+
+/// The namespace of that name; `root/interop` is the other one's older name.
+#[must_use]
+pub(crate) fn namespace(name: &str) -> Option<&'static str> {
+    match name {
+        NAMESPACE => Some(NAMESPACE),
+        INTEROP | "root/interop" => Some(INTEROP),
+        _ => None,
+    }
+}
+
+/// What there is at one moment.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) inventory: Inventory,
+    pub(crate) built: &'a BuiltCapabilities,
+    by_id: BTreeMap<ElementId, usize>,
+    /// Those that copies were made of.
+    sources: BTreeSet<ElementId>,
+    /// Those that are copies.
+    targets: BTreeSet<ElementId>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(inventory: Inventory, built: &'a BuiltCapabilities) -> Self {
+        let by_id = inventory.elements.iter().enumerate();
+        let keys = || inventory.associations.iter().map(|it| it.key);
+        Self {
+            by_id: by_id.map(|(at, element)| (element.id, at)).collect(),
+            sources: keys().map(|key| key.system_element).collect(),
+            targets: keys().map(|key| key.synced_element).collect(),
+            inventory,
+            built,
+        }
+    }
+
+    pub(crate) fn element(&self, id: ElementId) -> Option<&StorageElement> {
+        self.inventory.elements.get(*self.by_id.get(&id)?)
+    }
+
+    /// The instances that were made of this very class.
+    pub(crate) fn instances(&self, class: &Class, namespace: &'static str) -> Vec<Instance> {
+        match (namespace, class.name) {
+            (_, "Tidelock_ElementConformsToProfile") => self.conformances(namespace),
+            (INTEROP, name) => self.interop_instances(name),
+            (_, name) => match self.storage_instances(name) {
+                Some(found) => found,
+                None => self.replication_instances(name),
+            },
+        }
+    }
+
+    /// All instances of a class and of those that are derived from it.
+    pub(crate) fn all_instances(
+        &self,
+        class: &'static Class,
+        namespace: &'static str,
+    ) -> Vec<Instance> {
+        let concrete = class.family().filter(|class| class.concrete);
+        concrete
+            .flat_map(|class| self.instances(class, namespace))
+            .collect()
+    }
+
+    fn new_instance(class: &str, namespace: &'static str) -> Option<Instance> {
+        crate::schema::class(class).map(|class| Instance::new(class, namespace))
+    }
+}

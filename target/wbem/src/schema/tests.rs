@@ -1,3 +1,5 @@
+//! The class repository is whole.
+
 use super::*;
 
 #[test]

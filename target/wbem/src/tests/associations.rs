@@ -1,3 +1,5 @@
+//! Associations lead from one instance to others.
+
 use super::asking::*;
 use super::fake::Fake;
 use crate::{INTEROP, NAMESPACE};

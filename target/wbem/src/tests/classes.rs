@@ -1,3 +1,5 @@
+//! Classes are told.
+
 use super::asking::*;
 use super::fake::Fake;
 use crate::{INTEROP, NAMESPACE};

@@ -1,3 +1,5 @@
+//! Whatever comes, the server answers.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

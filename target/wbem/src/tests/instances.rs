@@ -1,3 +1,5 @@
+//! Instances are told.
+
 use super::asking::*;
 use super::fake::Fake;
 use crate::{INTEROP, NAMESPACE};

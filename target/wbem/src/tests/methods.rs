@@ -1,3 +1,5 @@
+//! Methods of the capabilities and of jobs.
+
 use super::asking::*;
 use super::fake::Fake;
 

@@ -1,3 +1,5 @@
+//! Enumerations come in parts.
+
 use super::asking::*;
 use super::fake::Fake;
 use crate::{Incoming, NAMESPACE, Server};

@@ -1,3 +1,5 @@
+//! Methods of the service.
+
 use tidelock_capabilities::values::ReturnCode;
 
 use super::asking::*;

@@ -9,6 +9,7 @@ pub mod threads;
 pub mod uring;
 
 pub(crate) mod blocking;
+mod copying;
 mod lane;
 mod wakeup;
 
@@ -23,6 +24,7 @@ use crate::buffer::Buffer;
 use crate::error::{BlockError, BlockErrorKind, OpName};
 use crate::file::BlockFile;
 
+pub use copying::{BlockSum, SUM_BYTES};
 pub use wakeup::Waker;
 
 /// One operation on a file. Offsets and lengths are in bytes.
@@ -68,6 +70,23 @@ pub enum OpKind {
         /// Bytes.
         length: u64,
     },
+    /// Makes the range what another file has, which shares the space if the file system can. What is a hole
+    /// there is one here. Fails if neither that nor copying works inside the file system, or if the other
+    /// file ends before: a part of it may be there then.
+    CopyFrom {
+        /// The other file.
+        source: Arc<BlockFile>,
+        /// First byte there.
+        source_offset: u64,
+        /// First byte here. The two ranges don't overlap if the files are the same.
+        offset: u64,
+        /// Bytes; whole blocks of [`SUM_BYTES`] if `sums` are wanted.
+        length: u64,
+        /// If there is an (empty) list, it gets what has arrived in each block: that is read here, so that it
+        /// is true whatever happens to the other file meanwhile. Nothing need be written where all of the
+        /// source is a hole.
+        sums: Option<Vec<BlockSum>>,
+    },
 }
 
 impl OpKind {
@@ -81,6 +100,7 @@ impl OpKind {
             Self::PunchHole { .. } => OpName::PunchHole,
             Self::ZeroRange { .. } => OpName::ZeroRange,
             Self::Allocate { .. } => OpName::Allocate,
+            Self::CopyFrom { .. } => OpName::Copy,
         }
     }
 
@@ -93,7 +113,8 @@ impl OpKind {
             | Self::Write { offset, .. }
             | Self::PunchHole { offset, .. }
             | Self::ZeroRange { offset, .. }
-            | Self::Allocate { offset, .. } => Some(*offset),
+            | Self::Allocate { offset, .. }
+            | Self::CopyFrom { offset, .. } => Some(*offset),
         }
     }
 

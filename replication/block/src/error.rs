@@ -84,6 +84,7 @@ pub enum OpName {
     PunchHole,
     ZeroRange,
     Allocate,
+    Copy,
 }
 
 impl fmt::Display for OpName {
@@ -102,6 +103,7 @@ impl fmt::Display for OpName {
             Self::PunchHole => "punch a hole into",
             Self::ZeroRange => "write zeros to",
             Self::Allocate => "allocate space for",
+            Self::Copy => "copy inside the file system to",
         })
     }
 }

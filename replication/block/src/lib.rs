@@ -4,7 +4,8 @@
 //! device: how it is opened, locked, sized), [`engine`] (who moves bytes between the two: io_uring,
 //! a thread pool, or memory for tests). Knows nothing of volumes, SCSI or sessions.
 //!
-//! The only crate of the project with `unsafe`, and that only in [`buffer`] and the io_uring engine.
+//! The only crate of the project with `unsafe`, and that only in [`buffer`], the io_uring engine and the one call
+//! that shares a range of a file (`engine/copying.rs`).
 
 pub mod buffer;
 pub mod engine;
@@ -15,7 +16,7 @@ pub use buffer::{ALIGNMENT, Buffer, BufferPool};
 pub use engine::memory::{MemoryFile, MemoryIo, Power};
 pub use engine::threads::ThreadsIo;
 pub use engine::uring::{RingMode, Unavailable, UringIo, probe};
-pub use engine::{BlockIo, Completion, EngineIo, Full, OpKind, Request, Waker};
+pub use engine::{BlockIo, BlockSum, Completion, EngineIo, Full, OpKind, Request, SUM_BYTES, Waker};
 pub use error::{BlockError, BlockErrorKind, ErrorContext, OpName};
 pub use file::{
     Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, PoolSpace, free_bytes,

@@ -8,7 +8,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use smallvec::SmallVec;
 
-use crate::engine::{Completion, OpKind, Request};
+use crate::engine::{Completion, OpKind, Request, copying};
 use crate::error::BlockError;
 
 /// Pieces per call; the system's limit (`IOV_MAX`) is 1024.
@@ -22,7 +22,11 @@ pub(crate) fn run(mut request: Request, lane: usize) -> Completion {
         let error = request.error(0, why);
         return request.finish(Err(error));
     };
-    match perform(&mut request.op, fd) {
+    let done = match request.op {
+        OpKind::CopyFrom { .. } => copying::run(&mut request, lane).map_err(at_start),
+        _ => perform(&mut request.op, fd),
+    };
+    match done {
         Ok(()) => request.finish(Ok(())),
         Err(Failure { done, source }) => {
             let error = failure(&request, done, source);
@@ -31,10 +35,10 @@ pub(crate) fn run(mut request: Request, lane: usize) -> Completion {
     }
 }
 
-struct Failure {
+pub(super) struct Failure {
     done: u64,
     /// `None`: the file ended.
-    source: Option<Errno>,
+    pub(super) source: Option<Errno>,
 }
 
 fn failure(request: &Request, done: u64, source: Option<Errno>) -> BlockError {
@@ -67,6 +71,8 @@ fn perform(op: &mut OpKind, fd: BorrowedFd<'_>) -> Result<(), Failure> {
             *length,
         ),
         OpKind::Allocate { offset, length } => fallocate(FallocateFlags::empty(), *offset, *length),
+        // It takes two files.
+        OpKind::CopyFrom { .. } => Err(at_start(Errno::INVAL)),
     }
 }
 
@@ -77,7 +83,7 @@ fn at_start(source: Errno) -> Failure {
     }
 }
 
-fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
@@ -86,7 +92,7 @@ fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
-fn read(fd: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+pub(super) fn read(fd: BorrowedFd<'_>, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
     let mut done = 0;
     while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let at = done as u64;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{BlockIo, Completion, Full, OpKind, Request, Waker};
+use super::{BlockIo, BlockSum, Completion, Full, OpKind, Request, SUM_BYTES, Waker};
 use crate::error::OpName;
 use pages::Pages;
 
@@ -203,7 +203,10 @@ impl MemoryFile {
 
     /// Does an operation.
     pub(crate) fn run(&self, mut request: Request) -> Completion {
-        let result = self.0.lock().run(&mut request.op);
+        let result = match &mut request.op {
+            OpKind::CopyFrom { .. } => self.copy_from(&mut request.op),
+            op => self.0.lock().run(op),
+        };
         let result = result.map_err(|source| {
             if source.kind() == io::ErrorKind::UnexpectedEof {
                 super::ended(&request, 0)
@@ -212,6 +215,33 @@ impl MemoryFile {
             }
         });
         request.finish(result)
+    }
+
+    fn copy_from(&self, op: &mut OpKind) -> io::Result<()> {
+        let OpKind::CopyFrom {
+            source,
+            source_offset,
+            offset,
+            length,
+            sums,
+        } = op
+        else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let Some(source) = source.memory() else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let mut bytes = vec![0; usize::try_from(*length).map_err(io::Error::other)?];
+        // It may be the same file.
+        source.0.lock().cached.read(*source_offset, &mut bytes)?;
+        let image = &mut *self.0.lock();
+        image.begin(OpName::Copy)?;
+        image.cached.write(*offset, &bytes)?;
+        image.unsynced.extend(Pages::touched(*offset, *length));
+        if let Some(sums) = sums {
+            sums.extend(bytes.chunks(SUM_BYTES).map(BlockSum::of));
+        }
+        Ok(())
     }
 
     fn holds(&self, op: OpName) -> bool {
@@ -224,13 +254,17 @@ impl MemoryFile {
 }
 
 impl Image {
-    fn run(&mut self, op: &mut OpKind) -> io::Result<()> {
-        let name = op.name();
+    /// Counts an operation, which may have to fail.
+    fn begin(&mut self, name: OpName) -> io::Result<()> {
         match self.counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((name, 1)),
         }
-        self.check_faults(name)?;
+        self.check_faults(name)
+    }
+
+    fn run(&mut self, op: &mut OpKind) -> io::Result<()> {
+        self.begin(op.name())?;
         match op {
             OpKind::Read { offset, buffer } => self.cached.read(*offset, buffer)?,
             OpKind::Write {
@@ -259,6 +293,8 @@ impl Image {
                 self.unsynced.extend(Pages::touched(*offset, *length));
             }
             OpKind::Allocate { .. } => {}
+            // It takes two files.
+            OpKind::CopyFrom { .. } => return Err(io::ErrorKind::InvalidInput.into()),
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! All engines against one model, and each with its own failures.
 
+mod copying;
 mod lost_writes;
 mod model;
 

@@ -36,7 +36,10 @@ pub struct ThreadsIo {
     handed_over: u64,
     /// Taken from the pool, not yet handed out.
     ready: VecDeque<Completion>,
-    lane: Lane,
+    /// Its lane of every file.
+    lane: usize,
+    /// Its own; `None` for what works for an engine that has one.
+    own_lane: Option<Lane>,
 }
 
 #[derive(Debug)]
@@ -81,24 +84,32 @@ impl ThreadsIo {
     /// # Errors
     /// The host has no descriptor left for the notifier.
     pub fn new(depth: u32) -> io::Result<Self> {
+        let depth = usize::try_from(depth.max(1)).unwrap_or(usize::MAX);
+        let lane = Lane::take();
+        let mut engine = Self::for_engine(depth, lane.index(), Waker::new()?);
+        engine.own_lane = Some(lane);
+        Ok(engine)
+    }
+
+    /// For what another engine can't do: on its lane, and waking it.
+    pub(super) fn for_engine(depth: usize, lane: usize, notifier: Waker) -> Self {
         let pool = Arc::new(Pool {
             work: Mutex::default(),
             more: Condvar::new(),
             ended: Condvar::new(),
             done: Mutex::default(),
-            notifier: Waker::new()?,
+            notifier,
         });
-        let depth = usize::try_from(depth.max(1)).unwrap_or(usize::MAX);
-        let (queued, ready) = (Vec::new(), VecDeque::new());
-        Ok(Self {
+        Self {
             pool,
             depth,
             in_flight: 0,
-            queued,
-            ready,
+            queued: Vec::new(),
+            ready: VecDeque::new(),
             handed_over: 0,
-            lane: Lane::take(),
-        })
+            lane,
+            own_lane: None,
+        }
     }
 }
 
@@ -117,7 +128,7 @@ impl BlockIo for ThreadsIo {
             return;
         }
         self.handed_over += 1;
-        let lane = self.lane.index();
+        let lane = self.lane;
         let mut work = self.pool.work.lock();
         work.jobs
             .extend(self.queued.drain(..).map(|request| Job { request, lane }));

@@ -15,6 +15,9 @@
 //! threads too, since tmpfs doesn't promise not to wait, but there is nothing to wait for that any
 //! access to our own memory would not wait for. So they are done in `submit`.
 //!
+//! Copies inside a file system are nothing that a ring can do: a few threads do them ([`ThreadsIo`]), which are
+//! there once there has been one.
+//!
 //! # Who tells that something has finished
 //! An eventfd that is registered with the ring. The ring's own descriptor doesn't do: with
 //! `DEFER_TASKRUN` nothing wakes those who poll it. The eventfd is switched off while the thread
@@ -38,6 +41,7 @@ use io_uring::{IoUring, cqueue, squeue};
 use slab::Slab;
 
 use super::lane::Lane;
+use super::threads::ThreadsIo;
 use super::{BlockIo, Completion, Full, OpKind, Request, Waker, blocking};
 use crate::error::BlockError;
 use entry::Slot;
@@ -65,6 +69,8 @@ pub struct UringIo {
     in_memory: VecDeque<Request>,
     /// Finished without the ring.
     ready: VecDeque<Completion>,
+    /// For copies.
+    threads: Option<ThreadsIo>,
     notifier: Waker,
     /// The notifier is switched on.
     announcing: bool,
@@ -110,6 +116,7 @@ impl UringIo {
             backlog: VecDeque::new(),
             in_memory: VecDeque::new(),
             ready: VecDeque::new(),
+            threads: None,
             notifier,
             announcing: true,
             lane: Lane::take(),
@@ -246,6 +253,14 @@ impl BlockIo for UringIo {
             self.ready.push_back(request.finish(Err(error)));
             return Ok(());
         }
+        if let OpKind::CopyFrom { .. } = request.op {
+            let (depth, lane) = (self.depth, self.lane.index());
+            let notifier = &self.notifier;
+            let threads = self
+                .threads
+                .get_or_insert_with(|| ThreadsIo::for_engine(depth, lane, notifier.clone()));
+            return threads.push(request);
+        }
         if request.file.lives_in_memory() {
             self.in_memory.push_back(request);
             return Ok(());
@@ -257,6 +272,12 @@ impl BlockIo for UringIo {
 
     fn submit(&mut self) {
         self.copy_in_memory();
+        if let Some(threads) = &mut self.threads
+            && threads.needs_submit()
+        {
+            self.handed_over += 1;
+            threads.submit();
+        }
         self.flush_backlog();
         let submission = self.ring.submission();
         // Deferred completions are posted only by an enter.
@@ -271,6 +292,12 @@ impl BlockIo for UringIo {
 
     fn next_completion(&mut self) -> Option<Completion> {
         if let Some(completion) = self.ready.pop_front() {
+            return Some(completion);
+        }
+        if let Some(threads) = &mut self.threads
+            && threads.in_flight() > 0
+            && let Some(completion) = threads.next_completion()
+        {
             return Some(completion);
         }
         loop {
@@ -297,7 +324,10 @@ impl BlockIo for UringIo {
         // SAFETY: `self` is borrowed and the type is not `Sync`-shared across threads (it is
         // neither `Send` nor `Sync`), so no other submission queue is alive meanwhile.
         let submission = unsafe { self.ring.submission_shared() };
-        !submission.is_empty() || !self.backlog.is_empty() || !self.in_memory.is_empty()
+        !submission.is_empty()
+            || !self.backlog.is_empty()
+            || !self.in_memory.is_empty()
+            || self.threads.as_ref().is_some_and(ThreadsIo::needs_submit)
     }
 
     fn handed_over(&self) -> u64 {
@@ -305,7 +335,8 @@ impl BlockIo for UringIo {
     }
 
     fn in_flight(&self) -> usize {
-        self.slots.len() + self.in_memory.len() + self.ready.len()
+        let threads = self.threads.as_ref().map_or(0, ThreadsIo::in_flight);
+        self.slots.len() + self.in_memory.len() + self.ready.len() + threads
     }
 
     fn waker(&self) -> Waker {

@@ -108,6 +108,8 @@ impl Slot {
                 .offset(*offset)
                 .mode(0)
                 .build(),
+            // Threads do these; no file at all is answered with EBADF.
+            OpKind::CopyFrom { .. } => opcode::Fsync::new(types::Fd(-1)).build(),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod family;
 pub mod format;
 pub(crate) mod maps;
 pub(crate) mod nodes;
+mod readings;
 
 pub use address::{Address, BLOCK_BYTES, DatasetId, Epoch, SEGMENT_BLOCKS};
 pub use allocator::Run;
@@ -25,6 +26,7 @@ pub use family::{Family, FamilyError};
 pub use format::{Damage, Id};
 pub use maps::{BlockRange, Stretch, Stretches};
 pub use nodes::{Missing, PageKind};
+pub use readings::Reading;
 
 #[cfg(test)]
 mod tests;

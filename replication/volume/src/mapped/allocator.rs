@@ -7,6 +7,7 @@ use super::address::{Address, AddressSet, SEGMENT_BLOCKS, SEGMENTS_MAX};
 use super::format::allocation::{AllocationSlot, Bits, WORDS};
 pub use super::format::table::SegmentKind;
 use super::format::table::{SegmentRecord, mark};
+use super::readings::{Reading, Readings};
 
 /// A segment is written into again when at least one block in this many is free.
 const WORTH_REUSING: u32 = 4;
@@ -101,8 +102,11 @@ pub struct Allocator {
     /// Freed, and not yet to be used again.
     after_flush: BTreeMap<u64, Vec<Address>>,
     after_checkpoint: BTreeMap<u64, Vec<Address>>,
-    /// Given out for data that no map points to yet: a checkpoint takes them for free.
+    /// Given out for data that no map points to yet, or free but for somebody who still reads them: a checkpoint
+    /// takes them for free.
     reserved: AddressSet,
+    /// Those who read blocks, and the blocks that have become free meanwhile.
+    readings: Readings<Vec<Address>>,
     /// Free again since somebody last asked.
     released: Vec<Address>,
     /// Segments that are no more since somebody last asked.
@@ -292,14 +296,44 @@ impl Allocator {
     pub fn flush_is_durable(&mut self, sequence: u64) {
         let later = self.after_flush.split_off(&sequence.saturating_add(1));
         let due = std::mem::replace(&mut self.after_flush, later);
-        due.into_values().for_each(|freed| self.release(freed));
+        due.into_values().for_each(|freed| self.retire(freed));
     }
 
     /// The checkpoint is durable.
     pub fn checkpoint_is_durable(&mut self, sequence: u64) {
         let later = self.after_checkpoint.split_off(&sequence.saturating_add(1));
         let due = std::mem::replace(&mut self.after_checkpoint, later);
-        due.into_values().for_each(|freed| self.release(freed));
+        due.into_values().for_each(|freed| self.retire(freed));
+    }
+
+    /// Nothing that is freed from now on is given out again before [`Self::end_reading`].
+    pub(crate) fn begin_reading(&mut self) -> Reading {
+        self.readings.begin()
+    }
+
+    /// Whether something has become free by it.
+    pub(crate) fn end_reading(&mut self, reading: Reading) -> bool {
+        let due = self.readings.end(reading);
+        let any = !due.is_empty();
+        for freed in due {
+            for address in &freed {
+                self.reserved.remove(address);
+            }
+            self.release(freed);
+        }
+        any
+    }
+
+    /// Nobody points to these any more, durably.
+    fn retire(&mut self, freed: Vec<Address>) {
+        // In use, as far as the next one knows who wants a block.
+        match self.readings.wait(freed) {
+            Some(freed) => self.release(freed),
+            None => {
+                let waiting = self.readings.waiting().last();
+                self.reserved.extend(waiting.into_iter().flatten());
+            }
+        }
     }
 
     /// What has become free, in order: its space can be given back to the file system. Nothing of it

@@ -16,6 +16,7 @@ use super::format::record::{MAP_BLOCKS_MAX, Record};
 use super::format::{Damage, Id};
 use super::maps::{BlockRange, Change, Full, Maps, Stretches, Target};
 use super::nodes::Missing;
+use super::readings::Reading;
 use flush::Journal;
 
 pub use delete::Deletion;
@@ -448,8 +449,27 @@ impl Family {
     /// needs what is there. If not, a flush or a checkpoint will change that.
     #[must_use]
     pub fn may_bring_home(&self, range: BlockRange) -> bool {
-        let mut waiting = self.maps.home_freed.iter();
-        !waiting.any(|(_, freed)| freed.overlaps(range.first, range.count))
+        let waiting = self.maps.home_freed.iter().map(|(_, freed)| freed);
+        let waiting = waiting.chain(self.maps.home_readings.waiting().flatten());
+        let mut waiting = waiting.chain(&self.maps.home_given);
+        !waiting.any(|freed| freed.overlaps(range.first, range.count))
+    }
+
+    /// Somebody reads blocks where [`Self::lookup`] shows them from now on, without looking again: none of them is
+    /// used for anything else, or punched, before [`Self::end_reading`]. Each of these is short.
+    pub fn begin_reading(&mut self) -> (Reading, Reading) {
+        let home = self.maps.home_readings.begin();
+        (self.maps.allocator.begin_reading(), home)
+    }
+
+    /// It has ended. True if there is space to be given back now.
+    pub fn end_reading(&mut self, (blocks, home): (Reading, Reading)) -> bool {
+        let mut any = self.maps.allocator.end_reading(blocks);
+        for freed in self.maps.home_readings.end(home) {
+            any = true;
+            self.maps.home_given.extend(freed);
+        }
+        any
     }
 
     /// Ranges of the home file that nobody needs any more, durably: their space can be given back.
@@ -460,10 +480,15 @@ impl Family {
             Reuse::AfterCheckpoint(number) => *number <= sequence,
         };
         let freed = &mut self.maps.home_freed;
-        freed
+        let freed: Vec<BlockRange> = freed
             .extract_if(.., |(reuse, _)| is_due(reuse))
             .map(|(_, range)| range)
-            .collect()
+            .collect();
+        let mut given = std::mem::take(&mut self.maps.home_given);
+        if !freed.is_empty() {
+            given.extend(self.maps.home_readings.wait(freed).unwrap_or_default());
+        }
+        given
     }
 
     /// Blocks of segments that have become free, in order: their space can be given back. They are not

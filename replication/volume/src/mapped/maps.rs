@@ -9,6 +9,7 @@ use super::dataset::Floor;
 use super::entry::{Entries, Entry, FANOUT, Place};
 use super::format::dead::{Dead, DeadPlace};
 use super::nodes::{Missing, Nodes};
+use super::readings::Readings;
 
 /// A stretch of a dataset in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,10 @@ pub(crate) struct Maps {
     pub(crate) checkpoint: u64,
     /// Blocks of the home file that nobody points to any more, and when that is durable.
     pub(crate) home_freed: Vec<(Reuse, BlockRange)>,
+    /// The same when that was durable while somebody read: they wait for his end.
+    pub(crate) home_readings: Readings<Vec<BlockRange>>,
+    /// Those that have waited for it, and that nobody has taken yet.
+    pub(crate) home_given: Vec<BlockRange>,
 }
 
 impl Maps {

@@ -9,5 +9,6 @@ mod checking;
 mod crashes;
 mod disk;
 mod histories;
+mod readings;
 mod rig;
 mod single;

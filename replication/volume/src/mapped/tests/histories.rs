@@ -34,6 +34,9 @@ fn history(seed: u64) {
         }
     }
     rig.disk.cut_at = None;
+    while !rig.readings.is_empty() {
+        rig.end_reading(0);
+    }
     while rig.family.deletion().is_some() {
         rig.delete_some(u64::MAX);
     }
@@ -85,6 +88,14 @@ fn step(rig: &mut Rig, random: &mut Random) -> Result<(), PowerCut> {
             None => Ok(()),
         },
         81..82 if heads.len() > 1 => rig.delete(head),
+        82..84 if rig.readings.len() < 4 => {
+            rig.begin_reading(head, first, count);
+            Ok(())
+        }
+        84..87 if !rig.readings.is_empty() => {
+            rig.end_reading(random.below(rig.readings.len() as u64) as usize);
+            Ok(())
+        }
         82..89 => {
             rig.delete_some(1 + random.below(6));
             Ok(())

@@ -7,9 +7,9 @@ use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::{Answer, Initiator, LoginAs, Pdu};
 use crate::harness::wait_until;
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 /// Blocks of a mebibyte.
-const MIB_BLOCKS: u64 = 2048;
+pub(crate) const MIB_BLOCKS: u64 = 2048;
 
 /// A daemon with two volumes of one target: LUN 0 is the source, LUN 1 the destination.
 fn two_luns(size: &str) -> Daemon {
@@ -19,7 +19,7 @@ fn two_luns(size: &str) -> Daemon {
     daemon
 }
 
-fn pattern(seed: u8, len: usize) -> Vec<u8> {
+pub(crate) fn pattern(seed: u8, len: usize) -> Vec<u8> {
     (0..len)
         .map(|index| seed ^ (index / 512) as u8 ^ (index >> 17) as u8 ^ (index % 13) as u8)
         .collect()
@@ -34,14 +34,14 @@ fn fill(initiator: &mut Initiator, lun: u8, seed: u8, mebibytes: u64) {
     }
 }
 
-fn read_mebibyte(initiator: &mut Initiator, lun: u8, part: u64) -> Vec<u8> {
+pub(crate) fn read_mebibyte(initiator: &mut Initiator, lun: u8, part: u64) -> Vec<u8> {
     let answer = initiator.read(lun, part * MIB_BLOCKS, MIB_BLOCKS as u32);
     answer.assert_good();
     answer.data
 }
 
 /// The Identification Descriptor CSCD descriptor of a LUN, from its Device Identification VPD page.
-fn cscd(initiator: &mut Initiator, lun: u8) -> Vec<u8> {
+pub(crate) fn cscd(initiator: &mut Initiator, lun: u8) -> Vec<u8> {
     let page = initiator.read_command(lun, &[0x12, 0x01, 0x83, 0x04, 0, 0], 1024);
     page.assert_good();
     let mut rest = &page.data[4..];
@@ -61,7 +61,7 @@ fn cscd(initiator: &mut Initiator, lun: u8) -> Vec<u8> {
 }
 
 /// A segment of blocks of 512 bytes, from CSCD `ends.0` to CSCD `ends.1`.
-fn segment(ends: (u16, u16), blocks: u16, from: u64, to: u64) -> Vec<u8> {
+pub(crate) fn segment(ends: (u16, u16), blocks: u16, from: u64, to: u64) -> Vec<u8> {
     let mut bytes = vec![0x02, 0, 0, 0x18];
     bytes.extend(ends.0.to_be_bytes());
     bytes.extend(ends.1.to_be_bytes());
@@ -87,7 +87,7 @@ fn extended_copy(identifier: u8, cscds: &[u8], segments: &[u8]) -> ([u8; 16], Ve
     (cdb, list)
 }
 
-fn copy(initiator: &mut Initiator, lun: u8, cscds: &[u8], segments: &[u8]) -> Answer {
+pub(crate) fn copy(initiator: &mut Initiator, lun: u8, cscds: &[u8], segments: &[u8]) -> Answer {
     let (cdb, list) = extended_copy(1, cscds, segments);
     initiator.write_command(lun, &cdb, &list)
 }
@@ -193,12 +193,13 @@ fn what_the_initiator_does_not_see_is_out_of_reach() {
     copy(&mut initiator, 0, &cscds, &segment((1, 0), 8, 0, 0)).assert_good();
 }
 
-/// A copy of nearly all of a volume, which takes a while.
-fn long_copy(initiator: &mut Initiator, identifier: u8) -> Pdu {
+/// A copy of nearly all of a volume, which takes a while; longer with a shift, since blocks of the two volumes don't
+/// match then and all of it is read and written.
+fn long_copy(initiator: &mut Initiator, identifier: u8, shift: u64) -> Pdu {
     let cscds = [cscd(initiator, 0), cscd(initiator, 1)].concat();
     let blocks = 31 * MIB_BLOCKS as u16;
     let segments: Vec<u8> = (0..60)
-        .flat_map(|_| segment((0, 1), blocks, 0, 0))
+        .flat_map(|_| segment((0, 1), blocks, shift, 0))
         .collect();
     let (cdb, list) = extended_copy(identifier, &cscds, &segments);
     let expected = u32::try_from(list.len()).unwrap();
@@ -216,7 +217,7 @@ fn a_copy_that_is_aborted_ends_at_once() {
     fill(&mut initiator, 0, 1, 32);
 
     // By COPY OPERATION ABORT.
-    let command = long_copy(&mut initiator, 5);
+    let command = long_copy(&mut initiator, 5, 1);
     assert_eq!(status(&mut initiator, 0, 5).unwrap().0, 0x11);
     let mut abort = [0; 16];
     abort[..6].copy_from_slice(&[0x83, 0x1c, 0, 0, 0, 5]);
@@ -235,7 +236,7 @@ fn a_copy_that_is_aborted_ends_at_once() {
     assert_eq!((sense[2] & 0xf, sense[12], sense[13]), (0xa, 0x2f, 0x02));
 
     // By ABORT TASK.
-    let command = long_copy(&mut initiator, 6);
+    let command = long_copy(&mut initiator, 6, 1);
     assert_eq!(status(&mut initiator, 0, 6).unwrap().0, 0x11);
     let tag = initiator.tag();
     let mut task = Pdu::new(0x42, 0x81)
@@ -262,7 +263,7 @@ fn a_copy_that_loses_its_destination_ends() {
     initiator.settle(0);
     initiator.settle(1);
     fill(&mut initiator, 0, 1, 32);
-    let command = long_copy(&mut initiator, 5);
+    let command = long_copy(&mut initiator, 5, 1);
     daemon.run(&["lun", "unmap", TARGET, "1"]);
     let answer = initiator.finish(command.get(16), &[]).unwrap();
     assert_eq!(answer.sense_code(), (0xa, 0x0d, 0x02));
@@ -275,7 +276,7 @@ fn neighbours_get_their_turn_while_a_copy_runs() {
     initiator.settle(0);
     initiator.settle(1);
     fill(&mut initiator, 0, 1, 32);
-    let command = long_copy(&mut initiator, 5);
+    let command = long_copy(&mut initiator, 5, 1);
     let mut answered = 0;
     let started = Instant::now();
     loop {
@@ -302,7 +303,7 @@ fn kill_9_leaves_old_blocks_and_new_ones_and_nothing_else() {
     fill(&mut initiator, 0, 1, 32);
     fill(&mut initiator, 1, 100, 32);
     for round in 0..3 {
-        long_copy(&mut initiator, 5);
+        long_copy(&mut initiator, 5, 0);
         wait_until("the copy is under way", Duration::from_secs(60), || {
             status(&mut initiator, 0, 5).is_some_and(|(_, written)| written > (round + 1) << 21)
         });

@@ -35,6 +35,7 @@ mod recovery;
 mod redirect;
 mod reservations;
 mod sanitize;
+mod sharing;
 mod snapshots;
 mod storage;
 mod task_attributes;

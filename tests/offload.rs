@@ -63,7 +63,7 @@ fn information(initiator: &mut Initiator, lun: u8) -> Answer {
 }
 
 /// POPULATE TOKEN and RECEIVE ROD TOKEN INFORMATION.
-fn token(initiator: &mut Initiator, lun: u8, from: &[(u64, u32)]) -> Vec<u8> {
+pub(crate) fn token(initiator: &mut Initiator, lun: u8, from: &[(u64, u32)]) -> Vec<u8> {
     populate(initiator, lun, 0, from).assert_good();
     let answer = information(initiator, lun);
     answer.assert_good();
@@ -75,7 +75,7 @@ fn token(initiator: &mut Initiator, lun: u8, from: &[(u64, u32)]) -> Vec<u8> {
     data[38..].to_vec()
 }
 
-fn write_using(
+pub(crate) fn write_using(
     initiator: &mut Initiator,
     lun: u8,
     token: &[u8],

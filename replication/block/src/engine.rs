@@ -24,7 +24,7 @@ use crate::buffer::Buffer;
 use crate::error::{BlockError, BlockErrorKind, OpName};
 use crate::file::BlockFile;
 
-pub use copying::{BlockSum, SUM_BYTES};
+pub use copying::{BlockSum, SUM_BYTES, Sums};
 pub use wakeup::Waker;
 
 /// One operation on a file. Offsets and lengths are in bytes.
@@ -80,12 +80,10 @@ pub enum OpKind {
         source_offset: u64,
         /// First byte here. The two ranges don't overlap if the files are the same.
         offset: u64,
-        /// Bytes; whole blocks of [`SUM_BYTES`] if `sums` are wanted.
+        /// Bytes.
         length: u64,
-        /// If there is an (empty) list, it gets what has arrived in each block: that is read here, so that it
-        /// is true whatever happens to the other file meanwhile. Nothing need be written where all of the
-        /// source is a hole.
-        sums: Option<Vec<BlockSum>>,
+        /// What else is asked.
+        sums: Sums,
     },
 }
 

@@ -16,7 +16,9 @@ pub use buffer::{ALIGNMENT, Buffer, BufferPool};
 pub use engine::memory::{MemoryFile, MemoryIo, Power};
 pub use engine::threads::ThreadsIo;
 pub use engine::uring::{RingMode, Unavailable, UringIo, probe};
-pub use engine::{BlockIo, BlockSum, Completion, EngineIo, Full, OpKind, Request, SUM_BYTES, Waker};
+pub use engine::{
+    BlockIo, BlockSum, Completion, EngineIo, Full, OpKind, Request, SUM_BYTES, Sums, Waker,
+};
 pub use error::{BlockError, BlockErrorKind, ErrorContext, OpName};
 pub use file::{
     Alignment, AllocationExtent, BlockFile, FileKind, FileOptions, PoolSpace, free_bytes,

@@ -1,11 +1,15 @@
 //! What can be asked of a volume, and how it went.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidelock_block::BlockError;
 use tidelock_volume::Range;
+
+use crate::volume::Volume;
+use crate::watch::Watch;
 
 /// One operation on a volume. Offsets and lengths are bytes of the image, in whole blocks.
 #[derive(Clone, Debug)]
@@ -91,6 +95,22 @@ pub enum VolumeOp {
         /// The pieces, one after the other; no more than [`crate::Volume::atomic_write_max`] bytes.
         data: SmallVec<[Bytes; 2]>,
     },
+    /// Makes a range what another volume (or another range of the same one) has, inside the file system: the two
+    /// share the space where that can, and holes stay holes. Of whole blocks of 4 KiB, at most 4 MiB. Where the
+    /// store can't, or not at once, it ends as [`VolumeOutcome::NotCopied`].
+    CopyFrom {
+        /// The other volume.
+        source: Arc<Volume>,
+        /// First byte there.
+        source_offset: u64,
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        length: u64,
+        /// A watch of the source: nothing is copied if it has seen a change, and what is copied is what was there
+        /// when it began. Nobody else uses that range of the source meanwhile.
+        watch: Option<Arc<Watch>>,
+    },
 }
 
 impl VolumeOp {
@@ -105,6 +125,7 @@ impl VolumeOp {
                 | Self::CompareAndWrite { .. }
                 | Self::OrWrite { .. }
                 | Self::WriteAtomic { .. }
+                | Self::CopyFrom { .. }
         )
     }
 }
@@ -121,6 +142,8 @@ pub enum VolumeOutcome {
         /// Byte of the compared data, counted from its start, that differs first.
         offset: u64,
     },
+    /// The store can't do this copy by itself: it has to be read and written. A part of it may have been done.
+    NotCopied,
     /// It didn't go well. A write may have been done in part.
     Failed(VolumeFault),
 }

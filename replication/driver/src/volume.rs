@@ -212,6 +212,15 @@ impl Volume {
         self.content.is_mapped() || self.can_punch()
     }
 
+    /// Whether it has all of its space already and is to keep it, so that no write ever finds none.
+    pub(crate) fn keeps_space(&self) -> bool {
+        let own = self
+            .own
+            .get()
+            .map_or(self.preallocate, |own| own.preallocate);
+        own && !self.content.is_mapped()
+    }
+
     /// Why it is fenced, if it is.
     #[must_use]
     pub fn is_fenced(&self) -> Option<FenceReason> {

@@ -153,7 +153,8 @@ impl Watches {
                     let length = data.iter().map(|piece| piece.len() as u64).sum();
                     watched.touches(*offset, length)
                 }
-                VolumeOp::WriteSame { offset, length, .. } => watched.touches(*offset, *length),
+                VolumeOp::WriteSame { offset, length, .. }
+                | VolumeOp::CopyFrom { offset, length, .. } => watched.touches(*offset, *length),
                 VolumeOp::Unmap { ranges } => ranges
                     .iter()
                     .any(|range| watched.touches(range.offset, range.length)),

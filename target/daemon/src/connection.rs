@@ -11,6 +11,7 @@ pub mod luns;
 pub mod management;
 mod offload;
 mod operations;
+mod sharing;
 pub mod shown;
 mod task_set;
 mod terms;

@@ -287,6 +287,8 @@ pub enum Outcome {
     RenewalFailed,
     /// The operation was given up because the command was aborted.
     Aborted,
+    /// A step of a copy: the store can't do it by itself, and whoever carries the copy out has to move the data.
+    NotCopied,
     /// An [`Operation::Copy`] ended before its end; what was copied before stays copied.
     CopyFailed(Box<CopyFailure>),
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
-use rustix::ioctl::Setter;
+use rustix::ioctl::{Opcode, Setter, opcode};
 
 use super::blocking::again;
 use super::{Request, blocking};
@@ -39,6 +39,19 @@ impl BlockSum {
     }
 }
 
+/// What is asked of a [`OpKind::CopyFrom`] besides copying. Of whole blocks of [`SUM_BYTES`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// Nothing.
+    Unwanted,
+    /// What has arrived in each block is added to this: it is read here, so that it is true whatever happens to
+    /// the other file meanwhile. Nothing need be written where all of the source is a hole.
+    Wanted(Vec<BlockSum>),
+    /// These are the CRC32Cs of the blocks of the source, which nobody changes meanwhile. They are compared
+    /// before anything is done.
+    Expected(Vec<u32>),
+}
+
 /// A range of one file, and where it goes to in another.
 struct Way<'a> {
     source: BorrowedFd<'a>,
@@ -46,8 +59,9 @@ struct Way<'a> {
     target: BorrowedFd<'a>,
     offset: u64,
     length: u64,
-    /// One of them goes past the page cache.
-    direct: bool,
+    /// Which of them go past the page cache.
+    source_is_direct: bool,
+    target_is_direct: bool,
 }
 
 /// Does a [`OpKind::CopyFrom`].
@@ -76,11 +90,17 @@ pub(super) fn run(request: &mut Request, lane: usize) -> Result<(), Errno> {
         target: to,
         offset: *offset,
         length: *length,
-        direct: source.is_direct() || target.is_direct(),
+        source_is_direct: source.is_direct(),
+        target_is_direct: target.is_direct(),
     };
     way.check_end()?;
-    let Some(sums) = sums else {
-        return way.copy();
+    let sums = match sums {
+        Sums::Unwanted => return way.copy(),
+        Sums::Expected(expected) => {
+            way.compare(expected)?;
+            return way.copy();
+        }
+        Sums::Wanted(sums) => sums,
     };
     if way.is_hole()? {
         let zeros = BlockSum::of(&[0; SUM_BYTES]);
@@ -88,8 +108,15 @@ pub(super) fn run(request: &mut Request, lane: usize) -> Result<(), Errno> {
         sums.resize(usize::try_from(blocks).unwrap_or(0), zeros);
         return Ok(());
     }
+    if way.target_is_direct {
+        // It couldn't be read into any memory.
+        return Err(Errno::OPNOTSUPP);
+    }
     way.copy()?;
-    way.read_back(sums)
+    way.read(way.target, way.offset, |block| {
+        sums.push(BlockSum::of(block));
+        Ok(())
+    })
 }
 
 impl Way<'_> {
@@ -97,7 +124,7 @@ impl Way<'_> {
         match again(|| clone_range(self)) {
             Ok(()) => Ok(()),
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => Err(error),
-            Err(error) if self.direct => Err(error),
+            Err(error) if self.source_is_direct || self.target_is_direct => Err(error),
             // Another file system, one that can't share, or ranges that it can't: then it copies.
             Err(_) => self.copy_pieces(),
         }
@@ -173,7 +200,26 @@ impl Way<'_> {
         }
     }
 
-    fn read_back(&self, sums: &mut Vec<BlockSum>) -> Result<(), Errno> {
+    fn compare(&self, expected: &[u32]) -> Result<(), Errno> {
+        if self.source_is_direct {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let mut expected = expected.iter();
+        self.read(self.source, self.source_offset, |block| {
+            match expected.next() {
+                Some(crc) if *crc == crc32c::crc32c(block) => Ok(()),
+                _ => Err(Errno::BADMSG),
+            }
+        })
+    }
+
+    /// Reads one end, block by block.
+    fn read(
+        &self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        mut each: impl FnMut(&[u8]) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let length = usize::try_from(self.length).unwrap_or(usize::MAX);
         let mut buffer = vec![0; READ_BYTES.min(length)];
         let mut done = 0;
@@ -183,9 +229,9 @@ impl Way<'_> {
             let Some(part) = buffer.get_mut(..now) else {
                 return Err(Errno::INVAL);
             };
-            blocking::read(self.target, self.offset + done, part)
+            blocking::read(file, offset + done, part)
                 .map_err(|failure| failure.source.unwrap_or(Errno::NODATA))?;
-            sums.extend(part.chunks(SUM_BYTES).map(BlockSum::of));
+            part.chunks(SUM_BYTES).try_for_each(&mut each)?;
             done += now as u64;
         }
         Ok(())
@@ -193,7 +239,7 @@ impl Way<'_> {
 }
 
 fn clone_range(way: &Way<'_>) -> Result<(), Errno> {
-    const FICLONERANGE: rustix::ioctl::Opcode = libc::FICLONERANGE as rustix::ioctl::Opcode;
+    const FICLONERANGE: Opcode = opcode::write::<libc::file_clone_range>(0x94, 13);
     let range = libc::file_clone_range {
         src_fd: way.source.as_raw_fd().into(),
         src_offset: way.source_offset,

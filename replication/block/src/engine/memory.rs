@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{BlockIo, BlockSum, Completion, Full, OpKind, Request, SUM_BYTES, Waker};
+use super::{BlockIo, BlockSum, Completion, Full, OpKind, Request, SUM_BYTES, Sums, Waker};
 use crate::error::OpName;
 use pages::Pages;
 
@@ -234,11 +234,19 @@ impl MemoryFile {
         let mut bytes = vec![0; usize::try_from(*length).map_err(io::Error::other)?];
         // It may be the same file.
         source.0.lock().cached.read(*source_offset, &mut bytes)?;
+        if let Sums::Expected(expected) = sums {
+            let found = bytes
+                .chunks(SUM_BYTES)
+                .map(|block| BlockSum::of(block).crc32c);
+            if !found.eq(expected.iter().copied()) {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+        }
         let image = &mut *self.0.lock();
         image.begin(OpName::Copy)?;
         image.cached.write(*offset, &bytes)?;
         image.unsynced.extend(Pages::touched(*offset, *length));
-        if let Some(sums) = sums {
+        if let Sums::Wanted(sums) = sums {
             sums.extend(bytes.chunks(SUM_BYTES).map(BlockSum::of));
         }
         Ok(())

@@ -96,6 +96,20 @@ impl Engine {
         true
     }
 
+    /// A copy begins, or isn't made.
+    pub(super) fn begin_copy(&mut self, key: usize) {
+        let Some(command) = self.commands.get_mut(key) else {
+            return;
+        };
+        let carrier = self.carriers.pop();
+        let carrier = carrier.unwrap_or_else(|| Box::new(Carrier::new()));
+        if command.begin_copy(&self.post, key, carrier) {
+            self.advance(key);
+        } else {
+            self.finish(key, VolumeOutcome::NotCopied);
+        }
+    }
+
     /// A command has ended: others can have its carrier.
     pub(super) fn carrier_returns(&mut self, mut carrier: Box<Carrier>) {
         if carrier.end() && self.carriers.len() < CARRIERS_MAX {
@@ -160,6 +174,10 @@ impl Engine {
                 }
                 Next::Failed(fault) => {
                     self.finish(key, VolumeOutcome::Failed(fault));
+                    return true;
+                }
+                Next::NotCopied => {
+                    self.finish(key, VolumeOutcome::NotCopied);
                     return true;
                 }
             }

@@ -5,6 +5,7 @@
 
 mod admit;
 mod compare_and_write;
+mod copy_from;
 mod fill;
 mod mapped;
 mod medium;
@@ -23,7 +24,7 @@ use tidelock_volume::Range;
 
 use super::hold::Hold;
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
-use crate::ranges::Ranges;
+use crate::ranges::{Post, Ranges};
 use crate::volume::{Mapped, Volume};
 use crate::watch::Changing;
 use medium::Medium;
@@ -80,6 +81,7 @@ pub(super) enum Work {
     CompareAndWrite(compare_and_write::CompareAndWrite),
     OrWrite(or_write::OrWrite),
     WriteAtomic(write_atomic::WriteAtomic),
+    CopyFrom(copy_from::CopyFrom),
 }
 
 /// What a command wants next.
@@ -133,6 +135,28 @@ impl Command {
         self.carrier = Some(carrier);
     }
 
+    pub(super) fn is_copy(&self) -> bool {
+        matches!(self.work, Work::CopyFrom(_))
+    }
+
+    /// A copy begins, if it may; a carrier does it on any volume.
+    pub(super) fn begin_copy(
+        &mut self,
+        post: &Arc<Post>,
+        key: usize,
+        mut carrier: Box<Carrier>,
+    ) -> bool {
+        let Work::CopyFrom(copy) = &mut self.work else {
+            return false;
+        };
+        let may = copy.may_begin(&self.volume, post, key);
+        if may {
+            carrier.engage_copy(&copy.source, copy.from, &self.volume, copy.to);
+        }
+        self.carrier = Some(carrier);
+        may
+    }
+
     /// Whether, on a mapped volume, it changes blocks of which it leaves a part as it is: nobody else may
     /// change these meanwhile.
     pub(super) fn shares_blocks(&self) -> bool {
@@ -143,7 +167,7 @@ impl Command {
 
     pub(super) fn changes(&self) -> bool {
         match self.work {
-            Work::Write(_) | Work::Zero(_) | Work::Fill(_) => true,
+            Work::Write(_) | Work::Zero(_) | Work::Fill(_) | Work::CopyFrom(_) => true,
             Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_) => true,
             Work::Read { .. } | Work::Flush | Work::Scan(_) => false,
         }
@@ -195,6 +219,7 @@ impl Command {
             Work::CompareAndWrite(command) => command.range(),
             Work::OrWrite(command) => command.range(),
             Work::WriteAtomic(command) => command.range(),
+            Work::CopyFrom(copy) => copy.range(),
         })
     }
 
@@ -223,7 +248,7 @@ impl Command {
             Work::Read { .. } | Work::Fill(_) | Work::Scan(_) => true,
             Work::CompareAndWrite(_) | Work::OrWrite(_) | Work::WriteAtomic(_) => true,
             Work::Write(write) => write.needs_copy(&self.volume),
-            Work::Flush | Work::Zero(_) => false,
+            Work::Flush | Work::Zero(_) | Work::CopyFrom(_) => false,
         }
     }
 
@@ -249,6 +274,8 @@ impl Command {
             Work::CompareAndWrite(command) => command.step(medium),
             Work::OrWrite(command) => command.step(medium),
             Work::WriteAtomic(command) => command.step(&self.volume, pool),
+            // Its carrier does all of it.
+            Work::CopyFrom(_) => Step::Finished(VolumeOutcome::NotCopied),
         }
     }
 
@@ -271,7 +298,7 @@ impl Command {
             (Work::CompareAndWrite(command), Ok(())) => command.completed(op),
             (Work::OrWrite(command), Ok(())) => command.completed(op),
             (Work::WriteAtomic(command), result) => command.completed(volume, &op, result),
-            (Work::Flush, Ok(())) => Some(VolumeOutcome::Done),
+            (Work::Flush | Work::CopyFrom(_), Ok(())) => Some(VolumeOutcome::Done),
             (_, Err(error)) => Some(fault(volume, &op, error)),
         }
     }

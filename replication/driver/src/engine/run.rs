@@ -33,6 +33,9 @@ impl Engine {
         let Some(command) = self.commands.get(key) else {
             return;
         };
+        if command.is_copy() {
+            return self.begin_copy(key);
+        }
         // All that a raw volume pays for the others.
         if command.volume.content().is_mapped() && !self.begin_mapped(key) {
             return;

@@ -700,7 +700,7 @@ fn outcome_of(outcome: VolumeOutcome) -> Outcome {
     match outcome {
         VolumeOutcome::Done => Outcome::Done,
         VolumeOutcome::Read(bytes) => Outcome::Read(bytes),
-        VolumeOutcome::Miscompare { .. } => Outcome::Failed,
+        VolumeOutcome::Miscompare { .. } | VolumeOutcome::NotCopied => Outcome::Failed,
         VolumeOutcome::Failed(fault) => {
             if fault.kind != VolumeFaultKind::Busy {
                 tracing::error!(%fault, "a copy of a mirrored volume can't be read or written");

@@ -134,6 +134,7 @@ fn needed(op: &VolumeOp) -> Option<Range> {
             let length = data.iter().map(|piece| piece.len() as u64).sum();
             (*offset, length)
         }
+        VolumeOp::CopyFrom { offset, length, .. } => (*offset, *length),
         VolumeOp::WriteSame {
             offset,
             length,

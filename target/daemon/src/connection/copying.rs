@@ -5,8 +5,8 @@
 //! do can change while a copy runs. Dropping the future stops the copy; a write that is in flight then
 //! holds new commands off its volume until it has landed, as every write does that is given up.
 //!
-//! One day chunks can be shared instead of moved, where both ends are volumes of a format that can:
-//! [`Copier::move_chunk`] is the place.
+//! What is whole blocks at both ends the store does by itself where it can ([`super::sharing`]): nothing is read
+//! into memory then, and where its file system shares space nothing is written either.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tidelock_scsi::{
     ThirdPartyRefusal, Transfer,
 };
 
+use crate::connection::sharing::{Sharing, Whole, copy_from};
 use crate::connection::shown::{Shown, Visible};
 use crate::reactor::Local;
 use crate::reactor::performer::Performer;
@@ -43,6 +44,7 @@ pub(crate) async fn copy(
 ) -> Outcome {
     let mut copier = Copier {
         performer: Performer::new(&local),
+        sharing: Sharing::default(),
         local,
         shown,
         own,
@@ -60,6 +62,7 @@ struct Copier {
     own: u16,
     job: Arc<CopyJob>,
     performer: Performer,
+    sharing: Sharing,
 }
 
 /// One end of the segment that is being processed.
@@ -153,9 +156,49 @@ impl Copier {
         for end in [&ends.0, &ends.1] {
             self.check(segment, end)?;
         }
-        let moved = self.move_chunk(segment, chunk, &ends.0, &ends.1).await;
+        let moved = self.copy_chunk(segment, chunk, &ends.0, &ends.1).await;
         drop(announced);
         moved
+    }
+
+    /// Has the store copy what it can of a chunk, and moves the rest.
+    async fn copy_chunk(
+        &mut self,
+        segment: u16,
+        chunk: &Chunk,
+        source: &End,
+        destination: &End,
+    ) -> Result<(), CopyFailure> {
+        let (from, to) = (chunk.read, chunk.write);
+        let is_plain = chunk.skip == 0 && chunk.take == to.length;
+        let same = Arc::ptr_eq(&source.store, &destination.store);
+        let whole = self.sharing.whole(from, to, same).filter(|_| is_plain);
+        let Some(Whole { before, length }) = whole else {
+            return self.move_chunk(segment, chunk, source, destination).await;
+        };
+        let part = |at: u64, length: u64| Chunk {
+            read: part_of(from, at, length),
+            skip: 0,
+            take: length,
+            write: part_of(to, at, length),
+        };
+        let end = before + length;
+        for outer in [part(0, before), part(end, to.length - end)] {
+            if outer.take > 0 {
+                self.move_chunk(segment, &outer, source, destination)
+                    .await?;
+                self.check(segment, destination)?;
+            }
+        }
+        let inner = part(before, length);
+        let op = copy_from(&source.store, inner.read, inner.write.offset, None);
+        let copied = self.perform(segment, destination, inner.write, op).await? == Outcome::Done;
+        self.sharing.note(copied);
+        if copied {
+            return Ok(());
+        }
+        self.check(segment, source)?;
+        self.move_chunk(segment, &inner, source, destination).await
     }
 
     async fn move_chunk(
@@ -195,6 +238,9 @@ impl Copier {
         let job = Arc::clone(&self.job);
         let aborted = || job.is_aborted();
         let outcome = perform_patiently(&mut self.performer, &end.store, op, aborted).await;
+        if outcome == Outcome::NotCopied {
+            return Ok(outcome);
+        }
         if outcome.is_success() {
             self.job.count_operation();
             return Ok(outcome);
@@ -330,6 +376,13 @@ pub(super) fn write_of(
         offset: extent.offset,
         data,
         fua: false,
+    }
+}
+
+fn part_of(extent: Extent, at: u64, length: u64) -> Extent {
+    Extent {
+        offset: extent.offset + at,
+        length,
     }
 }
 

@@ -3,7 +3,8 @@
 //! A token stands for the data of one moment. A volume with snapshots or clones makes one more snapshot for
 //! it, which keeps that data as long as the token is kept. Nothing keeps the data of a raw volume: so its token is
 //! cancelled when a change of it begins. A write from a token reads, then looks whether a change had begun meanwhile, and
-//! only then writes: what arrives is what the token stood for when it was made. A token is made only when
+//! only then writes: what arrives is what the token stood for when it was made. Where the store copies by itself it
+//! looks for a change with the source's blocks to itself. A token is made only when
 //! everything has landed that was begun before its blocks were watched.
 
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use tidelock_scsi::{
 use tidelock_volume::Range;
 
 use crate::connection::copying::{perform_patiently, usize_of, write_of};
+use crate::connection::sharing::{Sharing, Whole, copy_from};
 use crate::reactor::Local;
 use crate::reactor::performer::Performer;
 use crate::registry::ServedVolume;
@@ -139,6 +141,7 @@ pub(crate) async fn write(own: Own, job: Arc<WriteUsingToken>) -> Outcome {
     let tokens = Arc::clone(&own.local.shared.tokens);
     let mut writer = Writer {
         performer: Performer::new(&own.local),
+        sharing: Sharing::default(),
         own,
         job: Arc::clone(&job),
         done: 0,
@@ -172,6 +175,7 @@ struct Writer {
     own: Own,
     job: Arc<WriteUsingToken>,
     performer: Performer,
+    sharing: Sharing,
     /// Bytes written.
     done: u64,
 }
@@ -221,6 +225,9 @@ impl Writer {
             // The last block is filled up with zeros.
             let length = extent.length.min(there.next_multiple_of(block));
             let extent = Extent { length, ..extent };
+            if length <= there && self.share(source, at, extent).await? {
+                continue;
+            }
             let mut data = self.read(source, at, length.min(there)).await?;
             data.resize(usize_of(length), 0);
             // Whatever changed it had not begun when the last byte was read.
@@ -235,6 +242,36 @@ impl Writer {
             self.change(extent, op).await?;
         }
         Ok(())
+    }
+
+    /// Has the store copy what a token stands for from `at` on; false if it has to be moved.
+    async fn share(
+        &mut self,
+        source: &Usable,
+        at: u64,
+        extent: Extent,
+    ) -> Result<bool, CopyFailure> {
+        let unit = source.volume.unit();
+        let from = piece(&source.ranges, at, extent.length);
+        let same = Arc::ptr_eq(&source.store, &self.own.store);
+        let all = |whole: &Whole| (whole.before, whole.length) == (0, extent.length);
+        let whole = |from| self.sharing.whole(from, extent, same).filter(all);
+        let Some(from) = from.filter(|from| whole(*from).is_some()) else {
+            return Ok(false);
+        };
+        let watch = match &source.kept {
+            Kept::Watched(watch) => Some(watch),
+            Kept::Frozen(_) => None,
+            Kept::Gone => return Ok(false),
+        };
+        let _announced = unit.third_party_underway();
+        if unit.state() != UnitState::Ready {
+            return Ok(false);
+        }
+        let op = copy_from(&source.store, from, extent.offset, watch);
+        let copied = self.change(extent, op).await?;
+        self.sharing.note(copied);
+        Ok(copied)
     }
 
     /// Reads `length` bytes of what a token stands for, from `at`.
@@ -288,8 +325,8 @@ impl Writer {
         Ok(data)
     }
 
-    /// Changes the destination, if it lets us.
-    async fn change(&mut self, extent: Extent, op: VolumeOp) -> Result<(), CopyFailure> {
+    /// Changes the destination, if it lets us; false if that is a copy that the store doesn't make.
+    async fn change(&mut self, extent: Extent, op: VolumeOp) -> Result<bool, CopyFailure> {
         if self.job.is_aborted() {
             return Err(CopyFailure::aborted(0));
         }
@@ -303,6 +340,9 @@ impl Writer {
         let job = Arc::clone(&self.job);
         let aborted = || job.is_aborted();
         let outcome = perform_patiently(&mut self.performer, &self.own.store, op, aborted).await;
+        if outcome == Outcome::NotCopied {
+            return Ok(false);
+        }
         if !outcome.is_success() {
             return Err(refused(unit.third_party_refusal(
                 Class::MediumWrite,
@@ -313,7 +353,7 @@ impl Writer {
         self.done += extent.length;
         self.job.written(extent.length);
         tokio::task::yield_now().await;
-        Ok(())
+        Ok(true)
     }
 
     async fn flush(&mut self) -> Result<(), CopyFailure> {

@@ -461,6 +461,7 @@ pub(crate) fn outcome(result: VolumeOutcome) -> Outcome {
     let fault = match result {
         VolumeOutcome::Read(data) => return Outcome::Read(std::iter::once(data).collect()),
         VolumeOutcome::Done => return Outcome::Done,
+        VolumeOutcome::NotCopied => return Outcome::NotCopied,
         VolumeOutcome::Miscompare { offset } => return Outcome::Miscompare { offset },
         VolumeOutcome::Failed(fault) => fault,
     };

@@ -110,7 +110,10 @@ impl LogicalUnit {
                 Sense::new(SenseKey::MEDIUM_ERROR, additional)
             }
             // Only a copy ends so, and that is told elsewhere.
-            Outcome::HardwareError | Outcome::CopyFailed(_) | Outcome::TokenMade(_) => FAILURE,
+            Outcome::HardwareError
+            | Outcome::NotCopied
+            | Outcome::CopyFailed(_)
+            | Outcome::TokenMade(_) => FAILURE,
             Outcome::SpaceExhausted => Sense::new(
                 SenseKey::DATA_PROTECT,
                 AdditionalSense::SPACE_ALLOCATION_FAILED_WRITE_PROTECT,

@@ -45,7 +45,11 @@ fn copy(source: &Arc<BlockFile>, from: usize, to: usize, length: usize, sums: bo
         source_offset: from as u64,
         offset: to as u64,
         length: length as u64,
-        sums: sums.then(Vec::new),
+        sums: if sums {
+            Sums::Wanted(Vec::new())
+        } else {
+            Sums::Unwanted
+        },
     }
 }
 
@@ -53,7 +57,8 @@ fn sums(completion: Completion) -> Vec<BlockSum> {
     completion.result.unwrap();
     match completion.op {
         OpKind::CopyFrom {
-            sums: Some(sums), ..
+            sums: Sums::Wanted(sums),
+            ..
         } => sums,
         other => panic!("{other:?}"),
     }
@@ -165,5 +170,33 @@ fn a_copy_and_other_operations_go_on_at_once() {
         tags.sort_by_key(|completion| completion.tag);
         assert_eq!(tags[39].tag, 119);
         assert_eq!(rig.io.in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_source_that_is_not_what_it_should_be_is_not_copied() {
+    on_each(SIZE, |rig| {
+        let content = content();
+        let source = other(rig, &content, false);
+        let mut crcs: Vec<u32> = content
+            .chunks(SUM_BYTES)
+            .map(|block| BlockSum::of(block).crc32c)
+            .collect();
+        let all = |crcs: &[u32]| OpKind::CopyFrom {
+            source: Arc::clone(&source),
+            source_offset: 0,
+            offset: 0,
+            length: SIZE as u64,
+            sums: Sums::Expected(crcs.to_vec()),
+        };
+        crcs[30] ^= 1;
+        assert!(rig.run(all(&crcs)).result.is_err());
+        assert!(rig.run(all(&crcs[..30])).result.is_err());
+        let read = rig.read(0, SIZE);
+        assert_eq!(bytes(rig.run(read)), vec![0; SIZE]);
+        crcs[30] ^= 1;
+        rig.run(all(&crcs)).result.unwrap();
+        let read = rig.read(0, SIZE);
+        assert_eq!(bytes(rig.run(read)), content);
     });
 }

@@ -6,6 +6,7 @@ use tidelock_block::BufferPool;
 use tidelock_volume::{Piece, Range};
 
 use super::compare_and_write::CompareAndWrite;
+use super::copy_from::CopyFrom;
 use super::or_write::OrWrite;
 use super::write_atomic::WriteAtomic;
 use super::{Work, fill::Fill, scan::Scan, write::Write, zero::Zero};
@@ -20,7 +21,7 @@ pub(in crate::engine) fn admit(
     pool: &BufferPool,
 ) -> Result<Work, VolumeOutcome> {
     if !volume.has_room_for(&op) {
-        return Err(VolumeFaultKind::NoSpace.into());
+        return Err(no_space(&op));
     }
     match op {
         VolumeOp::Read { offset, length } => {
@@ -85,9 +86,43 @@ pub(in crate::engine) fn admit(
             let offset = located(volume, offset, length, false)?;
             scan(pool, Scan::new(offset, length, Some(data)))
         }
+        VolumeOp::CopyFrom { .. } => copy_from(volume, op),
         VolumeOp::CompareAndWrite { .. }
         | VolumeOp::OrWrite { .. }
         | VolumeOp::WriteAtomic { .. } => exclusive(volume, op, pool),
+    }
+}
+
+fn no_space(op: &VolumeOp) -> VolumeOutcome {
+    match op {
+        // What is zeros there needs none: whoever reads it finds out.
+        VolumeOp::CopyFrom { .. } => VolumeOutcome::NotCopied,
+        _ => VolumeFaultKind::NoSpace.into(),
+    }
+}
+
+/// The work of a copy.
+fn copy_from(volume: &Volume, op: VolumeOp) -> Result<Work, VolumeOutcome> {
+    let VolumeOp::CopyFrom {
+        source,
+        source_offset,
+        offset,
+        length,
+        watch,
+    } = op
+    else {
+        return Err(VolumeFaultKind::Hardware.into());
+    };
+    let offset = located(volume, offset, length, true)?;
+    let from = Range {
+        offset: located(&source, source_offset, length, false)?,
+        length,
+    };
+    let copy = CopyFrom::new(source, from, offset, watch);
+    if copy.is_of_blocks() {
+        Ok(Work::CopyFrom(copy))
+    } else {
+        Err(VolumeOutcome::NotCopied)
     }
 }
 

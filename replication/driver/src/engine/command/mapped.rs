@@ -2,11 +2,13 @@
 //! of wherever the blocks are, a change as writes of new blocks and then one change of the map. Knows no
 //! queues, and not what the operations are for.
 //!
-//! [`fetch`] reads blocks and [`alter`] changes them. This file fetches the pages of the map that they
+//! [`fetch`] reads blocks and [`alter`] changes them; [`graft`] copies from one volume to another, whatever these
+//! are. This file fetches the pages of the map that they
 //! miss, and keeps count of the requests that are under way.
 
 mod alter;
 mod fetch;
+mod graft;
 mod pieces;
 
 use std::sync::Arc;
@@ -18,9 +20,10 @@ use tidelock_volume::mapped::{BLOCK_BYTES, BlockRange, DatasetId, Missing, Stret
 use super::{kind_of, told};
 use crate::family::{Family, Home, Trouble};
 use crate::op::{VolumeFault, VolumeFaultKind};
-use crate::volume::Mapped;
+use crate::volume::{Mapped, Volume};
 use alter::{Alter, Content};
 use fetch::Fetch;
+use graft::Graft;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// Requests of one operation that are under way at a time; others are to have places in the ring, too.
@@ -71,6 +74,8 @@ pub(in crate::engine) enum Next {
     Done(OpKind),
     /// It isn't.
     Failed(VolumeFault),
+    /// A copy can't be made inside the file system. No map has changed; a raw file may have got a part of it.
+    NotCopied,
 }
 
 /// Why an operation can't go on.
@@ -138,6 +143,8 @@ pub(in crate::engine) struct Carrier {
     job: Job,
     fetch: Fetch,
     alter: Alter,
+    /// Rare, and gone with its operation.
+    graft: Option<Box<Graft>>,
     page: Page,
     /// Requests that haven't come back.
     under_way: u32,
@@ -157,6 +164,7 @@ enum Job {
     Nothing,
     Read { offset: u64, length: usize },
     Alter(Range),
+    Copy,
 }
 
 /// A page of the map that has to be read.
@@ -174,6 +182,7 @@ impl Carrier {
             job: Job::Nothing,
             fetch: Fetch::new(),
             alter: Alter::new(),
+            graft: None,
             page: Page::Nothing,
             under_way: 0,
             doubtful: None,
@@ -185,11 +194,33 @@ impl Carrier {
 
     /// It is a command's now, on a volume of so many bytes.
     pub(in crate::engine) fn engage(&mut self, mapped: Mapped, bytes: u64) {
+        self.clean();
         self.origin = Some(Origin {
             family: mapped.family,
             dataset: mapped.dataset,
             bytes,
         });
+    }
+
+    /// It copies whole blocks from one volume to another. The ranges of both are held.
+    pub(in crate::engine) fn engage_copy(
+        &mut self,
+        source: &Volume,
+        from: Range,
+        to: &Volume,
+        at: u64,
+    ) {
+        self.clean();
+        let from = BlockRange {
+            first: from.offset / BLOCK,
+            count: from.length / BLOCK,
+        };
+        self.graft = Some(Box::new(Graft::new(source, from, to, at / BLOCK)));
+        self.job = Job::Copy;
+        self.has_issued = false;
+    }
+
+    fn clean(&mut self) {
         self.job = Job::Nothing;
         self.page = Page::Nothing;
         self.under_way = 0;
@@ -199,7 +230,21 @@ impl Carrier {
     }
 
     pub(in crate::engine) fn family(&self) -> Option<&Arc<Family>> {
-        self.origin.as_ref().map(|origin| &origin.family)
+        match (&self.graft, &self.origin) {
+            (Some(graft), _) => graft.family(),
+            (None, origin) => origin.as_ref().map(|origin| &origin.family),
+        }
+    }
+
+    /// Whose page is missing, when one is.
+    fn asks(&self) -> Result<Arc<Family>, Stop> {
+        let family = match (&self.graft, &self.origin) {
+            (Some(graft), _) => graft.asks(),
+            (None, origin) => origin.as_ref().map(|origin| &origin.family),
+        };
+        family
+            .cloned()
+            .ok_or_else(|| VolumeFaultKind::Hardware.into())
     }
 
     /// Takes an operation on the image.
@@ -227,7 +272,7 @@ impl Carrier {
                 self.begin_alter(Range { offset, length }, Content::Zeros);
             }
             // Nothing of a mapped volume wants these.
-            OpKind::DataSync | OpKind::Allocate { .. } => {
+            OpKind::DataSync | OpKind::Allocate { .. } | OpKind::CopyFrom { .. } => {
                 self.fault = Some(VolumeFault::new(VolumeFaultKind::Hardware));
                 self.job = Job::Nothing;
             }
@@ -271,6 +316,10 @@ impl Carrier {
                 if self.under_way > 0 {
                     return Next::Wait;
                 }
+                if self.job == Job::Copy && !self.called_off {
+                    self.fault = None;
+                    return Next::NotCopied;
+                }
                 let busy = || VolumeFault::new(VolumeFaultKind::Busy);
                 let fault = self.fault.take().unwrap_or_else(busy);
                 return Next::Failed(self.inside(fault));
@@ -308,13 +357,10 @@ impl Carrier {
     }
 
     fn try_next(&mut self, memory: Memory<'_>) -> Result<Next, Stop> {
-        let Some(origin) = &self.origin else {
-            return Err(VolumeFaultKind::Hardware.into());
-        };
         match self.page {
             Page::Nothing => {}
             Page::Wanted(missing) => {
-                let (file, offset) = origin.family.place(missing.address)?;
+                let (file, offset) = self.asks()?.place(missing.address)?;
                 let buffer = memory.pages.try_take(BLOCK_BYTES).ok_or(Stop::Scratch)?;
                 self.page = Page::UnderWay(missing);
                 let op = OpKind::Read { offset, buffer };
@@ -329,10 +375,18 @@ impl Carrier {
         }
         let may_issue = self.under_way < REQUESTS_MAX;
         let quiet = self.under_way == 0;
+        if let Some(graft) = &mut self.graft {
+            let next = graft.next(may_issue, quiet)?;
+            return Ok(next.unwrap_or_else(|| self.done()));
+        }
+        let Some(origin) = &self.origin else {
+            return Err(VolumeFaultKind::Hardware.into());
+        };
         let next = match self.job {
             Job::Nothing => return Ok(Next::Wait),
             Job::Read { .. } => self.fetch.next(origin, may_issue, quiet)?,
             Job::Alter(_) => self.alter.next(origin, memory, may_issue, quiet)?,
+            Job::Copy => return Err(VolumeFaultKind::Hardware.into()),
         };
         Ok(next.unwrap_or_else(|| self.done()))
     }
@@ -351,6 +405,7 @@ impl Carrier {
                 }
             }
             Job::Alter(Range { offset, length }) => Next::Done(self.alter.op(offset, length)),
+            Job::Copy => Next::Done(OpKind::DataSync),
             Job::Nothing => Next::Wait,
         }
     }
@@ -370,6 +425,12 @@ impl Carrier {
             Job::Nothing => Ok(()),
             Job::Read { .. } => self.fetch.landed(part, op, result),
             Job::Alter(_) => self.alter.landed(part, op, result),
+            Job::Copy => {
+                let graft = self.graft.as_mut();
+                let copied = graft.is_some_and(|graft| graft.landed(part, op, result));
+                let hardware = || VolumeFault::new(VolumeFaultKind::Hardware);
+                copied.then_some(()).ok_or_else(hardware)
+            }
         };
         if let Err(fault) = landed {
             self.fault.get_or_insert(fault);
@@ -383,8 +444,8 @@ impl Carrier {
         let start = self.range().offset;
         let fault = match (op, result) {
             (OpKind::Read { buffer, .. }, Ok(())) => {
-                let origin = self.origin.as_ref();
-                let supplied = origin.map(|origin| origin.family.supply(missing, &buffer));
+                let family = self.asks().ok();
+                let supplied = family.map(|family| family.supply(missing, &buffer));
                 let is_page = supplied.is_some_and(|supplied| supplied.is_ok());
                 self.doubtful = (!is_page).then_some(missing);
                 return;
@@ -398,7 +459,7 @@ impl Carrier {
     /// The range of the operation under way.
     fn range(&self) -> Range {
         match self.job {
-            Job::Nothing => Range {
+            Job::Nothing | Job::Copy => Range {
                 offset: 0,
                 length: 0,
             },
@@ -436,6 +497,11 @@ impl Carrier {
             && is_quiet
         {
             self.alter.give_back(&origin);
+        }
+        if let Some(mut graft) = self.graft.take()
+            && is_quiet
+        {
+            graft.give_back();
         }
         self.fetch.clear();
         self.alter.clear();

@@ -2,6 +2,7 @@
 //! once, and turning from raw to mapped under load.
 
 mod allocation;
+mod copies;
 mod damage;
 mod durable;
 mod flip;

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use tidelock_block::{BlockFile, MemoryFile, OpKind, Power};
+use tidelock_block::{BlockFile, BufferPool, MemoryFile, OpKind, Power};
 use tidelock_volume::mapped;
 
 use super::super::files::Files;
 use super::*;
+use crate::engine::{Engine, EngineKind};
+use crate::op::{VolumeOp, VolumeOutcome};
 
 const SEGMENTS: u64 = 4;
 const FEW: u64 = 40;
@@ -51,6 +53,7 @@ struct Machine {
     unless_kept: Option<(u8, Moment, Vec<Moment>)>,
     next_tag: u64,
     next_id: u8,
+    power: Option<Power>,
 }
 
 struct Dark;
@@ -79,6 +82,7 @@ impl Machine {
             unless_kept: None,
             next_tag: 1000,
             next_id: 2,
+            power: None,
         };
         let home = machine.home_file();
         let mut cells = Vec::new();
@@ -110,7 +114,13 @@ impl Machine {
         Files::in_memory(self.files.each_ref(), Some(self.home_file()))
     }
 
-    fn power(&self, power: Option<&Power>) {
+    /// How much longer the power lasts.
+    fn left(&self) -> u64 {
+        self.power.as_ref().map_or(u64::MAX, Power::left)
+    }
+
+    fn power(&mut self, power: Option<&Power>) {
+        self.power = power.cloned();
         for file in self.files.iter().chain([&self.home]) {
             file.supply(power.cloned());
         }
@@ -166,6 +176,36 @@ impl Machine {
         }
         self.commit(&family, dataset, &changes)?;
         self.set(head, (first..).zip(tags));
+        Ok(())
+    }
+
+    /// Copies blocks from any dataset to a head, as hosts may have it done.
+    fn graft(&mut self, from: (u8, u64), head: u8, first: u64, count: u64) -> Result<(), Dark> {
+        let pool = Arc::new(BufferPool::new(1 << 20));
+        let mut engine = Engine::new(EngineKind::Memory, 8, pool).unwrap();
+        let options = MappedOptions {
+            block_size: 512,
+            size: FEW * BLOCK_BYTES as u64,
+            read_only: false,
+        };
+        let open = |dataset| self.family().volume(id(dataset), &options);
+        let (source, target) = (open(from.0).unwrap(), open(head).unwrap());
+        let copy = VolumeOp::CopyFrom {
+            source,
+            source_offset: from.1 * BLOCK_BYTES as u64,
+            offset: first * BLOCK_BYTES as u64,
+            length: count * BLOCK_BYTES as u64,
+            watch: None,
+        };
+        engine.start(1, &target, copy);
+        engine.submit();
+        let Some((1, VolumeOutcome::Done)) = engine.poll() else {
+            assert_eq!(self.left(), 0, "only the power keeps it from that");
+            return Err(Dark);
+        };
+        let source = self.images[&from.0].clone();
+        let tags = source.into_iter().skip(usize::try_from(from.1).unwrap());
+        self.set(head, (first..first + count).zip(tags));
         Ok(())
     }
 
@@ -274,7 +314,7 @@ impl Machine {
         let any = all[usize::try_from(random.below(all.len() as u64)).unwrap()];
         let head = if self.is_head(any) { any } else { 1 };
         let first = random.below(FEW - 8);
-        match random.below(14) {
+        match random.below(16) {
             0..4 => self.write(head, first, 1 + random.below(8)),
             4 => self.zero(head, first, 1 + random.below(8)),
             5 | 6 => self.flush(),
@@ -283,7 +323,11 @@ impl Machine {
             9 | 10 if any != 1 => self.delete(any),
             11 if !self.is_head(any) => self.settle(any),
             12 if !self.is_head(any) && all.len() < 12 => self.restore(1, any),
-            13 => {
+            13 | 14 => {
+                let from = random.below(FEW - 8);
+                self.graft((any, from), head, first, 1 + random.below(8))
+            }
+            15 => {
                 self.family().checkpoint().map_err(|_| Dark)?;
                 self.moments.clear();
                 Ok(())

@@ -60,7 +60,10 @@ fn what_is_freed_while_somebody_reads_is_used_again_only_afterwards() {
         rig.checkpoint().unwrap();
     }
     assert!(rig.family.blocks_in_use() >= before + 40);
-    let home = BlockRange { first: 0, count: 20 };
+    let home = BlockRange {
+        first: 0,
+        count: 20,
+    };
     assert!(!rig.family.may_bring_home(home));
     // A later one holds nothing of that up.
     rig.begin_reading(head, 0, 40);

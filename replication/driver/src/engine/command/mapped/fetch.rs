@@ -289,7 +289,7 @@ impl Fetch {
 }
 
 /// How many of the stretches are blocks of one segment behind one another.
-fn run_length(stretches: &[Stretch], address: Address) -> usize {
+pub(super) fn run_length(stretches: &[Stretch], address: Address) -> usize {
     let follows = |(index, stretch): &(usize, &Stretch)| match stretch.entry.place {
         Place::Block { address: next, .. } => {
             next == address.plus(*index as u64) && next.segment() == address.segment()

@@ -285,7 +285,9 @@ impl SnapshotList {
 /// What becomes of a snapshot that was about to be taken when a crash came.
 ///
 /// `is_there` says of each identity whether its dataset is there; `sets` are the lists of all families.
-/// A set is there as a whole or not at all: if one of its snapshots was confirmed, all were taken.
+/// A set is there as a whole or not at all: if one of its snapshots was confirmed, all were taken and are one moment.
+/// If none was, they may be of different moments; so they are there only if they are what was kept when several volumes
+/// were restored.
 #[must_use]
 pub fn settle<'a>(
     pending: &Snapshot,
@@ -302,7 +304,8 @@ pub fn settle<'a>(
                 .collect();
             let confirmed = of_set.iter().any(|one| !one.pending);
             let complete = of_set.len() == set.members as usize;
-            confirmed || (complete && of_set.iter().all(|one| is_there(one.id)))
+            let is_kept = matches!(pending.cause, Cause::Restore { .. });
+            confirmed || (is_kept && complete && of_set.iter().all(|one| is_there(one.id)))
         }
     };
     match taken {

@@ -355,8 +355,39 @@ fn a_snapshot_that_was_pending_at_a_crash_is_there_if_its_dataset_is() {
 }
 
 #[test]
-fn a_set_is_there_as_a_whole_or_not_at_all() {
+fn a_set_that_nobody_was_told_of_goes_and_one_that_somebody_was_stays_whole() {
+    // All were taken, and nobody knows whether they are of one moment.
     let lists = set_of_two([true, true]);
+    for list in &lists {
+        let one = list.iter().next().unwrap();
+        assert_eq!(
+            settle(one, lists.iter(), |_| true),
+            ListChange::Remove(one.id)
+        );
+    }
+    // Once one was confirmed all were taken, and are.
+    let lists = set_of_two([true, false]);
+    let one = lists[0].get(id(1)).unwrap();
+    assert_eq!(
+        settle(one, lists.iter(), |_| false),
+        ListChange::Confirm(id(1))
+    );
+}
+
+#[test]
+fn what_a_restore_of_several_kept_is_there_as_a_whole_or_not_at_all() {
+    let lists = set_of_two([true, true]).map(|list| {
+        let mut kept = SnapshotList::default();
+        for one in list.iter() {
+            let cause = Cause::Restore { to: id(9) };
+            let one = Snapshot {
+                cause,
+                ..one.clone()
+            };
+            kept.apply(ListChange::Add(one)).unwrap();
+        }
+        kept
+    });
     let one = lists[0].get(id(1)).unwrap();
     let all = lists.iter();
     assert_eq!(
@@ -372,12 +403,5 @@ fn a_set_is_there_as_a_whole_or_not_at_all() {
     assert_eq!(
         settle(one, lists[..1].iter(), |_| true),
         ListChange::Remove(id(1))
-    );
-    // Once one was confirmed all were taken.
-    let lists = set_of_two([true, false]);
-    let one = lists[0].get(id(1)).unwrap();
-    assert_eq!(
-        settle(one, lists.iter(), |_| false),
-        ListChange::Confirm(id(1))
     );
 }

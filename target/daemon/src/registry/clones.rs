@@ -115,7 +115,7 @@ impl Registry {
                 at_unix_ms,
             };
             let wanted = [(volume.clone(), name.clone())];
-            let changes = self.take(writer, &wanted, &occasion).await?;
+            let (changes, _) = self.take(writer, &wanted, &occasion).await?;
             let member = self.member(volume)?;
             let found = member.find(&name)?;
             let source = Source {

@@ -51,10 +51,9 @@ impl Registry {
                 quiesced,
                 at_unix_ms,
             };
-            let changes = this.take(&writer, &wanted, &occasion).await?;
+            let (changes, taken) = this.take(&writer, &wanted, &occasion).await?;
             drop(writer);
-            let members: Vec<_> = wanted.into_iter().map(|(volume, _)| volume).collect();
-            this.settle_together(&members).await?;
+            this.confirm_together(taken).await?;
             Ok(changes)
         })
         .await

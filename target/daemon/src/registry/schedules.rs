@@ -196,7 +196,7 @@ impl Registry {
             at_unix_ms: now,
         };
         let wanted = [(volume.clone(), name)];
-        let mut changes = self.take(writer, &wanted, &occasion).await?;
+        let (mut changes, _) = self.take(writer, &wanted, &occasion).await?;
         let member = self.member(volume)?;
         let outlived: Vec<SnapshotRef> = member.open.look(|list| {
             let all = list.outlived(member.record.id, schedule.keep).into_iter();

@@ -103,7 +103,8 @@ impl Registry {
             this.flush_files([&snapshot.volume]).await;
             let writer = this.writer.lock().await;
             let SnapshotRef { volume, snapshot } = snapshot;
-            this.take(&writer, &[(volume, snapshot)], &occasion).await
+            let wanted = [(volume, snapshot)];
+            Ok(this.take(&writer, &wanted, &occasion).await?.0)
         })
         .await
     }
@@ -123,13 +124,25 @@ impl Registry {
         }
     }
 
-    /// Waits until snapshots of several volumes are one moment of all of them over a power cut, too.
-    pub(super) async fn settle_together(&self, volumes: &[VolumeName]) -> Result<(), ChangeError> {
-        for name in volumes {
-            let engine = Arc::clone(&self.member(name)?.open.engine);
-            run_blocking(move || engine.settle_all()).await??;
-        }
-        Ok(())
+    /// Makes sure that snapshots of several volumes are one moment of all of them over a power cut, too, and tells of
+    /// them then: who finds a set finds one moment. The lock of all changes isn't held for the first part, which takes
+    /// as long as the disks do.
+    pub(super) async fn confirm_together(
+        &self,
+        taking: Vec<(Member, Snapshot)>,
+    ) -> Result<(), ChangeError> {
+        let taking = Arc::new(taking);
+        let all = Arc::clone(&taking);
+        let settled = run_blocking(move || steps::settle_together(&all)).await?;
+        let _writer = self.writer.lock().await;
+        run_blocking(move || {
+            let confirmed = settled.and_then(|()| steps::confirm(&taking));
+            if confirmed.is_err() {
+                steps::give_up(&taking);
+            }
+            confirmed
+        })
+        .await?
     }
 
     /// Removes a snapshot that isn't shown.
@@ -348,13 +361,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes snapshots of volumes, all at one moment.
+    /// Takes snapshots of volumes, all at one moment. Those of a group are pending, and not told of, until
+    /// [`Self::confirm_together`].
     pub(super) async fn take(
         &self,
         writer: &Writer,
         wanted: &[(VolumeName, SnapshotName)],
         occasion: &Occasion,
-    ) -> Result<Vec<Change>, ChangeError> {
+    ) -> Result<(Vec<Change>, Vec<(Member, Snapshot)>), ChangeError> {
         // What can be known to be wrong is known before anything is done.
         match &occasion.group {
             Some(group) => self.admit_group(Wanted::GROUP_SNAPSHOT, group)?,
@@ -391,12 +405,14 @@ impl Registry {
             changes.push(Change::SnapshotCreated(member.called(name)));
             taking.push((member, snapshot));
         }
-        run_blocking(move || match set {
-            None => steps::take_alone(&taking),
-            Some(_) => steps::take_together(&taking),
+        run_blocking(move || {
+            match set {
+                None => steps::take_alone(&taking),
+                Some(_) => steps::take_together(&taking),
+            }?;
+            Ok((changes, taking))
         })
-        .await??;
-        Ok(changes)
+        .await?
     }
 
     pub(super) async fn delete_snapshot_now(

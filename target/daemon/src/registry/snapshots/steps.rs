@@ -11,7 +11,8 @@ use crate::registry::changes::ChangeError;
 use crate::registry::families::OpenFamily;
 use crate::registry::removal::delete_datasets;
 
-type Taking = [(Member, Snapshot)];
+/// Volumes, and a snapshot of each that is being taken.
+pub(super) type Taking = [(Member, Snapshot)];
 
 fn engine_snapshot(taking: &Taking) -> Result<(), ChangeError> {
     let members: Vec<_> = taking
@@ -53,41 +54,69 @@ fn undo(taking: &Taking) {
     }
 }
 
-/// Several at one moment: they are told of as pending first, in all families, so that after a crash
-/// either all of them are there or none. Blocks.
+/// Several at one moment: they are told of as pending first, in all families, so that after a crash either all of
+/// them are there or none. They stay so until [`confirm`] or [`give_up`]. Blocks.
 pub(super) fn take_together(taking: &Taking) -> Result<(), ChangeError> {
-    let mut families: HashMap<FamilyId, (Arc<OpenFamily>, Vec<&Snapshot>)> = HashMap::new();
+    let told = change_each(taking, |snapshot| ListChange::Add(snapshot.clone()));
+    let taken = told.and_then(|()| engine_snapshot(taking));
+    if taken.is_err() {
+        give_up(taking);
+    }
+    taken
+}
+
+/// Snapshots that were taken together are one moment of all volumes over a power cut, too, and then they are told of.
+/// Blocks.
+pub(super) fn settle_together(taking: &Taking) -> Result<(), ChangeError> {
+    for (open, _) in by_family(taking).into_values() {
+        open.engine.settle_all()?;
+    }
+    Ok(())
+}
+
+/// What was taken together is there, from the first of these on: a start finds that one and confirms the others.
+/// Blocks.
+pub(super) fn confirm(taking: &Taking) -> Result<(), ChangeError> {
+    change_each(taking, |snapshot| ListChange::Confirm(snapshot.id))
+}
+
+/// What was to be taken together isn't. Blocks.
+pub(super) fn give_up(taking: &Taking) {
+    undo(taking);
+    for (open, snapshots) in by_family(taking).into_values() {
+        for snapshot in snapshots {
+            // Those of lists that were never added to aren't there.
+            let is_there = open.look(|list| list.get(snapshot.id).is_some());
+            if is_there.is_ok_and(|there| there)
+                && let Err(error) = open.add(&[ListChange::Remove(snapshot.id)])
+            {
+                tracing::error!(%error, "a snapshot that wasn't taken stays until a restart");
+            }
+        }
+    }
+}
+
+fn by_family(taking: &Taking) -> HashMap<FamilyId, (Arc<OpenFamily>, Vec<&Snapshot>)> {
+    let mut families = HashMap::new();
     for (member, snapshot) in taking {
         let entry = families
             .entry(member.family.id())
             .or_insert_with(|| (Arc::clone(&member.open), Vec::new()));
         entry.1.push(snapshot);
     }
-    let change = |change: fn(&Snapshot) -> ListChange| {
-        for (open, snapshots) in families.values() {
-            let changes: Vec<_> = snapshots.iter().map(|snapshot| change(snapshot)).collect();
-            open.add(&changes)?;
-        }
-        Ok::<_, ChangeError>(())
-    };
-    let taken =
-        change(|snapshot| ListChange::Add(snapshot.clone())).and_then(|()| engine_snapshot(taking));
-    if let Err(error) = taken {
-        undo(taking);
-        for (open, snapshots) in families.values() {
-            for snapshot in snapshots {
-                // Those of lists that were never added to aren't there.
-                let is_there = open.look(|list| list.get(snapshot.id).is_some());
-                if is_there.is_ok_and(|there| there)
-                    && let Err(error) = open.add(&[ListChange::Remove(snapshot.id)])
-                {
-                    tracing::error!(%error, "a snapshot that wasn't taken stays until a restart");
-                }
-            }
-        }
-        return Err(error);
+    families
+}
+
+/// Changes the lists of all families.
+fn change_each(
+    taking: &Taking,
+    change: impl Fn(&Snapshot) -> ListChange,
+) -> Result<(), ChangeError> {
+    for (open, snapshots) in by_family(taking).into_values() {
+        let changes: Vec<_> = snapshots.into_iter().map(&change).collect();
+        open.add(&changes)?;
     }
-    change(|snapshot| ListChange::Confirm(snapshot.id))
+    Ok(())
 }
 
 /// The engine's part of a restore, with what makes it known after a crash. The size stays: what the

@@ -1,11 +1,13 @@
 //! Groups that are cloned and restored as a whole, at every step.
 
+use tidelock_catalog::snapshots::Cause;
 use tidelock_catalog::{Change, DatasetId, Intent, IntentKind, RestoreMember};
 use uuid::Uuid;
 
 use super::clones::hydrate;
 use super::every_step::Copies;
 use super::*;
+use crate::registry::snapshots::Occasion;
 use crate::registry::{FullClone, GroupCloneRequest};
 
 /// Two volumes of two families, in a group, with a set of snapshots and other content since.
@@ -75,6 +77,67 @@ async fn a_group_is_restored_as_a_whole_wherever_a_crash_comes() {
         })
         .await;
     assert!(seen[0] > 2 && seen[1] > 2, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_set_is_told_of_when_it_is_one_moment_and_not_before() {
+    let mut house = furnished().await;
+    for confirmed in [false, true] {
+        let registry = Arc::clone(house.registry());
+        let occasion = Occasion {
+            cause: Cause::Operator,
+            group: Some(group("g")),
+            quiesced: false,
+            at_unix_ms: 5,
+        };
+        let wanted = ["a", "b"].map(|name| (volume(name), word("next")));
+        let writer = registry.writer.lock().await;
+        let (_, taken) = registry.take(&writer, &wanted, &occasion).await.unwrap();
+        drop(writer);
+        let set = |registry: &Registry| registry.set(&group("g"), &word("next"));
+        assert_eq!(house.names("a"), ["set"]);
+        assert!(set(&registry).is_err());
+        // Its name is taken.
+        let called = snapshot("b@next");
+        assert!(registry.create_snapshot(called, false, 6).await.is_err());
+        if confirmed {
+            registry.confirm_together(taken).await.unwrap();
+            assert_eq!(house.names("b"), ["set", "next"]);
+            assert_eq!(set(&registry).unwrap().volumes.len(), 2);
+        } else {
+            drop(taken);
+        }
+        drop(registry);
+        house.reopen().await;
+        for name in ["a", "b"] {
+            let snapshots = 1 + usize::from(confirmed);
+            assert_eq!(house.names(name).len(), snapshots);
+            assert_eq!(house.datasets(name), 1 + snapshots);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_has_its_snapshots_as_a_whole_wherever_a_crash_comes() {
+    let house = furnished().await;
+    let copies = Copies::of(&house);
+    let registry = house.registry();
+    registry
+        .snapshot_group(group("g"), word("next"), false, 5)
+        .await
+        .unwrap();
+    let mut seen = [0, 0];
+    copies
+        .each(3, async |house, step| {
+            let [a, b] = ["a", "b"].map(|name| house.names(name).len());
+            assert_eq!(a, b, "step {step}");
+            for name in ["a", "b"] {
+                assert_eq!(house.datasets(name), 1 + a, "step {step}");
+            }
+            seen[a - 1] += 1;
+        })
+        .await;
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
 }
 
 #[tokio::test]

@@ -160,7 +160,10 @@ impl Registry {
             None => None,
             Some(full) => {
                 let rate = full.bytes_per_second;
-                Some(self.new_hydration(&request.name, id, false, rate).await?)
+                Some(
+                    self.new_hydration(&request.name, id, false, rate, &[])
+                        .await?,
+                )
             }
         };
         let new = NewClone {

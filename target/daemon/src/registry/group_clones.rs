@@ -163,8 +163,12 @@ impl Registry {
         sources: &[Source],
     ) -> Result<Vec<Change>, ChangeError> {
         let mut commands = Vec::with_capacity(sources.len() + 1);
+        let mut files = Vec::new();
         for source in sources {
-            commands.push(self.command(request, source).await?);
+            let clone = self.new_clone(request, source, &files).await?;
+            let file = clone.hydration.as_ref().map(|hydration| &hydration.file);
+            files.extend(file.cloned());
+            commands.push(Command::CreateClone(clone));
         }
         if let Some(group) = &request.name {
             commands.push(Command::CreateGroup {
@@ -202,21 +206,25 @@ impl Registry {
         Ok(changes)
     }
 
-    async fn command(
+    async fn new_clone(
         &self,
         request: &GroupCloneRequest,
         source: &Source,
-    ) -> Result<Command, ChangeError> {
+        files: &[String],
+    ) -> Result<NewClone, ChangeError> {
         let id = VolumeId(Uuid::new_v4());
         let hydration = match request.full {
             None => None,
             Some(full) => {
                 let rate = full.bytes_per_second;
-                Some(self.new_hydration(&source.name, id, false, rate).await?)
+                Some(
+                    self.new_hydration(&source.name, id, false, rate, files)
+                        .await?,
+                )
             }
         };
         let record = &source.member.record;
-        Ok(Command::CreateClone(NewClone {
+        Ok(NewClone {
             name: source.name.clone(),
             id,
             place: Place {
@@ -234,7 +242,7 @@ impl Registry {
                 copied: false,
             },
             hydration,
-        }))
+        })
     }
 }
 

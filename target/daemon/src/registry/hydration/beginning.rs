@@ -66,7 +66,7 @@ impl Registry {
             return Err(CatalogError::SnapshotsStay { volume, snapshots }.into());
         }
         let hydration = self
-            .new_hydration(&name, record.id, true, bytes_per_second)
+            .new_hydration(&name, record.id, true, bytes_per_second, &[])
             .await?;
         let begin = Command::BeginHydration {
             volume: name,
@@ -79,13 +79,15 @@ impl Registry {
         Ok(changes)
     }
 
-    /// What is to be kept of a hydration that is about to begin. Its file isn't made yet.
+    /// What is to be kept of a hydration that is about to begin. Its file isn't made yet, and isn't one of `taken`,
+    /// which others are to have that the catalog doesn't know yet.
     pub(in crate::registry) async fn new_hydration(
         &self,
         name: &VolumeName,
         id: VolumeId,
         split: bool,
         bytes_per_second: Option<u64>,
+        taken: &[String],
     ) -> Result<Hydration, ChangeError> {
         let catalog = self.catalog();
         let mut free = None;
@@ -101,7 +103,8 @@ impl Registry {
                 volume.path.as_ref() == Some(&text) || own == Some(&text)
             });
             let is_home = catalog.families().any(|family| family.home.path == text);
-            if !is_named && !is_home && !run_blocking(move || is_there(path)).await? {
+            let is_taken = is_named || is_home || taken.contains(&text);
+            if !is_taken && !run_blocking(move || is_there(path)).await? {
                 free = Some(text);
                 break;
             }

@@ -293,3 +293,32 @@ async fn full_clones_of_a_group_are_files_at_last() {
     assert_eq!((first(&house, "a-copy"), first(&house, "b-copy")), (1, 2));
     assert!(house.raw_path("a-copy").exists() && registry.clones().is_empty());
 }
+
+#[tokio::test]
+async fn clones_of_a_group_never_want_the_same_file() {
+    let house = House::new().await;
+    for (name, number) in [("a", 1), ("a.1", 2)] {
+        house.add_volume(name).await;
+        house.write(name, 0, 10, number);
+    }
+    house.add_group("g", &["a", "a.1"]).await;
+    // Somebody's: the first clone's file is called as the second's would be.
+    let stray = house.path().join("volumes/a.1.1.img");
+    std::fs::write(&stray, b"notes").unwrap();
+    let request = GroupCloneRequest {
+        suffix: ".1.1".into(),
+        name: None,
+        ..cloning(None, true)
+    };
+    house.registry().clone_group(request).await.unwrap();
+    let catalog = house.registry().catalog();
+    let files = ["a.1.1", "a.1.1.1"].map(|name| {
+        let record = catalog.volume(&volume(name)).unwrap();
+        record.hydration.as_ref().unwrap().file.clone()
+    });
+    assert_ne!(files[0], files[1]);
+    hydrate(&house).await;
+    hydrate(&house).await;
+    assert_eq!((first(&house, "a.1.1"), first(&house, "a.1.1.1")), (1, 2));
+    assert_eq!(std::fs::read(&stray).unwrap(), b"notes");
+}

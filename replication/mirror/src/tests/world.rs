@@ -1,6 +1,8 @@
 //! Nodes with their disks, the links between them, and everything that can happen to them, one step at a time.
 //! Deterministic. After every step the promises are checked.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidelock_capabilities::values::Mode;
@@ -781,68 +783,4 @@ impl World {
     }
 
     // --- What must hold.
-
-    fn check(&mut self) {
-        let found = (0..self.nodes.len()).find_map(|node| self.check_node(node).err());
-        let found = found.or_else(|| self.check_pairs().err());
-        if let Some(found) = found {
-            self.wrong.get_or_insert(found);
-        }
-    }
-
-    fn check_node(&self, node: usize) -> Result<(), String> {
-        let it = &self.nodes[node];
-        if it.durable.record.lineage.is_empty() {
-            return Ok(());
-        }
-        let engine_receives = it
-            .engine
-            .as_ref()
-            .is_some_and(|it| it.keeper().record().receiving.is_some());
-        match (it.durable.record.receiving, it.disk.snapshot()) {
-            // What it would go back to.
-            (Some(receiving), Some(snapshot)) if receiving.snapshot => {
-                self.ghost
-                    .check(node, "its safety snapshot", snapshot, true)
-            }
-            (Some(_), _) => Ok(()),
-            (None, _) if engine_receives => Ok(()),
-            (None, _) => {
-                self.ghost
-                    .check(node, "what would survive", it.disk.durable(), true)?;
-                if it.engine.is_some() {
-                    self.ghost
-                        .check(node, "what it holds", it.disk.current(), false)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Ends that agree to be in step have the same content, as soon as nothing is on its way.
-    fn check_pairs(&self) -> Result<(), String> {
-        for ((a, b), link) in &self.links {
-            let (Some(first), Some(second)) = (self.engine(*a), self.engine(*b)) else {
-                continue;
-            };
-            let in_step = |x: &Engine, y: &Engine, a: usize, b: usize| {
-                *x.keeper().standing(id(b)) == Standing::InStep
-                    && *y.keeper().standing(id(a)) == Standing::Following
-            };
-            if !in_step(first, second, *a, *b) && !in_step(second, first, *b, *a) {
-                continue;
-            }
-            let idle = |node: usize| {
-                self.nodes[node].operations.is_empty() && self.nodes[node].journal.is_empty()
-            };
-            let quiet = link.queues.iter().all(VecDeque::is_empty) && idle(*a) && idle(*b);
-            let (one, other) = (self.nodes[*a].disk.current(), self.nodes[*b].disk.current());
-            if quiet && one != other {
-                return Err(format!(
-                    "{a} and {b} say that they are in step: {one:?}, {other:?}"
-                ));
-            }
-        }
-        Ok(())
-    }
 }

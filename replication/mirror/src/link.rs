@@ -20,7 +20,9 @@ pub(crate) use fields::{RUNS_MAX, Reader, Writer};
 pub use frame::{
     BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, Kind, VERSION,
 };
-pub use introduction::{Introduced, Introduction, Ours, Refusal, Step, close_reason};
+pub use introduction::{
+    ALIVE, Introduced, Introduction, Ours, Refusal, Step, close_reason, introduces,
+};
 pub use message::Message;
 
 #[cfg(test)]

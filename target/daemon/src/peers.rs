@@ -4,6 +4,7 @@
 //! ```text
 //! stranger ── TLS ── tidelock-pair/1 ──▶ requests (memory) ── peer accept ──▶ catalog
 //! peer     ── TLS ── tidelock-peer/1 ──▶ answering          liveness ──▶ standing
+//! peer     ── TLS ── tidelock-mirror/1 ─▶ link (seats, queue) ──▶ LinkEnd
 //! ```
 //!
 //! All of it runs on a thread of its own: encrypting what mirrors send is work for a processor, and must hold up
@@ -16,6 +17,7 @@ mod dial;
 mod ends;
 mod house;
 mod identity;
+mod link;
 mod listener;
 mod liveness;
 mod pairing;
@@ -35,6 +37,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tidelock_admin::v1::{self, PeerState};
 use tidelock_catalog::{CatalogError, Change, Command, Fingerprint, Peer, PeerAddress, PeerName};
+use tidelock_mirror::id::MirrorId;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -44,11 +47,12 @@ use crate::registry::changes::ChangeError;
 use crate::state_dir::StateDir;
 use conversation::{PEER_MAX, receive, send};
 pub use dial::DialError;
-pub use ends::Ends;
+pub use ends::{Ends, Hello, LinkEnd};
 pub use house::{Book, Settings};
 use house::{House, OfTheBook, Watched};
 use identity::Identity;
 pub use identity::IdentityError;
+pub use link::LinkHandle;
 pub use request::{Greeting, PeerAnswer, PeerRequest};
 use requests::NotFound;
 use tls::{PEER, Tls};
@@ -177,6 +181,8 @@ impl Peers {
             standings: standing::Standings::default(),
             presence: Arc::default(),
             watched: Mutex::default(),
+            dialled: Mutex::default(),
+            seats: link::Seats::default(),
             events,
             elsewhere: Handle::current(),
         });
@@ -396,6 +402,12 @@ impl Peers {
         if let Some(watched) = house.watched.lock().remove(&name) {
             watched.task.abort();
         }
+        house.dialled.lock().retain(|(of, _), dialled| {
+            if *of == name {
+                dialled.task.abort();
+            }
+            *of != name
+        });
         house.presence.dismiss(peer.fingerprint);
         house.standings.forget(&name);
         Ok(changes)
@@ -412,6 +424,31 @@ impl Peers {
         };
         if let Some(before) = before {
             before.task.abort();
+        }
+    }
+
+    /// Keeps a link of a mirror to a peer from now on, which is made anew whenever it ends. The other side accepts.
+    pub fn dial(&self, peer: &PeerName, mirror: MirrorId) {
+        let nudge = Arc::new(Notify::new());
+        let (house, of) = (Arc::clone(&self.house), peer.clone());
+        let keeping = link::keep(house, of, mirror, Arc::clone(&nudge));
+        let task = self.runtime.spawn(keeping).abort_handle();
+        let key = (peer.clone(), mirror);
+        let before = self
+            .house
+            .dialled
+            .lock()
+            .insert(key, Watched { nudge, task });
+        if let Some(before) = before {
+            before.task.abort();
+        }
+    }
+
+    /// Keeps it no longer. If there is a link, [`LinkEnd::disconnected`] follows.
+    pub fn hang_up(&self, peer: &PeerName, mirror: MirrorId) {
+        let dialled = self.house.dialled.lock().remove(&(peer.clone(), mirror));
+        if let Some(dialled) = dialled {
+            dialled.task.abort();
         }
     }
 

@@ -19,6 +19,8 @@ use crate::id::{MirrorId, NodeId};
 const HELLO: u8 = 0x01;
 const PROOF: u8 = 0x02;
 const CLOSE: u8 = 0x03;
+/// The connection is there, and there is nothing to say. Possible at any time after the introduction.
+pub const ALIVE: Kind = Kind(0x04);
 /// Bytes of the text of a refusal.
 const TEXT_MAX: usize = 1024;
 /// How many mirrors one behind the other a volume's content may come through.
@@ -318,6 +320,16 @@ impl Introduction {
 #[must_use]
 pub fn close_reason(frame: &Frame) -> Option<String> {
     (frame.kind.0 == CLOSE).then(|| closed(&frame.body))
+}
+
+/// Which mirror a frame that introduces somebody is about; `None` if it doesn't introduce anybody.
+#[must_use]
+pub fn introduces(frame: &Frame) -> Option<MirrorId> {
+    if frame.kind.0 != HELLO {
+        return None;
+    }
+    let mut fields = Reader::new(HELLO, frame.body.clone());
+    hello(&mut fields).ok().map(|theirs| theirs.mirror)
 }
 
 /// A text of the other side, without what could do harm to a terminal or a log.

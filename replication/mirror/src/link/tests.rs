@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::fields::FieldError;
 use super::{
     BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, Introduced,
-    Introduction, Kind, Message, Ours, Refusal, Step, close_reason, decode, encode,
+    Introduction, Kind, Message, Ours, Refusal, Step, close_reason, decode, encode, introduces,
 };
 use crate::association::{Differing, Durability};
 use crate::data::{Data, ZEROS_MAX};
@@ -349,6 +349,16 @@ fn a_recording_is_noticed() {
     };
     let refused = a.receive(&frame((kind, proof)));
     assert_eq!(refused, Err(Refusal::Replayed { peer: NodeId(2) }));
+}
+
+#[test]
+fn who_is_called_on_knows_which_mirror_is_meant() {
+    let (_, kind, body) = Introduction::new(ours(1), None);
+    let hello = frame((kind, body.clone()));
+    assert_eq!(introduces(&hello), Some(ours(1).mirror));
+    let short = frame((kind, body[..body.len() - 20].to_vec()));
+    assert_eq!(introduces(&short), None);
+    assert_eq!(introduces(&frame((Kind(2), body))), None);
 }
 
 #[test]

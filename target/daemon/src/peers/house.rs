@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelock_admin::v1::{EventKind, PeerState};
 use tidelock_catalog::{Catalog, Change, Command, Fingerprint, Peer, PeerName};
+use tidelock_mirror::id::MirrorId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use super::ends::Ends;
 use super::identity::Identity;
+use super::link::Seats;
 use super::presence::Presence;
 use super::request::Greeting;
 use super::requests::{Rate, Requests};
@@ -90,6 +92,9 @@ pub(super) struct House {
     pub(super) standings: Standings,
     pub(super) presence: Arc<Presence>,
     pub(super) watched: Mutex<HashMap<PeerName, Watched>>,
+    /// Links of mirrors that are made again and again.
+    pub(super) dialled: Mutex<HashMap<(PeerName, MirrorId), Watched>>,
+    pub(super) seats: Seats,
     pub(super) events: Events,
     /// Where what isn't about connections is done.
     pub(super) elsewhere: Handle,
@@ -133,6 +138,9 @@ impl House {
         if !self.standings.set(peer, state, detail) {
             return;
         }
+        if state == PeerState::Connected {
+            self.nudge_links(peer);
+        }
         match state {
             PeerState::Connected => tracing::info!(%peer, "the peer answers"),
             PeerState::Connecting => {}
@@ -151,6 +159,15 @@ impl House {
     pub(super) fn nudge(&self, peer: &PeerName) {
         if let Some(watched) = self.watched.lock().get(peer) {
             watched.nudge.notify_one();
+        }
+    }
+
+    /// A peer is there: its links needn't wait.
+    fn nudge_links(&self, peer: &PeerName) {
+        for ((of, _), dialled) in self.dialled.lock().iter() {
+            if of == peer {
+                dialled.nudge.notify_one();
+            }
         }
     }
 }

@@ -16,8 +16,9 @@ use tokio_rustls::server::TlsStream;
 use super::answering;
 use super::house::House;
 use super::identity::fingerprint;
+use super::link;
 use super::pairing;
-use super::tls::{PAIR, PEER};
+use super::tls::{MIRROR, PAIR};
 
 /// How long accepting rests after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +64,9 @@ async fn serve(house: &Arc<House>, stream: TcpStream, from: SocketAddr) {
     house.standings.seen(&peer.name, None);
     house.nudge(&peer.name);
     let conversation = async {
-        if alpn == PEER {
+        if alpn == MIRROR {
+            link::answer(house, &peer, stream).await;
+        } else {
             answering::answer(house, stream, &peer).await;
         }
     };

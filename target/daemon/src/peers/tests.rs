@@ -1,6 +1,7 @@
 //! Daemons that meet on the loopback interface, and those who come uninvited.
 
 mod hostile;
+mod links;
 mod nodes;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use tidelock_catalog::{Catalog, Change, Command, DaemonIdentity, Peer, PeerAddre
 use uuid::Uuid;
 
 use crate::events::Events;
-use crate::peers::{Book, Ends, Peers, Settings};
+use crate::peers::{Book, Ends, LinkEnd, Peers, Settings};
 use crate::registry::changes::ChangeError;
 use crate::state_dir::StateDir;
 
@@ -60,6 +60,10 @@ pub(super) struct Fake {
 }
 
 impl Ends for Fake {
+    fn end(&self, _: tidelock_mirror::id::MirrorId) -> Option<Arc<dyn LinkEnd>> {
+        None
+    }
+
     fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>> {
         let answer = if request == json!("no") {
             Err("it was asked for a no".into())

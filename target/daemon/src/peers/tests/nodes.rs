@@ -18,7 +18,7 @@ use crate::registry::changes::ChangeError;
 use crate::state_dir::StateDir;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a peer may say nothing.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -93,19 +93,36 @@ impl Node {
         node
     }
 
+    /// One that waits long for everybody.
+    pub(super) fn patient(called: &str) -> Self {
+        let node = Self::with(called, PATIENCE * 10);
+        node.listen();
+        node
+    }
+
     /// One without a portal.
     pub(super) fn silent(called: &str) -> Self {
+        Self::with(called, TIMEOUT)
+    }
+
+    fn with(called: &str, timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::new(DaemonIdentity(Uuid::new_v4()));
         let book = Arc::new(InMemory(Mutex::new(Arc::new(catalog))));
         let state = StateDir::open(folder.path()).unwrap();
-        Self::over(called, book, state, folder)
+        Self::over(called, book, state, folder, timeout)
     }
 
-    fn over(called: &str, book: Arc<InMemory>, state: StateDir, folder: TempDir) -> Self {
+    fn over(
+        called: &str,
+        book: Arc<InMemory>,
+        state: StateDir,
+        folder: TempDir,
+        timeout: Duration,
+    ) -> Self {
         let settings = Settings {
             name: name(called),
-            timeout: TIMEOUT,
+            timeout,
             portal_groups: vec![1, 2],
         };
         let peers = Peers::start(&state, book.clone(), settings, Events::default()).unwrap();
@@ -126,7 +143,7 @@ impl Node {
     /// The same daemon after its end, on another port.
     pub(super) fn restarted(self) -> Self {
         self.peers.stop();
-        let node = Self::over(&self.called, self.book, self.state, self.folder);
+        let node = Self::over(&self.called, self.book, self.state, self.folder, TIMEOUT);
         node.listen();
         node
     }
@@ -139,7 +156,7 @@ impl Node {
             catalog.apply(Command::AddPeer(peer.clone())).unwrap();
         }
         let book = Arc::new(InMemory(Mutex::new(Arc::new(catalog))));
-        let node = Self::over(&self.called, book, self.state, self.folder);
+        let node = Self::over(&self.called, book, self.state, self.folder, TIMEOUT);
         node.listen();
         node
     }

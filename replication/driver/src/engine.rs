@@ -24,6 +24,10 @@
 //! requests on files of a family. What changes a part of a 4 KiB block has the block for itself. A flush
 //! is the family's, which calls back on a thread of its own.
 //!
+//! # Ends of mirrors
+//! Whether a volume is one is looked at at the same moment. What changes it then, and flushes, go through
+//! the end, step by step ([`mirrored`]); the end itself uses [`Engine::start_below`].
+//!
 //! # Durability
 //! A write is done when it is in the page cache, or on the medium with `O_DIRECT`. A flush is a
 //! whole `fdatasync` that starts after the flush arrived; flushes that arrive while one runs share
@@ -48,6 +52,7 @@ mod carry;
 mod command;
 mod detach;
 mod hold;
+mod mirrored;
 mod run;
 mod sync;
 
@@ -58,6 +63,7 @@ use std::sync::Arc;
 
 use tidelock_block::{BlockIo, BufferPool, EngineIo, MemoryIo, Request, ThreadsIo, UringIo, Waker};
 
+use crate::mirror::Answers;
 use crate::op::{VolumeOp, VolumeOutcome};
 use crate::ranges::Post;
 use crate::volume::Volume;
@@ -103,6 +109,10 @@ pub struct Engine {
     flushes: Arc<Flushes>,
     /// Commands that wait for one.
     for_flush: usize,
+    /// Where commands hear from the ends of mirrors that their volumes are.
+    answers: Arc<Answers>,
+    /// Commands on such volumes.
+    mirrored: usize,
     /// Commands that wait for a range lock.
     for_lock: usize,
     /// Finished, not yet polled.
@@ -150,6 +160,8 @@ impl Engine {
             post: Post::new(io.waker()),
             flushes: Flushes::new(io.waker()),
             for_flush: 0,
+            answers: Answers::new(io.waker()),
+            mirrored: 0,
             for_lock: 0,
             io,
             done: VecDeque::new(),
@@ -244,6 +256,10 @@ impl Engine {
             }
             if self.for_flush > 0 && self.flushes.has_any() {
                 self.take_flushes();
+                continue;
+            }
+            if self.mirrored > 0 && self.answers.has_any() {
+                self.take_answers();
                 continue;
             }
             if !self.for_room.is_empty() && self.flushes.has_room() {

@@ -17,8 +17,12 @@ mod performer;
 mod scribe;
 mod shell;
 
+pub(crate) use answers::{Answer, Answers};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
 pub use facts::{EndFacts, PeerFacts};
 pub use performer::{Hands, Performer};
 pub use shell::{Shell, SnapshotOperation};
+
+#[cfg(test)]
+mod tests;

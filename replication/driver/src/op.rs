@@ -182,6 +182,12 @@ pub enum VolumeFaultKind {
     OutOfRange,
     /// More bytes at once than the memory ceiling allows.
     TooLarge,
+    /// This end of a mirror isn't its source: the host has another path.
+    NotSource,
+    /// The mirror's other end is away, and it is configured to stop hosts then.
+    Halted,
+    /// This end of a mirror has failed and does nothing any more.
+    MirrorFailed,
 }
 
 impl VolumeFault {
@@ -208,6 +214,11 @@ impl fmt::Display for VolumeFault {
             VolumeFaultKind::ReadOnly => f.write_str("read-only")?,
             VolumeFaultKind::OutOfRange => f.write_str("not whole blocks inside the volume")?,
             VolumeFaultKind::TooLarge => f.write_str("more than the memory ceiling allows")?,
+            VolumeFaultKind::NotSource => f.write_str("not the source of its mirror")?,
+            VolumeFaultKind::Halted => {
+                f.write_str("stopped until the mirror's other end is back")?
+            }
+            VolumeFaultKind::MirrorFailed => f.write_str("its end of the mirror has failed")?,
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),

@@ -106,6 +106,8 @@ pub struct Volume {
     resizing: Mutex<()>,
     /// What keeps others away from operations that must be atomic.
     locks: RangeLocks,
+    /// The same, below the mirror that it may be an end of.
+    locks_below: RangeLocks,
     /// What makes atomic writes so over a crash.
     journal: Option<Journal>,
     /// The lock of an atomic write that failed half-way: its range may have a part of it, which
@@ -133,6 +135,7 @@ impl Volume {
             watches: Watches::default(),
             resizing: Mutex::new(()),
             locks: RangeLocks::new(),
+            locks_below: RangeLocks::new(),
             journal,
             unfinished: Mutex::new(None),
             content: Content::default(),
@@ -281,6 +284,10 @@ impl Volume {
 
     pub(crate) fn locks(&self) -> &RangeLocks {
         &self.locks
+    }
+
+    pub(crate) fn locks_below(&self) -> &RangeLocks {
+        &self.locks_below
     }
 
     pub(crate) fn watches(&self) -> &Watches {

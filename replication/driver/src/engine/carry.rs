@@ -161,6 +161,10 @@ impl Engine {
                 }
                 Next::Done(op) => {
                     let has_issued = carrier.has_issued();
+                    if command.way.is_some() {
+                        self.completed_mirrored(key, op, Ok(()));
+                        return true;
+                    }
                     match command.completed(op, Ok(())) {
                         Some(outcome) => self.finish(key, outcome),
                         None if command.is_given_up() => {
@@ -315,7 +319,9 @@ impl Engine {
                     VolumeOutcome::Failed(VolumeFault::new(VolumeFaultKind::Fenced))
                 }
             };
-            self.finish(key, outcome);
+            if !matches!(outcome, VolumeOutcome::Done) || !self.flushed_mirrored(key) {
+                self.finish(key, outcome);
+            }
         }
     }
 }

@@ -23,8 +23,9 @@ use tidelock_block::{Alignment, BlockError, BlockErrorKind, Buffer, BufferPool, 
 use tidelock_volume::Range;
 
 use super::hold::Hold;
+use super::mirrored::Way;
 use crate::op::{VolumeFault, VolumeFaultKind, VolumeOutcome};
-use crate::ranges::{Post, Ranges};
+use crate::ranges::{Post, RangeLocks, Ranges};
 use crate::volume::{Mapped, Volume};
 use crate::watch::Changing;
 use medium::Medium;
@@ -51,6 +52,10 @@ pub(super) struct Command {
     pub(super) below: bool,
     /// What its steps are carried out by; `None` on a raw volume. Chosen when it begins.
     pub(super) carrier: Option<Box<Carrier>>,
+    /// Its way through the end of a mirror that the volume is. Chosen when it begins.
+    pub(super) way: Option<Box<Way>>,
+    /// What it writes is all or nothing, whoever does it.
+    pub(super) is_atomic: bool,
     /// The fence's epoch when its flush was asked for, if that is the family's.
     pub(super) fence_epoch: u64,
     work: Work,
@@ -119,6 +124,8 @@ impl Command {
             has_whole_blocks: false,
             below: false,
             carrier: None,
+            way: None,
+            is_atomic: false,
             fence_epoch: 0,
             work,
             _changing: changing,
@@ -130,6 +137,7 @@ impl Command {
         if let Work::WriteAtomic(command) = &mut self.work {
             // All of a write is in the map at one moment, and so it is after a crash.
             self.work = Work::Write(command.take_write());
+            self.is_atomic = true;
         }
         carrier.engage(mapped, self.volume.size());
         self.carrier = Some(carrier);
@@ -155,6 +163,14 @@ impl Command {
         }
         self.carrier = Some(carrier);
         may
+    }
+
+    /// It begins, on a volume that may be an end of a mirror.
+    pub(super) fn begin_mirrored(&mut self) {
+        if self.changes() || matches!(self.work, Work::Flush) {
+            let end = self.volume.mirrored().end();
+            self.way = end.map(|end| Box::new(Way::new(end)));
+        }
     }
 
     /// Whether, on a mapped volume, it changes blocks of which it leaves a part as it is: nobody else may
@@ -184,13 +200,46 @@ impl Command {
 
     /// Nobody waits for its outcome, and it hasn't to go on either.
     pub(super) fn is_given_up(&self) -> bool {
-        self.token.is_none() && !self.must_go_on()
+        let counts = |it: &Way| it.is_going();
+        let is_counted_on = self.way.as_deref().is_some_and(counts);
+        self.token.is_none() && !self.must_go_on() && !is_counted_on
     }
 
     /// Whether it has to go on even if nobody waits for it any more: there is a record of what it
     /// does, and whoever finds that does it all.
     pub(super) fn must_go_on(&self) -> bool {
         matches!(&self.work, Work::WriteAtomic(command) if command.has_record())
+    }
+
+    /// Of a command that is done at an end of a mirror as a whole: where it writes what, or `None` in it if there is no
+    /// memory for that.
+    pub(super) fn whole(&mut self, pool: &BufferPool) -> Option<Option<(u64, Bytes)>> {
+        match &mut self.work {
+            Work::WriteAtomic(command) => Some(command.content(&self.volume, pool)),
+            _ => None,
+        }
+    }
+
+    /// Whether all that it writes are zeros.
+    pub(super) fn zeros(&self) -> bool {
+        matches!(self.work, Work::Zero(_))
+    }
+
+    /// How many ranges it has still to make zeros of.
+    pub(super) fn zero_ranges(&self) -> usize {
+        match &self.work {
+            Work::Zero(zero) => zero.ranges().len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether the range that it made zeros of when there were so many isn't done up to this byte.
+    pub(super) fn zeros_up_to(&self, end: u64, ranges: usize) -> bool {
+        let Work::Zero(zero) = &self.work else {
+            return false;
+        };
+        let behind = |it: &Range| it.offset < end;
+        zero.ranges().len() == ranges && zero.ranges().last().is_some_and(behind)
     }
 
     /// The `fdatasync` that it asked for has gone well: whether there is a next step.
@@ -221,6 +270,16 @@ impl Command {
             Work::WriteAtomic(command) => command.range(),
             Work::CopyFrom(copy) => copy.range(),
         })
+    }
+
+    /// Where it keeps others off. What is done below a mirror isn't kept off by hosts' commands, which may wait for
+    /// just that; the end keeps the two in order.
+    pub(super) fn locks(&self) -> &RangeLocks {
+        if self.below {
+            self.volume.locks_below()
+        } else {
+            self.volume.locks()
+        }
     }
 
     /// The ranges that it works on.
@@ -257,6 +316,7 @@ impl Command {
             volume: &self.volume,
             pool,
             is_mapped: self.carrier.is_some(),
+            is_mirrored: self.way.is_some(),
         };
         match &mut self.work {
             Work::Read { offset, length } => match medium.buffer(*offset, *length) {

@@ -20,6 +20,9 @@ impl Engine {
         let Some(key) = found.map(|(key, _)| key) else {
             return;
         };
+        if self.detach_mirrored(key) {
+            return;
+        }
         let waits_for_room = self.is_waiting_for_room(key);
         let Some(command) = self.commands.get_mut(key) else {
             return;

@@ -44,7 +44,7 @@ impl Commands {
             return Hold::Nothing;
         };
         let hold = std::mem::replace(&mut command.hold, Hold::Nothing);
-        let locks = command.volume.locks();
+        let locks = command.locks();
         match hold {
             Hold::Nothing => {}
             Hold::Traffic => {
@@ -96,10 +96,13 @@ impl Engine {
             return true;
         };
         let traffic = &self.commands.traffic;
-        let locks = command.volume.locks();
-        let mut written = false;
-        if !command.is_exclusive() {
+        let is_exclusive = command.is_exclusive();
+        if !is_exclusive {
             command.held = span;
+        }
+        let locks = command.locks();
+        let mut written = false;
+        if !is_exclusive {
             written = traffic.write(key, locks.volume(), span);
             if written && locks.are_idle() {
                 command.hold = Hold::Traffic;
@@ -110,7 +113,7 @@ impl Engine {
             post: Arc::clone(&self.post),
             key,
         };
-        let entered = if command.is_exclusive() {
+        let entered = if is_exclusive {
             locks.lock(command.ranges(), owner)
         } else {
             locks.meet(command.ranges(), owner, written.then_some(traffic))

@@ -40,9 +40,13 @@ impl Engine {
         if command.volume.content().is_mapped() && !self.begin_mapped(key) {
             return;
         }
-        let Some(command) = self.commands.get(key) else {
+        let Some(command) = self.commands.get_mut(key) else {
             return;
         };
+        if command.volume.mirrored().is_mirrored() && !command.below {
+            command.begin_mirrored();
+            self.mirrored += usize::from(command.way.is_some());
+        }
         // First come, first served: memory that came back belongs to those who wait for it.
         if !self.for_memory.is_empty() && command.needs_memory() {
             self.for_memory.push_back(key);
@@ -60,6 +64,9 @@ impl Engine {
             && carrier.is_busy()
         {
             return self.carry_on(key);
+        }
+        if command.way.is_some() {
+            return self.advance_mirrored(key);
         }
         match command.step(&self.pool) {
             Step::NeedMemory => return false,
@@ -84,14 +91,14 @@ impl Engine {
         }
     }
 
-    fn issue(&mut self, key: usize, op: OpKind) {
+    pub(super) fn issue(&mut self, key: usize, op: OpKind) {
         if let Some(command) = self.commands.get(key) {
             let file = Arc::clone(command.volume.file());
             self.issue_on(tag(key, 0), file, op);
         }
     }
 
-    fn issue_to_journal(&mut self, key: usize, op: OpKind) {
+    pub(super) fn issue_to_journal(&mut self, key: usize, op: OpKind) {
         let command = self.commands.get(key);
         if let Some(journal) = command.and_then(|command| command.volume.journal()) {
             let file = Arc::clone(journal.file());
@@ -181,6 +188,9 @@ impl Engine {
         if command.carrier.is_some() {
             return self.part_landed(key, tag, op, result);
         }
+        if command.way.is_some() {
+            return self.completed_mirrored(key, op, result);
+        }
         match command.completed(op, result) {
             Some(outcome) => self.finish(key, outcome),
             // Nobody waits for the rest.
@@ -191,6 +201,15 @@ impl Engine {
 
     /// Ends a command; its outcome is dropped if nobody waits for it.
     pub(super) fn finish(&mut self, key: usize, outcome: VolumeOutcome) {
+        if let Some(command) = self.commands.get_mut(key)
+            && let Some(way) = &command.way
+        {
+            if way.is_going() {
+                // The end has to know first. It says what it makes of it.
+                return self.landed(key, Some(outcome));
+            }
+            self.mirrored = self.mirrored.saturating_sub(1);
+        }
         self.release(key);
         let Some(mut command) = self.commands.try_remove(key) else {
             return;

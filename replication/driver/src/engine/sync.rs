@@ -153,6 +153,9 @@ impl Engine {
     /// Takes the next step of a command that wanted an `fdatasync` in between; false if that was all
     /// that it wanted.
     fn goes_on(&mut self, key: usize) -> bool {
+        if self.flushed_mirrored(key) {
+            return true;
+        }
         let Some(command) = self.commands.get_mut(key) else {
             return false;
         };

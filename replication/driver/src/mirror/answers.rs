@@ -29,7 +29,6 @@ pub(crate) struct Answers {
     waiting: Mutex<Waiting>,
 }
 
-#[expect(dead_code, reason = "the engines' part follows")]
 impl Answers {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
         Arc::new(Self {

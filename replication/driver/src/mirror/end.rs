@@ -357,10 +357,21 @@ impl End {
         Journal::remove(folder)
     }
 
+    /// All of the core, for whoever looks for a defect.
+    #[cfg(test)]
+    pub(super) fn inside(&self) -> String {
+        let state = self.state.lock();
+        format!(
+            "{} to do, performing {}: {:#?}",
+            state.todo.len(),
+            state.performing,
+            state.core
+        )
+    }
+
     // --- For the I/O engines.
 }
 
-#[expect(dead_code, reason = "the engines' part follows")]
 impl End {
     /// A command of an engine writes. It is told in `answers` when to do so.
     pub(crate) fn begin_write(
@@ -438,9 +449,6 @@ impl End {
     pub(crate) fn cancel(&self, command: CommandId) {
         self.event(Event::Cancel(command));
     }
-}
-
-impl End {
     // --- For the scribe.
 
     /// So many entries are durable.

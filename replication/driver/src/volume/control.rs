@@ -131,7 +131,9 @@ impl Volume {
         journal.replay(self.file(), geometry)?;
         *unfinished = None;
         drop(unfinished);
+        // It is in one of them.
         self.locks.leave(ticket);
+        self.locks_below.leave(ticket);
         Ok(())
     }
 

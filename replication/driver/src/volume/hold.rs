@@ -18,6 +18,7 @@ const QUIET: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Held<'a> {
     volume: &'a Volume,
+    _below: Alone<'a>,
     _alone: Alone<'a>,
 }
 
@@ -42,13 +43,18 @@ impl Volume {
             offset: 0,
             length: u64::MAX,
         };
-        let alone = self.locks().lock_waiting(whole, QUIET);
-        let alone = alone.ok_or_else(|| VolumeError::NotQuiet {
+        let not_quiet = || VolumeError::NotQuiet {
             path: self.path().to_path_buf(),
             seconds: QUIET.as_secs(),
-        })?;
+        };
+        // Commands of hosts may wait for what is done below their mirror, which waits for nobody.
+        let alone = self.locks().lock_waiting(whole, QUIET);
+        let alone = alone.ok_or_else(not_quiet)?;
+        let below = self.locks_below().lock_waiting(whole, QUIET);
+        let below = below.ok_or_else(not_quiet)?;
         Ok(Held {
             volume: self,
+            _below: below,
             _alone: alone,
         })
     }

@@ -15,7 +15,6 @@ pub(crate) struct Mirrored {
     end: RwLock<Option<Arc<End>>>,
 }
 
-#[expect(dead_code, reason = "the engines' part follows")]
 impl Mirrored {
     /// Whether there is an end; a volume that isn't mirrored pays no more than this look.
     #[inline]
@@ -29,7 +28,6 @@ impl Mirrored {
 }
 
 impl Volume {
-    #[expect(dead_code, reason = "the engines' part follows")]
     pub(crate) fn mirrored(&self) -> &Mirrored {
         &self.mirrored
     }

@@ -200,7 +200,7 @@ impl Engine {
             let range = waiting.range();
             let free = !blocked.iter().any(|it| it.overlaps(range))
                 && !self.host.writes_overlap(range)
-                && !self.target.is_applying(range)
+                && !self.target.is_applying_any()
                 && !self.is_copying(range)
                 && self.has_room(waiting.data.cost());
             let regions: RegionSet = self.config.regions.touched(range).collect();

@@ -110,6 +110,12 @@ impl Target {
         self.requests.remove(&peer)
     }
 
+    /// Whether anything of a source is on its way to the disk. What a host writes, and what a peer does, may be parts of
+    /// one block, which the engine knows nothing of: they don't happen together.
+    pub(super) fn is_applying_any(&self) -> bool {
+        !self.applying.is_empty()
+    }
+
     pub(super) fn is_applying(&self, range: Range) -> bool {
         let mut applying = self.applying.values();
         applying.any(|it| it.range.overlaps(range))
@@ -310,7 +316,7 @@ impl Engine {
         data: &Data,
         durability: Durability,
     ) -> bool {
-        if self.target.is_applying(range) || self.host.is_writing(range) {
+        if self.target.is_applying(range) || self.host.is_any_writing() {
             return false;
         }
         if *self.keeper.standing(peer) == Standing::Receiving {
@@ -418,10 +424,7 @@ impl Engine {
     fn is_quiet(&self) -> bool {
         self.target.alone.is_none()
             && self.target.applying.is_empty()
-            && !self.host.is_writing(Range {
-                offset: 0,
-                length: u64::MAX,
-            })
+            && !self.host.is_any_writing()
     }
 
     fn prepare(&mut self) {

@@ -79,6 +79,8 @@ impl CopyFrom {
         self.take_source(post, key)
             && (!same || apart || target.content().is_mapped())
             && target.is_thin()
+            // The other ends of a mirror are sent what is written, so it has to pass by here.
+            && !target.mirrored().is_mirrored()
             && self.source.admits(false, false).is_ok()
             // Who has space of his own for everything keeps it.
             && !target.keeps_space()

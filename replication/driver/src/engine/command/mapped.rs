@@ -24,6 +24,7 @@ use crate::volume::{Mapped, Volume};
 use alter::{Alter, Content};
 use fetch::Fetch;
 use graft::Graft;
+pub(super) use pieces::{take_front, total};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 /// Requests of one operation that are under way at a time; others are to have places in the ring, too.

@@ -13,6 +13,7 @@ pub(super) struct Medium<'a> {
     pub(super) volume: &'a Volume,
     pub(super) pool: &'a BufferPool,
     pub(super) is_mapped: bool,
+    pub(super) is_mirrored: bool,
 }
 
 impl Medium<'_> {

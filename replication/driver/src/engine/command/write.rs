@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidelock_block::OpKind;
+use tidelock_mirror::link::DATA_MAX;
 use tidelock_volume::Range;
 
+use super::mapped::{take_front, total};
 use super::medium::Medium;
 use super::{Step, are_aligned, copied};
 use crate::op::VolumeOutcome;
@@ -43,7 +45,7 @@ impl Write {
     }
 
     pub(super) fn step(&mut self, medium: Medium<'_>) -> Step {
-        if self.sync {
+        if self.sync && self.data.is_empty() {
             return Step::Sync;
         }
         // Where a mapped volume's blocks go, and what is around a part of one, isn't known yet.
@@ -54,18 +56,28 @@ impl Write {
             };
             self.data = copied(&self.data, buffer);
         }
+        let data = if medium.is_mirrored {
+            // A mirror takes so much at once. What has to be all or nothing isn't longer.
+            take_front(&mut self.data, DATA_MAX)
+        } else {
+            std::mem::take(&mut self.data)
+        };
+        let offset = self.offset;
+        if !self.data.is_empty() {
+            self.offset += total(&data) as u64;
+        }
         // Buffered volumes sync in a step of their own: see the module documentation of the engine.
         let dsync = self.fua && medium.has_durable_writes();
         self.sync = self.fua && !dsync;
         Step::Issue(OpKind::Write {
-            offset: self.offset,
-            data: std::mem::take(&mut self.data),
+            offset,
+            data,
             dsync,
         })
     }
 
     pub(super) fn completed(&self) -> Option<VolumeOutcome> {
-        if self.sync {
+        if self.sync || !self.data.is_empty() {
             None
         } else {
             Some(VolumeOutcome::Done)

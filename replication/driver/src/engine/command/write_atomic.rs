@@ -64,6 +64,19 @@ impl WriteAtomic {
         Write::new(self.range.offset, std::mem::take(&mut self.data), true)
     }
 
+    /// Where it writes what; before the first step. `None`: there is no memory for it.
+    pub(super) fn content(&mut self, volume: &Volume, pool: &BufferPool) -> Option<(u64, Bytes)> {
+        let record = match &self.record {
+            Some(record) => record.clone(),
+            None => {
+                let record = self.make_record(volume.journal()?, pool)?;
+                self.record.insert(record).clone()
+            }
+        };
+        let data = record.slice(RECORD_DATA_AT.min(record.len())..);
+        Some((self.range.offset, data))
+    }
+
     pub(super) fn has_record(&self) -> bool {
         self.has_record
     }

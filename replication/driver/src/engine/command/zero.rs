@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 use tidelock_block::{BlockError, BlockErrorKind, OpKind};
+use tidelock_mirror::ZEROS_MAX;
 use tidelock_volume::Range;
 
 use super::medium::Medium;
@@ -59,6 +60,11 @@ impl Zero {
             } else {
                 Step::Finished(VolumeOutcome::Done)
             };
+        };
+        let length = if medium.is_mirrored {
+            length.min(ZEROS_MAX)
+        } else {
+            length
         };
         Step::Issue(if medium.is_mapped {
             // A map says that there are zeros; no space is kept for what will be written there.

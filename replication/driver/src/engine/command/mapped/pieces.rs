@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use tidelock_volume::mapped::BLOCK_BYTES;
 
 /// Data, one piece behind the other.
-pub(super) type Pieces = SmallVec<[Bytes; 2]>;
+pub(in crate::engine::command) type Pieces = SmallVec<[Bytes; 2]>;
 
 /// The CRC32C of each whole block.
 pub(super) fn checksums(pieces: &[Bytes]) -> SmallVec<[u32; 8]> {
@@ -28,7 +28,7 @@ pub(super) fn checksums(pieces: &[Bytes]) -> SmallVec<[u32; 8]> {
 }
 
 /// Takes the first `length` bytes out, or all if there are no more.
-pub(super) fn take_front(pieces: &mut Pieces, length: usize) -> Pieces {
+pub(in crate::engine::command) fn take_front(pieces: &mut Pieces, length: usize) -> Pieces {
     let mut front = Pieces::new();
     let mut left = length;
     while left > 0 {
@@ -46,7 +46,7 @@ pub(super) fn take_front(pieces: &mut Pieces, length: usize) -> Pieces {
 }
 
 /// Bytes in them.
-pub(super) fn total(pieces: &[Bytes]) -> usize {
+pub(in crate::engine::command) fn total(pieces: &[Bytes]) -> usize {
     pieces.iter().map(Bytes::len).sum()
 }
 

@@ -1,0 +1,5 @@
+//! Two ends in one process: volumes, engines, journals and threads as they are, joined by queues.
+
+mod host;
+mod house;
+mod in_step;

@@ -1,0 +1,275 @@
+//! Two houses with an end each, and the link between them. What comes to an end comes in order, on one thread of its
+//! house.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tidelock_mirror::association::{Event, Outcome, Report};
+use tidelock_mirror::generation::Standing;
+use tidelock_mirror::id::{MirrorId, NodeId};
+use tidelock_mirror::link::{Decoder, Encoder, Message, decode, encode};
+
+use crate::engine::EngineKind;
+use crate::mirror::{Beginning, End, EndConfig, Hands, Shell, SnapshotOperation};
+use crate::volume::Volume;
+
+pub(super) const REGION: u64 = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is so.
+#[track_caller]
+pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} doesn't come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+enum In {
+    Event(Box<Event>),
+    Stop,
+}
+
+/// The link of two houses.
+#[derive(Default)]
+pub(super) struct Link {
+    state: Mutex<LinkState>,
+}
+
+#[derive(Default)]
+struct LinkState {
+    up: bool,
+    inboxes: [Option<Sender<In>>; 2],
+    /// Bytes of all frames.
+    bytes: u64,
+}
+
+impl LinkState {
+    fn bring(&self, to: usize, event: Event) {
+        if let Some(inbox) = &self.inboxes[to] {
+            let _ = inbox.send(In::Event(Box::new(event)));
+        }
+    }
+}
+
+impl Link {
+    /// Both ends hear that they are connected.
+    pub(super) fn connect(&self) {
+        let mut state = self.state.lock();
+        state.up = state.inboxes.iter().all(Option::is_some);
+        if state.up {
+            for at in 0..2 {
+                state.bring(at, Event::Disconnected(node(1 - at)));
+                state.bring(at, Event::Connected(node(1 - at)));
+            }
+        }
+    }
+
+    /// And that they aren't. What was under way is lost.
+    pub(super) fn cut(&self) {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.up) {
+            for at in 0..2 {
+                state.bring(at, Event::Disconnected(node(1 - at)));
+            }
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.state.lock().up
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.state.lock().bytes
+    }
+}
+
+pub(super) fn node(at: usize) -> NodeId {
+    NodeId(at as u128 + 1)
+}
+
+/// What one end asks of its house.
+struct Room {
+    at: usize,
+    link: Arc<Link>,
+    reports: Mutex<Vec<Report>>,
+    timer: Mutex<bool>,
+}
+
+impl Shell for Room {
+    fn send(&self, peer: NodeId, message: Message) {
+        assert_eq!(peer, node(1 - self.at));
+        let (kind, body, data) = encode(&message);
+        let mut bytes = Encoder::default().encode(kind, &body, &data).unwrap();
+        bytes.extend(data);
+        let mut decoder = Decoder::default();
+        decoder.feed(&bytes);
+        let message = decode(decoder.next_frame().unwrap().unwrap()).unwrap();
+        let mut state = self.link.state.lock();
+        state.bytes += bytes.len() as u64;
+        if state.up {
+            state.bring(1 - self.at, Event::Received(node(self.at), message));
+        }
+    }
+
+    fn disconnect(&self, _: NodeId) {
+        self.link.cut();
+    }
+
+    fn start_timer(&self) {
+        *self.timer.lock() = true;
+    }
+
+    fn stop_timer(&self) {
+        *self.timer.lock() = false;
+    }
+
+    fn report(&self, report: Report) {
+        self.reports.lock().push(report);
+    }
+
+    fn snapshot(&self, operation: SnapshotOperation) {
+        match operation {
+            // It had none to drop.
+            SnapshotOperation::DropSnapshot => {}
+            other => panic!("nobody said that there are snapshots: {other:?}"),
+        }
+    }
+}
+
+/// A volume that is an end, and all that it needs.
+pub(super) struct House {
+    at: usize,
+    pub(super) end: Arc<End>,
+    pub(super) volume: Arc<Volume>,
+    room: Arc<Room>,
+    inbox: Sender<In>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl House {
+    /// Opens the end of a volume, whose journal is there.
+    pub(super) fn open(
+        at: usize,
+        folder: &PathBuf,
+        volume: Arc<Volume>,
+        link: &Arc<Link>,
+        config: EndConfig,
+    ) -> Self {
+        let room = Arc::new(Room {
+            at,
+            link: Arc::clone(link),
+            reports: Mutex::default(),
+            timer: Mutex::default(),
+        });
+        let shell: Arc<dyn Shell> = Arc::clone(&room) as Arc<dyn Shell>;
+        let end = End::open(folder, config, &volume, shell).unwrap();
+        let (inbox, events) = channel();
+        link.state.lock().inboxes[at] = Some(inbox.clone());
+        let weak = Arc::downgrade(&end);
+        let thread = std::thread::spawn(move || serve(&weak, &events));
+        Self {
+            at,
+            end,
+            volume,
+            room,
+            inbox,
+            thread: Some(thread),
+        }
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.end.event(event);
+    }
+
+    /// Whether this end is the source and the other one is in step.
+    pub(super) fn is_in_step(&self) -> bool {
+        let facts = self.end.facts();
+        let mut peers = facts.peers.iter();
+        peers.any(|it| it.peer == node(1 - self.at) && it.standing == Standing::InStep)
+    }
+
+    pub(super) fn timer(&self) -> bool {
+        *self.room.timer.lock()
+    }
+
+    pub(super) fn reported(&self, wanted: impl Fn(&Report) -> bool) -> usize {
+        self.room
+            .reports
+            .lock()
+            .iter()
+            .filter(|it| wanted(it))
+            .count()
+    }
+
+    /// The daemon is gone: nothing is flushed, nobody is told, and what was on its way is done or isn't.
+    pub(super) fn kill(mut self) -> Arc<Volume> {
+        let link = Arc::clone(&self.room.link);
+        link.state.lock().inboxes[self.at] = None;
+        link.cut();
+        let _ = self.inbox.send(In::Stop);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        self.end.close();
+        Arc::clone(&self.volume)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = self.inbox.send(In::Stop);
+    }
+}
+
+fn serve(end: &Weak<End>, events: &Receiver<In>) {
+    while let Ok(In::Event(event)) = events.recv() {
+        let Some(end) = end.upgrade() else {
+            return;
+        };
+        end.event(*event);
+    }
+}
+
+/// One for all tests that use files, and one for those that use memory.
+pub(super) fn hands(kind: EngineKind) -> Arc<Hands> {
+    static FILES: OnceLock<Arc<Hands>> = OnceLock::new();
+    static MEMORY: OnceLock<Arc<Hands>> = OnceLock::new();
+    let place = match kind {
+        EngineKind::Memory => &MEMORY,
+        _ => &FILES,
+    };
+    let new = || Arc::new(Hands::new(kind, 64, 32 << 20).unwrap());
+    Arc::clone(place.get_or_init(new))
+}
+
+/// As tests want it: little is hot, so that there is much to be settled.
+pub(super) fn config(kind: EngineKind) -> EndConfig {
+    EndConfig {
+        hot_max: 24,
+        hot_kept: 4,
+        window: 1 << 20,
+        copies_max: 4,
+        ..EndConfig::new(hands(kind))
+    }
+}
+
+pub(super) fn create(at: usize, folder: &PathBuf, bytes: u64) {
+    let beginning = Beginning {
+        mirror: MirrorId(7),
+        me: node(at),
+        volume_bytes: bytes,
+        region_bytes: REGION,
+        source: at == 0,
+    };
+    End::create(folder, beginning).unwrap();
+}
+
+/// An outcome that nothing came of.
+#[allow(dead_code, reason = "a word for tests to come")]
+pub(super) const FAILED: Outcome = Outcome::Failed;

@@ -283,6 +283,8 @@ pub enum Outcome {
     Busy,
     /// The operation took too long, or the store is on its way up: the initiator should try again.
     NotReady,
+    /// The unit is the part of a mirror that doesn't serve hosts now: the initiator has another path, or will have.
+    Standby,
     /// An [`Operation::Renew`] has begun and failed: the medium is unusable now.
     RenewalFailed,
     /// The operation was given up because the command was aborted.

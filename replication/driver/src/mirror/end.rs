@@ -357,18 +357,6 @@ impl End {
         Journal::remove(folder)
     }
 
-    /// All of the core, for whoever looks for a defect.
-    #[cfg(test)]
-    pub(super) fn inside(&self) -> String {
-        let state = self.state.lock();
-        format!(
-            "{} to do, performing {}: {:#?}",
-            state.todo.len(),
-            state.performing,
-            state.core
-        )
-    }
-
     // --- For the I/O engines.
 }
 

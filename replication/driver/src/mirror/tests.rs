@@ -3,3 +3,5 @@
 mod host;
 mod house;
 mod in_step;
+mod power;
+mod refusing;

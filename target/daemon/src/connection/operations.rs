@@ -466,14 +466,18 @@ pub(crate) fn outcome(result: VolumeOutcome) -> Outcome {
         VolumeOutcome::Failed(fault) => fault,
     };
     match fault.kind {
-        // What a full disk and a stuck write cause again and again until somebody helps.
-        FaultKind::NoSpace | FaultKind::Busy => tracing::debug!(%fault, "a command failed"),
+        // What a full disk, a stuck write and a mirror without its peer cause again and again until somebody helps.
+        FaultKind::NoSpace | FaultKind::Busy | FaultKind::NotSource | FaultKind::Halted => {
+            tracing::debug!(%fault, "a command failed")
+        }
         _ => tracing::warn!(%fault, "a command failed"),
     }
     match fault.kind {
         FaultKind::MediumError { offset } => Outcome::MediumError { offset },
         FaultKind::NoSpace => Outcome::SpaceExhausted,
         FaultKind::Busy => Outcome::Busy,
+        FaultKind::NotSource => Outcome::Standby,
+        FaultKind::Halted => Outcome::NotReady,
         _ => Outcome::HardwareError,
     }
 }

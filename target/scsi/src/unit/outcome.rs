@@ -118,6 +118,10 @@ impl LogicalUnit {
                 SenseKey::DATA_PROTECT,
                 AdditionalSense::SPACE_ALLOCATION_FAILED_WRITE_PROTECT,
             ),
+            Outcome::Standby => Sense::new(
+                SenseKey::NOT_READY,
+                AdditionalSense::LOGICAL_UNIT_NOT_ACCESSIBLE_TARGET_PORT_IN_STANDBY,
+            ),
             Outcome::NotReady => Sense::new(
                 SenseKey::NOT_READY,
                 AdditionalSense::LOGICAL_UNIT_IS_IN_PROCESS_OF_BECOMING_READY,

@@ -149,7 +149,7 @@ fn any(random: &mut Random, volume: &Volume) -> VolumeOp {
         1..4 => 128,
         _ => 16,
     };
-    let count = 1 + random.below(most);
+    let count = 1 + random.below(most.min(blocks / 2));
     let offset = random.below(blocks - count) * BLOCK;
     let length = count * BLOCK;
     let short = length.min(64 * BLOCK);

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidelock_mirror::association::{Event, Outcome, Report};
+use tidelock_mirror::association::{Event, Report};
 use tidelock_mirror::generation::Standing;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::{Decoder, Encoder, Message, decode, encode};
@@ -270,6 +270,12 @@ pub(super) fn create(at: usize, folder: &PathBuf, bytes: u64) {
     End::create(folder, beginning).unwrap();
 }
 
-/// An outcome that nothing came of.
-#[allow(dead_code, reason = "a word for tests to come")]
-pub(super) const FAILED: Outcome = Outcome::Failed;
+/// A house that nobody answers for.
+pub(super) fn deaf() -> Arc<dyn Shell> {
+    Arc::new(Room {
+        at: 0,
+        link: Arc::default(),
+        reports: Mutex::default(),
+        timer: Mutex::default(),
+    })
+}

@@ -215,9 +215,7 @@ impl fmt::Display for VolumeFault {
             VolumeFaultKind::OutOfRange => f.write_str("not whole blocks inside the volume")?,
             VolumeFaultKind::TooLarge => f.write_str("more than the memory ceiling allows")?,
             VolumeFaultKind::NotSource => f.write_str("not the source of its mirror")?,
-            VolumeFaultKind::Halted => {
-                f.write_str("stopped until the mirror's other end is back")?
-            }
+            VolumeFaultKind::Halted => f.write_str("stopped until the mirror's peer is back")?,
             VolumeFaultKind::MirrorFailed => f.write_str("its end of the mirror has failed")?,
         }
         match &self.error {

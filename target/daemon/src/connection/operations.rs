@@ -468,7 +468,7 @@ pub(crate) fn outcome(result: VolumeOutcome) -> Outcome {
     match fault.kind {
         // What a full disk, a stuck write and a mirror without its peer cause again and again until somebody helps.
         FaultKind::NoSpace | FaultKind::Busy | FaultKind::NotSource | FaultKind::Halted => {
-            tracing::debug!(%fault, "a command failed")
+            tracing::debug!(%fault, "a command failed");
         }
         _ => tracing::warn!(%fault, "a command failed"),
     }

@@ -121,6 +121,12 @@ fn outcomes_of_the_store_become_status_and_sense() {
         2,
         Code::LOGICAL_UNIT_IS_IN_PROCESS_OF_BECOMING_READY,
     );
+    rig.outcomes.push_back(Outcome::Standby);
+    assert_sense(
+        &rig.write(&write, &data),
+        2,
+        Code::LOGICAL_UNIT_NOT_ACCESSIBLE_TARGET_PORT_IN_STANDBY,
+    );
     rig.outcomes.push_back(Outcome::Busy);
     assert_eq!(rig.read(&read).status, Status::BUSY);
     rig.outcomes.push_back(Outcome::Aborted);

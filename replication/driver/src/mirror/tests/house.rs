@@ -1,7 +1,7 @@
 //! Two houses with an end each, and the link between them. What comes to an end comes in order, on one thread of its
 //! house.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
@@ -156,7 +156,7 @@ impl House {
     /// Opens the end of a volume, whose journal is there.
     pub(super) fn open(
         at: usize,
-        folder: &PathBuf,
+        folder: &Path,
         volume: Arc<Volume>,
         link: &Arc<Link>,
         config: EndConfig,
@@ -259,7 +259,7 @@ pub(super) fn config(kind: EngineKind) -> EndConfig {
     }
 }
 
-pub(super) fn create(at: usize, folder: &PathBuf, bytes: u64) {
+pub(super) fn create(at: usize, folder: &Path, bytes: u64) {
     let beginning = Beginning {
         mirror: MirrorId(7),
         me: node(at),

@@ -465,7 +465,10 @@ fn change(op: &OpKind, zeros: bool, atomic: bool) -> Option<(u64, Data, Durabili
         OpKind::PunchHole { length, .. } | OpKind::ZeroRange { length, .. } => {
             (offset, Data::Zeros(*length), durability(false))
         }
-        OpKind::Read { .. } | OpKind::DataSync | OpKind::Allocate { .. } => return None,
+        OpKind::Read { .. }
+        | OpKind::DataSync
+        | OpKind::Allocate { .. }
+        | OpKind::CopyFrom { .. } => return None,
     })
 }
 
@@ -479,7 +482,10 @@ fn range_of(op: &OpKind) -> (u64, u64) {
         OpKind::PunchHole { offset, length } | OpKind::ZeroRange { offset, length } => {
             (*offset, offset.saturating_add(*length))
         }
-        OpKind::Read { .. } | OpKind::DataSync | OpKind::Allocate { .. } => (0, 0),
+        OpKind::Read { .. }
+        | OpKind::DataSync
+        | OpKind::Allocate { .. }
+        | OpKind::CopyFrom { .. } => (0, 0),
     }
 }
 

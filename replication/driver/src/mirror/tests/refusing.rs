@@ -14,6 +14,7 @@ use super::host::Host;
 use super::house::{House, Link, config, create, wait_until};
 use super::in_step::{Pair, content};
 use crate::engine::EngineKind;
+use crate::family::testing::MemoryDisk;
 use crate::mirror::{End, EndConfig, EndError};
 use crate::op::{VolumeFaultKind, VolumeOp, VolumeOutcome};
 use crate::volume::Volume;
@@ -295,4 +296,26 @@ fn an_end_isnt_opened_over_another_volume_or_twice() {
     let other = End::open(&place, config(KIND), &small, shell());
     assert!(matches!(other, Err(EndError::OtherSize { .. })));
     assert!(small.mirror_end().is_none());
+}
+
+/// What is copied below the volume doesn't pass by its end, so that isn't done: whoever asked reads and writes.
+#[test]
+fn nothing_is_copied_past_a_mirror() {
+    let bytes = usize::try_from(BYTES).unwrap();
+    let (_disk, _family, one) = MemoryDisk::new(bytes, [1; 16]);
+    let copy = || VolumeOp::CopyFrom {
+        source: Arc::clone(&one),
+        source_offset: 0,
+        offset: 65_536,
+        length: 4096,
+        watch: None,
+    };
+    let mut host = Host::new(KIND, &one);
+    assert!(is_done(&host.run(write(0, 1))));
+    assert!(is_done(&host.run(copy())), "it is copied as it is");
+    let pair = Pair::new(KIND, [Arc::clone(&one), volume().1]);
+    pair.meet();
+    let outcome = host.run(copy());
+    assert!(matches!(outcome, VolumeOutcome::NotCopied), "{outcome:?}");
+    pair.compare(KIND);
 }

@@ -158,6 +158,11 @@ impl PortGroups {
         Ok(())
     }
 
+    /// Begins a transition, or lets the one under way lead elsewhere.
+    pub(crate) fn lead(&mut self, next: GroupAccesses) {
+        self.transition = Some(next);
+    }
+
     /// Ends a transition, if there is one; true if something is different from before.
     pub(crate) fn complete(&mut self, access: GroupAccesses) -> bool {
         self.transition = None;

@@ -53,8 +53,10 @@ fn standard(unit: &LogicalUnit, nexus: &LuNexus, qualifier: u8) -> Vec<u8> {
     const VERSION_SPC_4: u8 = 0x06;
     const HISUP: u8 = 0x10;
     const RESPONSE_DATA_FORMAT: u8 = 0x02;
-    /// Implicit and explicit asymmetric logical unit access.
-    const TPGS: u8 = 0b11 << 4;
+    /// Implicit asymmetric logical unit access.
+    const TPGS_IMPLICIT: u8 = 0b01 << 4;
+    /// Explicit asymmetric logical unit access.
+    const TPGS_EXPLICIT: u8 = 0b10 << 4;
     const MULTIP: u8 = 0x10;
     const CMDQUE: u8 = 0x02;
     const THIRD_PARTY_COPY: u8 = 0x08;
@@ -62,9 +64,20 @@ fn standard(unit: &LogicalUnit, nexus: &LuNexus, qualifier: u8) -> Vec<u8> {
     // SAM-5, SPC-4, SBC-3, iSCSI: none of them with a revision.
     const VERSION_DESCRIPTORS: [u16; 4] = [0x00a0, 0x0460, 0x04c0, 0x0960];
 
-    let identity = &unit.config().identity;
+    let identity = unit.identity();
     let ports = unit.ports_of(&nexus.info().target_port);
-    let multiple = if ports.len() > 1 { MULTIP } else { 0 };
+    // The other daemon's ports are some more, and it's agreed on between the two which of them are the better ones.
+    let is_shared = unit.is_shared();
+    let multiple = if ports.len() > 1 || is_shared {
+        MULTIP
+    } else {
+        0
+    };
+    let tpgs = if is_shared {
+        TPGS_IMPLICIT
+    } else {
+        TPGS_IMPLICIT | TPGS_EXPLICIT
+    };
     let mut data = Vec::with_capacity(LENGTH);
     data.extend([
         qualifier | DIRECT_ACCESS,
@@ -74,7 +87,7 @@ fn standard(unit: &LogicalUnit, nexus: &LuNexus, qualifier: u8) -> Vec<u8> {
     ]);
     data.extend([
         u8::try_from(LENGTH - 5).unwrap_or(0),
-        TPGS | THIRD_PARTY_COPY,
+        tpgs | THIRD_PARTY_COPY,
         multiple,
         CMDQUE,
     ]);

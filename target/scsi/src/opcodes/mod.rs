@@ -124,6 +124,8 @@ pub enum Requires {
     OwnBlocks,
     /// Both thin provisioning and blocks of its own.
     ThinOwnBlocks,
+    /// Access states that it has for itself, and not together with a unit of another daemon.
+    OwnAccessStates,
 }
 
 /// Command timeouts in seconds (SPC-5, "Command timeouts descriptor"), for initiators that ask.
@@ -195,7 +197,7 @@ impl OpCode {
     #[must_use]
     pub const fn is_supported_by(&self, config: &LogicalUnitConfig) -> bool {
         match self.requires {
-            Requires::Nothing | Requires::OwnBlocks => true,
+            Requires::Nothing | Requires::OwnBlocks | Requires::OwnAccessStates => true,
             Requires::Thin | Requires::ThinOwnBlocks => config.thin,
             Requires::AtomicWrites => config.limits.max_atomic_bytes > 0,
         }
@@ -205,6 +207,12 @@ impl OpCode {
     #[must_use]
     pub const fn requires_own_blocks(&self) -> bool {
         matches!(self.requires, Requires::OwnBlocks | Requires::ThinOwnBlocks)
+    }
+
+    /// Whether a unit supports it only while its access states are its own.
+    #[must_use]
+    pub const fn requires_own_access_states(&self) -> bool {
+        matches!(self.requires, Requires::OwnAccessStates)
     }
 
     /// All bits that may be set in the CDB.

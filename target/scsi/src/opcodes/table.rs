@@ -682,8 +682,9 @@ pub const TABLE: &[OpCode] = &[
         reservations: Some(Access::Writes),
         access_states: Some(ServedIn::Unavailable),
         timeouts: LONG,
+        requires: Requires::OwnAccessStates,
         handler: set_target_port_groups::handle,
-        notes: "all primary states but transitioning; no offline",
+        notes: "all primary states but transitioning; no offline; not where states follow a mirror",
         ..entry(0xa4, "SET TARGET PORT GROUPS", "SPC-5")
     },
     OpCode {

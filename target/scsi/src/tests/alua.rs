@@ -456,3 +456,84 @@ fn every_command_in_every_state() {
         }
     }
 }
+
+/// As which unit it is shown that has a part elsewhere.
+fn elsewhere() -> crate::Identity {
+    crate::Identity::new(0xabc_def0, "elsewhere")
+}
+
+fn good(reply: Reply) -> Vec<u8> {
+    assert_good(&reply);
+    bytes_of(&reply)
+}
+
+fn inquiry(page: Option<u8>) -> Vec<u8> {
+    match page {
+        Some(page) => vec![0x12, 1, page, 1, 0, 0],
+        None => vec![0x12, 0, 0, 0, 96, 0],
+    }
+}
+
+#[test]
+fn a_unit_that_another_daemon_has_a_part_in_is_one_disk_with_it() {
+    let mut rig = two_paths();
+    let tpgs = |rig: &mut Rig| good(on(rig, 0, &inquiry(None)))[5] >> 4 & 3;
+    let own = good(on(&mut rig, 0, &inquiry(Some(0x83))));
+    assert_eq!(tpgs(&mut rig), 0b11);
+    rig.unit.show_as(Some(elsewhere()));
+    // Both nexuses are told that INQUIRY says something else.
+    for nexus in [0, 1] {
+        let told = on(&mut rig, nexus, &TEST_UNIT_READY);
+        assert_sense(&told, 6, Code::INQUIRY_DATA_HAS_CHANGED);
+    }
+    assert_eq!(
+        good(on(&mut rig, 0, &inquiry(Some(0x80))))[4..],
+        *b"elsewhere"
+    );
+    let shown = good(on(&mut rig, 0, &inquiry(Some(0x83))));
+    let naa = elsewhere().naa;
+    assert!(shown.windows(8).any(|it| it == naa) && !own.windows(8).any(|it| it == naa));
+    // Copies name it by what the page says.
+    let named = |naa: [u8; 8]| crate::Designation {
+        code_set: 1,
+        association: 0,
+        designator_type: 3,
+        designator: naa.as_slice().into(),
+    };
+    assert!(rig.unit.is_named(&named(naa)));
+    assert!(!rig.unit.is_named(&named(config().identity.naa)));
+    assert_eq!(tpgs(&mut rig), 0b01, "implicit alone");
+    let list = set_list(&[(2, 1)]);
+    let refused = rig.run(0, &set_cdb(list.len()), false, true, 1 << 20, &list);
+    assert_sense(&refused, 5, Code::INVALID_COMMAND_OPERATION_CODE);
+    let is_supported = [0xa3, 0x0c, 0x02, 0xa4, 0, 0x0a, 0, 0, 1, 0, 0, 0];
+    assert_eq!(
+        good(on(&mut rig, 0, &is_supported))[1] & 7,
+        1,
+        "not supported"
+    );
+    rig.unit.show_as(None);
+    on(&mut rig, 0, &TEST_UNIT_READY);
+    assert_eq!(good(on(&mut rig, 0, &inquiry(Some(0x83)))), own);
+    assert_eq!(tpgs(&mut rig), 0b11);
+    assert_eq!(good(on(&mut rig, 0, &is_supported))[1] & 7, 3, "supported");
+}
+
+#[test]
+fn a_transition_can_be_led_elsewhere_and_lasts_until_it_is_completed() {
+    let mut rig = two_paths();
+    let standby = access(&[1, 2, 9].map(|group| (group, AccessState::Standby)));
+    rig.unit.lead_transition(standby.clone());
+    let transitioning = Code::LOGICAL_UNIT_NOT_ACCESSIBLE_ASYMMETRIC_ACCESS_STATE_TRANSITION;
+    assert_sense(&on(&mut rig, 0, &TEST_UNIT_READY), 2, transitioning);
+    rig.unit.lead_transition(standby.clone());
+    assert_sense(&on(&mut rig, 0, &TEST_UNIT_READY), 2, transitioning);
+    rig.unit.complete_transition(standby, None);
+    let told = on(&mut rig, 0, &TEST_UNIT_READY);
+    assert_sense(&told, 6, Code::ASYMMETRIC_ACCESS_STATE_CHANGED);
+    let in_standby = Code::LOGICAL_UNIT_NOT_ACCESSIBLE_TARGET_PORT_IN_STANDBY;
+    assert_sense(&on(&mut rig, 0, &TEST_UNIT_READY), 2, in_standby);
+    rig.unit.complete_transition(GroupAccesses::new(), None);
+    on(&mut rig, 0, &TEST_UNIT_READY);
+    assert_good(&on(&mut rig, 0, &TEST_UNIT_READY));
+}

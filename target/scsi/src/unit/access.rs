@@ -41,6 +41,13 @@ impl LogicalUnit {
         Ok(())
     }
 
+    /// The same as [`Self::begin_transition`]; one that is under way leads to `next` from now on.
+    pub fn lead_transition(&self, next: GroupAccesses) {
+        let mut groups = self.port_groups.lock();
+        groups.lead(next);
+        self.follow(&groups);
+    }
+
     /// Sets the access of all target port groups, and ends the transition that led there. If it is
     /// different from before, every nexus but `except`, the one that asked for it, is told (2Ah/06h).
     pub fn complete_transition(&self, access: GroupAccesses, except: Option<NexusId>) {

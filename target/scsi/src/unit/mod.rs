@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::alua::PortGroups;
 use crate::attention::UnitAttention;
 use crate::cdb::Cdb;
 use crate::command::{Command, TaskAttribute};
 use crate::commands::{Refusal, Request};
-use crate::config::LogicalUnitConfig;
+use crate::config::{Identity, LogicalUnitConfig};
 use crate::copy::RunningCopies;
 use crate::identifying::IdentifyingInformation;
 use crate::mode::{CurrentMode, ModeParameters};
@@ -26,6 +26,7 @@ use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
 mod access;
 mod addresses;
 mod identifying;
+mod identity;
 mod medium;
 mod outcome;
 pub(crate) mod provisioning;
@@ -44,6 +45,10 @@ pub use third_party::{EarlierThirdParties, ThirdPartyUnderway};
 #[derive(Debug)]
 pub struct LogicalUnit {
     config: LogicalUnitConfig,
+    /// As which unit it is shown, if not as the one of the configuration.
+    shown_as: RwLock<Option<Arc<Identity>>>,
+    /// The same as a flag, for each command.
+    is_shared: AtomicBool,
     blocks: AtomicU64,
     state: CurrentState,
     /// In 65536ths.
@@ -85,6 +90,8 @@ impl LogicalUnit {
             third_parties: Arc::default(),
             reservations: Mutex::default(),
             identifying: Mutex::default(),
+            shown_as: RwLock::default(),
+            is_shared: AtomicBool::new(false),
             config,
         }
     }
@@ -160,7 +167,8 @@ impl LogicalUnit {
     /// Whether it supports a command.
     pub(crate) fn supports(&self, opcode: &opcodes::OpCode) -> bool {
         let own = !opcode.requires_own_blocks() || !self.shares_blocks.load(Ordering::SeqCst);
-        own && opcode.is_supported_by(&self.config)
+        let states = !opcode.requires_own_access_states() || !self.is_shared();
+        own && states && opcode.is_supported_by(&self.config)
     }
 
     pub(crate) fn set_stopped(&self, stopped: bool) {

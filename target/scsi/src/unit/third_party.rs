@@ -87,7 +87,7 @@ impl LogicalUnit {
     /// Whether the unit's Device Identification VPD page names the unit itself so.
     #[must_use]
     pub fn is_named(&self, designation: &Designation) -> bool {
-        names_unit(self.config(), designation)
+        names_unit(&self.identity(), designation)
     }
 
     /// What a copy operation has to know of the unit.

@@ -47,8 +47,8 @@ pub(crate) fn page(
     let config = unit.config();
     let body = match code {
         SUPPORTED_PAGES => PAGES.to_vec(),
-        UNIT_SERIAL_NUMBER => serial(config),
-        DEVICE_IDENTIFICATION => designators::all(&config.identity, &nexus.target_port),
+        UNIT_SERIAL_NUMBER => serial(&unit.identity().serial),
+        DEVICE_IDENTIFICATION => designators::all(&unit.identity(), &nexus.target_port),
         EXTENDED_INQUIRY_DATA => extended_inquiry(),
         MODE_PAGE_POLICY => mode_page_policy(),
         SCSI_PORTS => scsi_ports::body(&unit.ports_of(&nexus.target_port)),
@@ -65,9 +65,8 @@ pub(crate) fn page(
 }
 
 /// Unit Serial Number (SPC-5).
-fn serial(config: &LogicalUnitConfig) -> Vec<u8> {
+fn serial(serial: &str) -> Vec<u8> {
     const MAX: usize = 32;
-    let serial = &config.identity.serial;
     ascii::<MAX>(serial)
         .into_iter()
         .take(serial.chars().count().min(MAX))

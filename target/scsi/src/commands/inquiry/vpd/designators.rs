@@ -2,7 +2,7 @@
 //! device are.
 
 use crate::commands::inquiry::ascii;
-use crate::config::{Identity, LogicalUnitConfig};
+use crate::config::Identity;
 use crate::copy::Designation;
 use crate::nexus::TargetPort;
 
@@ -96,9 +96,9 @@ pub(crate) fn target_device_designator(port: &TargetPort) -> Vec<u8> {
 }
 
 /// Whether `designation` is one of those that the page gives to the logical unit itself.
-pub(crate) fn names_unit(config: &LogicalUnitConfig, designation: &Designation) -> bool {
+pub(crate) fn names_unit(identity: &Identity, designation: &Designation) -> bool {
     // Who the port is makes no difference to the unit's own designators.
-    let page = all(&config.identity, &TargetPort::default());
+    let page = all(identity, &TargetPort::default());
     let mut rest = page.as_slice();
     while let Some(([code_set, kind, _, length], tail)) = rest.split_first_chunk() {
         let Some((designator, next)) = tail.split_at_checked(usize::from(*length)) else {

@@ -18,6 +18,7 @@ use crate::peer::{Peer, PeerAddress};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
 use crate::redirect::Redirect;
 use crate::schedule::Schedule;
+use crate::shared_identity::SharedIdentity;
 use crate::snapshot::{GroupName, PeerName, SnapshotName, SnapshotRef};
 use crate::target::{Lun, LunNumber, Target};
 use crate::volume::{NewClone, NewVolume, SpaceLimits, Volume, VolumeName};
@@ -191,6 +192,19 @@ pub enum Command {
         volume: VolumeName,
         /// When; `None`: no longer.
         schedule: Option<Schedule>,
+    },
+    /// Let a volume be one logical unit together with another daemon's. Its access states follow which of the two
+    /// is written to, from now on.
+    ShareIdentity {
+        /// Which volume.
+        volume: VolumeName,
+        /// As what hosts see both.
+        identity: SharedIdentity,
+    },
+    /// Let it be one of its own again, in the access states of a new one.
+    UnshareIdentity {
+        /// Which volume.
+        volume: VolumeName,
     },
     /// Trust another daemon.
     AddPeer(Peer),
@@ -424,6 +438,18 @@ pub enum Change {
         volume: VolumeName,
         /// When; `None`: no longer.
         schedule: Option<Schedule>,
+    },
+    /// A volume is one logical unit together with another daemon's.
+    IdentityShared {
+        /// Which volume.
+        volume: VolumeName,
+        /// As what hosts see both.
+        identity: SharedIdentity,
+    },
+    /// It is one of its own again.
+    IdentityUnshared {
+        /// Which volume.
+        volume: VolumeName,
     },
     /// There is a new peer.
     PeerAdded(Peer),

@@ -16,6 +16,7 @@ use crate::mirror::{Mirror, MirrorId};
 use crate::peer::Peer;
 use crate::rules;
 use crate::schedule::Schedule;
+use crate::shared_identity::{SharedIdentities, SharedIdentity};
 use crate::snapshot::{GroupName, PeerName};
 use crate::target::{Lun, Target};
 use crate::volume::{Volume, VolumeName};
@@ -49,6 +50,7 @@ pub struct Catalog {
     pub(crate) intents: Vec<Intent>,
     pub(crate) mirrors: BTreeMap<MirrorId, Mirror>,
     pub(crate) peers: BTreeMap<PeerName, Peer>,
+    pub(crate) shared: SharedIdentities,
 }
 
 impl Catalog {
@@ -68,6 +70,7 @@ impl Catalog {
             intents: Vec::new(),
             mirrors: BTreeMap::new(),
             peers: BTreeMap::new(),
+            shared: BTreeMap::new(),
         }
     }
 
@@ -166,6 +169,13 @@ impl Catalog {
         self.volumes.values().filter(
             move |volume| matches!(volume.backing, Backing::Head(place) if place.family == family),
         )
+    }
+
+    /// As which logical unit hosts see a volume that is one together with another daemon's; `None`: it is one of
+    /// its own.
+    #[must_use]
+    pub fn shared_identity(&self, volume: &VolumeName) -> Option<&SharedIdentity> {
+        self.shared.get(volume)
     }
 
     /// All peers by name.

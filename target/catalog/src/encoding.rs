@@ -17,6 +17,7 @@ mod clones;
 mod families;
 mod mirrors;
 mod peers;
+mod shared_identities;
 
 use thiserror::Error;
 

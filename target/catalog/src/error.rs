@@ -331,6 +331,26 @@ pub enum CatalogError {
         /// What is wrong.
         reason: String,
     },
+    /// No daemon gives such an identity.
+    #[error("volume {volume} can't be shown to hosts as that: it is no identity of a logical unit")]
+    SharedIdentity {
+        /// Which volume.
+        volume: VolumeName,
+    },
+    /// Hosts would take both for one disk, and mix them.
+    #[error("volume {volume} can't be the same disk to hosts as volume {other} of this daemon")]
+    SameDisk {
+        /// Which volume.
+        volume: VolumeName,
+        /// The other one.
+        other: VolumeName,
+    },
+    /// Its access states say which copy is written to.
+    #[error("the access states of volume {volume} follow its mirror")]
+    AccessFollows {
+        /// Which volume.
+        volume: VolumeName,
+    },
     /// The name is taken.
     #[error("there is a peer {peer} already")]
     PeerExists {
@@ -441,6 +461,7 @@ impl CatalogError {
             | Self::Schedule { .. }
             | Self::SpaceLimits { .. }
             | Self::SizeOutOfRange { .. }
+            | Self::SharedIdentity { .. }
             | Self::CloneName { .. } => ErrorKind::Invalid,
             Self::NoSuchVolume { .. }
             | Self::NoSuchSnapshot { .. }
@@ -482,6 +503,8 @@ impl CatalogError {
             | Self::FamilyIsShared { .. }
             | Self::Unrelated { .. }
             | Self::GroupExists { .. }
+            | Self::SameDisk { .. }
+            | Self::AccessFollows { .. }
             | Self::PeerExists { .. }
             | Self::IsPeer { .. }
             | Self::PeerIsItself
@@ -565,6 +588,11 @@ impl CatalogError {
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
             Self::SpaceLimits { .. } => "such as --limit 20G --warn 80",
             Self::Schedule { .. } => "such as --every 1h --keep 24",
+            Self::SharedIdentity { .. } => "update the older of the two daemons",
+            Self::SameDisk { .. } => "a disk with two paths needs two daemons",
+            Self::AccessFollows { .. } => {
+                "a failover makes the other copy the one that is written to"
+            }
             Self::PeerExists { .. } => "choose another name, or remove that peer first",
             Self::IsPeer { .. } => {
                 "`tidelock peer set NAME --address` says that it is elsewhere; to call it otherwise, remove it first"

@@ -28,6 +28,7 @@ pub mod redirect;
 mod rules;
 pub mod schedule;
 pub mod secret;
+pub mod shared_identity;
 pub mod snapshot;
 pub mod snapshots;
 pub mod target;
@@ -51,6 +52,7 @@ pub use portal_group::{PortalGroupTag, PortalGroupTagError, PortalGroups};
 pub use redirect::{PortalAddress, PortalAddressError, Redirect};
 pub use schedule::Schedule;
 pub use secret::{ChapAccess, ChapUser, ChapUserError, Credentials, Secret, SecretError};
+pub use shared_identity::SharedIdentity;
 pub use snapshot::{
     DatasetRef, GroupName, PeerName, ReferenceError, SnapshotName, SnapshotRef, WordError,
 };

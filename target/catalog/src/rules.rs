@@ -8,6 +8,7 @@ mod groups;
 mod mirrors;
 mod parameters;
 mod peers;
+mod shared_identity;
 mod targets;
 mod volumes;
 
@@ -18,6 +19,7 @@ use crate::error::CatalogError;
 pub(crate) use access::{chaps, shares_secret};
 pub(crate) use groups::check_schedule;
 pub(crate) use mirrors::{check_not_mirrored, consistent as mirrors_consistent};
+pub(crate) use shared_identity::check as check_shared;
 pub(crate) use volumes::{check_path, check_size, check_space_limits};
 
 #[allow(
@@ -81,6 +83,10 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::SetSchedule { volume, schedule } => {
             groups::set_schedule(catalog, volume, schedule)
         }
+        Command::ShareIdentity { volume, identity } => {
+            shared_identity::share(catalog, volume, identity)
+        }
+        Command::UnshareIdentity { volume } => shared_identity::unshare(catalog, volume),
         Command::AddPeer(peer) => peers::add(catalog, peer),
         Command::SetPeerAddress { peer, address } => peers::set_address(catalog, &peer, address),
         Command::RemovePeer { peer } => peers::remove(catalog, &peer),

@@ -30,6 +30,7 @@ mod schedules;
 mod scrubs;
 mod sending;
 pub mod served;
+pub mod shared_units;
 mod snapshots;
 
 use std::collections::HashMap;

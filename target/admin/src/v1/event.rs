@@ -152,6 +152,13 @@ pub enum EventKind {
         /// From one to the next, in seconds; absent for never.
         every_seconds: Option<u64>,
     },
+    /// A volume is one logical unit together with another daemon's from now on, or isn't any more.
+    SharedIdentityChanged {
+        /// Its name.
+        volume: String,
+        /// It is.
+        shared: bool,
+    },
     /// A daemon asks to be a peer.
     PeerAsks {
         /// What it calls itself.
@@ -304,6 +311,7 @@ impl EventKind {
             Self::GroupChanged { .. } => "group_changed",
             Self::GroupDeleted { .. } => "group_deleted",
             Self::ScheduleSet { .. } => "schedule_set",
+            Self::SharedIdentityChanged { .. } => "shared_identity_changed",
             Self::PeerAsks { .. } => "peer_asks",
             Self::PeerAdded { .. } => "peer_added",
             Self::PeerChanged { .. } => "peer_changed",

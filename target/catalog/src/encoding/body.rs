@@ -14,6 +14,7 @@ use crate::encoding::clones::{self, HydrationBody, IntentBody};
 use crate::encoding::families::{self, FamilyBody, GroupBody, OriginBody, PlaceBody, ScheduleBody};
 use crate::encoding::mirrors::{self, MirrorBody};
 use crate::encoding::peers::{self, PeerBody};
+use crate::encoding::shared_identities::{self, SharedIdentityBody};
 use crate::family::Backing;
 use crate::parameters::SessionParameters;
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -44,6 +45,8 @@ pub(super) struct Body {
     mirrors: Vec<MirrorBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     peers: Vec<PeerBody>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    shared: Vec<SharedIdentityBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -205,6 +208,7 @@ impl Body {
         catalog.intents = clones::into_intents(self.intents)?;
         mirrors::into_catalog(&mut catalog, self.mirrors)?;
         catalog.peers = peers::into_peers(self.peers)?;
+        catalog.shared = shared_identities::into_shared(self.shared)?;
         Ok(catalog)
     }
 }
@@ -224,6 +228,11 @@ impl From<&Catalog> for Body {
             intents: catalog.intents.iter().map(IntentBody::from).collect(),
             mirrors: catalog.mirrors.values().map(MirrorBody::from).collect(),
             peers: catalog.peers.values().map(PeerBody::from).collect(),
+            shared: catalog
+                .shared
+                .iter()
+                .map(SharedIdentityBody::from)
+                .collect(),
         }
     }
 }

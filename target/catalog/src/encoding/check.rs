@@ -30,6 +30,7 @@ pub(super) fn consistent(catalog: &Catalog) -> Result<(), DecodeError> {
         return Err(inconsistent(reason));
     }
     check_peers(catalog)?;
+    check_shared(catalog)?;
     check_targets(catalog)?;
     check_acl("discovery", &catalog.discovery)?;
     if !catalog.discovery.parameters.is_empty() {
@@ -163,6 +164,17 @@ fn check_groups(catalog: &Catalog) -> Result<(), DecodeError> {
             return Err(about("there is no such volume"));
         }
         rules::check_schedule(schedule).map_err(|error| about(&error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn check_shared(catalog: &Catalog) -> Result<(), DecodeError> {
+    for (volume, identity) in &catalog.shared {
+        if volume.is_of_snapshot() || !catalog.volumes.contains_key(volume) {
+            let reason = format!("there is no volume {volume} that could share an identity");
+            return Err(inconsistent(reason));
+        }
+        rules::check_shared(catalog, volume, identity).map_err(inconsistent)?;
     }
     Ok(())
 }

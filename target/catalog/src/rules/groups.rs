@@ -132,9 +132,10 @@ pub(crate) fn check_schedule(schedule: &Schedule) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// A volume is gone: it is in no group any more, and no snapshots are taken of it.
+/// A volume is gone: it is in no group any more, no snapshots are taken of it, and it is no logical unit with another.
 pub(super) fn forget_volume(catalog: &mut Catalog, volume: &VolumeName) -> Vec<Change> {
     let schedule = catalog.schedules.remove(volume);
+    catalog.shared.remove(volume);
     let groups = catalog.groups.values_mut();
     let left = groups.filter_map(|group| {
         let was_in = group.members.remove(volume);

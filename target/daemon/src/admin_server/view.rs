@@ -4,7 +4,7 @@ use tidelock_admin::v1;
 use tidelock_catalog as catalog;
 use tidelock_catalog::{
     Access, Acl, Catalog, Change, ChapAccess, Lun, PortalGroupTag, PortalGroups, Redirect,
-    SessionParameters, Subject, Target, Volume,
+    SessionParameters, SharedIdentity, Subject, Target, Volume,
 };
 
 use tidelock_scsi::{AccessState, TargetPort, TargetPortGroup};
@@ -13,11 +13,15 @@ use crate::admin_server::control::VolumeFacts;
 use crate::admin_server::parameters;
 
 pub(super) fn volume(catalog: &Catalog, volume: &Volume, facts: VolumeFacts) -> v1::Volume {
+    let shared = catalog.shared_identity(&volume.name);
+    let shown = shared
+        .cloned()
+        .unwrap_or_else(|| SharedIdentity::of(volume));
     v1::Volume {
         name: volume.name.to_string(),
         id: volume.id.to_string(),
-        naa: volume.naa_text(),
-        serial: volume.serial.clone(),
+        naa: shown.naa_text(),
+        serial: shown.serial,
         // A file of the daemon's own is where the state folder is now, not where that was once.
         path: match &volume.path {
             Some(path) if !volume.managed || facts.path.is_empty() => path.clone(),
@@ -225,6 +229,14 @@ pub fn event_of(change: &Change) -> Option<v1::EventKind> {
         Change::GroupChanged(group) => Kind::GroupChanged {
             group: group.name.to_string(),
             volumes: group.members.iter().map(ToString::to_string).collect(),
+        },
+        Change::IdentityShared { volume, .. } => Kind::SharedIdentityChanged {
+            volume: volume.to_string(),
+            shared: true,
+        },
+        Change::IdentityUnshared { volume } => Kind::SharedIdentityChanged {
+            volume: volume.to_string(),
+            shared: false,
         },
         Change::PeerAdded(peer) => Kind::PeerAdded {
             peer: peer.name.to_string(),

@@ -59,6 +59,10 @@ impl Registry {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
+        if self.catalog().shared_identity(&request.volume).is_some() {
+            let volume = request.volume;
+            return Err(catalog::CatalogError::AccessFollows { volume }.into());
+        }
         let (by, except) = match request.cause {
             Cause::Explicit(nexus) => (catalog::AlteredBy::Explicit, Some(nexus)),
             Cause::Implicit => (catalog::AlteredBy::Implicit, None),
@@ -121,7 +125,7 @@ impl Drop for Transition<'_> {
     }
 }
 
-fn access_of(changes: &[Change]) -> Option<GroupAccesses> {
+pub(super) fn access_of(changes: &[Change]) -> Option<GroupAccesses> {
     changes.iter().find_map(|change| match change {
         Change::AsymmetricAccessChanged { access, .. } => Some(group_accesses(access)),
         _ => None,

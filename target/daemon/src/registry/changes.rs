@@ -10,12 +10,14 @@ use tidelock_catalog::{
     VolumeId, VolumeName,
 };
 use tidelock_replication::{CreateOptions, JournalPlace, OpenOptions, Volume, VolumeError};
+use tidelock_scsi::GroupAccesses;
 use uuid::Uuid;
 
 use super::asymmetric_access::{AccessRequest, Cause};
 use super::families::ListTrouble;
 use super::families::snapshot_log::SnapshotLogError;
 use super::served::{LunMap, ServedVolume, Target, lun_map};
+use super::shared_units::identity_of;
 use super::{Registry, View, Writer};
 use crate::admin_server::{VolumeRequest, VolumeSource};
 use crate::state_dir::StateDirError;
@@ -368,6 +370,19 @@ impl Registry {
                 if let Some(volume) = view.volumes.get(volume) {
                     let unit = volume.unit();
                     unit.set_blocks(to_bytes >> unit.config().block_size.shift());
+                }
+            }
+            Change::IdentityShared { volume, identity } => {
+                if let Some(volume) = view.volumes.get(volume) {
+                    volume.unit().show_as(Some(identity_of(identity)));
+                }
+            }
+            Change::IdentityUnshared { volume } => {
+                if let Some(volume) = view.volumes.get(volume) {
+                    volume.unit().show_as(None);
+                    volume
+                        .unit()
+                        .complete_transition(GroupAccesses::new(), None);
                 }
             }
             Change::SpaceLimitsSet { volume, limits } => {

@@ -14,6 +14,7 @@ use super::identifying::IdentifyingFile;
 use super::journals::ATOMIC_WRITE_MAX;
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
+use super::shared_units::identity_of;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_catalog::DatasetId;
@@ -94,6 +95,9 @@ impl ServedVolume {
         let unit = LogicalUnit::new(config);
         unit.complete_transition(group_accesses(&record.access), None);
         unit.set_shares_blocks(place.is_some());
+        if let Some(shared) = registry.catalog().shared_identity(&record.name) {
+            unit.show_as(Some(identity_of(shared)));
+        }
         Self {
             name: record.name.as_str().into(),
             journal: registry.journals.place(record.id),

@@ -9,6 +9,7 @@ mod every_step;
 mod groups;
 mod receiving;
 mod schedules;
+mod shared_units;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

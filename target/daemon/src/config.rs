@@ -392,7 +392,9 @@ fn portals_of_file(args: &Args, file: &File) -> Result<Vec<Portal>, ConfigError>
         }
         portals.extend(in_group(group, of_it));
     }
-    if !groups.contains(&PortalGroupTag::DEFAULT) {
+    // Who names other groups on the command line alone wants those alone.
+    let named_elsewhere = groups.is_empty() && !args.portals.is_empty();
+    if !groups.contains(&PortalGroupTag::DEFAULT) && !named_elsewhere {
         let address = if args.demo {
             Ipv4Addr::LOCALHOST
         } else {
@@ -506,6 +508,15 @@ mod tests {
         assert_eq!(with(&two), ["1=10.0.0.1:3260", "2=[::1]:1"]);
         let expected = ["1=10.0.0.1:3260", "2=[::1]:2", "2=[::1]:0", "3=[::1]:1"];
         assert_eq!(with(&both), expected);
+    }
+
+    #[test]
+    fn a_group_on_the_command_line_is_the_only_one_where_the_file_names_none() {
+        let args = Args {
+            portals: vec!["2=[::1]:1".parse().unwrap()],
+            ..Args::default()
+        };
+        assert_eq!(texts(&Config::load(&args).unwrap()), ["2=[::1]:1"]);
     }
 
     #[test]

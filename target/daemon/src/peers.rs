@@ -97,6 +97,20 @@ pub enum PeerError {
     /// Several ask.
     #[error("several daemons that call themselves {0} ask to be peers")]
     SeveralRequests(String),
+    /// Hosts couldn't tell paths to one from paths to the other.
+    #[error("this daemon and peer {peer} both have portal group(s) {}", join(tags))]
+    PortalGroups {
+        /// Which peer.
+        peer: PeerName,
+        /// The tags that both have.
+        tags: Vec<u16>,
+    },
+    /// It hasn't said anything yet.
+    #[error("peer {peer} isn't connected")]
+    NotConnected {
+        /// Which peer.
+        peer: PeerName,
+    },
     /// Something depends on it.
     #[error("peer {peer} is in use: {}", by.join(", "))]
     InUse {
@@ -108,6 +122,11 @@ pub enum PeerError {
     /// The task that did it panicked.
     #[error("the daemon failed by a defect while it did this: please report it, with the log")]
     Defect,
+}
+
+fn join(tags: &[u16]) -> String {
+    let tags: Vec<_> = tags.iter().map(ToString::to_string).collect();
+    tags.join(", ")
 }
 
 impl From<CatalogError> for PeerError {
@@ -292,6 +311,25 @@ impl Peers {
     #[must_use]
     pub fn greeting(&self, name: &PeerName) -> Option<Greeting> {
         self.house.standings.greeting(name)
+    }
+
+    /// Whether a logical unit can have paths through this daemon and through a peer: the tags of their portal groups are
+    /// the numbers of its target port groups, so both need others.
+    ///
+    /// # Errors
+    /// They have some in common, or it isn't known which ones the peer has.
+    pub fn check_portal_groups(&self, name: &PeerName) -> Result<(), PeerError> {
+        self.house.book.catalog().peer(name)?;
+        let greeting = self.greeting(name);
+        let theirs = greeting.ok_or_else(|| PeerError::NotConnected { peer: name.clone() })?;
+        let tags = self.house.common_groups(&theirs);
+        if tags.is_empty() {
+            return Ok(());
+        }
+        Err(PeerError::PortalGroups {
+            peer: name.clone(),
+            tags,
+        })
     }
 
     /// Exchanges identities with a daemon, and trusts it from then on; with `expected` only if that is its key.

@@ -138,6 +138,13 @@ fn of_peers(error: &PeerError) -> (ErrorCode, &'static str) {
             ErrorCode::Conflict,
             "give the fingerprint of the one that is meant; `tidelock peer list` shows them",
         ),
+        PeerError::PortalGroups { .. } => (
+            ErrorCode::Conflict,
+            "start one of them with --portal 2=ADDRESS:PORT",
+        ),
+        PeerError::NotConnected { .. } => {
+            (ErrorCode::Conflict, "`tidelock peer show PEER` says why")
+        }
         PeerError::InUse { .. } => (ErrorCode::Conflict, "end that first"),
         PeerError::Refused(_) => (ErrorCode::Conflict, ""),
         _ => (ErrorCode::Internal, ""),

@@ -123,6 +123,13 @@ impl House {
         }
     }
 
+    /// The tags of portal groups that this daemon has, and another one as well.
+    pub(super) fn common_groups(&self, theirs: &Greeting) -> Vec<u16> {
+        let ours = self.settings.portal_groups.iter().copied();
+        ours.filter(|it| theirs.portal_groups.contains(it))
+            .collect()
+    }
+
     /// The peer whose key that is.
     pub(super) fn peer_with(&self, fingerprint: Fingerprint) -> Option<Peer> {
         peer_with(&self.book.catalog(), fingerprint)

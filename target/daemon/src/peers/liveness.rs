@@ -55,6 +55,18 @@ pub(super) async fn watch(house: Arc<House>, name: PeerName, nudge: Arc<Notify>)
     }
 }
 
+/// What a peer that is connected still lacks.
+fn note_on(common: &[u16]) -> String {
+    if common.is_empty() {
+        return String::new();
+    }
+    let tags: Vec<_> = common.iter().map(ToString::to_string).collect();
+    format!(
+        "both daemons have portal group {}: for LUNs with paths to both start one with --portal 2=ADDRESS:PORT",
+        tags.join(", ")
+    )
+}
+
 /// Asks again and again; ends when it is nudged and the peer isn't where it was, or when there is no answer.
 async fn converse(
     house: &House,
@@ -100,8 +112,9 @@ async fn converse(
             return Err(dial::broken(address, reason));
         }
         backoff.reset();
+        let common = house.common_groups(&greeting);
         house.standings.seen(&peer.name, Some(greeting));
-        house.stands(&peer.name, PeerState::Connected, "");
+        house.stands(&peer.name, PeerState::Connected, &note_on(&common));
         house.standings.timed(&peer.name, round_trip);
         tokio::select! {
             () = tokio::time::sleep(patience / 3) => {}

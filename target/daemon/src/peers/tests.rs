@@ -228,6 +228,33 @@ async fn peers_ask_each_other_about_mirrors_and_a_refusal_says_why() {
 }
 
 #[tokio::test]
+async fn portal_groups_that_both_have_are_named() {
+    let (a, _b) = pair().await;
+    let error = a.peers.check_portal_groups(&nodes::name("b")).unwrap_err();
+    assert!(
+        error.to_string().ends_with("portal group(s) 1, 2"),
+        "{error}"
+    );
+    let shown = a.peers.show(&nodes::name("b")).unwrap();
+    assert!(
+        shown.detail.contains("--portal 2=ADDRESS:PORT"),
+        "{}",
+        shown.detail
+    );
+    let apart = Node::new("apart");
+    a.peers
+        .add(nodes::name("c"), apart.address(), None)
+        .await
+        .unwrap();
+    let early = a.peers.check_portal_groups(&nodes::name("c")).unwrap_err();
+    assert!(matches!(early, PeerError::NotConnected { .. }), "{early}");
+    apart.peers.accept("a", None, None).await.unwrap();
+    a.until_is("c", PeerState::Connected).await;
+    a.peers.check_portal_groups(&nodes::name("c")).unwrap();
+    assert_eq!(a.peers.show(&nodes::name("c")).unwrap().detail, "");
+}
+
+#[tokio::test]
 async fn without_a_portal_nothing_is_added_or_accepted() {
     let (a, b) = (Node::silent("a"), Node::new("b"));
     let error = a

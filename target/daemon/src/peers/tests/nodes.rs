@@ -123,7 +123,11 @@ impl Node {
         let settings = Settings {
             name: name(called),
             timeout,
-            portal_groups: vec![1, 2],
+            portal_groups: if called == "apart" {
+                vec![3]
+            } else {
+                vec![1, 2]
+            },
         };
         let peers = Peers::start(&state, book.clone(), settings, Events::default()).unwrap();
         Self {

@@ -61,6 +61,8 @@ pub struct BuiltType {
     pub equal_sizes: bool,
     /// Whether an association rests in Restored after a restore, rather than where it was before.
     pub rests_in_restored: bool,
+    /// Whether a copy that isn't complete can be detached, by force.
+    pub detaches_incomplete: bool,
     /// Limits. 0 is unlimited; what isn't here is not limited by a rule, and asked for, not available.
     pub maximums: Vec<(Component, u64)>,
     /// Settings that a request may give.
@@ -156,6 +158,7 @@ impl BuiltType {
             targets_writable: false,
             equal_sizes: false,
             rests_in_restored: false,
+            detaches_incomplete: true,
             maximums: Vec::new(),
             settings: Vec::new(),
         }

@@ -142,6 +142,16 @@ fn accepted(
     }
     unfinished(operation, association, scope, built)?;
     let copy_state = association.copy_state;
+    // What isn't there yet is still read from the source, and there is no way to do without it.
+    if operation == Operation::Detach
+        && copy_state == CopyState::Unsynchronized
+        && !built.detaches_incomplete
+    {
+        return Err(OperationRefusal::WrongState {
+            operation,
+            copy_state,
+        });
+    }
     let mut candidates = rows(operation, association.sync_type, scope)
         .filter(|row| row.from.contains(&copy_state) && row.is_published(built, scope));
     let Some(row) = candidates.next() else {

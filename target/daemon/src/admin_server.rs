@@ -19,7 +19,7 @@ mod peer;
 mod peers;
 mod router;
 mod snapshots;
-mod stall;
+pub(crate) mod stall;
 mod streams;
 mod view;
 

@@ -74,6 +74,9 @@ pub enum ConfigError {
     /// A name that can't be.
     #[error("peer_name: {0}")]
     PeerName(#[from] WordError),
+    /// The WBEM server.
+    #[error("section [wbem]: {0}")]
+    Wbem(String),
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
     OutOfRange {
@@ -129,6 +132,7 @@ struct File {
     peer_portal: Option<SocketAddr>,
     peer_name: Option<String>,
     peer_timeout_seconds: Option<u64>,
+    wbem: Option<crate::wbem::Section>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -197,6 +201,8 @@ pub struct Config {
     pub peer_name: PeerName,
     /// How long a peer may say nothing before it counts as gone.
     pub peer_timeout: Duration,
+    /// The WBEM server; none unless it is configured.
+    pub wbem: Option<crate::wbem::Settings>,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -304,6 +310,11 @@ impl Config {
                 None => host_name()?,
             },
             peer_timeout: PEER_TIMEOUT.seconds(file.peer_timeout_seconds)?,
+            wbem: file
+                .wbem
+                .map(crate::wbem::check)
+                .transpose()
+                .map_err(ConfigError::Wbem)?,
             demo: args.demo,
         })
     }

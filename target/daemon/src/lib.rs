@@ -29,6 +29,7 @@ pub mod state_dir;
 mod steps;
 pub mod systemd;
 pub mod tokens;
+pub mod wbem;
 
 pub use lifecycle::DaemonError;
 
@@ -37,6 +38,9 @@ pub use lifecycle::DaemonError;
 /// # Errors
 /// It can't start, or volumes can't be flushed at the end.
 pub fn run(args: &args::Args) -> Result<(), DaemonError> {
+    if args.hash_password {
+        return wbem::hash_from_stdin().map_err(DaemonError::from);
+    }
     let config = config::Config::load(args)?;
     logging::start(&config.log)?;
     lifecycle::run(config)

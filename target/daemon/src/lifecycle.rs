@@ -23,6 +23,7 @@ use crate::reactor::{self, ReactorHandle};
 use crate::registry::{Registry, RegistryError};
 use crate::shared::{Backend, Shared};
 use crate::state_dir::{StateDir, StateDirError};
+use crate::wbem::Door;
 use crate::{admin_socket, demo, limits, systemd};
 
 /// How often volumes that aren't ready are tried again, and fences are made durable.
@@ -60,6 +61,12 @@ pub enum DaemonError {
     /// A portal.
     #[error(transparent)]
     Portal(#[from] PortalError),
+    /// The WBEM server.
+    #[error(transparent)]
+    Wbem(#[from] crate::wbem::WbemError),
+    /// A password that was to be hashed.
+    #[error(transparent)]
+    Hash(#[from] crate::wbem::HashError),
     /// The peer portal.
     #[error("the peer portal (--peer-portal): {0}")]
     PeerPortal(PortalError),
@@ -131,6 +138,7 @@ struct Daemon {
     looking: JoinTask<()>,
     scheduling: JoinTask<()>,
     peers: Result<Arc<Peers>, String>,
+    wbem: Option<Door>,
     _state: StateDir,
 }
 
@@ -174,6 +182,7 @@ impl Daemon {
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
         serve_peers(&shared, &peers)?;
+        let wbem = open_wbem(&shared, &state, &control)?;
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
@@ -203,6 +212,7 @@ impl Daemon {
             looking,
             scheduling,
             peers,
+            wbem,
             _state: state,
         })
     }
@@ -214,6 +224,9 @@ impl Daemon {
         self.stop.send_replace(true);
         if let Ok(peers) = &self.peers {
             peers.stop();
+        }
+        if let Some(wbem) = &self.wbem {
+            wbem.close();
         }
         self.shared.directory.shutdown();
         let deadline = Instant::now() + DRAIN_PATIENCE;
@@ -395,6 +408,20 @@ fn start_peers(
             Ok(Err(error.to_string()))
         }
     }
+}
+
+/// Opens the WBEM server, if there is to be one.
+fn open_wbem(
+    shared: &Arc<Shared>,
+    state: &StateDir,
+    control: &Arc<DaemonControl>,
+) -> Result<Option<Door>, DaemonError> {
+    let Some(settings) = &shared.config.wbem else {
+        return Ok(None);
+    };
+    let door = Door::open(settings, state, shared, control)?;
+    tracing::info!(address = %door.address, "listening for WBEM");
+    Ok(Some(door))
 }
 
 /// Opens the peer portal, if there is to be one.

@@ -9,15 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long a write may make no progress: that of a connection, which may be changed.
 #[derive(Clone, Debug)]
-pub(super) struct Patience(Arc<AtomicU64>);
+pub(crate) struct Patience(Arc<AtomicU64>);
 
 impl Patience {
-    pub(super) fn new(time: Duration) -> Self {
+    pub(crate) fn new(time: Duration) -> Self {
         let patience = Self(Arc::default());
         patience.set(time);
         patience
@@ -34,17 +33,17 @@ impl Patience {
     }
 }
 
-/// A Unix stream with a limit on how long a write may make no progress.
+/// A stream with a limit on how long a write may make no progress.
 #[derive(Debug)]
-pub(super) struct StallGuard {
-    stream: UnixStream,
+pub(crate) struct StallGuard<S> {
+    stream: S,
     patience: Patience,
     deadline: Pin<Box<Sleep>>,
     stalled: bool,
 }
 
-impl StallGuard {
-    pub(super) fn new(stream: UnixStream, patience: Patience) -> Self {
+impl<S> StallGuard<S> {
+    pub(crate) fn new(stream: S, patience: Patience) -> Self {
         Self {
             stream,
             deadline: Box::pin(sleep(patience.get())),
@@ -74,7 +73,7 @@ impl StallGuard {
     }
 }
 
-impl AsyncRead for StallGuard {
+impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -84,7 +83,7 @@ impl AsyncRead for StallGuard {
     }
 }
 
-impl AsyncWrite for StallGuard {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -120,6 +119,7 @@ impl AsyncWrite for StallGuard {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
 
     #[tokio::test]
     async fn a_peer_that_reads_nothing_ends_the_write_and_one_that_reads_slowly_does_not() {

@@ -1,6 +1,7 @@
 //! What elements support right now: asked by clients, and by whatever makes a copy before it does. Both put
 //! the same facts before the same function (`tidelock_capabilities::decide`), so that they can't differ.
 
+mod associations;
 mod built;
 mod facts;
 
@@ -27,6 +28,8 @@ pub enum ElementName {
     Dataset(DatasetRef),
     /// A group.
     Group(GroupName),
+    /// Something that was here, or could have been.
+    Gone,
     /// Nothing that could be here.
     Unreadable,
 }
@@ -209,7 +212,7 @@ impl Registry {
             ElementName::Group(group) => {
                 catalog.group(group).ok()?.members.iter().cloned().collect()
             }
-            ElementName::Unreadable => Vec::new(),
+            ElementName::Gone | ElementName::Unreadable => Vec::new(),
         };
         volumes.iter().find_map(|name| {
             let unready = self.ready(name).err().map(|error| error.to_string());
@@ -237,7 +240,7 @@ impl Registry {
         let mut gathered = Gathered::new(self.generation(), service);
         for name in std::iter::once(element).chain(other) {
             match name {
-                ElementName::Unreadable => {}
+                ElementName::Gone | ElementName::Unreadable => {}
                 ElementName::Dataset(dataset) => match self.known(dataset) {
                     Ok(known) => gathered.add(Named::Dataset(dataset.clone()), vec![known]),
                     Err(error) => gathered.miss(error),

@@ -123,6 +123,9 @@ pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
         Some(3) => return Err(not_built("sequential consistency")),
         Some(number) => return Err(reserved("Consistency", number)),
     }
+    if wanted.sync_type == SyncType::Clone && wanted.wait_for == Some(CopyState::Synchronized) {
+        return Err(not_built("a wait for all clones of a group"));
+    }
     let path = given
         .path("SourceGroup")
         .ok_or_else(|| missing("SourceGroup"))?;

@@ -74,6 +74,9 @@ fn snapshots() -> BuiltType {
 fn clones() -> BuiltType {
     BuiltType {
         methods: METHODS,
+        operations: Operation::set(&[Operation::Detach]),
+        // Whatever isn't copied is read from the source for as long as there is a clone.
+        detaches_incomplete: false,
         group_features: GROUPS,
         targets_writable: true,
         ..BuiltType::new(

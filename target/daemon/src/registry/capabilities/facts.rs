@@ -80,6 +80,7 @@ impl Gathered {
     pub(super) fn reference(&self, name: &ElementName) -> Reference {
         let named = match name {
             ElementName::Unreadable => return Reference::Malformed,
+            ElementName::Gone => return Reference::Element(ElementId(0)),
             ElementName::Dataset(dataset) => Named::Dataset(dataset.clone()),
             ElementName::Group(group) => Named::Group(group.clone()),
         };
@@ -230,8 +231,7 @@ impl Registry {
         let mut relations = Vec::new();
         let mut sources = Vec::new();
         let mut others = Vec::new();
-        if let (Some(relation), Some(origin)) = (clone_relation(record), &record.origin) {
-            let name = format!("{}@{}", origin.volume, origin.snapshot);
+        if let Some((relation, name)) = self.clone_and_source(record) {
             others.push((relation.key.system_element, name));
             sources.push(relation.key.system_element);
             relations.push(relation);
@@ -282,12 +282,12 @@ impl Registry {
         };
         let clones: Vec<_> = catalog
             .volumes()
-            .filter_map(|other| Some((other, clone_relation(other)?)))
+            .filter_map(|other| Some((other, self.clone_relation(other)?)))
             .filter(|(_, relation)| relation.key.system_element == id)
             .collect();
         let mut relations = vec![at_rest(SyncType::Snapshot, volume.element.id, id)];
         let mut others = vec![(volume.element.id, volume.name)];
-        for (clone, relation) in clones.iter().filter(|(_, clone)| clone.is_copying()) {
+        for (clone, relation) in clones.iter().filter(|(clone, _)| clone.hydration.is_some()) {
             relations.push(*relation);
             others.push((relation.key.synced_element, clone.name.to_string()));
         }
@@ -303,7 +303,7 @@ impl Registry {
                 hosts: Hosts::default(),
                 read_only: true,
                 snapshots: 0,
-                clones: clones.len() as u64,
+                clones: clones.iter().filter(|(clone, _)| holds(clone)).count() as u64,
                 ..volume.element
             },
             name: called.to_string(),
@@ -315,7 +315,11 @@ impl Registry {
     }
 
     /// How the store of a volume is, and what runs on it that nothing may run beside.
-    fn health(&self, record: &catalog::Volume, served: &ServedVolume) -> (Store, Vec<Lock>) {
+    pub(super) fn health(
+        &self,
+        record: &catalog::Volume,
+        served: &ServedVolume,
+    ) -> (Store, Vec<Lock>) {
         let mut locks = Vec::new();
         let Some(store) = served.store() else {
             return (Store::Missing, locks);
@@ -388,38 +392,22 @@ impl Registry {
     }
 }
 
-fn element_of(record: &catalog::Volume) -> ElementId {
+pub(super) fn element_of(record: &catalog::Volume) -> ElementId {
     ElementId(record.id.0.as_u128())
 }
 
-fn snapshot_id(id: DatasetId) -> ElementId {
+pub(super) fn snapshot_id(id: DatasetId) -> ElementId {
     ElementId(id.0.as_u128())
 }
 
-/// What a clone has to do with what it was made from, until it shares nothing with it any more.
-fn clone_relation(record: &catalog::Volume) -> Option<Association> {
-    let origin = record.origin.as_ref()?;
-    let rest = at_rest(
-        SyncType::Clone,
-        snapshot_id(origin.dataset),
-        element_of(record),
-    );
-    match (&record.hydration, origin.linked) {
-        // It is about to be a file of its own, and what is frozen of it would stay behind: so it isn't
-        // copied until then, though hosts can use it.
-        (Some(_), _) => Some(Association {
-            copy_state: CopyState::Unsynchronized,
-            progress_status: ProgressStatus::Synchronizing,
-            target_consistent: false,
-            ..rest
-        }),
-        (None, true) => Some(rest),
-        (None, false) => None,
-    }
+/// Whether a clone keeps what it was made from from being deleted.
+fn holds(clone: &catalog::Volume) -> bool {
+    let linked = clone.origin.as_ref().is_some_and(|origin| origin.linked);
+    linked || clone.hydration.is_some()
 }
 
 /// An association with nothing going on: the copy is whole, by what it shares.
-fn at_rest(sync_type: SyncType, source: ElementId, target: ElementId) -> Association {
+pub(super) fn at_rest(sync_type: SyncType, source: ElementId, target: ElementId) -> Association {
     let mode = match sync_type {
         SyncType::Clone => Mode::Asynchronous,
         _ => Mode::Synchronous,

@@ -1,0 +1,382 @@
+//! The daemon as the WBEM server sees it: what is asked goes to the registry, and what is changed goes the way of all
+//! changes, on the daemon's own runtime. Knows no CIM-XML.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::SystemTime;
+
+use tidelock_capabilities::facts::{AssociationKey, ElementId};
+use tidelock_capabilities::service::{Answer, SupportedOperations};
+use tidelock_capabilities::values::{Mode, Operation, ReturnCode, SyncType};
+use tidelock_capabilities::{AccessPoint, BuiltCapabilities, SynchronizationSupported};
+use tidelock_catalog::{
+    CatalogError, Command, DatasetRef, ErrorKind, GroupName, SnapshotName, SnapshotRef, VolumeName,
+};
+use tidelock_wbem::model::{
+    GroupChange, Inventory, Made, MadeGroup, Model, NewGroupReplica, NewReplica, Question, Refused,
+    Subject,
+};
+use tokio::runtime::Handle;
+
+use crate::admin_server::{
+    CloneControl as _, Control as _, ControlError, JobControl as _, SnapshotControl as _,
+};
+use crate::control::DaemonControl;
+use crate::events::unix_ms;
+use crate::registry::capabilities::ElementName;
+use crate::registry::{CloneRequest, GroupCloneRequest, Registry};
+use crate::shared::Shared;
+
+/// The daemon.
+pub(super) struct DaemonModel {
+    shared: Arc<Shared>,
+    control: Arc<DaemonControl>,
+    /// Where changes are made.
+    runtime: Handle,
+}
+
+impl DaemonModel {
+    pub(super) const fn new(
+        shared: Arc<Shared>,
+        control: Arc<DaemonControl>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            shared,
+            control,
+            runtime,
+        }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// Has something done by the daemon and waits for it. Only on threads that may be waited for.
+    fn run<T, W>(&self, work: impl FnOnce(Arc<DaemonControl>) -> W) -> Result<T, Refused>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, ControlError>> + Send + 'static,
+    {
+        let (tell, told) = sync_channel(1);
+        let work = work(Arc::clone(&self.control));
+        self.runtime.spawn(async move {
+            // Nobody waits any more if the server has ended; what was begun is done all the same.
+            let _ = tell.send(work.await);
+        });
+        match told.recv() {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(Refused::new(ReturnCode::Failed, "the daemon is stopping")),
+        }
+    }
+
+    fn name_of(&self, id: ElementId) -> Result<DatasetRef, Refused> {
+        self.registry().element_called(id).ok_or_else(|| {
+            Refused::new(
+                ReturnCode::InvalidParameter,
+                "the element isn't there any more",
+            )
+        })
+    }
+
+    fn subject(&self, subject: &Subject) -> Option<ElementName> {
+        match subject {
+            Subject::Null => None,
+            Subject::Malformed => Some(ElementName::Unreadable),
+            Subject::Element(id) => Some(match self.registry().element_called(*id) {
+                Some(name) => ElementName::Dataset(name),
+                None => ElementName::Gone,
+            }),
+            Subject::Group(name) => Some(match GroupName::new(name) {
+                Ok(name) => ElementName::Group(name),
+                Err(_) => ElementName::Unreadable,
+            }),
+        }
+    }
+
+    /// Whether the engines make such copies, in that mode.
+    fn check_type(sync_type: SyncType, mode: Option<Mode>) -> Result<(), Refused> {
+        let made = match sync_type {
+            SyncType::Snapshot => Mode::Synchronous,
+            SyncType::Clone => Mode::Asynchronous,
+            SyncType::Mirror => return Err(not_built("mirrors are not made by this service")),
+        };
+        match mode {
+            Some(mode) if mode != made => {
+                Err(not_built(&format!("a {sync_type} is {made}, not {mode}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create_snapshot(&self, source: &DatasetRef, name: &str) -> Result<Made, Refused> {
+        let called = SnapshotRef {
+            volume: source.volume.clone(),
+            snapshot: parsed(name, SnapshotName::new)?,
+        };
+        let wanted = called.clone();
+        self.run(|control| async move { control.create_snapshot(wanted, false).await })?;
+        self.made(&DatasetRef {
+            volume: called.volume,
+            snapshot: Some(called.snapshot),
+        })
+    }
+
+    /// A copy that gets blocks of its own until it shares nothing, and is associated until it is detached.
+    fn create_clone(&self, source: DatasetRef, name: &str) -> Result<Made, Refused> {
+        let name = parsed(name, VolumeName::new)?;
+        let request = CloneRequest {
+            source,
+            name: name.clone(),
+            linked: false,
+            full: None,
+        };
+        let volume = name.clone();
+        self.run(|control| async move {
+            control.create_clone(request).await?;
+            control.split_clone(volume, None).await
+        })?;
+        self.made(&DatasetRef {
+            volume: name,
+            snapshot: None,
+        })
+    }
+
+    /// The association of a copy that was just made.
+    fn made(&self, copy: &DatasetRef) -> Result<Made, Refused> {
+        let gone = || Refused::new(ReturnCode::Failed, "the copy was made, and is gone already");
+        let (association, job) = self.registry().association_of(copy).ok_or_else(gone)?;
+        Ok(Made {
+            association: association.key,
+            job,
+        })
+    }
+}
+
+impl Model for DaemonModel {
+    fn inventory(&self) -> Inventory {
+        super::inventory::inventory(&self.shared, self.control.jobs())
+    }
+
+    fn built(&self) -> &BuiltCapabilities {
+        Registry::offered()
+    }
+
+    fn synchronization_supported(&self, question: &Question) -> SynchronizationSupported {
+        let local = self.subject(&question.local);
+        let other = self.subject(&question.other);
+        let access_point = match question.access_point {
+            true => AccessPoint::Malformed,
+            false => AccessPoint::Null,
+        };
+        let answer = self.registry().synchronization_offered(
+            local.as_ref(),
+            other.as_ref(),
+            access_point,
+            question.method_name,
+        );
+        SynchronizationSupported::from(&answer.decision)
+    }
+
+    fn operations_for(&self, association: AssociationKey) -> Answer<SupportedOperations> {
+        self.registry().operations_for(association)
+    }
+
+    fn admit_operation(
+        &self,
+        association: AssociationKey,
+        operation: Operation,
+        force: bool,
+    ) -> Result<(), Refused> {
+        let admitted = self
+            .registry()
+            .admit_operation(association, operation, force);
+        admitted.map_err(|refused| Refused::new(refused.return_code, refused.reason))
+    }
+
+    fn create_element_replica(&self, replica: &NewReplica) -> Result<Made, Refused> {
+        Self::check_type(replica.sync_type, replica.mode)?;
+        if replica.target.is_some() {
+            return Err(not_built(
+                "targets are made by the service: leave TargetElement out",
+            ));
+        }
+        let source = self.name_of(replica.source)?;
+        let name = replica.name.clone().unwrap_or_else(made_up);
+        // A snapshot of a snapshot has to be refused here: nobody could be asked to make it.
+        let admitted = self.registry().admit_replica(replica.sync_type, &source);
+        admitted.map_err(|error| refused(&error.into()))?;
+        match replica.sync_type {
+            SyncType::Snapshot => self.create_snapshot(&source, &name),
+            _ => self.create_clone(source, &name),
+        }
+    }
+
+    fn create_group_replica(&self, replica: &NewGroupReplica) -> Result<MadeGroup, Refused> {
+        Self::check_type(replica.sync_type, replica.mode)?;
+        let group = parsed(&replica.group, GroupName::new)?;
+        let name = replica.name.clone().unwrap_or_else(made_up);
+        if replica.sync_type == SyncType::Snapshot {
+            let snapshot = parsed(&name, SnapshotName::new)?;
+            self.run(
+                |control| async move { control.snapshot_group(group, snapshot, false).await },
+            )?;
+            return Ok(MadeGroup {
+                group: format!("{}@{name}", replica.group),
+                associated: true,
+            });
+        }
+        let request = GroupCloneRequest {
+            group,
+            snapshot: None,
+            name: Some(parsed(&name, GroupName::new)?),
+            suffix: format!("-{name}"),
+            full: None,
+        };
+        self.run(|control| async move {
+            for clone in control.clone_group(request).await? {
+                if let Ok(volume) = VolumeName::new(&clone.name) {
+                    control.split_clone(volume, None).await?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(MadeGroup {
+            group: name,
+            associated: false,
+        })
+    }
+
+    fn modify(
+        &self,
+        association: AssociationKey,
+        operation: Operation,
+        force: bool,
+    ) -> Result<(), Refused> {
+        let target = self.name_of(association.synced_element)?;
+        let volume = target.volume.clone();
+        let snapshot = target.snapshot.map(|snapshot| SnapshotRef {
+            volume: target.volume,
+            snapshot,
+        });
+        match (operation, snapshot) {
+            (Operation::Detach, None) => {
+                self.run(|control| async move { control.detach_clone(volume).await })
+            }
+            (Operation::RestoreFromReplica, Some(snapshot)) => self.run(|control| async move {
+                control.restore_snapshot(snapshot, force).await.map(drop)
+            }),
+            (Operation::ReturnToResourcePool, Some(snapshot)) => {
+                self.run(|control| async move { control.delete_snapshot(snapshot).await })
+            }
+            _ => Err(not_built(&format!(
+                "{operation} isn't done by this service"
+            ))),
+        }
+    }
+
+    fn modify_group(
+        &self,
+        group: &str,
+        set: &str,
+        operation: Operation,
+        force: bool,
+    ) -> Result<(), Refused> {
+        if operation != Operation::RestoreFromReplica {
+            return Err(not_built(&format!("{operation} isn't done with groups")));
+        }
+        let group = parsed(group, GroupName::new)?;
+        let set = parsed(set, SnapshotName::new)?;
+        self.run(|control| async move { control.restore_group(group, set, force).await.map(drop) })
+    }
+
+    fn change_group(&self, change: &GroupChange) -> Result<(), Refused> {
+        let volumes = |members: &[ElementId]| {
+            let names = members.iter().map(|id| self.name_of(*id));
+            names
+                .map(|name| name.map(|it| it.volume))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let commands = match change {
+            GroupChange::Create { name, members } => vec![Command::CreateGroup {
+                group: parsed(name, GroupName::new)?,
+                volumes: volumes(members)?,
+            }],
+            GroupChange::Delete { name } => vec![Command::DeleteGroup {
+                group: parsed(name, GroupName::new)?,
+            }],
+            GroupChange::Add { name, members } => vec![Command::AddToGroup {
+                group: parsed(name, GroupName::new)?,
+                volumes: volumes(members)?,
+            }],
+            GroupChange::Remove { name, members } => {
+                let group = parsed(name, GroupName::new)?;
+                let removed = volumes(members)?.into_iter();
+                removed
+                    .map(|volume| Command::RemoveFromGroup {
+                        group: group.clone(),
+                        volume,
+                    })
+                    .collect()
+            }
+        };
+        self.run(|control| async move {
+            for command in commands {
+                control.apply(command).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn cancel_job(&self, job: u64) -> bool {
+        let cancelled =
+            self.run(|control| async move { Ok(control.cancel_job(job).await.is_ok()) });
+        cancelled.unwrap_or(false)
+    }
+
+    fn note(&self, method: &str, refused: &Refused) {
+        tracing::info!(
+            method,
+            return_code = refused.return_code.value(),
+            reason = %refused.reason,
+            "a WBEM client was refused"
+        );
+    }
+}
+
+/// What a copy is called that nobody has named.
+fn made_up() -> String {
+    format!("cim-{}", unix_ms(SystemTime::now()))
+}
+
+/// A name that has come from a client.
+fn parsed<T, E: std::fmt::Display>(
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Refused> {
+    read(text).map_err(|error| Refused::new(ReturnCode::InvalidParameter, error.to_string()))
+}
+
+fn not_built(reason: &str) -> Refused {
+    Refused::new(ReturnCode::NotSupported, reason)
+}
+
+/// What is returned for an error of the daemon.
+fn refused(error: &ControlError) -> Refused {
+    let return_code = match error {
+        ControlError::Refused(refused) => refused.return_code,
+        ControlError::Catalog(error) => of_catalog(error),
+        ControlError::VolumeInUse { .. } | ControlError::LeftTheGroup { .. } => ReturnCode::InUse,
+        ControlError::Starting => ReturnCode::Unknown,
+        _ => ReturnCode::Failed,
+    };
+    Refused::new(return_code, error.to_string())
+}
+
+fn of_catalog(error: &CatalogError) -> ReturnCode {
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::NotFound => ReturnCode::InvalidParameter,
+        ErrorKind::Conflict | ErrorKind::Limit => ReturnCode::InUse,
+    }
+}

@@ -309,6 +309,24 @@ fn operations_of_a_type_and_of_a_state_of_it() {
 }
 
 #[test]
+fn a_copy_that_cannot_do_without_its_source_yet_is_not_detached_by_any_force() {
+    let mut built = full();
+    let in_state = |built: &BuiltCapabilities, state: CopyState| {
+        let told = new(built).get_supported_operations(CLONE, Some(state.value()));
+        told.unwrap()
+            .supported_operations
+            .contains(&Operation::Detach)
+    };
+    assert!(in_state(&built, CopyState::Unsynchronized));
+    let clones = built.types.iter_mut();
+    for clone in clones.filter(|it| it.replication_type.value() == CLONE) {
+        clone.detaches_incomplete = false;
+    }
+    assert!(!in_state(&built, CopyState::Unsynchronized));
+    assert!(in_state(&built, CopyState::Synchronized));
+}
+
+#[test]
 fn operations_need_a_type_that_has_some_and_a_method_to_ask_for_them() {
     let mut built = full();
     built.types[0].operations = ValueSet::EMPTY;

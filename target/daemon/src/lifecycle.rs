@@ -181,8 +181,7 @@ impl Daemon {
         let control = DaemonControl::new(Arc::clone(&shared), opened.clone(), peers.clone());
         let admin = admin_socket::open(&shared.config.admin_socket, control.clone(), stopped)?;
         registry.load(opened).await;
-        serve_peers(&shared, &peers)?;
-        let wbem = open_wbem(&shared, &state, &control)?;
+        let wbem = open_doors(&shared, &state, &peers, &control)?;
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
@@ -408,6 +407,17 @@ fn start_peers(
             Ok(Err(error.to_string()))
         }
     }
+}
+
+/// Opens what others than hosts come in by.
+fn open_doors(
+    shared: &Arc<Shared>,
+    state: &StateDir,
+    peers: &Result<Arc<Peers>, String>,
+    control: &Arc<DaemonControl>,
+) -> Result<Option<Door>, DaemonError> {
+    serve_peers(shared, peers)?;
+    open_wbem(shared, state, control)
 }
 
 /// Opens the WBEM server, if there is to be one.

@@ -1,6 +1,7 @@
 //! A registry on files of its own, and what happens to snapshots in it: with a clock that only the test
 //! moves, and crashes at places that the test chooses.
 
+mod associations;
 mod capabilities;
 mod clones;
 mod crashes;

@@ -175,7 +175,10 @@ async fn a_request_with_the_right_password_is_answered_and_no_other() {
 
 #[tokio::test]
 async fn what_is_no_request_in_cim_xml_is_refused() {
-    let (address, _stop) = serve(limits());
+    let (address, _stop) = serve(Limits {
+        body_bytes: 4096,
+        ..Limits::default()
+    });
     let user = basic("admin", PASSWORD);
     let right = request(&user, BODY);
     for (text, status) in [

@@ -44,9 +44,14 @@ impl BlockSum {
 pub enum Sums {
     /// Nothing.
     Unwanted,
-    /// What has arrived in each block is added to this: it is read here, so that it is true whatever happens to
-    /// the other file meanwhile. Nothing need be written where all of the source is a hole.
-    Wanted(Vec<BlockSum>),
+    /// What has arrived in each block is added to `found`. Nothing need be written where there are only zeros.
+    Wanted {
+        /// Of each block.
+        found: Vec<BlockSum>,
+        /// Nobody changes the source meanwhile, so that it may be read there, where it is in memory most likely. If
+        /// somebody may, it is read where it has arrived, and true whatever happens to the source.
+        stable: bool,
+    },
     /// These are the CRC32Cs of the blocks of the source, which nobody changes meanwhile. They are compared
     /// before anything is done.
     Expected(Vec<u32>),
@@ -100,23 +105,32 @@ pub(super) fn run(request: &mut Request, lane: usize) -> Result<(), Errno> {
             way.compare(expected)?;
             return way.copy();
         }
-        Sums::Wanted(sums) => sums,
+        Sums::Wanted { found, stable } => (found, *stable),
     };
+    let (found, stable) = sums;
     if way.is_hole()? {
         let zeros = BlockSum::of(&[0; SUM_BYTES]);
         let blocks = length.div_ceil(SUM_BYTES as u64);
-        sums.resize(usize::try_from(blocks).unwrap_or(0), zeros);
+        found.resize(usize::try_from(blocks).unwrap_or(0), zeros);
         return Ok(());
+    }
+    let note = |block: &[u8]| {
+        found.push(BlockSum::of(block));
+        Ok(())
+    };
+    if stable && !way.source_is_direct {
+        way.read(way.source, way.source_offset, note)?;
+        return match found.iter().all(|sum| sum.is_zero) {
+            true => Ok(()),
+            false => way.copy(),
+        };
     }
     if way.target_is_direct {
         // It couldn't be read into any memory.
         return Err(Errno::OPNOTSUPP);
     }
     way.copy()?;
-    way.read(way.target, way.offset, |block| {
-        sums.push(BlockSum::of(block));
-        Ok(())
-    })
+    way.read(way.target, way.offset, note)
 }
 
 impl Way<'_> {

@@ -246,8 +246,8 @@ impl MemoryFile {
         image.begin(OpName::Copy)?;
         image.cached.write(*offset, &bytes)?;
         image.unsynced.extend(Pages::touched(*offset, *length));
-        if let Sums::Wanted(sums) = sums {
-            sums.extend(bytes.chunks(SUM_BYTES).map(BlockSum::of));
+        if let Sums::Wanted { found, .. } = sums {
+            found.extend(bytes.chunks(SUM_BYTES).map(BlockSum::of));
         }
         Ok(())
     }

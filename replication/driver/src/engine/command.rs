@@ -159,7 +159,8 @@ impl Command {
         };
         let may = copy.may_begin(&self.volume, post, key);
         if may {
-            carrier.engage_copy(&copy.source, copy.from, &self.volume, copy.to);
+            let source = (&*copy.source, copy.is_alone());
+            carrier.engage_copy(source, copy.from, &self.volume, copy.to);
         }
         self.carrier = Some(carrier);
         may

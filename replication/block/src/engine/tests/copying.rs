@@ -46,7 +46,10 @@ fn copy(source: &Arc<BlockFile>, from: usize, to: usize, length: usize, sums: bo
         offset: to as u64,
         length: length as u64,
         sums: if sums {
-            Sums::Wanted(Vec::new())
+            Sums::Wanted {
+                found: Vec::new(),
+                stable: false,
+            }
         } else {
             Sums::Unwanted
         },
@@ -57,9 +60,9 @@ fn sums(completion: Completion) -> Vec<BlockSum> {
     completion.result.unwrap();
     match completion.op {
         OpKind::CopyFrom {
-            sums: Sums::Wanted(sums),
+            sums: Sums::Wanted { found, .. },
             ..
-        } => sums,
+        } => found,
         other => panic!("{other:?}"),
     }
 }
@@ -93,9 +96,22 @@ fn the_checksums_are_of_what_has_arrived() {
     on_each(SIZE, |rig| {
         let expected = content();
         let source = other(rig, &expected, false);
-        let sums = sums(rig.run(copy(&source, 0, 0, SIZE, true)));
         let blocks: Vec<_> = expected.chunks(SUM_BYTES).map(BlockSum::of).collect();
-        assert_eq!(sums, blocks);
+        // Read where they were, or where they have arrived.
+        for is_stable in [true, false] {
+            let mut op = copy(&source, 0, 0, SIZE, true);
+            if let OpKind::CopyFrom {
+                sums: Sums::Wanted { stable, .. },
+                ..
+            } = &mut op
+            {
+                *stable = is_stable;
+            }
+            rig.run(write(0, &vec![9; SIZE])).result.unwrap();
+            assert_eq!(sums(rig.run(op)), blocks);
+            let read = rig.read(0, SIZE);
+            assert_eq!(bytes(rig.run(read)), expected);
+        }
         assert!(blocks[3].is_zero && !blocks[2].is_zero);
         let read = rig.read(0, SIZE);
         assert_eq!(bytes(rig.run(read)), expected);

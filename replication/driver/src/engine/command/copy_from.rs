@@ -31,6 +31,8 @@ pub(in crate::engine) struct CopyFrom {
 struct SourceHold {
     source: Arc<Volume>,
     ticket: Ticket,
+    /// Nobody else has any of it.
+    alone: bool,
 }
 
 impl Drop for SourceHold {
@@ -76,7 +78,7 @@ impl CopyFrom {
         let same = Arc::ptr_eq(target, &self.source);
         let (from, to) = (self.from, self.range());
         let apart = from.offset + from.length <= to.offset || to.offset + to.length <= from.offset;
-        self.take_source(post, key)
+        self.take_source(target, post, key)
             && (!same || apart || target.content().is_mapped())
             && target.is_thin()
             // The other ends of a mirror are sent what is written, so it has to pass by here.
@@ -87,33 +89,50 @@ impl CopyFrom {
             && !self.source.keeps_space()
     }
 
-    /// Holds the source's range: with nobody else if it is watched, so that a change of it is either known by now
-    /// or comes after the copy. Only if it can be had at once.
-    fn take_source(&mut self, post: &Arc<Post>, key: usize) -> bool {
+    /// Whether nobody else uses the source's range meanwhile.
+    pub(super) fn is_alone(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.alone)
+    }
+
+    /// Holds the source's range, if it can be had at once. Nobody else has it if it is watched, so that a change of it
+    /// is either known by now or comes after the copy; and if that helps, as what it has need not be read again where
+    /// it arrives then.
+    fn take_source(&mut self, target: &Volume, post: &Arc<Post>, key: usize) -> bool {
+        let helps = !self.source.content().is_mapped() && target.content().is_mapped();
+        let watched = self.watch.is_some();
+        self.hold = (watched || helps)
+            .then(|| self.hold(true, post, key))
+            .flatten();
+        if self.hold.is_none() && !watched {
+            self.hold = self.hold(false, post, key);
+        }
+        let is_changed = |watch: &Arc<Watch>| watch.is_changed();
+        self.hold.is_some() && !self.watch.as_ref().is_some_and(is_changed)
+    }
+
+    fn hold(&self, alone: bool, post: &Arc<Post>, key: usize) -> Option<SourceHold> {
         let locks = self.source.locks();
         let owner = Owner {
             post: Arc::clone(post),
             key,
         };
         let ranges = Ranges::from_slice(&[self.from]);
-        let entered = match &self.watch {
-            Some(_) => locks.lock(ranges, owner),
-            None => locks.meet(ranges, owner, None),
+        let entered = match alone {
+            true => locks.lock(ranges, owner),
+            false => locks.meet(ranges, owner, None),
         };
         match entered {
-            Entered::Granted(ticket) => {
-                self.hold = Some(SourceHold {
-                    source: Arc::clone(&self.source),
-                    ticket,
-                });
-                self.watch.as_ref().is_none_or(|watch| !watch.is_changed())
-            }
+            Entered::Granted(ticket) => Some(SourceHold {
+                source: Arc::clone(&self.source),
+                ticket,
+                alone,
+            }),
             // Nobody waits for two.
             Entered::Waits(ticket) => {
                 locks.leave(ticket);
-                false
+                None
             }
-            Entered::Free => false,
+            Entered::Free => None,
         }
     }
 }

@@ -203,10 +203,11 @@ impl Carrier {
         });
     }
 
-    /// It copies whole blocks from one volume to another. The ranges of both are held.
+    /// It copies whole blocks from one volume to another. The ranges of both are held, that of the source for nobody
+    /// else if it says so.
     pub(in crate::engine) fn engage_copy(
         &mut self,
-        source: &Volume,
+        source: (&Volume, bool),
         from: Range,
         to: &Volume,
         at: u64,

@@ -3,7 +3,8 @@
 //! one moment, as with a write, and each block keeps one owner.
 //!
 //! Blocks of the source that have a checksum keep it. What its map shows stays as it is while this lasts
-//! ([`Reading`]); what is in a raw file, and in a home file, is summed up as it has arrived. Whatever goes wrong:
+//! ([`Reading`]). What has none, in a raw file or a home file, is summed up there if nobody changes it meanwhile, and
+//! as it has arrived if somebody may. Whatever goes wrong:
 //! no map has changed, and whoever asked reads and writes instead, which will tell him what is the matter.
 
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(super) struct Graft {
     source: End,
     /// What the map of the source shows stays as it is.
     _reading: Option<Reading>,
+    /// Nobody changes the source meanwhile: it is mapped, or its range has been had for nobody else.
+    stable: bool,
     target: End,
     /// Of the source.
     from: BlockRange,
@@ -91,6 +94,8 @@ struct Part {
     address: Option<Address>,
     /// The checksums, where the source has them.
     crcs: Option<SmallVec<[u32; 8]>>,
+    /// Nobody changes the source meanwhile.
+    stable: bool,
 }
 
 /// Blocks of the source that are behind one another, or zeros.
@@ -102,10 +107,16 @@ struct Piece {
 }
 
 impl Graft {
-    /// Of whole blocks.
-    pub(super) fn new(source: &Volume, from: BlockRange, target: &Volume, to: u64) -> Self {
+    /// Of whole blocks, of a source to which nobody writes meanwhile if it is `alone`.
+    pub(super) fn new(
+        (source, alone): (&Volume, bool),
+        from: BlockRange,
+        target: &Volume,
+        to: u64,
+    ) -> Self {
         let source = End::of(source);
         Self {
+            stable: alone || source.family().is_some(),
             _reading: source.family().map(Family::begin_reading),
             source,
             target: End::of(target),
@@ -285,6 +296,7 @@ impl Graft {
                     to,
                     address: None,
                     crcs,
+                    stable: self.stable,
                 });
                 return Ok(());
             }
@@ -306,6 +318,7 @@ impl Graft {
                 to: family.place(run.address)?,
                 address: Some(run.address),
                 crcs,
+                stable: self.stable,
             });
             first += u64::from(run.count);
             offset += u64::from(run.count) * BLOCK;
@@ -333,7 +346,7 @@ impl Graft {
             return true;
         }
         let OpKind::CopyFrom {
-            sums: Sums::Wanted(sums),
+            sums: Sums::Wanted { found: sums, .. },
             ..
         } = op
         else {
@@ -378,7 +391,10 @@ impl Part {
             (Some(_), Some(_)) => Sums::Unwanted,
             // There nobody would.
             (Some(crcs), None) => Sums::Expected(crcs.to_vec()),
-            (None, Some(_)) => Sums::Wanted(Vec::with_capacity(self.count.min(1 << 10) as usize)),
+            (None, Some(_)) => Sums::Wanted {
+                found: Vec::with_capacity(self.count.min(1 << 10) as usize),
+                stable: self.stable,
+            },
             (None, None) => Sums::Unwanted,
         };
         OpKind::CopyFrom {

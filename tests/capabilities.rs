@@ -10,7 +10,14 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     daemon.run(&["snapshot", "create", "vol", "a"]);
     daemon.run(&["clone", "create", "vol@a", "k"]);
     daemon.run(&["group", "create", "g", "vol", "k"]);
-    let ask = |args: &[&str]| daemon.json(&[&["capabilities", "show"], args].concat());
+    // It is an error to ask about nothing, and the answer is there all the same.
+    let ask = |args: &[&str]| {
+        let output = daemon.tidelock(&[&["--json", "capabilities", "show"], args].concat());
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let code = i32::from(told["return_code"] == 5);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        told
+    };
     for volume in ["vol", "k"] {
         let told = ask(&[volume]);
         assert_eq!(told["return_code"], 0, "{told}");

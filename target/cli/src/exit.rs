@@ -79,6 +79,14 @@ pub enum CliError {
         /// How many.
         damaged: u64,
     },
+    /// What was asked about isn't there; the answer has been printed.
+    #[error("there is no answer about {element}: {problem}")]
+    NoElement {
+        /// What was asked about.
+        element: String,
+        /// What is wrong with that.
+        problem: String,
+    },
     /// A job that was waited for; what became of it has been printed.
     #[error("job {id} is {state}{}", because(error))]
     Job {
@@ -184,7 +192,7 @@ impl CliError {
             Self::NotConfirmed => Exit::NotConfirmed,
             Self::Damaged { .. } => Exit::Damaged,
             Self::Job { .. } => Exit::JobFailed,
-            Self::Running { .. } | Self::Served(_) => Exit::Refused,
+            Self::Running { .. } | Self::Served(_) | Self::NoElement { .. } => Exit::Refused,
             Self::Catalog { .. } => Exit::Damaged,
             Self::SecretFile { .. }
             | Self::Path { .. }

@@ -25,7 +25,7 @@ pub(crate) use snapshot::{
 };
 pub(crate) use status::status;
 pub(crate) use target::{access_list, parameters_set, portal_groups, target, targets};
-pub(crate) use volume::{check_report, space_limits, volume, volumes};
+pub(crate) use volume::{check_report, over_limit, space_limits, volume, volumes};
 
 #[cfg(test)]
 mod tests;

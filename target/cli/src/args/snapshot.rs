@@ -166,6 +166,9 @@ pub enum GroupVerb {
         /// The group's name.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         group: String,
+        /// Don't ask: nothing is asked anyway, since the volumes and their snapshots stay.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Take a snapshot of each volume of a group, all at one point in time.
     Snapshot {

@@ -91,6 +91,8 @@ fn every_command_about_snapshots_is_understood() {
         "tidelock volume verify db --background",
         "tidelock volume set db --limit 20G --warn 80",
         "tidelock volume set db --limit none",
+        "tidelock group delete g",
+        "tidelock group delete g -y",
         "tidelock volume set db --warn 75%",
         "tidelock volume create db --size 10G --limit 20G --warn 80 --integrity full",
         "tidelock volume check",

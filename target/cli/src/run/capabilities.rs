@@ -27,10 +27,23 @@ pub(super) async fn run(verb: CapabilitiesVerb, context: &mut Context<'_>) -> Re
             last = Some(news);
         }
         if !args.watch {
-            return Ok(());
+            return check(told);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// A script must notice that it has asked about nothing.
+fn check(told: Capabilities) -> Result<(), CliError> {
+    /// "Invalid Parameter".
+    const INVALID_PARAMETER: u16 = 5;
+    if told.return_code != INVALID_PARAMETER {
+        return Ok(());
+    }
+    Err(CliError::NoElement {
+        element: told.element,
+        problem: told.problem,
+    })
 }
 
 async fn ask(args: &CapabilitiesArgs, context: &Context<'_>) -> Result<Capabilities, CliError> {

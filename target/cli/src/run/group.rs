@@ -40,7 +40,7 @@ pub(super) async fn run(verb: GroupVerb, context: &mut Context<'_>) -> Result<()
             let group = context.client.group(&group).await?;
             context.print(&group, show::group)
         }
-        GroupVerb::Delete { group } => {
+        GroupVerb::Delete { group, yes: _ } => {
             context.client.delete_group(&group).await?;
             context.print(&json!({"deleted": group}), |_| {
                 format!("group {group} deleted; its volumes stay\n")

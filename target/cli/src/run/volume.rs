@@ -159,9 +159,10 @@ async fn set(name: &str, wanted: &VolumeLimits, context: &mut Context<'_>) -> Re
     let volume = context.client.set_space_limits(name, &limits).await?;
     context.print(&volume, |volume| {
         format!(
-            "volume {} may take {}\n",
+            "volume {} may take {}\n{}",
             volume.name,
-            show::space_limits(volume)
+            show::space_limits(volume),
+            show::over_limit(volume)
         )
     })
 }

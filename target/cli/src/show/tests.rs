@@ -54,6 +54,21 @@ longer-name  10 GiB          ?  FAILED  -                                    /va
 }
 
 #[test]
+fn a_volume_that_takes_more_than_it_may_tells_what_becomes_of_it() {
+    let mut full = sample_volume("db");
+    assert_eq!(over_limit(&full), "");
+    full.limits.limit_bytes = Some(2 << 30);
+    assert_eq!(over_limit(&full), "");
+    full.limits.limit_bytes = Some(1 << 30);
+    assert_eq!(
+        over_limit(&full),
+        "it takes 1.5 GiB already: writes that need more are refused until it takes less\n"
+    );
+    full.used_bytes = None;
+    assert_eq!(over_limit(&full), "");
+}
+
+#[test]
 fn a_reserved_volume_tells_who_has_a_part_in_it() {
     let registrant = |number: u8, holder| v1::Registrant {
         initiator_port: format!("iqn.2024-01.com.example:host{number},i,0x00023d00000{number}"),

@@ -138,6 +138,17 @@ pub(crate) fn space_limits(volume: &Volume) -> String {
     }
 }
 
+/// What becomes of a volume that takes more than it may; nothing of any other one.
+pub(crate) fn over_limit(volume: &Volume) -> String {
+    match (volume.used_bytes, volume.limits.limit_bytes) {
+        (Some(used), Some(limit)) if used > limit => format!(
+            "it takes {} already: writes that need more are refused until it takes less\n",
+            format_size(used)
+        ),
+        _ => String::new(),
+    }
+}
+
 fn checksums(volume: &Volume) -> &'static str {
     match (volume.integrity, &volume.family) {
         (Integrity::Full, _) => "of all blocks",

@@ -236,7 +236,13 @@ impl ServedFamily {
         let opened = self
             .finish_atomic_write()
             .and_then(|()| Family::open(&options, Some(&self.home)))
-            .map_err(|error| error.to_string());
+            .map_err(|error| match error {
+                VolumeError::Family { .. } => format!(
+                    "{error}; with the daemon stopped, `tidelock volume check {}` says what is damaged",
+                    self.folder.display()
+                ),
+                error => error.to_string(),
+            });
         let opened = opened.map(|engine| {
             let list = SnapshotLog::open(&self.folder, self.id).map_err(|error| {
                 tracing::error!(family = %self.id, %error, "its snapshots can't be told");

@@ -257,6 +257,23 @@ async fn a_set_waits_for_a_family_that_is_away_before_it_is_decided() {
 }
 
 #[tokio::test]
+async fn a_damaged_family_says_how_to_find_out_what_is_damaged() {
+    let mut house = House::new().await;
+    house.add_volume("a").await;
+    house.take("a@one", 1).await;
+    house.close().await;
+    let folder = house.families().remove(0);
+    let superblock = folder.join("superblock");
+    let length = std::fs::metadata(&superblock).unwrap().len();
+    std::fs::write(&superblock, vec![0xee; usize::try_from(length).unwrap()]).unwrap();
+    house.open().await;
+    let damaged = house.registry().volume(&volume("a")).unwrap();
+    let problem = damaged.problem().unwrap();
+    let advice = format!("`tidelock volume check {}`", folder.display());
+    assert!(problem.contains(&advice), "{problem}");
+}
+
+#[tokio::test]
 async fn snapshots_of_a_volume_that_the_catalog_deleted_go_too() {
     let mut house = House::new().await;
     house.add_volume("a").await;

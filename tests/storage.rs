@@ -177,7 +177,9 @@ fn files_that_cannot_be_served_are_refused_by_name() {
     std::fs::create_dir(&folder).unwrap();
     let empty = daemon.folder().join("empty");
     std::fs::write(&empty, b"").unwrap();
-    for path in [&missing, &folder, &empty] {
+    // The daemon's own.
+    let books = daemon.state_dir().join("tidelockd.toml");
+    for path in [&missing, &folder, &empty, &books] {
         let path = path.to_str().unwrap();
         let message = daemon.refused(&["volume", "create", "v", "--file", path]);
         assert!(message.contains(path), "{message} doesn't name {path}");

@@ -2,6 +2,7 @@
 //! changes both, file first; readers (logins, sessions, listings) never wait for it.
 
 pub mod access;
+mod adoption;
 pub mod asymmetric_access;
 pub mod capabilities;
 pub mod changes;

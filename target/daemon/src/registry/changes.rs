@@ -13,6 +13,7 @@ use tidelock_replication::{CreateOptions, JournalPlace, OpenOptions, Volume, Vol
 use tidelock_scsi::GroupAccesses;
 use uuid::Uuid;
 
+use super::adoption;
 use super::asymmetric_access::{AccessRequest, Cause};
 use super::families::ListTrouble;
 use super::families::snapshot_log::SnapshotLogError;
@@ -168,6 +169,10 @@ impl Registry {
             (*self.catalog())
                 .clone()
                 .apply(Command::CreateVolume(new.clone()))?;
+        }
+        if let VolumeSource::File { .. } = request.source {
+            let (file, volumes) = (path.clone(), self.volumes.clone());
+            run_blocking(move || adoption::check(&file, &volumes)).await??;
         }
         let journal = self.journals.place(id);
         let store = open_or_create(&request, &path, journal).await?;

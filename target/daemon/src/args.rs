@@ -39,7 +39,7 @@ pub struct Args {
     /// What to log: error, warn, info, debug, trace, or a filter such as tidelock_daemon=debug.
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
-    /// Read a password from standard input and print its hash, as [wbem.users] of the configuration has it.
+    /// Read a password from standard input and print its hash, as the section `[wbem.users]` of the configuration has it.
     #[arg(long)]
     pub hash_password: bool,
 }

@@ -66,7 +66,7 @@ pub(crate) fn call(
 }
 
 fn service(context: &Context<'_>, method: &str, given: &Arguments) -> Outcome {
-    if !context.view.inventory.system.ready {
+    if !context.view.inventory().system.ready {
         return Err(Refused::new(
             ReturnCode::Unknown,
             "the replication service is still reading its records: ask again in a moment",

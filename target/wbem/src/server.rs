@@ -195,7 +195,7 @@ impl<'a> Context<'a> {
             CimError::new(StatusCode::InvalidNamespace, text)
         })?;
         Ok(Self {
-            view: View::new(model.inventory(), model.built()),
+            view: View::new(model),
             model,
             namespace,
             host: incoming.host,

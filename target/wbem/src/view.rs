@@ -5,6 +5,7 @@ mod paths;
 mod replication;
 mod storage;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidelock_capabilities::BuiltCapabilities;
@@ -16,7 +17,7 @@ pub(crate) use paths::{
 pub(crate) use replication::numbers;
 
 use crate::instance::Instance;
-use crate::model::{Inventory, StorageElement};
+use crate::model::{Inventory, Model, StorageElement};
 use crate::schema::Class;
 
 /// The namespace of volumes and of the service.
@@ -34,11 +35,16 @@ pub(crate) fn namespace(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What there is at one moment.
-#[derive(Debug)]
+/// What there is at one moment: the moment in which it is first asked for.
 pub(crate) struct View<'a> {
-    pub(crate) inventory: Inventory,
+    model: &'a dyn Model,
     pub(crate) built: &'a BuiltCapabilities,
+    known: OnceCell<Known>,
+}
+
+/// An inventory, and what is looked up in it.
+struct Known {
+    inventory: Inventory,
     by_id: BTreeMap<ElementId, usize>,
     /// Those that copies were made of.
     sources: BTreeSet<ElementId>,
@@ -46,8 +52,8 @@ pub(crate) struct View<'a> {
     targets: BTreeSet<ElementId>,
 }
 
-impl<'a> View<'a> {
-    pub(crate) fn new(inventory: Inventory, built: &'a BuiltCapabilities) -> Self {
+impl Known {
+    fn new(inventory: Inventory) -> Self {
         let by_id = inventory.elements.iter().enumerate();
         let keys = || inventory.associations.iter().map(|it| it.key);
         Self {
@@ -55,12 +61,32 @@ impl<'a> View<'a> {
             sources: keys().map(|key| key.system_element).collect(),
             targets: keys().map(|key| key.synced_element).collect(),
             inventory,
-            built,
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(model: &'a dyn Model) -> Self {
+        Self {
+            model,
+            built: model.built(),
+            known: OnceCell::new(),
         }
     }
 
+    /// Many questions need none of it.
+    fn known(&self) -> &Known {
+        self.known
+            .get_or_init(|| Known::new(self.model.inventory()))
+    }
+
+    pub(crate) fn inventory(&self) -> &Inventory {
+        &self.known().inventory
+    }
+
     pub(crate) fn element(&self, id: ElementId) -> Option<&StorageElement> {
-        self.inventory.elements.get(*self.by_id.get(&id)?)
+        let known = self.known();
+        known.inventory.elements.get(*known.by_id.get(&id)?)
     }
 
     /// The instances that were made of this very class.

@@ -96,7 +96,7 @@ fn group<'c>(
         .ok_or_else(|| missing("ReplicationGroup"))?;
     match group_name(path) {
         Some(GroupName::Group(name)) => {
-            let mut all = context.view.inventory.groups.iter();
+            let mut all = context.view.inventory().groups.iter();
             Ok(all.find(|it| it.name == name))
         }
         Some(GroupName::Set { .. }) => Err(Refused::new(

@@ -21,7 +21,7 @@ pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
         return of_group(context, &group, &target, operation, force);
     }
     let key = association_key(path).ok_or_else(unknown)?;
-    let mut all = context.view.inventory.associations.iter();
+    let mut all = context.view.inventory().associations.iter();
     let association = all.find(|it| it.key == key).ok_or_else(unknown)?;
     context.model.admit_operation(key, operation, force)?;
     if let Some(state) = wait_for {
@@ -46,7 +46,7 @@ fn of_group(
     operation: Operation,
     force: bool,
 ) -> Outcome {
-    let mut groups = context.view.inventory.groups.iter();
+    let mut groups = context.view.inventory().groups.iter();
     let found = groups.find(|it| it.name == group).ok_or_else(unknown)?;
     let set = match target {
         GroupName::Set { group: of, set } if of == group => set,

@@ -43,28 +43,33 @@ pub(super) fn available_targets(context: &Context<'_>, given: &Arguments) -> Out
         .filter(|it| it.target_supply.may_supply())
         .map(|it| it.mode())
         .collect();
-    let candidates = context.view.inventory.elements.iter().filter(|candidate| {
-        if supplied.is_empty() || candidate.id == source || candidate.snapshot {
-            return false;
-        }
-        let answer = context.model.synchronization_supported(&Question {
-            local: Subject::Element(source),
-            other: Subject::Element(candidate.id),
-            access_point: false,
-            method_name: MethodName::CreateElementReplica.value(),
+    let candidates = context
+        .view
+        .inventory()
+        .elements
+        .iter()
+        .filter(|candidate| {
+            if supplied.is_empty() || candidate.id == source || candidate.snapshot {
+                return false;
+            }
+            let answer = context.model.synchronization_supported(&Question {
+                local: Subject::Element(source),
+                other: Subject::Element(candidate.id),
+                access_point: false,
+                method_name: MethodName::CreateElementReplica.value(),
+            });
+            let modes = answer.modes.iter();
+            let mut triples = answer
+                .sync_types
+                .iter()
+                .zip(modes)
+                .zip(&answer.local_element_role);
+            triples.any(|((found, mode), role)| {
+                *found == sync_type
+                    && supplied.contains(mode)
+                    && *role == LocalElementRole::SystemElement
+            })
         });
-        let modes = answer.modes.iter();
-        let mut triples = answer
-            .sync_types
-            .iter()
-            .zip(modes)
-            .zip(&answer.local_element_role);
-        triples.any(|((found, mode), role)| {
-            *found == sync_type
-                && supplied.contains(mode)
-                && *role == LocalElementRole::SystemElement
-        })
-    });
     let paths = candidates.map(|candidate| context.view.element_path(candidate.id));
     Ok(Returned::default().with("Candidates", references(paths)))
 }
@@ -105,7 +110,7 @@ pub(super) fn relationships(context: &Context<'_>, given: &Arguments) -> Outcome
             && mode.is_none_or(|it| it == found.1)
             && state.is_none_or(|it| it == found.2)
     };
-    let inventory = &context.view.inventory;
+    let inventory = context.view.inventory();
     let elements = inventory
         .associations
         .iter()

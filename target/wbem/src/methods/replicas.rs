@@ -132,7 +132,7 @@ pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
     let known = |name: &String| {
         context
             .view
-            .inventory
+            .inventory()
             .groups
             .iter()
             .any(|it| it.name == *name)

@@ -31,6 +31,8 @@ pub(super) struct Fake {
     /// What the next change is refused with.
     pub(super) refuse: Option<ReturnCode>,
     pub(super) job: Option<u64>,
+    /// How often everything was asked for.
+    pub(super) gathered: std::sync::atomic::AtomicUsize,
 }
 
 fn element(id: ElementId, name: &str, snapshot: bool) -> StorageElement {
@@ -146,6 +148,7 @@ impl Fake {
             done: Mutex::default(),
             refuse: None,
             job: Some(7),
+            gathered: std::sync::atomic::AtomicUsize::default(),
         }
     }
 
@@ -217,6 +220,8 @@ impl Fake {
 
 impl Model for Fake {
     fn inventory(&self) -> Inventory {
+        self.gathered
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.inventory.clone()
     }
 

@@ -317,6 +317,22 @@ fn objects_that_are_not_there_and_parameters_that_come_twice_are_errors() {
 }
 
 #[test]
+fn what_is_asked_of_the_capabilities_gathers_nothing_else() {
+    let fake = Fake::new();
+    let answer = supported(&fake, &[local(volume(1)), ("MethodName", value("2"))]);
+    assert_eq!(answer.0, 0);
+    let class = [("ClassName", class("CIM_Service"))];
+    ask(&fake, &intrinsic("GetClass", crate::NAMESPACE, &class));
+    let gathered = || fake.gathered.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(gathered(), 0);
+    ask(
+        &fake,
+        &intrinsic("EnumerateInstances", crate::NAMESPACE, &class),
+    );
+    assert_eq!(gathered(), 1);
+}
+
+#[test]
 fn a_job_is_told_to_end() {
     let fake = Fake::new();
     let job = |id: &str| {

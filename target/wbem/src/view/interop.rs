@@ -57,13 +57,13 @@ impl View<'_> {
         Some(
             instance
                 .with("SystemCreationClassName", SYSTEM)
-                .with("SystemName", self.inventory.system.name.as_str())
+                .with("SystemName", self.inventory().system.name.as_str())
                 .with("CreationClassName", MANAGER)
                 .with("Name", MANAGER_NAME)
                 .with("ElementName", "Tidelock")
                 .with(
                     "Description",
-                    format!("Tidelock {}, WBEM server", self.inventory.system.version),
+                    format!("Tidelock {}, WBEM server", self.inventory().system.version),
                 )
                 .with("EnabledState", 2_u16)
                 .with("Started", true),
@@ -75,7 +75,7 @@ impl View<'_> {
         Some(
             instance
                 .with("SystemCreationClassName", SYSTEM)
-                .with("SystemName", self.inventory.system.name.as_str())
+                .with("SystemName", self.inventory().system.name.as_str())
                 .with("ObjectManagerCreationClassName", MANAGER)
                 .with("ObjectManagerName", MANAGER_NAME)
                 .with("CreationClassName", "Tidelock_Namespace")

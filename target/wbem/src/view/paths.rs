@@ -56,7 +56,7 @@ fn path<const N: usize>(class: &str, keys: [(&str, String); N]) -> InstancePath 
 
 impl View<'_> {
     pub(crate) fn system_path(&self) -> InstancePath {
-        let name = self.inventory.system.name.clone();
+        let name = self.inventory().system.name.clone();
         path(
             SYSTEM,
             [("CreationClassName", SYSTEM.to_owned()), ("Name", name)],
@@ -68,7 +68,7 @@ impl View<'_> {
             SERVICE,
             [
                 ("SystemCreationClassName", SYSTEM.to_owned()),
-                ("SystemName", self.inventory.system.name.clone()),
+                ("SystemName", self.inventory().system.name.clone()),
                 ("CreationClassName", SERVICE.to_owned()),
                 ("Name", SERVICE_NAME.to_owned()),
             ],
@@ -84,7 +84,7 @@ impl View<'_> {
             VOLUME,
             [
                 ("SystemCreationClassName", SYSTEM.to_owned()),
-                ("SystemName", self.inventory.system.name.clone()),
+                ("SystemName", self.inventory().system.name.clone()),
                 ("CreationClassName", VOLUME.to_owned()),
                 ("DeviceID", id.to_string()),
             ],

@@ -23,7 +23,7 @@ impl View<'_> {
     }
 
     pub(super) fn replication_instances(&self, class: &str) -> Vec<Instance> {
-        let inventory = &self.inventory;
+        let inventory = || self.inventory();
         match class {
             SERVICE => self.service().into_iter().collect(),
             CAPABILITIES => self.capabilities_instance().into_iter().collect(),
@@ -38,7 +38,7 @@ impl View<'_> {
                 ("Capabilities", Self::capabilities_path()),
             ),
             "MSISCSITARGET_StorageSynchronized" => {
-                let all = inventory.associations.iter();
+                let all = inventory().associations.iter();
                 all.filter_map(|it| self.synchronized(it)).collect()
             }
             GROUP => self
@@ -68,7 +68,7 @@ impl View<'_> {
                     })
                 })
                 .collect(),
-            "Tidelock_GroupSynchronized" => inventory
+            "Tidelock_GroupSynchronized" => inventory()
                 .groups
                 .iter()
                 .flat_map(|group| {
@@ -95,7 +95,7 @@ impl View<'_> {
     }
 
     fn service(&self) -> Option<Instance> {
-        let system = &self.inventory.system;
+        let system = &self.inventory().system;
         let instance = Self::new_instance(SERVICE, NAMESPACE)?;
         let (status, enabled) = if system.ready {
             (2_u16, 2_u16)
@@ -180,7 +180,7 @@ impl View<'_> {
     fn all_groups(
         &self,
     ) -> impl Iterator<Item = (String, Vec<tidelock_capabilities::facts::ElementId>)> {
-        self.inventory.groups.iter().flat_map(|group| {
+        self.inventory().groups.iter().flat_map(|group| {
             let itself = (group.name.clone(), group.members.clone());
             let sets = group
                 .sets

@@ -15,15 +15,15 @@ const DEDICATED: [u16; 2] = [15, 3];
 impl View<'_> {
     /// `None` if the class isn't among them.
     pub(super) fn storage_instances(&self, class: &str) -> Option<Vec<Instance>> {
-        let inventory = &self.inventory;
+        let inventory = || self.inventory();
         let one = |name| Self::new_instance(name, NAMESPACE);
         let found = match class {
             SYSTEM => self.system().into_iter().collect(),
             VOLUME => {
-                let all = inventory.elements.iter();
+                let all = inventory().elements.iter();
                 all.filter_map(|element| self.volume(element)).collect()
             }
-            "MSISCSITARGET_SystemDevice" => inventory
+            "MSISCSITARGET_SystemDevice" => inventory()
                 .elements
                 .iter()
                 .filter_map(|element| {
@@ -32,8 +32,8 @@ impl View<'_> {
                     Some(instance.with("PartComponent", self.element_path(element.id)))
                 })
                 .collect(),
-            JOB => inventory.jobs.iter().filter_map(job).collect(),
-            "Tidelock_OwningJobElement" => inventory
+            JOB => inventory().jobs.iter().filter_map(job).collect(),
+            "Tidelock_OwningJobElement" => inventory()
                 .jobs
                 .iter()
                 .filter_map(|job| {
@@ -42,7 +42,7 @@ impl View<'_> {
                     Some(instance.with("OwnedElement", Self::job_path(job.id)))
                 })
                 .collect(),
-            "MSISCSITARGET_AffectedJobElement" => inventory
+            "MSISCSITARGET_AffectedJobElement" => inventory()
                 .jobs
                 .iter()
                 .filter_map(|job| {
@@ -58,7 +58,7 @@ impl View<'_> {
     }
 
     fn system(&self) -> Option<Instance> {
-        let system = &self.inventory.system;
+        let system = &self.inventory().system;
         let instance = Self::new_instance(SYSTEM, NAMESPACE)?;
         Some(
             instance
@@ -90,7 +90,7 @@ impl View<'_> {
         Some(
             instance
                 .with("SystemCreationClassName", SYSTEM)
-                .with("SystemName", self.inventory.system.name.as_str())
+                .with("SystemName", self.inventory().system.name.as_str())
                 .with("CreationClassName", VOLUME)
                 .with("DeviceID", element.id.to_string())
                 .with("ElementName", element.name.as_str())
@@ -115,8 +115,8 @@ impl View<'_> {
         if element.snapshot {
             return 12;
         }
-        let is_target = self.targets.contains(&element.id);
-        let is_source = self.sources.contains(&element.id);
+        let is_target = self.known().targets.contains(&element.id);
+        let is_source = self.known().sources.contains(&element.id);
         match (is_source, is_target) {
             (false, false) => 2,
             (true, false) => 6,

@@ -105,6 +105,9 @@ pub enum VolumeError {
     /// The volume shares blocks with others.
     #[error("{}: {what}", path.display())]
     Mapped { path: PathBuf, what: &'static str },
+    /// The other ends of its mirror have the size that they have.
+    #[error("{}: is an end of a mirror, which has one size; take it out of the mirror first", path.display())]
+    Mirrored { path: PathBuf },
     /// Anything else: the error names the file.
     #[error("{0}; see the system log for the cause")]
     File(#[source] BlockError),

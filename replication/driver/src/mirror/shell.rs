@@ -10,7 +10,9 @@ use tidelock_mirror::region::Range;
 pub trait Shell: Send + Sync + 'static {
     /// Send it to a peer that was said to be connected.
     fn send(&self, peer: NodeId, message: Message);
-    /// End the connection; no `Disconnected` follows. Connect again after a while.
+    /// End the connection; the end needs no `Disconnected`. Connect again after a while. It is said behind what was to be
+    /// done before, so there may be another connection by now: bring `Disconnected` for whichever is ended, which does
+    /// no harm.
     fn disconnect(&self, peer: NodeId);
     /// Bring [`Event::TimeOut`](tidelock_mirror::association::Event::TimeOut) when the time is over that hosts may
     /// wait for a peer.

@@ -37,6 +37,9 @@ impl Volume {
         if self.is_read_only() {
             return Err(VolumeError::ReadOnly { path: path() });
         }
+        if self.mirrored().is_mirrored() {
+            return Err(VolumeError::Mirrored { path: path() });
+        }
         if let Some(mapped) = self.mapped() {
             mapped.family.grow(mapped.dataset, new_size)?;
             self.size.store(new_size, Ordering::Release);

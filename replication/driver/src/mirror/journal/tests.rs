@@ -50,7 +50,7 @@ fn new(folder: &TempDir) -> PathBuf {
 /// A journal with little room, the states that it went through, and the bytes of its last file.
 fn small(folder: &TempDir, batches: u64) -> (PathBuf, Vec<Durable>, Vec<u8>) {
     let place = new(folder);
-    let mut journal = Journal::open_with(&place, 10 * PAGE).unwrap();
+    let mut journal = Journal::open_with(&place, 6 * PAGE).unwrap();
     let mut states = vec![journal.durable().clone()];
     for number in 0..batches {
         journal
@@ -240,7 +240,7 @@ fn a_half_of_another_journal_is_refused() {
     let folder = TempDir::new().unwrap();
     let (place, _, bytes) = small(&folder, 2);
     // The same content, made once more.
-    drop(Journal::open_with(&place, 10 * PAGE).unwrap());
+    drop(Journal::open_with(&place, 6 * PAGE).unwrap());
     let other = std::fs::read(place.join(NAME)).unwrap();
     let half = bytes.len() / 2;
     assert_ne!(bytes[..half], other[..half]);

@@ -296,6 +296,8 @@ fn an_end_isnt_opened_over_another_volume_or_twice() {
     let other = End::open(&place, config(KIND), &small, shell());
     assert!(matches!(other, Err(EndError::OtherSize { .. })));
     assert!(small.mirror_end().is_none());
+    let grown = pair.houses[0].volume.resize(2 * BYTES);
+    assert!(matches!(grown, Err(crate::VolumeError::Mirrored { .. })));
 }
 
 /// What is copied below the volume doesn't pass by its end, so that isn't done: whoever asked reads and writes.

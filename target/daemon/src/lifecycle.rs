@@ -221,9 +221,6 @@ impl Daemon {
         systemd::stopping();
         // Ends accepting, so that nobody comes in any more.
         self.stop.send_replace(true);
-        if let Ok(peers) = &self.peers {
-            peers.stop();
-        }
         if let Some(wbem) = &self.wbem {
             wbem.close();
         }
@@ -248,6 +245,10 @@ impl Daemon {
         self.scheduling.abort();
         let failures = self.shared.registry.flush_all().await;
         self.shared.registry.note_fences().await;
+        // Up to here what hosts wrote and flushed may have had to get to a mirror's other end.
+        if let Ok(peers) = &self.peers {
+            peers.stop();
+        }
         self.admin.close();
         // It holds on to the reactors.
         self.looking.abort();

@@ -176,3 +176,30 @@ fn a_nexus_may_be_read_only_beside_others_that_write() {
     assert_eq!(bytes_of(&mode)[2], 0x90);
     assert_good(&rig.write(&block_cdb(0x2a, 0, 0, 1), &[0; 512]));
 }
+
+#[test]
+fn a_unit_whose_content_comes_from_elsewhere_is_read_and_not_written_and_hosts_are_told() {
+    let mut rig = Rig::new();
+    let write = block_cdb(0x2a, 0, 0, 1);
+    assert_good(&rig.write(&write, &[1; 512]));
+    rig.unit.set_write_protected(true);
+    rig.unit.set_write_protected(true);
+    assert!(rig.unit.is_write_protected());
+    assert_sense(
+        &rig.none(&TEST_UNIT_READY),
+        6,
+        Code::MODE_PARAMETERS_CHANGED,
+    );
+    assert_sense(&rig.write(&write, &[2; 512]), 7, Code::WRITE_PROTECTED);
+    assert_eq!(rig.data(&block_cdb(0x28, 0, 0, 1)), [1; 512]);
+    let mode = rig.data(&[0x1a, 0, 0x3f, 0, 255, 0]);
+    assert_eq!(mode[2] & 0x80, 0x80, "WP");
+    rig.unit.set_write_protected(false);
+    assert_sense(
+        &rig.none(&TEST_UNIT_READY),
+        6,
+        Code::MODE_PARAMETERS_CHANGED,
+    );
+    assert_good(&rig.write(&write, &[3; 512]));
+    assert_eq!(rig.data(&[0x1a, 0, 0x3f, 0, 255, 0])[2] & 0x80, 0);
+}

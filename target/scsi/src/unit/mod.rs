@@ -56,6 +56,8 @@ pub struct LogicalUnit {
     soft_threshold: SoftThreshold,
     /// Snapshots or clones have the same blocks.
     shares_blocks: AtomicBool,
+    /// Nobody may write.
+    write_protected: AtomicBool,
     mode: CurrentMode,
     saved_mode: CurrentMode,
     /// Locked before `reservations` and `nexuses` where several are.
@@ -81,6 +83,7 @@ impl LogicalUnit {
             renewal_progress: AtomicU16::new(0),
             soft_threshold: SoftThreshold::default(),
             shares_blocks: AtomicBool::new(false),
+            write_protected: AtomicBool::new(false),
             mode: CurrentMode::new(config.saved_mode()),
             saved_mode: CurrentMode::new(config.saved_mode()),
             port_groups: Mutex::default(),
@@ -162,6 +165,20 @@ impl LogicalUnit {
     /// make unreadable would stay, so there is no SANITIZE.
     pub fn set_shares_blocks(&self, shares: bool) {
         self.shares_blocks.store(shares, Ordering::SeqCst);
+    }
+
+    /// Says whether nobody may write, as the content comes from elsewhere: a mirror's target. Hosts are told when
+    /// that changes, since they may have read WP of the mode parameter header (SPC-5, SBC-4).
+    pub fn set_write_protected(&self, protected: bool) {
+        if self.write_protected.swap(protected, Ordering::SeqCst) != protected {
+            self.raise(UnitAttention::ModeParametersChanged, None);
+        }
+    }
+
+    /// Whether nobody may write, as the content comes from elsewhere.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.write_protected.load(Ordering::SeqCst)
     }
 
     /// Whether it supports a command.
@@ -296,7 +313,7 @@ impl LogicalUnit {
 
     fn write_protection_through(&self, nexus: &NexusInfo) -> Option<Sense> {
         let protect = |additional| Some(Sense::new(SenseKey::DATA_PROTECT, additional));
-        if self.config.read_only || nexus.read_only {
+        if self.config.read_only || nexus.read_only || self.is_write_protected() {
             protect(AdditionalSense::WRITE_PROTECTED)
         } else if self.mode().software_write_protect {
             protect(AdditionalSense::LOGICAL_UNIT_SOFTWARE_WRITE_PROTECTED)

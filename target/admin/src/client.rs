@@ -7,6 +7,7 @@ mod error;
 mod http;
 mod jobs;
 mod peers;
+mod mirrors;
 mod snapshots;
 mod streams;
 

@@ -4,6 +4,7 @@
 mod capabilities;
 mod clones;
 mod jobs;
+mod mirrors;
 mod paths;
 mod peers;
 mod snapshots;
@@ -90,6 +91,12 @@ use utoipa::OpenApi;
         streams::receive_snapshot,
         streams::show_receive,
         streams::abort_receive,
+        mirrors::list_mirrors,
+        mirrors::create_mirror,
+        mirrors::show_mirror,
+        mirrors::modify_mirror,
+        mirrors::detach_mirror,
+        mirrors::verify_mirror,
         jobs::list_jobs,
         jobs::show_job,
         jobs::cancel_job,

@@ -14,6 +14,7 @@ mod event;
 mod family;
 mod group;
 mod job;
+mod mirror;
 mod parameters;
 mod peers;
 mod reservation;
@@ -39,6 +40,10 @@ pub use event::{Event, EventKind};
 pub use family::{Origin, VolumeFamily};
 pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedule, SnapshotSet};
 pub use job::{Job, JobKind, JobList, JobState};
+pub use mirror::{
+    CreateMirror, Mirror, MirrorEnd, MirrorList, MirrorMode, MirrorNext, MirrorOperation,
+    ModifyMirror, OnFailure,
+};
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use peers::{
     AcceptPeer, AddPeer, Peer, PeerIdentity, PeerList, PeerRequest, PeerState, SetPeer,

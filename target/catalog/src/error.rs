@@ -176,6 +176,12 @@ pub enum CatalogError {
         /// Which volume.
         volume: VolumeName,
     },
+    /// No such mirror.
+    #[error("there is no mirror {mirror}")]
+    NoSuchMirror {
+        /// What it was called.
+        mirror: String,
+    },
     /// It was ended meanwhile.
     #[error("mirror {mirror} isn't there any more")]
     MirrorIsGone {
@@ -472,6 +478,7 @@ impl CatalogError {
             | Self::NoSuchTarget { .. }
             | Self::NoSuchLun { .. }
             | Self::NotMirrored { .. }
+            | Self::NoSuchMirror { .. }
             | Self::MirrorIsGone { .. }
             | Self::NoSuchAccess { .. } => ErrorKind::NotFound,
             Self::TooMany { .. } => ErrorKind::Limit,
@@ -551,7 +558,7 @@ impl CatalogError {
             Self::VolumeIsMirrored { .. } => {
                 "`tidelock mirror detach VOLUME` makes two independent volumes of them first"
             }
-            Self::NotMirrored { .. } | Self::MirrorIsGone { .. } => {
+            Self::NotMirrored { .. } | Self::NoSuchMirror { .. } | Self::MirrorIsGone { .. } => {
                 "`tidelock mirror list` shows the mirrors there are"
             }
             Self::MirrorOfItself { .. } => "name another volume of the same size",

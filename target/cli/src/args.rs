@@ -14,6 +14,7 @@ mod capabilities;
 mod clone;
 mod job;
 mod peer;
+mod mirror;
 mod snapshot;
 mod stream;
 
@@ -21,6 +22,7 @@ pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
 pub use peer::PeerVerb;
+pub use mirror::{MirrorCreate, MirrorName, MirrorVerb, OnFailure};
 pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 
@@ -78,6 +80,9 @@ pub enum Noun {
     /// Groups: volumes whose snapshots are taken at one point in time.
     #[command(subcommand, arg_required_else_help = true)]
     Group(GroupVerb),
+    /// Mirrors: volumes that are kept equal to others.
+    #[command(subcommand, arg_required_else_help = true)]
+    Mirror(MirrorVerb),
     /// List the ranges in which two points in time of a volume differ.
     Diff(DiffArgs),
     /// Capabilities: which copies can be made right now, and why not the others.

@@ -7,6 +7,7 @@ mod clone;
 mod group;
 mod job;
 mod peer;
+mod mirror;
 mod quiesce;
 mod reservation;
 mod snapshot;
@@ -62,6 +63,7 @@ async fn ask(noun: Noun, context: &mut Context<'_>) -> Result<(), CliError> {
         Noun::Group(verb) => group::run(verb, context).await,
         Noun::Diff(points) => snapshot::run_diff(points, context).await,
         Noun::Capabilities(verb) => capabilities::run(verb, context).await,
+        Noun::Mirror(verb) => mirror::run(verb, context).await,
         Noun::Job(verb) => job::run(verb, context).await,
         Noun::Target(verb) => target::run_target(verb, context).await,
         Noun::Lun(verb) => target::run_lun(verb, context).await,

@@ -6,6 +6,7 @@ mod clone;
 mod family_tree;
 mod job;
 mod peer;
+mod mirror;
 mod session;
 mod snapshot;
 mod status;
@@ -18,6 +19,7 @@ pub(crate) use clone::{clone, cloned, clones, hydrating, promoted};
 pub(crate) use family_tree::family_tree;
 pub(crate) use job::{job, job_ended, job_line, jobs};
 pub(crate) use peer::{peer, peer_added, peer_identity, peers};
+pub(crate) use mirror::{job_line_begun, mirror, mirror_line, mirrors};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{
     diff, group, groups, members, receive_status, received, restored, schedules, snapshot,

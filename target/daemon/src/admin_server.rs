@@ -13,6 +13,7 @@ mod control;
 mod failure;
 mod handlers;
 mod jobs;
+mod mirrors;
 mod parameters;
 mod parse;
 mod peer;
@@ -36,6 +37,7 @@ pub use control::{
     Control, ControlError, FileFault, Outcome, VolumeFacts, VolumeRequest, VolumeSource,
 };
 pub use jobs::JobControl;
+pub use mirrors::MirrorControl;
 pub use peer::Administrators;
 pub use peers::PeerControl;
 pub use snapshots::SnapshotControl;

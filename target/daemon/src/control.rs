@@ -30,6 +30,7 @@ mod capabilities;
 mod clones;
 mod jobs;
 mod peers;
+mod mirrors;
 mod snapshots;
 mod streams;
 
@@ -347,6 +348,7 @@ impl From<ChangeError> for ControlError {
                 source: error.into(),
             },
             ChangeError::Receive(error) => Self::Receive(error),
+            ChangeError::Mirror(reason) => Self::Mirror { reason },
             ChangeError::Loading => Self::Starting,
             ChangeError::Refused(refused) => Self::Refused(refused),
             ChangeError::Defect(_) => Self::Defect,

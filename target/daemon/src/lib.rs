@@ -19,6 +19,7 @@ pub mod logging;
 mod loops;
 pub mod metrics;
 pub mod peers;
+mod mirrors;
 pub mod portal;
 pub mod quiesce;
 pub mod reactor;

@@ -187,6 +187,7 @@ impl Daemon {
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
         tokio::spawn(fold_back(Arc::clone(&control)));
         tokio::spawn(Arc::clone(&control).hydrate());
+        tokio::spawn(Arc::clone(&control).tell_of_mirrors());
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {

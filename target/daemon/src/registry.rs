@@ -21,6 +21,7 @@ mod hydration;
 mod identifying;
 mod intents;
 mod journals;
+mod mirrors;
 mod promotion;
 mod receiving;
 mod recovery;
@@ -42,7 +43,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
-use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, VolumeName};
+use tidelock_catalog::{Catalog, DaemonIdentity, DecodeError, IscsiName, MirrorId, VolumeName};
 use tidelock_replication::Volume;
 use tidelock_scsi::{IdentifyingInformation, Renewal};
 use tokio::task::JoinSet;
@@ -60,6 +61,8 @@ use fences::Fences;
 pub use group_clones::GroupCloneRequest;
 use hydration::Hydrations;
 use journals::Journals;
+use mirrors::Mirrors;
+pub use mirrors::{MirrorChange, MirrorRequest};
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};
 use renewals::Renewals;
@@ -142,6 +145,9 @@ pub struct Registry {
     identifying: PathBuf,
     journals: Journals,
     families: Families,
+    mirrors: Arc<Mirrors>,
+    /// Which mirror isn't as it was.
+    mirror_changes: tokio::sync::broadcast::Sender<MirrorId>,
     schedules: Schedules,
     /// What the file system of the state folder had at the last look.
     space: Mutex<Option<Space>>,
@@ -195,6 +201,8 @@ impl Registry {
             identifying,
             journals: Journals::new(state)?,
             families: Families::new(state)?,
+            mirrors: Mirrors::new(state)?,
+            mirror_changes: tokio::sync::broadcast::Sender::new(256),
             schedules: Schedules::default(),
             space: Mutex::default(),
             scrubs: Scrubs::new(state)?,
@@ -232,6 +240,7 @@ impl Registry {
                 Arc::new(ServedVolume::new(volume, self)),
             );
         }
+        self.begin_mirrors(&catalog, &volumes);
         // Before anybody can log in: who is registered must be known by then.
         restore_kept(volumes.values().cloned().collect()).await;
         let mut opening = open_all(volumes.values().cloned().collect(), self);
@@ -380,8 +389,10 @@ impl Registry {
             .filter_map(|volume| Some((Arc::clone(volume.name()), volume.store()?)))
             .collect();
         let families = self.families.all();
+        let mirrors = Arc::clone(&self.mirrors);
         let flushing = tokio::task::spawn_blocking(move || {
             let mut failed = flush(&stores);
+            mirrors.close_all();
             failed.extend(families.iter().filter_map(|family| {
                 let error = family.close().err()?;
                 tracing::error!(family = %family.id(), %error, "closing failed");
@@ -427,9 +438,10 @@ fn open_all(volumes: Vec<Arc<ServedVolume>>, registry: &Registry) -> JoinSet<()>
     for share in volumes.chunks(share).map(<[_]>::to_vec) {
         let fences = Arc::clone(&registry.fences);
         let renewals = Arc::clone(&registry.renewals);
+        let mirrors = Arc::clone(&registry.mirrors);
         opening.spawn_blocking(move || {
             for volume in share {
-                volume.open(&fences, &renewals);
+                volume.open(&fences, &renewals, &mirrors);
             }
         });
     }

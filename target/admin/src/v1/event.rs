@@ -192,6 +192,39 @@ pub enum EventKind {
         /// Its name.
         peer: String,
     },
+    /// Two volumes are kept equal from now on.
+    MirrorCreated {
+        /// The mirror's id.
+        mirror: String,
+        /// The source.
+        source: String,
+        /// The target.
+        target: String,
+    },
+    /// A mirror isn't as it was.
+    MirrorStateChanged {
+        /// Its id.
+        mirror: String,
+        /// The source.
+        source: String,
+        /// The target.
+        target: String,
+        /// CopyState.
+        copy_state: String,
+        /// ProgressStatus.
+        progress_status: String,
+        /// The volume that hosts may write; absent if there is none.
+        serving: Option<String>,
+    },
+    /// The volumes of a mirror are independent.
+    MirrorDeleted {
+        /// Its id.
+        mirror: String,
+        /// What was the source.
+        source: String,
+        /// What was the target.
+        target: String,
+    },
     /// There is a new target.
     TargetCreated {
         /// Its iSCSI name.
@@ -317,6 +350,9 @@ impl EventKind {
             Self::PeerChanged { .. } => "peer_changed",
             Self::PeerStateChanged { .. } => "peer_state_changed",
             Self::PeerRemoved { .. } => "peer_removed",
+            Self::MirrorCreated { .. } => "mirror_created",
+            Self::MirrorStateChanged { .. } => "mirror_state_changed",
+            Self::MirrorDeleted { .. } => "mirror_deleted",
             Self::TargetCreated { .. } => "target_created",
             Self::PortalGroupsChanged { .. } => "portal_groups_changed",
             Self::TargetDeleted { .. } => "target_deleted",

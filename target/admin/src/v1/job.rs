@@ -70,6 +70,8 @@ pub enum JobKind {
     Verify,
     /// Gives volumes the content of snapshots.
     Restore,
+    /// Compares the two volumes of a mirror.
+    Compare,
     /// One that this client doesn't know.
     #[serde(other)]
     Unknown,
@@ -130,6 +132,7 @@ impl JobKind {
             Self::Scrub => "scrub",
             Self::Verify => "verify",
             Self::Restore => "restore",
+            Self::Compare => "compare",
             Self::Unknown => "unknown",
         }
     }
@@ -158,6 +161,7 @@ mod tests {
             JobKind::Scrub,
             JobKind::Verify,
             JobKind::Restore,
+            JobKind::Compare,
         ] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

@@ -16,6 +16,7 @@ use crate::admin_server::capabilities::CapabilityControl;
 use crate::admin_server::clones::CloneControl;
 use crate::admin_server::jobs::JobControl;
 use crate::admin_server::peers::PeerControl;
+use crate::admin_server::mirrors::MirrorControl;
 use crate::admin_server::snapshots::SnapshotControl;
 use crate::admin_server::streams::StreamControl;
 
@@ -27,7 +28,8 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
 pub trait Control:
-    SnapshotControl + CloneControl + JobControl + CapabilityControl + StreamControl + PeerControl
+    SnapshotControl + CloneControl + JobControl
+        + MirrorControl + CapabilityControl + StreamControl + PeerControl
 {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;
@@ -171,6 +173,12 @@ pub enum ControlError {
     /// The copy isn't possible now, or not at all.
     #[error("{0}")]
     Refused(crate::registry::capabilities::Refused),
+    /// An end of a mirror can't be made or opened.
+    #[error("{reason}")]
+    Mirror {
+        /// Why.
+        reason: String,
+    },
     /// A stream that can't be sent or received.
     #[error(transparent)]
     Receive(#[from] crate::registry::ReceiveError),

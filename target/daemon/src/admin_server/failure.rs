@@ -84,6 +84,10 @@ impl From<ControlError> for Failure {
                 };
                 (code, error.hint())
             }
+            ControlError::Mirror { .. } => (
+                ErrorCode::Internal,
+                "`tidelock mirror show` says what can be done",
+            ),
             ControlError::Snapshots { .. } => (
                 ErrorCode::Internal,
                 "bring the file back from a backup, or delete all volumes of the family, the last one \

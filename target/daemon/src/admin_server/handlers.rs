@@ -11,6 +11,7 @@ pub(super) mod events;
 pub(super) mod groups;
 pub(super) mod jobs;
 pub(super) mod peers;
+pub(super) mod mirrors;
 pub(super) mod sessions;
 pub(super) mod snapshots;
 pub(super) mod streams;

@@ -15,7 +15,7 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, peers, sessions,
+    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, mirrors, peers, sessions,
     snapshots, streams, targets, volumes,
 };
 
@@ -66,6 +66,7 @@ pub(super) fn full(
         )
         .merge(of_snapshots())
         .merge(of_peers())
+        .merge(of_mirrors())
         .route("/v1/targets", get(targets::list).post(targets::create))
         .route(
             "/v1/targets/{target}",
@@ -174,6 +175,15 @@ fn of_snapshots() -> Router<Shared> {
         )
         .route("/v1/volumes/{volume}/verify", post(snapshots::verify))
         .route("/v1/volumes/{volume}/scrub", post(snapshots::scrub))
+}
+
+fn of_mirrors() -> Router<Shared> {
+    let one = "/v1/mirrors/{mirror}";
+    Router::new()
+        .route("/v1/mirrors", get(mirrors::list).post(mirrors::create))
+        .route(one, get(mirrors::show).delete(mirrors::detach))
+        .route(&format!("{one}/operations"), post(mirrors::modify))
+        .route(&format!("{one}/verify"), post(mirrors::verify))
 }
 
 /// One answer to everything, for everybody else.

@@ -6,6 +6,7 @@ mod fake;
 mod harness;
 mod hostile;
 mod jobs;
+mod mirrors;
 mod openapi;
 mod snapshots;
 mod streams;

@@ -319,6 +319,16 @@ pub fn event_of(change: &Change) -> Option<v1::EventKind> {
             volume: volume.to_string(),
             origin: origin.to_string(),
         },
-        Change::MirrorCreated(_) | Change::MirrorDeleted(_) | Change::Noted => return None,
+        Change::MirrorCreated(mirror) => Kind::MirrorCreated {
+            mirror: mirror.id.to_string(),
+            source: mirror.system().volume.to_string(),
+            target: mirror.synced().volume.to_string(),
+        },
+        Change::MirrorDeleted(mirror) => Kind::MirrorDeleted {
+            mirror: mirror.id.to_string(),
+            source: mirror.system().volume.to_string(),
+            target: mirror.synced().volume.to_string(),
+        },
+        Change::Noted => return None,
     })
 }

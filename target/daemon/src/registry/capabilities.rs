@@ -16,7 +16,8 @@ use tidelock_catalog::{Catalog, DatasetRef, GroupName, SnapshotName, VolumeName}
 use super::Registry;
 use super::changes::ChangeError;
 pub(super) use built::built;
-use facts::{Gathered, Named};
+pub(super) use facts::Gathered;
+use facts::Named;
 
 /// How often facts are gathered again because something has changed meanwhile.
 const ATTEMPTS: usize = 4;
@@ -188,19 +189,29 @@ impl Registry {
             access_point: AccessPoint::Null,
         };
         let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
-        admitted.map(drop).map_err(|refusal| {
-            let mut reason = match refusal {
-                Refusal::Reason(reason) => reason.sentence(&gathered).to_string(),
-                Refusal::Problem(problem) => problem.to_string(),
-            };
-            let return_code = refusal.return_code();
-            if let (ReturnCode::Failed, Some(detail)) = (return_code, self.fault(source)) {
-                reason = format!("{reason} ({detail})");
-            }
-            ChangeError::Refused(Refused {
-                return_code,
-                reason,
-            })
+        admitted
+            .map(drop)
+            .map_err(|refusal| self.refused(&refusal, &gathered, source))
+    }
+
+    /// A refusal in words.
+    pub(super) fn refused(
+        &self,
+        refusal: &Refusal,
+        gathered: &Gathered,
+        source: &ElementName,
+    ) -> ChangeError {
+        let mut reason = match refusal {
+            Refusal::Reason(reason) => reason.sentence(gathered).to_string(),
+            Refusal::Problem(problem) => problem.to_string(),
+        };
+        let return_code = refusal.return_code();
+        if let (ReturnCode::Failed, Some(detail)) = (return_code, self.fault(source)) {
+            reason = format!("{reason} ({detail})");
+        }
+        ChangeError::Refused(Refused {
+            return_code,
+            reason,
         })
     }
 
@@ -221,7 +232,7 @@ impl Registry {
     }
 
     /// The facts about what is named, all of one state of the daemon.
-    fn gather(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
+    pub(super) fn gather(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
         let mut gathered = self.gather_once(element, other);
         for _ in 1..ATTEMPTS {
             if self.generation() == gathered.generation {

@@ -56,6 +56,9 @@ pub enum ChangeError {
     /// A stream of a snapshot.
     #[error(transparent)]
     Receive(#[from] super::receiving::ReceiveError),
+    /// The end of a mirror.
+    #[error("{0}")]
+    Mirror(String),
     /// The daemon has only just started.
     #[error("volumes are still being opened: try again in a moment")]
     Loading,

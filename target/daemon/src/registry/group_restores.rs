@@ -63,6 +63,7 @@ impl Registry {
         let set = self.set(group, name)?;
         let mut found = Vec::with_capacity(set.volumes.len());
         for volume in &set.volumes {
+            self.check_not_mirrored(volume)?;
             let member = self.member(volume)?;
             member.adopt().await?;
             let to = member.find(name)?;

@@ -12,6 +12,7 @@ use super::families::{ServedFamily, kept_path};
 use super::fences::Fences;
 use super::identifying::IdentifyingFile;
 use super::journals::ATOMIC_WRITE_MAX;
+use super::mirrors::Mirrors;
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
 use super::shared_units::identity_of;
@@ -308,7 +309,7 @@ impl ServedVolume {
     }
 
     /// Tries to open the file; true if it is open now. Blocks.
-    pub(super) fn open(&self, fences: &Fences, renewals: &Renewals) -> bool {
+    pub(super) fn open(&self, fences: &Fences, renewals: &Renewals, mirrors: &Mirrors) -> bool {
         let Some(_opening) = self.opening.try_lock() else {
             return false;
         };
@@ -319,12 +320,14 @@ impl ServedVolume {
             None => self.open_file(),
             Some((family, dataset)) => self.open_dataset(&family, dataset),
         };
-        if let Ok(store) = &opened {
+        let opened = opened.and_then(|store| {
             // Before anybody can see it.
             store.set_space_limit(self.limits().limit_bytes);
-            fences.recall(self.id(), store);
+            fences.recall(self.id(), &store);
             renewals.recall(self.id(), &self.unit);
-        }
+            mirrors.attach(&self.name, &store)?;
+            Ok(store)
+        });
         let state = match &opened {
             Ok(_) => UnitState::Ready,
             Err(_) => UnitState::BecomingReady,

@@ -171,6 +171,7 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
             let _writer = this.writer.lock().await;
+            this.check_not_mirrored(&snapshot.volume)?;
             this.restore_now(&snapshot, at_unix_ms).await
         })
         .await

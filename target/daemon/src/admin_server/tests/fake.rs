@@ -4,6 +4,7 @@ mod capabilities;
 mod clones;
 mod jobs;
 mod peers;
+mod mirrors;
 mod snapshots;
 pub(super) mod streams;
 

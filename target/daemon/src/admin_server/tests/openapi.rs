@@ -32,6 +32,7 @@ async fn every_documented_path_is_served_and_every_method_that_is_not_documented
             .replace("{session}", "0")
             .replace("{job}", "0")
             .replace("{peer}", "p")
+            .replace("{mirror}", "m")
             .replace("{token}", "t");
         assert!(!filled.contains('{'), "{filled}");
         for method in METHODS {

@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 
 use tidelock_capabilities::values::{
-    Action, Component, GroupFeature, GroupPersistency, MethodName, Operation, ReplicationType,
-    StorageObject, ValueSet,
+    Action, Component, CopyRecoveryMode, Feature, GroupFeature, GroupPersistency, MethodName,
+    Operation, ReplicationType, StorageObject, ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, TargetSupply};
 use tidelock_catalog::snapshots::SNAPSHOTS_MAX;
@@ -18,7 +18,7 @@ pub(in crate::registry) fn built() -> &'static BuiltCapabilities {
 
 fn make() -> BuiltCapabilities {
     BuiltCapabilities {
-        types: vec![snapshots(), clones()],
+        types: vec![snapshots(), clones(), mirrors()],
         storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
         synchronous_actions: Action::set(&[
             Action::CreateElementReplica,
@@ -66,6 +66,35 @@ fn snapshots() -> BuiltType {
         ..BuiltType::new(
             ReplicationType::SynchronousSnapshotLocal,
             TargetSupply::Created,
+        )
+    }
+}
+
+/// Two volumes of this daemon, each of which can be the source.
+fn mirrors() -> BuiltType {
+    BuiltType {
+        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        operations: Operation::set(&[
+            Operation::Fracture,
+            Operation::Split,
+            Operation::Suspend,
+            Operation::Resume,
+            Operation::ResyncReplica,
+            Operation::Failover,
+            Operation::Failback,
+            Operation::ReverseRoles,
+            Operation::Detach,
+        ]),
+        features: Feature::set(&[
+            Feature::ReverseRolesOperationRequiresSynchronizedState,
+            Feature::ReverseRolesOperationRequiresFailedOverState,
+        ]),
+        copy_recovery_mode: CopyRecoveryMode::Automatic,
+        equal_sizes: true,
+        maximums: vec![(Component::TargetElementsPerSourceElement, 1)],
+        ..BuiltType::new(
+            ReplicationType::SynchronousMirrorLocal,
+            TargetSupply::Supplied,
         )
     }
 }

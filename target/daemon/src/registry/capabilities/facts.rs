@@ -44,7 +44,7 @@ pub(super) struct Known {
 
 /// Facts, with the names of what they are about.
 #[derive(Clone, Debug)]
-pub(super) struct Gathered {
+pub(in crate::registry) struct Gathered {
     pub(super) generation: u64,
     service: EnabledState,
     named: Vec<(Named, Vec<Known>)>,
@@ -72,12 +72,12 @@ impl Gathered {
     }
 
     /// What was named and isn't there.
-    pub(super) fn missing(&self) -> Option<CatalogError> {
+    pub(in crate::registry) fn missing(&self) -> Option<CatalogError> {
         self.missing.clone()
     }
 
     /// How a question refers to what was named.
-    pub(super) fn reference(&self, name: &ElementName) -> Reference {
+    pub(in crate::registry) fn reference(&self, name: &ElementName) -> Reference {
         let named = match name {
             ElementName::Unreadable => return Reference::Malformed,
             ElementName::Gone => return Reference::Element(ElementId(0)),
@@ -97,7 +97,7 @@ impl Gathered {
     }
 
     /// Puts the facts before a question.
-    pub(super) fn with_facts<T>(
+    pub(in crate::registry) fn with_facts<T>(
         &self,
         built: &BuiltCapabilities,
         ask: impl FnOnce(&Facts<'_>) -> T,
@@ -185,6 +185,7 @@ impl Registry {
         self.catalog()
             .generation()
             .wrapping_add(self.families.generation())
+            .wrapping_add(self.mirrors.generation())
     }
 
     /// What is known of a volume or a snapshot.
@@ -235,6 +236,13 @@ impl Registry {
             others.push((relation.key.system_element, name));
             sources.push(relation.key.system_element);
             relations.push(relation);
+        }
+        if let Some(mirrored) = self.mirrors.facts_of(record.name.as_str(), id) {
+            if mirrored.is_target {
+                sources.push(mirrored.association.key.system_element);
+            }
+            others.push(mirrored.other);
+            relations.push(mirrored.association);
         }
         Known {
             element: Element {
@@ -364,6 +372,9 @@ impl Registry {
             .map(|(target, _)| self.directory.sessions_of(target.name.as_str()))
             .sum();
         let report = served.map(|served| served.unit().reservations());
+        // Those that can't write it do no harm.
+        let protected = served.is_some_and(|served| served.unit().is_write_protected());
+        let sessions = if protected { 0 } else { sessions };
         Hosts {
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
             reserved: report.is_some_and(|it| it.kind.is_some() || it.reserved_by.is_some()),
@@ -386,6 +397,10 @@ impl Registry {
             clones: Total {
                 sources: sources.len() as u64,
                 targets,
+            },
+            mirrors: Total {
+                sources: self.mirrors.count(),
+                targets: self.mirrors.count(),
             },
             ..Totals::default()
         }

@@ -35,6 +35,7 @@ impl Registry {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
+        self.check_not_mirrored(&request.volume)?;
         let volume = self.catalog().volume(&request.volume).ok().cloned();
         let pending = volume
             .as_ref()

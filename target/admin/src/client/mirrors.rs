@@ -1,0 +1,46 @@
+//! Asking about mirrors.
+
+use super::{Answer, Client, path};
+use crate::v1;
+
+impl Client {
+    /// All mirrors.
+    ///
+    /// # Errors
+    /// See [`crate::client::ClientError`]; so for all other requests.
+    pub async fn mirrors(&self) -> Answer<v1::MirrorList> {
+        self.get(path(&["mirrors"])).await
+    }
+
+    /// One mirror, by the name of a volume in it or its id.
+    pub async fn mirror(&self, name: &str) -> Answer<v1::Mirror> {
+        self.get(path(&["mirrors", name])).await
+    }
+
+    /// Makes a mirror.
+    pub async fn create_mirror(&self, request: &v1::CreateMirror) -> Answer<v1::Mirror> {
+        self.send("POST", path(&["mirrors"]), request).await
+    }
+
+    /// Does an operation on a mirror.
+    pub async fn modify_mirror(
+        &self,
+        name: &str,
+        request: &v1::ModifyMirror,
+    ) -> Answer<v1::Mirror> {
+        self.send("POST", path(&["mirrors", name, "operations"]), request)
+            .await
+    }
+
+    /// Makes two independent volumes of a mirror.
+    pub async fn detach_mirror(&self, name: &str, force: bool) -> Answer<()> {
+        let force = if force { "?force=true" } else { "" };
+        self.delete(path(&["mirrors", name]) + force).await
+    }
+
+    /// Begins to compare the ends of a mirror.
+    pub async fn verify_mirror(&self, name: &str) -> Answer<v1::Job> {
+        self.send("POST", path(&["mirrors", name, "verify"]), &())
+            .await
+    }
+}

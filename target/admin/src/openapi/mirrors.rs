@@ -1,0 +1,53 @@
+//! What can be asked about mirrors. Each function stands for one path and method; none is ever called.
+#![allow(dead_code, reason = "read by the utoipa macros alone")]
+
+use crate::v1::{CreateMirror, ErrorBody, Job, Mirror, MirrorList, ModifyMirror};
+
+/// All mirrors
+#[utoipa::path(get, path = "/v1/mirrors", tag = "mirrors",
+    responses((status = 200, body = MirrorList), (status = "4XX", body = ErrorBody)))]
+pub(super) fn list_mirrors() {}
+
+/// Make a mirror
+///
+/// Two volumes of this daemon are kept equal from now on. The target's content is replaced; hosts can read it and
+/// not write it. The first copy goes on in the background: `copy_state` is Synchronized when it is complete.
+#[utoipa::path(post, path = "/v1/mirrors", tag = "mirrors", request_body = CreateMirror,
+    responses((status = 201, body = Mirror), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn create_mirror() {}
+
+/// One mirror
+#[utoipa::path(get, path = "/v1/mirrors/{mirror}", tag = "mirrors",
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
+    responses((status = 200, body = Mirror), (status = "4XX", body = ErrorBody)))]
+pub(super) fn show_mirror() {}
+
+/// Do an operation on a mirror
+///
+/// ModifyReplicaSynchronization. Refused where the table of states doesn't allow it. What takes long has begun when
+/// it is answered; a change of roles is waited for, for up to 30 seconds.
+#[utoipa::path(post, path = "/v1/mirrors/{mirror}/operations", tag = "mirrors", request_body = ModifyMirror,
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
+    responses((status = 200, body = Mirror), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn modify_mirror() {}
+
+/// Detach the volumes of a mirror
+///
+/// Both are independent volumes afterwards, and keep what they have.
+#[utoipa::path(delete, path = "/v1/mirrors/{mirror}", tag = "mirrors",
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id"),
+           ("force" = Option<bool>, Query, description = "Though the target has no consistent content")),
+    responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(super) fn detach_mirror() {}
+
+/// Compare the volumes of a mirror
+///
+/// Every byte of both, while hosts go on. Refused unless the mirror is Synchronized. The answer is the job that does
+/// it; its report says what differs.
+#[utoipa::path(post, path = "/v1/mirrors/{mirror}/verify", tag = "mirrors",
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
+    responses((status = 202, body = Job), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn verify_mirror() {}

@@ -1,0 +1,154 @@
+//! Mirrors: two volumes that are kept equal.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A mirror that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateMirror {
+    /// The volume whose content counts.
+    pub source: String,
+    /// A volume of the same size, which nobody uses. Its content is replaced.
+    pub target: String,
+    /// When writes are answered.
+    #[serde(default)]
+    pub mode: MirrorMode,
+    /// What is done with hosts while the target is away.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MirrorMode {
+    /// When both ends have it, as durably as was asked for.
+    #[default]
+    Synchronous,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What is done with hosts while the target is away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// They are served, and what they change is copied later.
+    #[default]
+    Continue,
+    /// Their writes fail until the target is back (FailedCopyStopsHostIO).
+    Halt,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// All mirrors.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorList {
+    /// By the name of the source.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A mirror as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Mirror {
+    /// Its id, 32 hexadecimal digits. The name of either volume will do as well where a mirror is asked for.
+    pub id: String,
+    /// SystemElement: the source, also after a failover.
+    pub source: MirrorEnd,
+    /// SyncedElement: the target.
+    pub target: MirrorEnd,
+    /// Mode.
+    pub mode: MirrorMode,
+    /// FailedCopyStopsHostIO in words.
+    pub on_failure: OnFailure,
+    /// CopyState of `CIM_Synchronized`, in its words.
+    pub copy_state: String,
+    /// ProgressStatus of `CIM_Synchronized`, in its words.
+    pub progress_status: String,
+    /// PercentSynced: how much of what is copied is there, of a hundred; absent if nobody can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent_synced: Option<u8>,
+    /// Bytes that the end which doesn't serve hosts still lacks, as far as they are being copied.
+    pub left_bytes: u64,
+    /// For how many seconds that end hasn't had everything; 0 if it has.
+    pub behind_seconds: u64,
+    /// The volume that hosts may write; absent if there is none at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<String>,
+    /// What is wrong, or what is being waited for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// What can be done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<MirrorNext>,
+}
+
+/// One end of a mirror.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorEnd {
+    /// The volume.
+    pub volume: String,
+    /// Which part it plays at the moment: `source` or `target`; absent if it can't be opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Whether what it has is an image of the source at some moment.
+    pub consistent: bool,
+    /// What is wrong with it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
+}
+
+/// What can be done next.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorNext {
+    /// What for.
+    pub why: String,
+    /// The command.
+    pub command: String,
+}
+
+/// An operation on a mirror: ModifyReplicaSynchronization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MirrorOperation {
+    /// Nothing is sent to the target any more; what changes is noted.
+    Fracture,
+    /// The same, with a target that is what the source was at one moment.
+    Split,
+    /// The same, for a while.
+    Suspend,
+    /// It goes on after Suspend.
+    Resume,
+    /// The target gets what it lacks, after Fracture, Split or a failure.
+    Resync,
+    /// Hosts use the target from now on, which becomes the source of what is copied.
+    Failover,
+    /// Hosts use the source again.
+    Failback,
+    /// Source and target change places for good.
+    Reverse,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What is to be done with a mirror.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModifyMirror {
+    /// Operation.
+    pub operation: MirrorOperation,
+    /// Force: though data may be lost.
+    #[serde(default)]
+    pub force: bool,
+    /// Of Resync, after both ends were changed: the volume whose changes since they were equal are dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discard: Option<String>,
+}

@@ -1,0 +1,116 @@
+//! The command line of mirrors.
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What can be done with mirrors. A mirror is named by either of its volumes.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MirrorVerb {
+    /// Keep a volume equal to another one from now on; what the other one has is replaced.
+    ///
+    /// A write is answered when both have it. Hosts can read the target and not write it.
+    Create(MirrorCreate),
+    /// List all mirrors.
+    List,
+    /// Show one mirror: how it is, who serves hosts, and what can be done next.
+    Show(MirrorName),
+    /// Show what becomes of a mirror, until both volumes are equal.
+    Watch(MirrorName),
+    /// Send nothing to the target any more. What changes is noted, so that `resync` copies that alone.
+    Fracture(MirrorName),
+    /// The same, with a target that is what the source was at one moment.
+    Split(MirrorName),
+    /// The same, for a while: `resume` goes on.
+    Suspend(MirrorName),
+    /// Go on after `suspend`: copy what the target lacks.
+    Resume(MirrorName),
+    /// Copy what the target lacks, after `fracture`, `split` or a failure.
+    Resync {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// After both volumes were changed: drop what was changed in this one since they were equal.
+        #[arg(long, value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
+        discard: Option<String>,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Let hosts use the target from now on. It becomes the source of what is copied.
+    ///
+    /// While both volumes are equal nothing that was acknowledged is lost. After a failure of the source the target
+    /// takes over with what it has.
+    Failover {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Though the target may have no consistent content.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Let hosts use the source again, after `failover`.
+    Failback(MirrorName),
+    /// Let source and target change places for good.
+    Reverse(MirrorName),
+    /// End the mirror: both volumes are independent, and keep what they have.
+    Detach {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Though the target has no consistent content yet.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Compare every byte of the two volumes, while hosts go on. It is a job: `job cancel` ends it.
+    Verify {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Don't wait for it: `job watch` does.
+        #[arg(long)]
+        background: bool,
+    },
+}
+
+/// Which mirror.
+#[derive(Clone, Debug, Args)]
+pub struct MirrorName {
+    /// The name of a volume in it, or its id.
+    #[arg(value_name = "MIRROR", value_parser = NonEmptyStringValueParser::new())]
+    pub name: String,
+}
+
+/// A mirror that is to be made.
+#[derive(Clone, Debug, Args)]
+pub struct MirrorCreate {
+    /// The volume whose content counts.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub source: String,
+    /// A volume of the same size that no host uses. Its content is replaced.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub target: String,
+    /// What is done with hosts while the target is away.
+    #[arg(long, value_name = "WHAT", default_value = "continue")]
+    pub on_failure: OnFailure,
+    /// Wait until both volumes are equal.
+    #[arg(long)]
+    pub wait: bool,
+    /// Don't ask.
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// What is done with hosts while the target of a mirror is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// They go on, and what they change is copied later.
+    Continue,
+    /// Their writes fail until it is back.
+    Halt,
+}

@@ -1,0 +1,156 @@
+//! `tidelock mirror ...`.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidelock_admin::v1::{self, MirrorOperation};
+
+use crate::args::{MirrorCreate, MirrorName, MirrorVerb, OnFailure};
+use crate::confirm::confirm;
+use crate::exit::CliError;
+use crate::run::{Context, job};
+use crate::show;
+
+/// From one look at a mirror to the next.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(), CliError> {
+    match verb {
+        MirrorVerb::Create(wanted) => create(wanted, context).await,
+        MirrorVerb::List => {
+            let list = context.client.mirrors().await?;
+            context.print(&list, |list| show::mirrors(&list.mirrors))
+        }
+        MirrorVerb::Show(MirrorName { name }) => {
+            let mirror = context.client.mirror(&name).await?;
+            context.print(&mirror, show::mirror)
+        }
+        MirrorVerb::Watch(MirrorName { name }) => watch(&name, context).await,
+        MirrorVerb::Fracture(mirror) => modify(mirror, MirrorOperation::Fracture, context).await,
+        MirrorVerb::Split(mirror) => modify(mirror, MirrorOperation::Split, context).await,
+        MirrorVerb::Suspend(mirror) => modify(mirror, MirrorOperation::Suspend, context).await,
+        MirrorVerb::Resume(mirror) => modify(mirror, MirrorOperation::Resume, context).await,
+        MirrorVerb::Failback(mirror) => modify(mirror, MirrorOperation::Failback, context).await,
+        MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
+        MirrorVerb::Resync {
+            mirror: MirrorName { name },
+            discard,
+            yes,
+        } => {
+            if let Some(volume) = &discard {
+                let what = format!(
+                    "What was changed in volume {volume} since the two volumes were equal is lost."
+                );
+                confirm(&what, yes, context.terminal)?;
+            }
+            let request = v1::ModifyMirror {
+                operation: MirrorOperation::Resync,
+                force: false,
+                discard,
+            };
+            let mirror = context.client.modify_mirror(&name, &request).await?;
+            context.print(&mirror, show::mirror_line)
+        }
+        MirrorVerb::Failover {
+            mirror: MirrorName { name },
+            force,
+            yes,
+        } => {
+            let mirror = context.client.mirror(&name).await?;
+            let what = format!(
+                "Hosts can't write volume {} any more, and can write volume {}.",
+                mirror.source.volume, mirror.target.volume
+            );
+            confirm(&what, yes, context.terminal)?;
+            let request = v1::ModifyMirror {
+                operation: MirrorOperation::Failover,
+                force,
+                discard: None,
+            };
+            let mirror = context.client.modify_mirror(&name, &request).await?;
+            context.print(&mirror, show::mirror_line)
+        }
+        MirrorVerb::Detach {
+            mirror: MirrorName { name },
+            force,
+            yes,
+        } => {
+            let mirror = context.client.mirror(&name).await?;
+            let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+            let what = format!(
+                "Volumes {source} and {target} aren't kept equal any more; hosts can write both."
+            );
+            confirm(&what, yes, context.terminal)?;
+            context.client.detach_mirror(&name, force).await?;
+            let detached = json!({"detached": [source, target]});
+            context.print(&detached, |_| {
+                format!("volumes {source} and {target} are independent\n")
+            })
+        }
+        MirrorVerb::Verify {
+            mirror: MirrorName { name },
+            background,
+        } => {
+            let begun = context.client.verify_mirror(&name).await?;
+            if background {
+                return context.print(&begun, show::job_line_begun);
+            }
+            job::watch(begun.id, context).await
+        }
+    }
+}
+
+async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), CliError> {
+    let what = format!("What volume {} has now is lost.", wanted.target);
+    confirm(&what, wanted.yes, context.terminal)?;
+    let request = v1::CreateMirror {
+        source: wanted.source,
+        target: wanted.target,
+        mode: v1::MirrorMode::Synchronous,
+        on_failure: match wanted.on_failure {
+            OnFailure::Continue => v1::OnFailure::Continue,
+            OnFailure::Halt => v1::OnFailure::Halt,
+        },
+    };
+    let mirror = context.client.create_mirror(&request).await?;
+    if wanted.wait {
+        return watch(&mirror.id, context).await;
+    }
+    context.print(&mirror, show::mirror_line)
+}
+
+async fn modify(
+    MirrorName { name }: MirrorName,
+    operation: MirrorOperation,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let request = v1::ModifyMirror {
+        operation,
+        force: false,
+        discard: None,
+    };
+    let mirror = context.client.modify_mirror(&name, &request).await?;
+    context.print(&mirror, show::mirror_line)
+}
+
+/// Shows each change, until both volumes are equal.
+async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
+    let mut shown = None;
+    loop {
+        let mirror = context.client.mirror(name).await?;
+        let is_equal = mirror.behind_seconds == 0 && mirror.percent_synced == Some(100);
+        // What a person sees changes with the seconds; only what has happened is worth another line.
+        let seen = v1::Mirror {
+            behind_seconds: 0,
+            ..mirror
+        };
+        if shown.as_ref() != Some(&seen) {
+            context.print(&seen, show::mirror_line)?;
+        }
+        if is_equal {
+            return Ok(());
+        }
+        shown = Some(seen);
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! Mirrors as text.
+
+use tidelock_admin::v1::{Job, Mirror, MirrorEnd, OnFailure};
+
+use crate::render::{duration, properties, table, yes_no};
+use crate::size::format_size;
+
+pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
+    if mirrors.is_empty() {
+        return "no mirrors: `tidelock mirror create VOLUME VOLUME` makes one\n".into();
+    }
+    let row = |mirror: &Mirror| {
+        [
+            mirror.source.volume.clone(),
+            mirror.target.volume.clone(),
+            mirror.copy_state.clone(),
+            mirror.progress_status.clone(),
+            percent(mirror),
+            lag(mirror),
+            mirror.serving.clone().unwrap_or_else(|| "-".into()),
+        ]
+    };
+    table(
+        [
+            "SOURCE",
+            "TARGET",
+            "STATE",
+            "PROGRESS",
+            "SYNCED",
+            "BEHIND",
+            "HOSTS USE",
+        ],
+        &[4],
+        mirrors.iter().map(row),
+    )
+}
+
+pub(crate) fn mirror(mirror: &Mirror) -> String {
+    let mut rows = vec![
+        ("mirror", mirror.id.clone()),
+        ("source", end(&mirror.source)),
+        ("target", end(&mirror.target)),
+        ("mode", "Synchronous".to_owned()),
+        (
+            "on failure",
+            match mirror.on_failure {
+                OnFailure::Halt => "halt: writes of hosts fail while the target is away",
+                _ => "continue: hosts go on while the target is away",
+            }
+            .to_owned(),
+        ),
+        ("CopyState", mirror.copy_state.clone()),
+        ("ProgressStatus", mirror.progress_status.clone()),
+        ("PercentSynced", percent(mirror)),
+        ("behind", lag(mirror)),
+        (
+            "hosts use",
+            mirror
+                .serving
+                .clone()
+                .unwrap_or_else(|| "neither volume at the moment".into()),
+        ),
+        ("target consistent", yes_no(mirror.target.consistent)),
+    ];
+    if !mirror.detail.is_empty() {
+        rows.push(("detail", mirror.detail.clone()));
+    }
+    if let Some(next) = &mirror.next {
+        rows.push(("next", next.why.clone()));
+        rows.push(("", next.command.clone()));
+    }
+    properties(rows)
+}
+
+/// A mirror in one line, and what comes next.
+pub(crate) fn mirror_line(mirror: &Mirror) -> String {
+    let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+    let state = format!("{} ({})", mirror.copy_state, mirror.progress_status);
+    let synced = match mirror.percent_synced {
+        Some(percent) if percent < 100 => format!(
+            ", {percent}% synced, {} to copy",
+            format_size(mirror.left_bytes)
+        ),
+        _ => String::new(),
+    };
+    let serving = match &mirror.serving {
+        Some(volume) => format!("hosts use {volume}"),
+        None => "hosts can write neither volume".to_owned(),
+    };
+    let detail = match mirror.detail.as_str() {
+        "" => String::new(),
+        detail => format!("  {detail}\n"),
+    };
+    format!("mirror of {source} to {target}: {state}{synced}; {serving}\n{detail}")
+}
+
+pub(crate) fn job_line_begun(job: &Job) -> String {
+    format!("job {} compares the volumes of {}\n", job.id, job.volume)
+}
+
+fn end(end: &MirrorEnd) -> String {
+    match &end.role {
+        _ if !end.problem.is_empty() => format!("{} ({})", end.volume, end.problem),
+        Some(role) => format!("{} (is the {role} now)", end.volume),
+        None => format!("{} (not open)", end.volume),
+    }
+}
+
+fn percent(mirror: &Mirror) -> String {
+    let percent = mirror.percent_synced.map(|percent| format!("{percent}%"));
+    percent.unwrap_or_else(|| "-".into())
+}
+
+fn lag(mirror: &Mirror) -> String {
+    match (mirror.percent_synced, mirror.left_bytes) {
+        (Some(100), _) => "-".into(),
+        (_, 0) => format!("for {}", duration(mirror.behind_seconds)),
+        (_, left) => format!(
+            "{} for {}",
+            format_size(left),
+            duration(mirror.behind_seconds)
+        ),
+    }
+}

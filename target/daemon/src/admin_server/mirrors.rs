@@ -1,0 +1,30 @@
+//! What the admin server asks of the daemon about mirrors.
+
+use tidelock_admin::v1;
+
+use crate::admin_server::control::Outcome;
+use crate::registry::{MirrorChange, MirrorRequest};
+
+/// The daemon's mirrors as the admin server sees them. What holds of [`Control`] holds here. A mirror is named by a
+/// volume in it, or by its id.
+///
+/// [`Control`]: crate::admin_server::Control
+pub trait MirrorControl: Send + Sync + 'static {
+    /// All mirrors.
+    fn mirrors(&self) -> Vec<v1::Mirror>;
+
+    /// One mirror.
+    fn mirror(&self, name: &str) -> Outcome<'_, v1::Mirror>;
+
+    /// Makes a mirror; the first copy goes on in the background.
+    fn create_mirror(&self, request: MirrorRequest) -> Outcome<'_, v1::Mirror>;
+
+    /// Does an operation.
+    fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;
+
+    /// Makes two independent volumes of it.
+    fn detach_mirror(&self, name: String, force: bool) -> Outcome<'_, ()>;
+
+    /// Begins to compare the two ends; the number of the job.
+    fn verify_mirror(&self, name: String) -> Outcome<'_, v1::Job>;
+}

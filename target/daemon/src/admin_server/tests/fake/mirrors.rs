@@ -1,0 +1,118 @@
+//! Mirrors of a daemon that has nothing but a catalog: what is asked for is the case at once.
+
+use futures_util::FutureExt as _;
+use futures_util::future::ready;
+use tidelock_admin::v1::{self, JobKind};
+use tidelock_capabilities::values::Operation;
+use tidelock_catalog::{
+    CatalogError, Command, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure,
+    VolumeName,
+};
+use uuid::Uuid;
+
+use super::Fake;
+use crate::admin_server::{Control, ControlError, MirrorControl, Outcome};
+use crate::registry::{MirrorChange, MirrorRequest};
+
+impl Fake {
+    fn find_mirror(&self, name: &str) -> Result<Mirror, ControlError> {
+        let none = || CatalogError::NoSuchMirror {
+            mirror: name.to_owned(),
+        };
+        let volume = VolumeName::new(name).map_err(|_| none())?;
+        Ok(self
+            .catalog()
+            .mirror_of(&volume)
+            .cloned()
+            .ok_or_else(none)?)
+    }
+}
+
+fn describe(mirror: &Mirror) -> v1::Mirror {
+    let end = |end: &MirrorEnd| v1::MirrorEnd {
+        volume: end.volume.to_string(),
+        role: None,
+        consistent: true,
+        problem: String::new(),
+    };
+    v1::Mirror {
+        id: mirror.id.to_string(),
+        source: end(mirror.system()),
+        target: end(mirror.synced()),
+        mode: v1::MirrorMode::Synchronous,
+        on_failure: match mirror.on_failure {
+            OnFailure::Continue => v1::OnFailure::Continue,
+            OnFailure::Halt => v1::OnFailure::Halt,
+        },
+        copy_state: format!("{:?}", mirror.rest),
+        progress_status: "Completed".into(),
+        percent_synced: None,
+        left_bytes: 0,
+        behind_seconds: 0,
+        serving: None,
+        detail: String::new(),
+        next: None,
+    }
+}
+
+impl MirrorControl for Fake {
+    fn mirrors(&self) -> Vec<v1::Mirror> {
+        self.catalog().mirrors().map(describe).collect()
+    }
+
+    fn mirror(&self, name: &str) -> Outcome<'_, v1::Mirror> {
+        ready(self.find_mirror(name).map(|mirror| describe(&mirror))).boxed()
+    }
+
+    fn create_mirror(&self, request: MirrorRequest) -> Outcome<'_, v1::Mirror> {
+        let end = |volume: VolumeName| MirrorEnd {
+            volume,
+            node: Uuid::new_v4(),
+        };
+        let mirror = Mirror {
+            id: MirrorId(Uuid::new_v4()),
+            first: end(request.source),
+            second: end(request.target),
+            source: MirrorSide::First,
+            on_failure: request.on_failure,
+            rest: MirrorRest::Linked,
+        };
+        let made = self.change(Command::CreateMirror(mirror.clone()));
+        ready(made.map(|_| describe(&mirror))).boxed()
+    }
+
+    fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror> {
+        let modified = self.find_mirror(&change.mirror).and_then(|mirror| {
+            let set = Command::SetMirror {
+                mirror: mirror.id,
+                source: mirror.source,
+                rest: match change.operation {
+                    Operation::Suspend => MirrorRest::Suspended,
+                    Operation::Failover => MirrorRest::FailedOver,
+                    _ => MirrorRest::Linked,
+                },
+            };
+            self.change(set)?;
+            Ok(describe(&self.find_mirror(&change.mirror)?))
+        });
+        ready(modified).boxed()
+    }
+
+    fn detach_mirror(&self, name: String, _: bool) -> Outcome<'_, ()> {
+        let gone = self.find_mirror(&name).and_then(|mirror| {
+            let delete = Command::DeleteMirror { mirror: mirror.id };
+            self.change(delete).map(drop)
+        });
+        ready(gone).boxed()
+    }
+
+    fn verify_mirror(&self, name: String) -> Outcome<'_, v1::Job> {
+        let begun = self.find_mirror(&name).and_then(|mirror| {
+            let job = self
+                .jobs
+                .begin(JobKind::Compare, &mirror.first.volume, true);
+            self.jobs.get(job.id()).ok_or(ControlError::Defect)
+        });
+        ready(begun).boxed()
+    }
+}

@@ -1,0 +1,192 @@
+//! The ends of mirrors as the driver runs them, behind what this module needs of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidelock_mirror::association::{Event, OnFailure, Report};
+use tidelock_mirror::generation::Role;
+use tidelock_mirror::id::{MirrorId, NodeId};
+use tidelock_mirror::link::Message;
+use tidelock_replication::mirror::{
+    Beginning, End as Driven, EndConfig, EndError, Performer, Shell, SnapshotOperation,
+};
+use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
+
+/// The unit of a resync, in bytes.
+const REGION_BYTES: u64 = 1 << 16;
+
+/// Where ends come from.
+pub(crate) struct Ends {
+    /// Who reads and writes volumes for them.
+    performer: Arc<dyn Performer>,
+}
+
+impl std::fmt::Debug for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ends").finish_non_exhaustive()
+    }
+}
+
+/// One end that is open, and its peer.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    driven: Arc<Driven>,
+    peer: NodeId,
+}
+
+/// What is known of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndFacts {
+    /// Which part it plays.
+    pub(crate) role: Role,
+    /// Whether what is on its disk is an image of something.
+    pub(crate) has_image: bool,
+    /// Bytes that are still to be copied to its peer; `None` if nothing is.
+    pub(crate) left_to_copy: Option<u64>,
+}
+
+/// What an end needs from its house. Called in the order of its actions, and never waits.
+pub(crate) trait House: Send + Sync + 'static {
+    /// Sends to the other end.
+    fn send(&self, message: Message);
+
+    /// Ends the connection.
+    fn disconnect(&self);
+
+    /// The time that commands may wait for the other end begins, or is stopped.
+    fn timer(&self, runs: bool);
+
+    /// What an operator would want to know.
+    fn report(&self, report: Report);
+}
+
+/// A house as the driver sees it. There is one peer.
+struct Porch<H>(H);
+
+impl<H: House> Shell for Porch<H> {
+    fn send(&self, _: NodeId, message: Message) {
+        self.0.send(message);
+    }
+
+    fn disconnect(&self, _: NodeId) {
+        self.0.disconnect();
+    }
+
+    fn start_timer(&self) {
+        self.0.timer(true);
+    }
+
+    fn stop_timer(&self) {
+        self.0.timer(false);
+    }
+
+    fn report(&self, report: Report) {
+        self.0.report(report);
+    }
+
+    fn snapshot(&self, operation: SnapshotOperation) {
+        // The configuration says that there are none, so only what needs no answer is asked for.
+        tracing::debug!(?operation, "a mirror without snapshots");
+    }
+}
+
+/// Which end it is that is made or opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Which {
+    pub(crate) mirror: MirrorId,
+    pub(crate) me: NodeId,
+    pub(crate) peer: NodeId,
+}
+
+impl Ends {
+    pub(crate) fn new(performer: Arc<dyn Performer>) -> Self {
+        Self { performer }
+    }
+
+    /// Reads a volume, whatever hosts do with it.
+    pub(crate) async fn read(
+        &self,
+        volume: &Arc<Volume>,
+        offset: u64,
+        length: u64,
+    ) -> Result<Bytes, String> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let then = move |outcome| {
+            // Whoever asked may have gone.
+            let _ = tell.send(outcome);
+        };
+        let op = VolumeOp::Read { offset, length };
+        self.performer.perform(volume, op, Box::new(then));
+        match told.await {
+            Ok(VolumeOutcome::Read(bytes)) => Ok(bytes),
+            Ok(VolumeOutcome::Failed(fault)) => Err(match fault.error {
+                Some(error) => error.to_string(),
+                None => format!("{:?}", fault.kind),
+            }),
+            Ok(_) | Err(_) => Err("nobody reads any more".into()),
+        }
+    }
+
+    /// Makes what is durable of a new end. Blocks.
+    pub(crate) fn create(
+        folder: &Path,
+        which: Which,
+        volume_bytes: u64,
+        source: bool,
+    ) -> Result<(), EndError> {
+        let beginning = Beginning {
+            mirror: which.mirror,
+            me: which.me,
+            volume_bytes,
+            region_bytes: REGION_BYTES,
+            source,
+        };
+        Driven::create(folder, beginning)
+    }
+
+    /// Opens an end: from now on what is written to the volume goes through it. Blocks.
+    pub(crate) fn open(
+        &self,
+        folder: &Path,
+        which: Which,
+        on_failure: OnFailure,
+        volume: &Arc<Volume>,
+        house: impl House,
+    ) -> Result<End, EndError> {
+        let config = EndConfig {
+            on_failure,
+            // Nobody but this daemon could have made the other end the source meanwhile.
+            alone_after_restart: true,
+            ..EndConfig::new(Arc::clone(&self.performer))
+        };
+        let driven = Driven::open(folder, config, volume, Arc::new(Porch(house)))?;
+        Ok(End {
+            driven,
+            peer: which.peer,
+        })
+    }
+}
+
+impl End {
+    /// Something has happened.
+    pub(crate) fn event(&self, event: Event) {
+        self.driven.event(event);
+    }
+
+    /// What is known of it.
+    pub(crate) fn facts(&self) -> EndFacts {
+        let facts = self.driven.facts();
+        let peer = facts.peers.iter().find(|it| it.peer == self.peer);
+        EndFacts {
+            role: facts.role,
+            has_image: facts.has_image,
+            left_to_copy: peer.and_then(|it| it.left_to_copy),
+        }
+    }
+
+    /// The volume is one like any other from now on. Blocks.
+    pub(crate) fn close(&self) {
+        self.driven.close();
+    }
+}

@@ -1,0 +1,398 @@
+//! A mirror that runs: its two ends, the link between them, and one task that listens to what the ends say and asks
+//! them for what follows.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
+use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
+use tidelock_mirror::id::{MirrorId as Mirrored, NodeId};
+use tidelock_mirror::link::Message;
+use tidelock_replication::Volume;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::News;
+use super::end::{End, Ends, House, Which};
+use super::link::{Inbox, Incoming, Link};
+use super::state::{Do, State};
+use crate::registry::ServedVolume;
+
+/// How long writes of hosts wait for the other end before they go on without it, or fail.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// See the module.
+pub(crate) struct Running {
+    id: MirrorId,
+    /// Where the durable files of its ends are.
+    folder: PathBuf,
+    state: Mutex<State>,
+    ends: Mutex<[Option<End>; 2]>,
+    volumes: [Arc<ServedVolume>; 2],
+    link: Arc<Link>,
+    reports: UnboundedSender<(MirrorSide, Report)>,
+    news: UnboundedSender<News>,
+    changed: watch::Sender<u64>,
+    /// Since when the target hasn't had everything.
+    behind: Mutex<Option<Instant>>,
+    tasks: Mutex<Vec<AbortHandle>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an end's house is: the mirror that it is in, for as long as that runs.
+struct Side {
+    side: MirrorSide,
+    mirror: Weak<Running>,
+    timer: Mutex<Option<AbortHandle>>,
+}
+
+impl House for Side {
+    fn send(&self, message: Message) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.link.send(self.side, message);
+        }
+    }
+
+    fn disconnect(&self) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.link.disconnect(self.side);
+        }
+    }
+
+    fn timer(&self, runs: bool) {
+        let mut timer = self.timer.lock();
+        if let Some(timer) = timer.take() {
+            timer.abort();
+        }
+        let Some(mirror) = self.mirror.upgrade().filter(|_| runs) else {
+            return;
+        };
+        let (side, weak) = (self.side, self.mirror.clone());
+        let waiting = mirror.runtime.spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            if let Some(mirror) = weak.upgrade() {
+                mirror.event(side, Event::TimeOut);
+            }
+        });
+        *timer = Some(waiting.abort_handle());
+    }
+
+    fn report(&self, report: Report) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            // The task that listens ends with the mirror.
+            let _ = mirror.reports.send((self.side, report));
+        }
+    }
+}
+
+const fn at(side: MirrorSide) -> usize {
+    match side {
+        MirrorSide::First => 0,
+        MirrorSide::Second => 1,
+    }
+}
+
+impl Running {
+    /// A mirror without ends yet. Nobody may write either volume before its end is there.
+    pub(crate) fn new(
+        state: State,
+        folder: PathBuf,
+        volumes: [Arc<ServedVolume>; 2],
+        news: UnboundedSender<News>,
+    ) -> Arc<Self> {
+        let (link, inboxes) = Link::new();
+        let (reports, said) = unbounded_channel();
+        let running = Arc::new(Self {
+            id: state.record().id,
+            folder,
+            state: Mutex::new(state),
+            ends: Mutex::default(),
+            volumes,
+            link,
+            reports,
+            news,
+            changed: watch::Sender::new(0),
+            behind: Mutex::new(Some(Instant::now())),
+            tasks: Mutex::default(),
+            runtime: tokio::runtime::Handle::current(),
+        });
+        let mut tasks = Vec::new();
+        let link = Arc::clone(&running.link);
+        tasks.push(tokio::spawn(async move { link.keep_connected().await }).abort_handle());
+        for inbox in inboxes {
+            let delivering = deliver(Arc::downgrade(&running), inbox);
+            tasks.push(tokio::spawn(delivering).abort_handle());
+        }
+        let listening = listen(Arc::downgrade(&running), said);
+        tasks.push(tokio::spawn(listening).abort_handle());
+        *running.tasks.lock() = tasks;
+        running.protect();
+        running
+    }
+
+    pub(crate) fn id(&self) -> MirrorId {
+        self.id
+    }
+
+    /// Looks at what is known, at one moment.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        let consistent = self.is_target_consistent();
+        let mut state = self.state.lock();
+        if let Some(consistent) = consistent {
+            state.set_target_consistent(consistent);
+        }
+        look(&state)
+    }
+
+    /// Whether the end that isn't the source has an image; `None`: nobody can say.
+    fn is_target_consistent(&self) -> Option<bool> {
+        let target = self.state.lock().record().source.opposite();
+        Some(self.end(target)?.facts().has_image)
+    }
+
+    /// For how long the target hasn't had everything.
+    pub(crate) fn behind(&self) -> Option<Duration> {
+        self.behind.lock().map(|since| since.elapsed())
+    }
+
+    pub(crate) fn end(&self, side: MirrorSide) -> Option<End> {
+        self.ends.lock().get(at(side))?.clone()
+    }
+
+    /// Rung at each change.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The folder of an end.
+    pub(crate) fn folder_of(folder: &std::path::Path, side: MirrorSide) -> PathBuf {
+        folder.join(match side {
+            MirrorSide::First => "first",
+            MirrorSide::Second => "second",
+        })
+    }
+
+    /// Opens an end over its volume, before anybody can see that. Blocks.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        ends: &Ends,
+        side: MirrorSide,
+        store: &Arc<Volume>,
+    ) -> Result<(), String> {
+        let (which, on_failure) = self.which(side);
+        let house = Side {
+            side,
+            mirror: Arc::downgrade(self),
+            timer: Mutex::default(),
+        };
+        let folder = Self::folder_of(&self.folder, side);
+        let opened = ends.open(&folder, which, on_failure, store, house);
+        let end = match opened {
+            Ok(end) => end,
+            Err(reason) => {
+                let problem = format!("its end of the mirror can't be opened: {reason}");
+                self.state.lock().closed(side, problem.clone());
+                self.has_changed();
+                return Err(problem);
+            }
+        };
+        let role = end.facts().role;
+        if let Some(place) = self.ends.lock().get_mut(at(side)) {
+            *place = Some(end);
+        }
+        let todo = self.state.lock().opened(side, role);
+        self.perform(todo);
+        self.link.arrives(side);
+        self.has_changed();
+        Ok(())
+    }
+
+    fn which(&self, side: MirrorSide) -> (Which, Policy) {
+        let state = self.state.lock();
+        let on_failure = match state.record().on_failure {
+            OnFailure::Continue => Policy::Continue,
+            OnFailure::Halt => Policy::Halt,
+        };
+        (which(state.record(), side), on_failure)
+    }
+
+    /// Changes what is known, and asks the ends for what follows.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State) -> Vec<Do>) {
+        let todo = change(&mut self.state.lock());
+        self.perform(todo);
+        self.has_changed();
+    }
+
+    fn perform(&self, todo: Vec<Do>) {
+        for it in todo {
+            match it {
+                Do::Wish(side, wish) => {
+                    tracing::info!(mirror = %self.id, ?side, ?wish, "an end is asked for");
+                    self.event(side, Event::Wish(wish));
+                    if matches!(wish, Wish::Release(_) | Wish::GiveUp | Wish::Promote) {
+                        self.link.is_fine();
+                    }
+                }
+                Do::TakeBack(source, rest) => {
+                    let _ = self.news.send(News::TakeBack {
+                        mirror: self.id,
+                        source,
+                        rest,
+                    });
+                }
+            }
+        }
+    }
+
+    fn event(&self, side: MirrorSide, event: Event) {
+        if let Some(end) = self.end(side) {
+            end.event(event);
+        }
+    }
+
+    /// Who may write, and who is told.
+    fn has_changed(&self) {
+        self.protect();
+        let in_step = self.state.lock().is_in_step();
+        let mut behind = self.behind.lock();
+        match in_step {
+            true => *behind = None,
+            false => drop(behind.get_or_insert_with(Instant::now)),
+        }
+        drop(behind);
+        self.changed
+            .send_modify(|count| *count = count.wrapping_add(1));
+        let _ = self.news.send(News::Changed(self.id));
+    }
+
+    fn protect(&self) {
+        let state = self.state.lock();
+        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
+            .into_iter()
+            .zip(&self.volumes)
+        {
+            volume.unit().set_write_protected(!state.is_writable(side));
+        }
+    }
+
+    fn heard(&self, side: MirrorSide, report: &Report) {
+        match report {
+            Report::DiskFailed | Report::Misbehaved(..) | Report::Halted => {
+                tracing::error!(mirror = %self.id, ?side, ?report, "mirror");
+            }
+            Report::Lost(_) | Report::Alone | Report::Refused(..) => {
+                tracing::warn!(mirror = %self.id, ?side, ?report, "mirror");
+            }
+            Report::Met(_, verdict) if verdict.needs_operator() => {
+                tracing::error!(mirror = %self.id, ?side, ?verdict, "the ends of a mirror don't agree");
+            }
+            _ => tracing::info!(mirror = %self.id, ?side, ?report, "mirror"),
+        }
+        if matches!(report, Report::InStep(_)) {
+            self.link.is_fine();
+        }
+        self.change(|state| state.report(side, report));
+    }
+
+    /// An end whose disk has failed is opened anew, now that its volume may be used again. Blocks.
+    pub(crate) fn reattach(self: &Arc<Self>, ends: &Ends) -> Result<(), String> {
+        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
+            .into_iter()
+            .zip(&self.volumes)
+        {
+            if self.state.lock().problem(side).is_none() {
+                continue;
+            }
+            let Some(store) = volume.store() else {
+                return Err(volume.problem().unwrap_or_default());
+            };
+            if let Some(fence) = store.is_fenced() {
+                return Err(format!(
+                    "volume {} is fenced ({}): check it, then `tidelock volume unfence {}`",
+                    volume.name(),
+                    fence.what,
+                    volume.name()
+                ));
+            }
+            self.close_end(side);
+            self.attach(ends, side, &store)?;
+        }
+        Ok(())
+    }
+
+    fn close_end(&self, side: MirrorSide) {
+        self.link.leaves(side);
+        let end = self.ends.lock().get_mut(at(side)).and_then(Option::take);
+        if let Some(end) = end {
+            end.close();
+        }
+    }
+
+    /// Ends it: first the source, so that the target has all that was acknowledged. Blocks.
+    pub(crate) fn close(&self) {
+        let source = self.state.lock().record().serving();
+        // Between the two the target must not take the source for lost.
+        for side in [source, source.opposite()] {
+            self.close_end(side);
+        }
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Whoever had to wait for it may write both volumes.
+    pub(crate) fn release_volumes(&self) {
+        for volume in &self.volumes {
+            volume.unit().set_write_protected(false);
+        }
+    }
+}
+
+/// Gives an end what comes to it.
+async fn deliver(mirror: Weak<Running>, mut inbox: Inbox) {
+    let side = inbox.side();
+    while let Some(incoming) = inbox.next().await {
+        let Some(mirror) = mirror.upgrade() else {
+            break;
+        };
+        let (Which { peer, .. }, _) = mirror.which(side);
+        mirror.event(
+            side,
+            match incoming {
+                Incoming::Connected => Event::Connected(peer),
+                Incoming::Disconnected => Event::Disconnected(peer),
+                Incoming::Received(message) => Event::Received(peer, message),
+            },
+        );
+    }
+}
+
+/// Listens to the ends.
+async fn listen(mirror: Weak<Running>, mut said: UnboundedReceiver<(MirrorSide, Report)>) {
+    while let Some((side, report)) = said.recv().await {
+        let Some(mirror) = mirror.upgrade() else {
+            break;
+        };
+        mirror.heard(side, &report);
+    }
+}
+
+/// Who an end is in the protocol of mirrors.
+pub(crate) fn which(record: &Mirror, side: MirrorSide) -> Which {
+    let node = |side| NodeId(record.end(side).node.as_u128());
+    Which {
+        mirror: Mirrored(record.id.0.as_u128()),
+        me: node(side),
+        peer: node(side.opposite()),
+    }
+}

@@ -1,0 +1,160 @@
+//! Mirrors: made, changed and ended so that a crash at any moment leaves what `mirror show` explains and a command
+//! ends. What is wanted is made durable first, then asked of the ends.
+
+mod beginning;
+mod compare;
+mod facts;
+mod operations;
+mod view;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+use tidelock_catalog::{Catalog, CatalogError, Mirror, MirrorId, MirrorSide, VolumeName};
+use tidelock_replication::mirror::Hands;
+use tidelock_replication::{Engine, EngineKind, Volume};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::Registry;
+use super::changes::ChangeError;
+use crate::mirrors::News;
+use crate::mirrors::end::Ends;
+use crate::mirrors::running::Running;
+use crate::state_dir::{StateDir, StateDirError};
+
+pub use beginning::MirrorRequest;
+pub use operations::MirrorChange;
+
+/// Operations of mirrors that are in the kernel at a time, and the memory for what they read, in bytes.
+const DEPTH: u32 = 64;
+const MEMORY: usize = 32 << 20;
+
+/// The mirrors that run.
+#[derive(Debug)]
+pub(super) struct Mirrors {
+    folder: PathBuf,
+    /// Made when there is a first mirror.
+    ends: OnceLock<Result<Ends, String>>,
+    running: RwLock<HashMap<MirrorId, Arc<Running>>>,
+    news: UnboundedSender<News>,
+    /// Until somebody listens.
+    said: Mutex<Option<UnboundedReceiver<News>>>,
+}
+
+impl Mirrors {
+    pub(super) fn new(state: &StateDir) -> Result<Arc<Self>, StateDirError> {
+        let (news, said) = unbounded_channel();
+        Ok(Arc::new(Self {
+            folder: state.folder("mirrors")?,
+            ends: OnceLock::new(),
+            running: RwLock::default(),
+            news,
+            said: Mutex::new(Some(said)),
+        }))
+    }
+
+    fn folder_of(&self, id: MirrorId) -> PathBuf {
+        self.folder.join(id.to_string())
+    }
+
+    /// Who opens ends.
+    fn ends(&self) -> Result<&Ends, String> {
+        let made = self.ends.get_or_init(|| {
+            let kind = Engine::probe().kind;
+            let hands = Hands::new(kind, DEPTH, MEMORY)
+                .or_else(|_| Hands::new(EngineKind::ThreadPool, DEPTH, MEMORY));
+            let hands = hands.map_err(|error| format!("its I/O can't be begun: {error}"))?;
+            Ok(Ends::new(Arc::new(hands)))
+        });
+        made.as_ref().map_err(String::clone)
+    }
+
+    pub(super) fn get(&self, id: MirrorId) -> Option<Arc<Running>> {
+        self.running.read().get(&id).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Running>> {
+        self.running.read().values().cloned().collect()
+    }
+
+    /// The mirror that runs with a volume, and which end that is.
+    pub(super) fn of(&self, volume: &str) -> Option<(Arc<Running>, MirrorSide)> {
+        let running = self.running.read();
+        running.values().find_map(|it| {
+            let sides = [MirrorSide::First, MirrorSide::Second];
+            let is_it = |side: &MirrorSide| {
+                it.look(|state| state.record().end(*side).volume.as_str() == volume)
+            };
+            Some((Arc::clone(it), sides.into_iter().find(is_it)?))
+        })
+    }
+
+    /// A volume's file is open: if it is in a mirror, nobody may see it before its end is open as well. Blocks.
+    ///
+    /// # Errors
+    /// Why it can't be served.
+    pub(super) fn attach(&self, volume: &str, store: &Arc<Volume>) -> Result<(), String> {
+        let Some((running, side)) = self.of(volume) else {
+            return Ok(());
+        };
+        running.attach(self.ends()?, side, store)
+    }
+
+    /// Ends all, before their volumes are closed. Blocks.
+    pub(super) fn close_all(&self) {
+        for running in self.all() {
+            running.close();
+        }
+    }
+}
+
+impl Registry {
+    /// Which mirror isn't as it was, from now on.
+    #[must_use]
+    pub fn watch_mirrors(&self) -> tokio::sync::broadcast::Receiver<MirrorId> {
+        self.mirror_changes.subscribe()
+    }
+
+    /// The mirror that is meant by the name of a volume in it, or by its id.
+    fn mirror_named(&self, name: &str) -> Result<Mirror, CatalogError> {
+        let catalog = self.catalog();
+        if let Some(mirror) = catalog.mirrors().find(|it| it.id.to_string() == name) {
+            return Ok(mirror.clone());
+        }
+        let volume = match VolumeName::new(name) {
+            Ok(volume) => volume,
+            // Nothing can be called so.
+            Err(_) => {
+                return Err(CatalogError::NoSuchMirror {
+                    mirror: shortened(name),
+                });
+            }
+        };
+        catalog.volume(&volume)?;
+        let found = catalog.mirror_of(&volume).cloned();
+        found.ok_or(CatalogError::NotMirrored { volume })
+    }
+
+    /// Refuses what would change a volume below its mirror.
+    pub(super) fn check_not_mirrored(&self, volume: &VolumeName) -> Result<(), ChangeError> {
+        check_not_mirrored(&self.catalog(), volume)
+    }
+}
+
+fn check_not_mirrored(catalog: &Catalog, volume: &VolumeName) -> Result<(), ChangeError> {
+    let Some(mirror) = catalog.mirror_of(volume) else {
+        return Ok(());
+    };
+    let side = mirror.side_of(volume).unwrap_or(MirrorSide::First);
+    Err(CatalogError::VolumeIsMirrored {
+        volume: volume.clone(),
+        other: mirror.end(side.opposite()).volume.clone(),
+    }
+    .into())
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(80).collect()
+}

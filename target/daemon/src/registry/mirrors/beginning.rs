@@ -1,0 +1,264 @@
+//! Mirrors that begin: new ones, and those that were there when the daemon was started.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use tidelock_capabilities::facts::{AssociationKey, ElementId};
+use tidelock_capabilities::values::{MethodName, Mode, ReplicationType, SyncType};
+use tidelock_capabilities::{AccessPoint, BuiltType, Creation, admit};
+use tidelock_catalog::{
+    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide,
+    OnFailure, VolumeName,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use uuid::Uuid;
+
+use super::{Mirrors, Registry};
+use crate::mirrors::News;
+use crate::mirrors::end::Ends;
+use crate::mirrors::running::{Running, which};
+use crate::mirrors::state::State;
+use crate::registry::capabilities::{ElementName, built};
+use crate::registry::changes::{ChangeError, run_blocking};
+use crate::registry::{ServedVolume, Writer};
+use crate::state_dir::StateDirError;
+
+const SIDES: [MirrorSide; 2] = [MirrorSide::First, MirrorSide::Second];
+
+/// A mirror that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorRequest {
+    /// The volume whose content counts.
+    pub source: VolumeName,
+    /// Its copy from then on.
+    pub target: VolumeName,
+    /// What is done with hosts while the copy is away.
+    pub on_failure: OnFailure,
+}
+
+impl Registry {
+    /// Keeps a volume equal to another one from now on. The first copy goes on in the background.
+    ///
+    /// # Errors
+    /// A rule, a volume or the disk stands against it; then there is no mirror.
+    pub async fn create_mirror(
+        self: &Arc<Self>,
+        request: MirrorRequest,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            this.create_mirror_now(&writer, request).await
+        })
+        .await
+    }
+
+    async fn create_mirror_now(
+        self: &Arc<Self>,
+        writer: &Writer,
+        request: MirrorRequest,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.admit_mirror(&request)?;
+        let (_, source, content) = self.ready(&request.source)?;
+        let (_, target, copy) = self.ready(&request.target)?;
+        let (volumes, stores) = ([source, target], [content, copy]);
+        let end = |volume: &VolumeName| MirrorEnd {
+            volume: volume.clone(),
+            node: Uuid::new_v4(),
+        };
+        let record = Mirror {
+            id: MirrorId(Uuid::new_v4()),
+            first: end(&request.source),
+            second: end(&request.target),
+            source: MirrorSide::First,
+            on_failure: request.on_failure,
+            rest: MirrorRest::Linked,
+        };
+        let command = Command::CreateMirror(record.clone());
+        // The rules first: nothing is made for what can't be.
+        (*self.catalog()).clone().apply(command.clone())?;
+        let folder = self.mirrors.folder_of(record.id);
+        let sizes = stores.each_ref().map(|store| store.size());
+        let (made, of) = (folder.clone(), record.clone());
+        run_blocking(move || make(&made, &of, sizes)).await??;
+        let saved = self.save(writer, command).await;
+        let (catalog, changes) = match saved {
+            Ok(saved) => saved,
+            // If the catalog has it after all, the next start finds its ends; else it removes them.
+            Err(error) => return Err(error),
+        };
+        self.install(catalog, &changes, None);
+        let state = State::new(record, key(&volumes), mirror_type());
+        let running = self.mirrors.begin(state, volumes);
+        let mirrors = Arc::clone(&self.mirrors);
+        run_blocking(move || {
+            // The source first: from then on what hosts write is known.
+            for (side, store) in SIDES.into_iter().zip(&stores) {
+                if let Err(reason) = mirrors.ends().and_then(|ends| running.attach(ends, side, store)) {
+                    tracing::error!(mirror = %running.id(), ?side, %reason, "a new mirror isn't complete");
+                }
+            }
+        })
+        .await?;
+        Ok(changes)
+    }
+
+    /// Whether a mirror may be made now.
+    fn admit_mirror(&self, request: &MirrorRequest) -> Result<(), ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        self.catalog().volume(&request.source)?;
+        self.catalog().volume(&request.target)?;
+        let name = |volume: &VolumeName| ElementName::Dataset(DatasetRef::from(volume.clone()));
+        let (source, target) = (name(&request.source), name(&request.target));
+        let gathered = self.gather(&source, Some(&target));
+        if let Some(missing) = gathered.missing() {
+            return Err(missing.into());
+        }
+        let creation = Creation {
+            method: MethodName::CreateElementReplica,
+            sync_type: SyncType::Mirror,
+            mode: Some(Mode::Synchronous),
+            source: gathered.reference(&source),
+            target: gathered.reference(&target),
+            access_point: AccessPoint::Null,
+        };
+        let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
+        match admitted {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(self.refused(&refusal, &gathered, &source)),
+        }
+    }
+
+    /// Lets the mirrors of the catalog run, without their ends: those come with their volumes.
+    pub(in crate::registry) fn begin_mirrors(
+        self: &Arc<Self>,
+        catalog: &Catalog,
+        volumes: &HashMap<VolumeName, Arc<ServedVolume>>,
+    ) {
+        remove_unknown(&self.mirrors.folder, catalog);
+        for record in catalog.mirrors() {
+            let ends = SIDES.map(|side| volumes.get(&record.end(side).volume).cloned());
+            if let [Some(first), Some(second)] = ends {
+                let volumes = [first, second];
+                let state = State::found(record.clone(), key_of(record, &volumes), mirror_type());
+                self.mirrors.begin(state, volumes);
+            }
+        }
+        if let Some(said) = self.mirrors.said.lock().take() {
+            tokio::spawn(listen(Arc::downgrade(self), said));
+        }
+    }
+}
+
+impl Mirrors {
+    fn begin(&self, state: State, volumes: [Arc<ServedVolume>; 2]) -> Arc<Running> {
+        let folder = self.folder_of(state.record().id);
+        let running = Running::new(state, folder, volumes, self.news.clone());
+        self.running
+            .write()
+            .insert(running.id(), Arc::clone(&running));
+        running
+    }
+}
+
+/// How mirrors of two volumes here are built.
+pub(super) fn mirror_type() -> BuiltType {
+    let found = built().of(ReplicationType::SynchronousMirrorLocal);
+    // It is what admitted the mirror; without it there would be none.
+    found.cloned().unwrap_or_else(|| {
+        BuiltType::new(
+            ReplicationType::SynchronousMirrorLocal,
+            tidelock_capabilities::TargetSupply::Supplied,
+        )
+    })
+}
+
+fn key([first, second]: &[Arc<ServedVolume>; 2]) -> AssociationKey {
+    let element = |volume: &Arc<ServedVolume>| ElementId(volume.id().0.as_u128());
+    AssociationKey {
+        system_element: element(first),
+        synced_element: element(second),
+    }
+}
+
+/// The same, of a mirror that may have changed its roles.
+fn key_of(record: &Mirror, volumes: &[Arc<ServedVolume>; 2]) -> AssociationKey {
+    let AssociationKey {
+        system_element,
+        synced_element,
+    } = key(volumes);
+    match record.source {
+        MirrorSide::First => AssociationKey {
+            system_element,
+            synced_element,
+        },
+        MirrorSide::Second => AssociationKey {
+            system_element: synced_element,
+            synced_element: system_element,
+        },
+    }
+}
+
+/// Makes what is durable of both ends. Blocks.
+fn make(folder: &Path, record: &Mirror, sizes: [u64; 2]) -> Result<(), ChangeError> {
+    std::fs::create_dir(folder).map_err(|source| StateDirError::Io {
+        action: "create",
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    for (side, bytes) in SIDES.into_iter().zip(sizes) {
+        let own = Running::folder_of(folder, side);
+        crate::steps::reached(&own);
+        Ends::create(&own, which(record, side), bytes, side == record.source)
+            .map_err(|error| ChangeError::Mirror(error.to_string()))?;
+        crate::steps::reached(&own);
+    }
+    Ok(())
+}
+
+/// What a crash has left of mirrors that were being made or ended.
+fn remove_unknown(folder: &Path, catalog: &Catalog) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_known = catalog
+            .mirrors()
+            .any(|mirror| name.to_str() == Some(&mirror.id.to_string()));
+        let is_ours = name
+            .to_str()
+            .is_some_and(|it| it.len() == 32 && it.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        if is_ours && !is_known {
+            super::operations::remove_folder(&entry.path());
+        }
+    }
+}
+
+/// Does what mirrors can't do themselves; for ever.
+async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
+    while let Some(news) = said.recv().await {
+        let Some(registry) = registry.upgrade() else {
+            break;
+        };
+        match news {
+            News::Changed(mirror) => {
+                let _ = registry.mirror_changes.send(mirror);
+            }
+            News::TakeBack {
+                mirror,
+                source,
+                rest,
+            } => {
+                let command = Command::SetMirror {
+                    mirror,
+                    source,
+                    rest,
+                };
+                if let Err(error) = registry.apply(command).await {
+                    // It is tried again by the next operation, or begun again after a restart.
+                    tracing::error!(%mirror, %error, "what is wanted of a mirror can't be kept");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Mirrors in the words of the API: how they are, and what can be done about that.
+
+use tidelock_admin::v1;
+use tidelock_capabilities::values::CopyState;
+use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
+use tidelock_mirror::generation::{Role, Verdict};
+
+use super::Registry;
+use super::facts::SIDES;
+use crate::mirrors::running::Running;
+use crate::mirrors::state::State;
+use crate::registry::changes::ChangeError;
+
+impl Registry {
+    /// All mirrors, by the names of their sources.
+    #[must_use]
+    pub fn mirrors(&self) -> Vec<v1::Mirror> {
+        let mut all: Vec<_> = self.mirrors.all().iter().map(|it| describe(it)).collect();
+        all.sort_by(|one, other| one.source.volume.cmp(&other.source.volume));
+        all
+    }
+
+    /// The mirror that is meant by the name of a volume in it, or by its id.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn mirror(&self, name: &str) -> Result<v1::Mirror, ChangeError> {
+        let record = self.mirror_named(name)?;
+        let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
+        Ok(describe(&running))
+    }
+}
+
+fn describe(running: &Running) -> v1::Mirror {
+    let facts = SIDES.map(|side| running.end(side).map(|end| end.facts()));
+    let left = facts.iter().flatten().filter_map(|it| it.left_to_copy);
+    let left_bytes = left.max().unwrap_or(0);
+    let behind_seconds = running.behind().map_or(0, |it| it.as_secs());
+    running.look(|state| {
+        let record = state.record();
+        let end = |side: MirrorSide| {
+            let [first, second] = facts;
+            let facts = match side {
+                MirrorSide::First => first,
+                MirrorSide::Second => second,
+            };
+            v1::MirrorEnd {
+                volume: record.end(side).volume.to_string(),
+                role: state.role(side).map(|role| {
+                    match role {
+                        Role::Source => "source",
+                        Role::Target => "target",
+                    }
+                    .to_owned()
+                }),
+                consistent: facts.is_some_and(|it| it.has_image),
+                problem: state.problem(side).unwrap_or_default().to_owned(),
+            }
+        };
+        let writable = SIDES.into_iter().find(|side| state.is_writable(*side));
+        v1::Mirror {
+            id: record.id.to_string(),
+            source: end(record.source),
+            target: end(record.source.opposite()),
+            mode: v1::MirrorMode::Synchronous,
+            on_failure: match record.on_failure {
+                OnFailure::Continue => v1::OnFailure::Continue,
+                OnFailure::Halt => v1::OnFailure::Halt,
+            },
+            copy_state: state.association().copy_state.to_string(),
+            progress_status: state.association().progress_status.to_string(),
+            percent_synced: percent(state, left_bytes),
+            left_bytes,
+            behind_seconds,
+            serving: writable.map(|side| record.end(side).volume.to_string()),
+            detail: detail(state),
+            next: next(state),
+        }
+    })
+}
+
+/// How much of what is copied is there. All of it is a promise.
+fn percent(state: &State, left: u64) -> Option<u8> {
+    if state.is_in_step() {
+        return Some(100);
+    }
+    let total = state.to_copy();
+    if total == 0 {
+        return None;
+    }
+    let there = total.saturating_sub(left).saturating_mul(100) / total;
+    Some(u8::try_from(there).unwrap_or(100).min(99))
+}
+
+/// What is wrong, or what is being waited for.
+fn detail(state: &State) -> String {
+    let record = state.record();
+    let mut all = Vec::new();
+    if let Some(conflict) = state.conflict() {
+        all.push(contradiction(record, conflict));
+    }
+    for side in SIDES {
+        if let Some(problem) = state.problem(side) {
+            all.push(format!("volume {}: {problem}", record.end(side).volume));
+        }
+    }
+    if state.is_halted() {
+        all.push("hosts are stopped until the target is back, as it is configured".to_owned());
+    }
+    if let Some(failure) = state.failure() {
+        all.push(format!("the last operation wasn't done: {failure}"));
+    }
+    all.join("; ")
+}
+
+fn contradiction(record: &Mirror, conflict: &Verdict) -> String {
+    let (first, second) = (&record.first.volume, &record.second.volume);
+    match conflict {
+        Verdict::SplitBrain { .. } => format!(
+            "{first} and {second} have both been written since they were equal (split brain)"
+        ),
+        Verdict::Unrelated => format!("{first} and {second} have nothing in common"),
+        _ => format!(
+            "what {first} and {second} know of each other can't both be true: has a file of one been brought back \
+             from elsewhere?"
+        ),
+    }
+}
+
+/// What can be done next.
+fn next(state: &State) -> Option<v1::MirrorNext> {
+    let record = state.record();
+    let source = &record.system().volume;
+    let target = &record.synced().volume;
+    let advice = |why: &str, command: String| {
+        Some(v1::MirrorNext {
+            why: why.to_owned(),
+            command,
+        })
+    };
+    if state.conflict().is_some() {
+        let lost = record.end(record.serving().opposite());
+        return advice(
+            "choose whose changes are dropped; take a snapshot or a clone of that volume first if they may be \
+             needed",
+            format!("tidelock mirror resync {source} --discard {}", lost.volume),
+        );
+    }
+    let broken = SIDES
+        .into_iter()
+        .find(|side| state.problem(*side).is_some());
+    match (state.association().copy_state, broken) {
+        (CopyState::Broken, Some(side)) if side == record.source => advice(
+            "let hosts use the target; what the source alone has is lost",
+            format!("tidelock mirror failover {source}"),
+        ),
+        (CopyState::Broken, Some(side)) => {
+            let volume = &record.end(side).volume;
+            advice(
+                "put the volume right, unfence it if it is fenced, and copy what it lacks",
+                format!("tidelock volume show {volume}; tidelock mirror resync {source}"),
+            )
+        }
+        (CopyState::Broken | CopyState::Fractured | CopyState::Split, _) => advice(
+            "copy what the target lacks",
+            format!("tidelock mirror resync {source}"),
+        ),
+        (CopyState::Suspended, _) => advice(
+            "copy what the target lacks",
+            format!("tidelock mirror resume {source}"),
+        ),
+        (CopyState::Failedover, _) if record.rest == MirrorRest::FailedOver => advice(
+            "let hosts use the source again; `tidelock mirror reverse` makes the change of roles permanent",
+            format!("tidelock mirror failback {source}"),
+        ),
+        (CopyState::Synchronized, _) if state.is_pending() => advice(
+            "a change of roles is under way",
+            format!("tidelock mirror show {target}"),
+        ),
+        _ => None,
+    }
+}

@@ -3,6 +3,7 @@
 
 pub(crate) mod end;
 mod link;
+pub(crate) mod post;
 pub(crate) mod running;
 pub(crate) mod state;
 

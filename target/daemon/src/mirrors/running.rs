@@ -109,6 +109,7 @@ impl Running {
         folder: PathBuf,
         volumes: [Arc<ServedVolume>; 2],
         news: UnboundedSender<News>,
+        runtime: &tokio::runtime::Handle,
     ) -> Arc<Self> {
         let (link, inboxes) = Link::new();
         let (reports, said) = unbounded_channel();
@@ -124,17 +125,21 @@ impl Running {
             changed: watch::Sender::new(0),
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime: runtime.clone(),
         });
         let mut tasks = Vec::new();
         let link = Arc::clone(&running.link);
-        tasks.push(tokio::spawn(async move { link.keep_connected().await }).abort_handle());
+        tasks.push(
+            runtime
+                .spawn(async move { link.keep_connected().await })
+                .abort_handle(),
+        );
         for inbox in inboxes {
             let delivering = deliver(Arc::downgrade(&running), inbox);
-            tasks.push(tokio::spawn(delivering).abort_handle());
+            tasks.push(runtime.spawn(delivering).abort_handle());
         }
         let listening = listen(Arc::downgrade(&running), said);
-        tasks.push(tokio::spawn(listening).abort_handle());
+        tasks.push(runtime.spawn(listening).abort_handle());
         *running.tasks.lock() = tasks;
         running.protect();
         running

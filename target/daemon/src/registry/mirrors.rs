@@ -21,6 +21,7 @@ use super::Registry;
 use super::changes::ChangeError;
 use crate::mirrors::News;
 use crate::mirrors::end::Ends;
+use crate::mirrors::post::Post;
 use crate::mirrors::running::Running;
 use crate::state_dir::{StateDir, StateDirError};
 
@@ -37,6 +38,7 @@ pub(super) struct Mirrors {
     folder: PathBuf,
     /// Made when there is a first mirror.
     ends: OnceLock<Result<Ends, String>>,
+    post: Mutex<Option<Post>>,
     running: RwLock<HashMap<MirrorId, Arc<Running>>>,
     news: UnboundedSender<News>,
     /// Until somebody listens.
@@ -49,6 +51,7 @@ impl Mirrors {
         Ok(Arc::new(Self {
             folder: state.folder("mirrors")?,
             ends: OnceLock::new(),
+            post: Mutex::default(),
             running: RwLock::default(),
             news,
             said: Mutex::new(Some(said)),
@@ -69,6 +72,20 @@ impl Mirrors {
             Ok(Ends::new(Arc::new(hands)))
         });
         made.as_ref().map_err(String::clone)
+    }
+
+    /// Where messages go from end to end.
+    fn runtime(&self) -> Result<tokio::runtime::Handle, ChangeError> {
+        let mut post = self.post.lock();
+        if let Some(post) = &*post {
+            return Ok(post.handle().clone());
+        }
+        let begun = Post::new().map_err(|error| {
+            ChangeError::Mirror(format!("no thread can be begun for mirrors: {error}"))
+        })?;
+        let handle = begun.handle().clone();
+        *post = Some(begun);
+        Ok(handle)
     }
 
     pub(super) fn get(&self, id: MirrorId) -> Option<Arc<Running>> {

@@ -8,6 +8,7 @@ mod crashes;
 mod disk;
 mod every_step;
 mod groups;
+mod mirrors;
 mod receiving;
 mod schedules;
 mod shared_units;

@@ -74,6 +74,7 @@ impl Registry {
             on_failure: request.on_failure,
             rest: MirrorRest::Linked,
         };
+        let runtime = self.mirrors.runtime()?;
         let command = Command::CreateMirror(record.clone());
         // The rules first: nothing is made for what can't be.
         (*self.catalog()).clone().apply(command.clone())?;
@@ -89,7 +90,7 @@ impl Registry {
         };
         self.install(catalog, &changes, None);
         let state = State::new(record, key(&volumes), mirror_type());
-        let running = self.mirrors.begin(state, volumes);
+        let running = self.mirrors.begin(state, volumes, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
             // The source first: from then on what hosts write is known.
@@ -138,12 +139,24 @@ impl Registry {
         volumes: &HashMap<VolumeName, Arc<ServedVolume>>,
     ) {
         remove_unknown(&self.mirrors.folder, catalog);
-        for record in catalog.mirrors() {
+        let runtime = match catalog.mirrors().next() {
+            None => None,
+            Some(_) => match self.mirrors.runtime() {
+                Ok(runtime) => Some(runtime),
+                Err(error) => {
+                    // Their volumes aren't served then.
+                    tracing::error!(%error, "mirrors can't be begun");
+                    None
+                }
+            },
+        };
+        for (record, runtime) in catalog.mirrors().zip(std::iter::repeat(&runtime)) {
+            let Some(runtime) = runtime else { continue };
             let ends = SIDES.map(|side| volumes.get(&record.end(side).volume).cloned());
             if let [Some(first), Some(second)] = ends {
                 let volumes = [first, second];
                 let state = State::found(record.clone(), key_of(record, &volumes), mirror_type());
-                self.mirrors.begin(state, volumes);
+                self.mirrors.begin(state, volumes, runtime);
             }
         }
         if let Some(said) = self.mirrors.said.lock().take() {
@@ -153,9 +166,14 @@ impl Registry {
 }
 
 impl Mirrors {
-    fn begin(&self, state: State, volumes: [Arc<ServedVolume>; 2]) -> Arc<Running> {
+    fn begin(
+        &self,
+        state: State,
+        volumes: [Arc<ServedVolume>; 2],
+        runtime: &tokio::runtime::Handle,
+    ) -> Arc<Running> {
         let folder = self.folder_of(state.record().id);
-        let running = Running::new(state, folder, volumes, self.news.clone());
+        let running = Running::new(state, folder, volumes, self.news.clone(), runtime);
         self.running
             .write()
             .insert(running.id(), Arc::clone(&running));

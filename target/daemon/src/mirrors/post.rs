@@ -1,0 +1,41 @@
+//! The thread on which messages go from end to end. It has nothing else to do: writes of hosts wait for it.
+
+use std::io;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// The thread, for as long as this is there.
+#[derive(Debug)]
+pub(crate) struct Post {
+    handle: Handle,
+    /// Dropped with this, which ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Post {
+    /// Begins it.
+    ///
+    /// # Errors
+    /// The host has no threads or descriptors left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("mirrors".to_owned())
+            .spawn(move || {
+                // Nobody ever sends anything.
+                let _: Result<(), _> = runtime.block_on(stopped);
+            })?;
+        Ok(Self {
+            handle,
+            _stop: stop,
+        })
+    }
+
+    /// Where tasks go.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}

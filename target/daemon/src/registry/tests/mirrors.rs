@@ -55,6 +55,11 @@ impl House {
         self.registry().mirror(name).unwrap()
     }
 
+    /// Waits until a mirror's copy is complete.
+    pub(super) async fn until_in_step(&self, name: &str) {
+        self.until(name, "Synchronized").await;
+    }
+
     /// Waits until a mirror shows this state, at rest.
     async fn until(&self, name: &str, copy_state: &str) -> v1::Mirror {
         let registry = Arc::clone(self.registry());

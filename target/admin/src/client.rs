@@ -6,8 +6,8 @@ mod clones;
 mod error;
 mod http;
 mod jobs;
-mod peers;
 mod mirrors;
+mod peers;
 mod snapshots;
 mod streams;
 

@@ -13,16 +13,16 @@ use crate::size::parse_size;
 mod capabilities;
 mod clone;
 mod job;
-mod peer;
 mod mirror;
+mod peer;
 mod snapshot;
 mod stream;
 
 pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
-pub use peer::PeerVerb;
 pub use mirror::{MirrorCreate, MirrorName, MirrorVerb, OnFailure};
+pub use peer::PeerVerb;
 pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};
 

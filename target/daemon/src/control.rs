@@ -29,8 +29,8 @@ use crate::{demo, loops, metrics};
 mod capabilities;
 mod clones;
 mod jobs;
-mod peers;
 mod mirrors;
+mod peers;
 mod snapshots;
 mod streams;
 

@@ -15,8 +15,8 @@ use tokio::sync::broadcast;
 use crate::admin_server::capabilities::CapabilityControl;
 use crate::admin_server::clones::CloneControl;
 use crate::admin_server::jobs::JobControl;
-use crate::admin_server::peers::PeerControl;
 use crate::admin_server::mirrors::MirrorControl;
+use crate::admin_server::peers::PeerControl;
 use crate::admin_server::snapshots::SnapshotControl;
 use crate::admin_server::streams::StreamControl;
 
@@ -28,8 +28,13 @@ pub type Outcome<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 /// Whatever changes something is durable and in effect when its future is ready. Such futures are
 /// run to their end, whether or not the client is still there.
 pub trait Control:
-    SnapshotControl + CloneControl + JobControl
-        + MirrorControl + CapabilityControl + StreamControl + PeerControl
+    SnapshotControl
+    + CloneControl
+    + JobControl
+    + MirrorControl
+    + CapabilityControl
+    + StreamControl
+    + PeerControl
 {
     /// The catalog as it is now.
     fn catalog(&self) -> Arc<Catalog>;

@@ -15,8 +15,8 @@ use crate::admin_server::connection::Limits;
 use crate::admin_server::control::Control;
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::{
-    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, mirrors, peers, sessions,
-    snapshots, streams, targets, volumes,
+    access, asymmetric_access, capabilities, clones, daemon, events, groups, jobs, mirrors, peers,
+    sessions, snapshots, streams, targets, volumes,
 };
 
 /// What every handler has.

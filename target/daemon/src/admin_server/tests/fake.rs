@@ -3,8 +3,8 @@
 mod capabilities;
 mod clones;
 mod jobs;
-mod peers;
 mod mirrors;
+mod peers;
 mod snapshots;
 pub(super) mod streams;
 

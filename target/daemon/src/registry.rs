@@ -276,6 +276,7 @@ impl Registry {
 
     /// Tries once more to open the volumes that couldn't be opened.
     pub async fn reopen(&self) {
+        self.recover_mirrors().await;
         if self.families.all().iter().any(|family| !family.is_open()) {
             let writer = self.writer.lock().await;
             self.open_families(&writer, LOAD_PATIENCE).await;

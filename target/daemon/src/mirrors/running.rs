@@ -38,6 +38,8 @@ pub(crate) struct Running {
     /// Since when the target hasn't had everything.
     behind: Mutex<Option<Instant>>,
     tasks: Mutex<Vec<AbortHandle>>,
+    /// Held while ends are opened anew.
+    attaching: Mutex<()>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -125,6 +127,7 @@ impl Running {
             changed: watch::Sender::new(0),
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
+            attaching: Mutex::default(),
             runtime: runtime.clone(),
         });
         let mut tasks = Vec::new();
@@ -309,30 +312,64 @@ impl Running {
         self.change(|state| state.report(side, report));
     }
 
-    /// An end whose disk has failed is opened anew, now that its volume may be used again. Blocks.
-    pub(crate) fn reattach(self: &Arc<Self>, ends: &Ends) -> Result<(), String> {
-        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
+    /// Whether an end isn't open, or has failed, and its volume can be used.
+    pub(crate) fn can_recover(&self) -> bool {
+        let state = self.state.lock();
+        [MirrorSide::First, MirrorSide::Second]
             .into_iter()
             .zip(&self.volumes)
-        {
-            if self.state.lock().problem(side).is_none() {
-                continue;
+            .any(|(side, volume)| {
+                let store = volume.store();
+                state.problem(side).is_some() && store.is_some_and(|it| it.is_fenced().is_none())
+            })
+    }
+
+    /// An end whose disk has failed is opened anew, now that its volume may be used again. Blocks.
+    pub(crate) fn reattach(self: &Arc<Self>, ends: &Ends) -> Result<(), String> {
+        // Nobody else does the same meanwhile.
+        let _attaching = self.attaching.lock();
+        let sides = [MirrorSide::First, MirrorSide::Second];
+        let mut refused = Ok(());
+        for (side, volume) in sides.into_iter().zip(&self.volumes) {
+            let failed = self.state.lock().problem(side).is_some();
+            if failed && let Err(reason) = self.reattach_end(ends, side, volume) {
+                refused = Err(reason);
             }
-            let Some(store) = volume.store() else {
-                return Err(volume.problem().unwrap_or_default());
-            };
-            if let Some(fence) = store.is_fenced() {
-                return Err(format!(
-                    "volume {} is fenced ({}): check it, then `tidelock volume unfence {}`",
-                    volume.name(),
-                    fence.what,
-                    volume.name()
-                ));
-            }
-            self.close_end(side);
-            self.attach(ends, side, &store)?;
         }
-        Ok(())
+        refused
+    }
+
+    fn reattach_end(
+        self: &Arc<Self>,
+        ends: &Ends,
+        side: MirrorSide,
+        volume: &ServedVolume,
+    ) -> Result<(), String> {
+        let name = volume.name();
+        let Some(store) = volume.store() else {
+            let problem = volume.problem().unwrap_or_default();
+            return Err(format!("volume {name} isn't ready: {problem}"));
+        };
+        if let Some(fence) = store.is_fenced() {
+            let what = fence.what;
+            return Err(format!(
+                "volume {name} is fenced ({what}): check it, then `tidelock volume unfence {name}`"
+            ));
+        }
+        self.close_end(side);
+        self.attach(ends, side, &store)
+    }
+
+    /// Why a volume can't be used, or its end.
+    pub(crate) fn problem(&self, side: MirrorSide) -> Option<String> {
+        let (problem, role) = {
+            let state = self.state.lock();
+            (state.problem(side).map(str::to_owned), state.role(side))
+        };
+        problem.or_else(|| match role {
+            Some(_) => None,
+            None => self.volumes.get(at(side))?.problem(),
+        })
     }
 
     fn close_end(&self, side: MirrorSide) {

@@ -156,9 +156,16 @@ impl State {
         self.ends.iter().any(|end| end.in_step)
     }
 
-    /// Whether hosts may write a volume: it has to be the source, and the one that is to be.
+    /// Whether hosts may write a volume: it has to be the source. If both take themselves for it, as after a failover
+    /// that one of them doesn't know of, it is the one that is meant to be.
     pub(crate) fn is_writable(&self, side: MirrorSide) -> bool {
-        self.end(side).role == Some(Role::Source) && self.record.serving() == side
+        let is_source = |side| self.end(side).role == Some(Role::Source);
+        is_source(side) && (!is_source(side.opposite()) || self.record.serving() == side)
+    }
+
+    /// Whether both take themselves for the source.
+    pub(crate) fn has_two_sources(&self) -> bool {
+        self.ends.iter().all(|end| end.role == Some(Role::Source))
     }
 
     fn end(&self, side: MirrorSide) -> &End {
@@ -260,6 +267,11 @@ impl State {
                 end.in_step = false;
                 end.problem = Some("its disk has failed".into());
                 self.event(Event::Failed);
+                let other = side.opposite();
+                if self.end(other).role == Some(Role::Source) {
+                    // It is known that there is nothing to wait for.
+                    return vec![Do::Wish(other, Wish::GoOnAlone)];
+                }
             }
             Report::Halted => self.halted = true,
             Report::Refused(wish, refusal) => return self.refused(side, *wish, *refusal),

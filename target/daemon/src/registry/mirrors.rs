@@ -119,6 +119,17 @@ impl Mirrors {
         running.attach(self.ends()?, side, store)
     }
 
+    /// Opens ends anew whose volumes can be used again. Blocks.
+    pub(super) fn recover(&self) {
+        for running in self.all() {
+            if running.can_recover()
+                && let Err(reason) = self.ends().and_then(|ends| running.reattach(ends))
+            {
+                tracing::warn!(mirror = %running.id(), %reason, "a mirror isn't whole yet");
+            }
+        }
+    }
+
     /// Ends all, before their volumes are closed. Blocks.
     pub(super) fn close_all(&self) {
         for running in self.all() {
@@ -132,6 +143,14 @@ impl Registry {
     #[must_use]
     pub fn watch_mirrors(&self) -> tokio::sync::broadcast::Receiver<MirrorId> {
         self.mirror_changes.subscribe()
+    }
+
+    /// Lets mirrors go on whose volumes can be used again.
+    pub(super) async fn recover_mirrors(&self) {
+        let mirrors = Arc::clone(&self.mirrors);
+        if let Err(error) = tokio::task::spawn_blocking(move || mirrors.recover()).await {
+            tracing::error!(%error, "recovering mirrors ended by a defect: please report it");
+        }
     }
 
     /// The mirror that is meant by the name of a volume in it, or by its id.

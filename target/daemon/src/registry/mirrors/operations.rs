@@ -61,7 +61,7 @@ impl Registry {
         let transition = self.admit_change(&record, &running, &change)?;
         if matches!(
             change.operation,
-            Operation::Resume | Operation::ResyncReplica
+            Operation::Resume | Operation::ResyncReplica | Operation::Failback
         ) {
             let (mirrors, running) = (Arc::clone(&self.mirrors), Arc::clone(&running));
             run_blocking(move || mirrors.ends().and_then(|ends| running.reattach(ends)))
@@ -134,6 +134,13 @@ impl Registry {
                     "both volumes were changed: say whose changes are dropped, with \
                      `tidelock mirror resync {} --discard VOLUME`",
                     record.first.volume
+                )));
+            }
+            if change.operation == Operation::Failback && state.has_two_sources() {
+                return Err(refuse(format!(
+                    "volume {} hasn't got what volume {} has yet: wait until both can be read and it is copied",
+                    record.system().volume,
+                    record.synced().volume
                 )));
             }
             let target = state.record().source.opposite();

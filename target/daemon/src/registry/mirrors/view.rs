@@ -33,16 +33,17 @@ impl Registry {
 
 fn describe(running: &Running) -> v1::Mirror {
     let facts = SIDES.map(|side| running.end(side).map(|end| end.facts()));
+    let problems = SIDES.map(|side| running.problem(side));
     let left = facts.iter().flatten().filter_map(|it| it.left_to_copy);
     let left_bytes = left.max().unwrap_or(0);
     let behind_seconds = running.behind().map_or(0, |it| it.as_secs());
     running.look(|state| {
         let record = state.record();
         let end = |side: MirrorSide| {
-            let [first, second] = facts;
-            let facts = match side {
-                MirrorSide::First => first,
-                MirrorSide::Second => second,
+            let ([first, second], [one, other]) = (facts, &problems);
+            let (facts, problem) = match side {
+                MirrorSide::First => (first, one),
+                MirrorSide::Second => (second, other),
             };
             v1::MirrorEnd {
                 volume: record.end(side).volume.to_string(),
@@ -54,7 +55,7 @@ fn describe(running: &Running) -> v1::Mirror {
                     .to_owned()
                 }),
                 consistent: facts.is_some_and(|it| it.has_image),
-                problem: state.problem(side).unwrap_or_default().to_owned(),
+                problem: problem.clone().unwrap_or_default(),
             }
         };
         let writable = SIDES.into_iter().find(|side| state.is_writable(*side));
@@ -73,8 +74,8 @@ fn describe(running: &Running) -> v1::Mirror {
             left_bytes,
             behind_seconds,
             serving: writable.map(|side| record.end(side).volume.to_string()),
-            detail: detail(state),
-            next: next(state),
+            detail: detail(state, &problems),
+            next: next(state, &problems),
         }
     })
 }
@@ -93,14 +94,14 @@ fn percent(state: &State, left: u64) -> Option<u8> {
 }
 
 /// What is wrong, or what is being waited for.
-fn detail(state: &State) -> String {
+fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
     let record = state.record();
     let mut all = Vec::new();
     if let Some(conflict) = state.conflict() {
         all.push(contradiction(record, conflict));
     }
-    for side in SIDES {
-        if let Some(problem) = state.problem(side) {
+    for (side, problem) in SIDES.into_iter().zip(problems) {
+        if let Some(problem) = problem {
             all.push(format!("volume {}: {problem}", record.end(side).volume));
         }
     }
@@ -128,7 +129,7 @@ fn contradiction(record: &Mirror, conflict: &Verdict) -> String {
 }
 
 /// What can be done next.
-fn next(state: &State) -> Option<v1::MirrorNext> {
+fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext> {
     let record = state.record();
     let source = &record.system().volume;
     let target = &record.synced().volume;
@@ -146,9 +147,10 @@ fn next(state: &State) -> Option<v1::MirrorNext> {
             format!("tidelock mirror resync {source} --discard {}", lost.volume),
         );
     }
-    let broken = SIDES
+    let broken = SIDES.into_iter().zip(problems);
+    let broken = broken
         .into_iter()
-        .find(|side| state.problem(*side).is_some());
+        .find_map(|(side, problem)| problem.is_some().then_some(side));
     match (state.association().copy_state, broken) {
         (CopyState::Broken, Some(side)) if side == record.source => advice(
             "let hosts use the target; what the source alone has is lost",

@@ -60,14 +60,27 @@ impl House {
         self.until(name, "Synchronized").await;
     }
 
-    /// Waits until a mirror shows this state, at rest.
+    /// Waits until a mirror shows this state.
     async fn until(&self, name: &str, copy_state: &str) -> v1::Mirror {
+        self.wait(name, |it| it.copy_state == copy_state).await
+    }
+
+    async fn until_detail(&self, name: &str, part: &str) -> v1::Mirror {
+        self.wait(name, |it| it.detail.contains(part)).await
+    }
+
+    /// Waits until both volumes have the same.
+    async fn until_equal(&self, name: &str) {
+        self.wait(name, |it| it.percent_synced == Some(100)).await;
+    }
+
+    async fn wait(&self, name: &str, done: impl Fn(&v1::Mirror) -> bool) -> v1::Mirror {
         let registry = Arc::clone(self.registry());
         let mut changes = registry.watch_mirrors();
         let shown = async {
             loop {
                 let mirror = registry.mirror(name).unwrap();
-                if mirror.copy_state == copy_state {
+                if done(&mirror) {
                     break mirror;
                 }
                 // Others may be told of, or some left out.
@@ -75,7 +88,7 @@ impl House {
             }
         };
         let shown = tokio::time::timeout(Duration::from_secs(60), shown).await;
-        shown.unwrap_or_else(|_| panic!("not {copy_state}: {:#?}", self.mirror(name)))
+        shown.unwrap_or_else(|_| panic!("still {:#?}", self.mirror(name)))
     }
 
     async fn operate(&self, operation: Operation) -> Result<(), ChangeError> {
@@ -418,4 +431,133 @@ async fn a_crash_at_any_step_of_a_failover_ends_as_it_was_or_as_it_was_to_be() {
         })
         .await;
     assert!(seen[0] > 1 && seen[1] > 0, "{seen:?}");
+}
+
+impl House {
+    fn fence(&self, name: &str) {
+        let served = self.registry().volume(&volume(name)).unwrap();
+        served.store().unwrap().raise_fence("for a test".into());
+    }
+
+    async fn unfence(&self, name: &str) {
+        self.registry().unfence(&volume(name)).await.unwrap();
+        self.registry().reopen().await;
+    }
+
+    /// Whether a write is acknowledged.
+    fn can_write(&self, name: &str, block: u64, number: u8) -> bool {
+        let writing = std::panic::AssertUnwindSafe(|| self.write(name, block, 1, number));
+        std::panic::catch_unwind(writing).is_ok()
+    }
+}
+
+#[tokio::test]
+async fn a_target_whose_disk_fails_stops_nobody_and_gets_what_it_lacks_afterwards() {
+    let mut house = House::mirrored().await;
+    house.fence("b");
+    house.write("a", 0, 4, 2);
+    let shown = house.until("a", "Broken").await;
+    assert_eq!(shown.serving.as_deref(), Some("a"));
+    assert!(shown.target.problem.contains("failed"), "{shown:?}");
+    assert!(shown.next.unwrap().command.contains("mirror resync"));
+    house.write("a", 8, 4, 3);
+    let tried = house.operate(Operation::ResyncReplica).await.unwrap_err();
+    assert!(tried.to_string().contains("fence"), "{tried}");
+    house.unfence("b").await;
+    house.until("a", "Synchronized").await;
+    assert_eq!(house.content("b"), house.content("a"));
+    assert_eq!(house.content("b")[..9], [2, 2, 2, 2, 1, 1, 1, 1, 3]);
+    house.reopen().await;
+    house.until("a", "Synchronized").await;
+}
+
+#[tokio::test]
+async fn a_target_takes_over_from_a_source_that_has_failed() {
+    let mut house = House::mirrored().await;
+    house.fence("a");
+    assert!(!house.can_write("a", 0, 2), "it is fenced");
+    house.operate(Operation::Failover).await.unwrap();
+    house.until("a", "Failedover").await;
+    assert_eq!(house.writable(), ["b"]);
+    house.write("b", 5, 1, 6);
+    house.unfence("a").await;
+    house.reopen().await;
+    house.until("a", "Failedover").await;
+    house.until_equal("a").await;
+    assert_eq!(house.content("a"), house.content("b"));
+    assert_eq!(house.writable(), ["b"]);
+    house.operate(Operation::Failback).await.unwrap();
+    house.until("a", "Synchronized").await;
+    assert_eq!((house.writable(), house.content("a")[5]), (vec!["a"], 6));
+}
+
+#[tokio::test]
+async fn what_both_volumes_have_changed_is_told_and_never_resolved_by_itself() {
+    for dropped in ["a", "b"] {
+        let mut house = House::mirrored().await;
+        house.operate(Operation::Suspend).await.unwrap();
+        house.write("a", 1, 1, 2);
+        // The target takes over with what it has; the source has more.
+        house.operate(Operation::Failover).await.unwrap();
+        house.until("a", "Failedover").await;
+        assert_eq!(house.writable(), ["b"]);
+        house.write("b", 2, 1, 3);
+        for restarted in [false, true] {
+            if restarted {
+                house.reopen().await;
+            }
+            let shown = house.until_detail("a", "split brain").await;
+            assert_eq!(shown.serving.as_deref(), Some("b"));
+            assert!(
+                shown
+                    .next
+                    .unwrap()
+                    .command
+                    .ends_with("resync a --discard a")
+            );
+            for operation in [Operation::Failback, Operation::ReverseRoles] {
+                refusal(house.operate(operation).await);
+            }
+        }
+        assert_eq!((house.content("a")[1], house.content("b")[2]), (2, 3));
+        let discard = |name: &str| MirrorChange {
+            discard: Some(volume(name)),
+            ..change("a", Operation::ResyncReplica)
+        };
+        let registry = Arc::clone(house.registry());
+        refusal(registry.modify_mirror(discard("c")).await);
+        registry.modify_mirror(discard(dropped)).await.unwrap();
+        house.until_equal("a").await;
+        let (kept, shown, blocks) = match dropped {
+            "a" => ("b", "Failedover", [1, 1, 3]),
+            _ => ("a", "Synchronized", [1, 2, 1]),
+        };
+        house.until("a", shown).await;
+        assert_eq!(house.writable(), [kept], "without {dropped}");
+        assert_eq!(house.content("a")[..3], blocks);
+        assert_eq!(house.content("a"), house.content("b"));
+        refusal(registry.modify_mirror(discard(dropped)).await);
+        drop(registry);
+        house.reopen().await;
+        house.until("a", shown).await;
+        assert_eq!(house.writable(), [kept]);
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_to_stop_hosts_does_so_while_its_target_is_away() {
+    let house = House::with_two().await;
+    let wanted = MirrorRequest {
+        on_failure: OnFailure::Halt,
+        ..request("a", "b")
+    };
+    house.registry().create_mirror(wanted).await.unwrap();
+    house.until("a", "Synchronized").await;
+    house.fence("b");
+    assert!(!house.can_write("a", 0, 2), "only one end has it");
+    house.until_detail("a", "hosts are stopped").await;
+    house.unfence("b").await;
+    house.until("a", "Synchronized").await;
+    house.write("a", 0, 1, 3);
+    assert_eq!(house.content("b"), house.content("a"));
 }

@@ -261,17 +261,14 @@ impl State {
                 if !expected && self.flows_from(side) {
                     self.event(Event::Failed);
                 }
+                return self.alone(side);
             }
             Report::DiskFailed => {
                 let end = self.end_mut(side);
                 end.in_step = false;
                 end.problem = Some("its disk has failed".into());
                 self.event(Event::Failed);
-                let other = side.opposite();
-                if self.end(other).role == Some(Role::Source) {
-                    // It is known that there is nothing to wait for.
-                    return vec![Do::Wish(other, Wish::GoOnAlone)];
-                }
+                return self.alone(side.opposite());
             }
             Report::Halted => self.halted = true,
             Report::Refused(wish, refusal) => return self.refused(side, *wish, *refusal),
@@ -282,6 +279,16 @@ impl State {
             | Report::Misbehaved(..) => {}
         }
         Vec::new()
+    }
+
+    /// A source whose other end is known to have failed has nothing to wait for.
+    fn alone(&self, side: MirrorSide) -> Vec<Do> {
+        let is_source = self.end(side).role == Some(Role::Source);
+        let is_alone = self.end(side.opposite()).problem.is_some();
+        match is_source && is_alone {
+            true => vec![Do::Wish(side, Wish::GoOnAlone)],
+            false => Vec::new(),
+        }
     }
 
     /// Whether a side's data goes the way that the association shows.

@@ -27,6 +27,7 @@ mod identifying;
 mod limits;
 mod login;
 mod management;
+mod mirrors;
 mod offload;
 mod parameters;
 mod peers;

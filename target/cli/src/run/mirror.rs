@@ -57,10 +57,15 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             yes,
         } => {
             let mirror = context.client.mirror(&name).await?;
-            let what = format!(
-                "Hosts can't write volume {} any more, and can write volume {}.",
-                mirror.source.volume, mirror.target.volume
+            let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+            let mut what = format!(
+                "Hosts can't write volume {source} any more, and can write volume {target}."
             );
+            if mirror.percent_synced != Some(100) {
+                what.push_str(&format!(
+                    " They aren't equal at the moment: hosts don't see what {source} alone has."
+                ));
+            }
             confirm(&what, yes, context.terminal)?;
             let request = v1::ModifyMirror {
                 operation: MirrorOperation::Failover,

@@ -67,7 +67,7 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
     }
     if let Some(next) = &mirror.next {
         rows.push(("next", next.why.clone()));
-        rows.push(("", next.command.clone()));
+        rows.push(("command", next.command.clone()));
     }
     properties(rows)
 }

@@ -36,62 +36,17 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             mirror: MirrorName { name },
             discard,
             yes,
-        } => {
-            if let Some(volume) = &discard {
-                let what = format!(
-                    "What was changed in volume {volume} since the two volumes were equal is lost."
-                );
-                confirm(&what, yes, context.terminal)?;
-            }
-            let request = v1::ModifyMirror {
-                operation: MirrorOperation::Resync,
-                force: false,
-                discard,
-            };
-            let mirror = context.client.modify_mirror(&name, &request).await?;
-            context.print(&mirror, show::mirror_line)
-        }
+        } => resync(&name, discard, yes, context).await,
         MirrorVerb::Failover {
             mirror: MirrorName { name },
             force,
             yes,
-        } => {
-            let mirror = context.client.mirror(&name).await?;
-            let (source, target) = (&mirror.source.volume, &mirror.target.volume);
-            let mut what = format!(
-                "Hosts can't write volume {source} any more, and can write volume {target}."
-            );
-            if mirror.percent_synced != Some(100) {
-                what.push_str(&format!(
-                    " They aren't equal at the moment: hosts don't see what {source} alone has."
-                ));
-            }
-            confirm(&what, yes, context.terminal)?;
-            let request = v1::ModifyMirror {
-                operation: MirrorOperation::Failover,
-                force,
-                discard: None,
-            };
-            let mirror = context.client.modify_mirror(&name, &request).await?;
-            context.print(&mirror, show::mirror_line)
-        }
+        } => failover(&name, force, yes, context).await,
         MirrorVerb::Detach {
             mirror: MirrorName { name },
             force,
             yes,
-        } => {
-            let mirror = context.client.mirror(&name).await?;
-            let (source, target) = (&mirror.source.volume, &mirror.target.volume);
-            let what = format!(
-                "Volumes {source} and {target} aren't kept equal any more; hosts can write both."
-            );
-            confirm(&what, yes, context.terminal)?;
-            context.client.detach_mirror(&name, force).await?;
-            let detached = json!({"detached": [source, target]});
-            context.print(&detached, |_| {
-                format!("volumes {source} and {target} are independent\n")
-            })
-        }
+        } => detach(&name, force, yes, context).await,
         MirrorVerb::Verify {
             mirror: MirrorName { name },
             background,
@@ -136,6 +91,70 @@ async fn modify(
     };
     let mirror = context.client.modify_mirror(&name, &request).await?;
     context.print(&mirror, show::mirror_line)
+}
+
+async fn resync(
+    name: &str,
+    discard: Option<String>,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if let Some(volume) = &discard {
+        let what = format!(
+            "What was changed in volume {volume} since the two volumes were equal is lost."
+        );
+        confirm(&what, yes, context.terminal)?;
+    }
+    let request = v1::ModifyMirror {
+        operation: MirrorOperation::Resync,
+        force: false,
+        discard,
+    };
+    let mirror = context.client.modify_mirror(name, &request).await?;
+    context.print(&mirror, show::mirror_line)
+}
+
+async fn failover(
+    name: &str,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let mirror = context.client.mirror(name).await?;
+    let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+    let mut what =
+        format!("Hosts can't write volume {source} any more, and can write volume {target}.");
+    if mirror.percent_synced != Some(100) {
+        what.push_str(&format!(
+            " They aren't equal at the moment: hosts don't see what {source} alone has."
+        ));
+    }
+    confirm(&what, yes, context.terminal)?;
+    let request = v1::ModifyMirror {
+        operation: MirrorOperation::Failover,
+        force,
+        discard: None,
+    };
+    let mirror = context.client.modify_mirror(name, &request).await?;
+    context.print(&mirror, show::mirror_line)
+}
+
+async fn detach(
+    name: &str,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let mirror = context.client.mirror(name).await?;
+    let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+    let what =
+        format!("Volumes {source} and {target} aren't kept equal any more; hosts can write both.");
+    confirm(&what, yes, context.terminal)?;
+    context.client.detach_mirror(name, force).await?;
+    let detached = json!({"detached": [source, target]});
+    context.print(&detached, |_| {
+        format!("volumes {source} and {target} are independent\n")
+    })
 }
 
 /// Shows each change, until both volumes are equal.

@@ -2,6 +2,7 @@
 //! them for what follows.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(crate) struct Running {
     /// Since when the target hasn't had everything.
     behind: Mutex<Option<Instant>>,
     tasks: Mutex<Vec<AbortHandle>>,
+    /// The mirror is no more, and doesn't say who may write.
+    released: AtomicBool,
     /// Held while ends are opened anew.
     attaching: Mutex<()>,
     runtime: tokio::runtime::Handle,
@@ -127,6 +130,7 @@ impl Running {
             changed: watch::Sender::new(0),
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
+            released: AtomicBool::new(false),
             attaching: Mutex::default(),
             runtime: runtime.clone(),
         });
@@ -144,7 +148,7 @@ impl Running {
         let listening = listen(Arc::downgrade(&running), said);
         tasks.push(runtime.spawn(listening).abort_handle());
         *running.tasks.lock() = tasks;
-        running.protect();
+        running.update(|_| {});
         running
     }
 
@@ -209,7 +213,7 @@ impl Running {
             Ok(end) => end,
             Err(reason) => {
                 let problem = format!("its end of the mirror can't be opened: {reason}");
-                self.state.lock().closed(side, problem.clone());
+                self.update(|state| state.closed(side, problem.clone()));
                 self.has_changed();
                 return Err(problem);
             }
@@ -218,7 +222,7 @@ impl Running {
         if let Some(place) = self.ends.lock().get_mut(at(side)) {
             *place = Some(end);
         }
-        let todo = self.state.lock().opened(side, role);
+        let todo = self.update(|state| state.opened(side, role));
         self.perform(todo);
         self.link.arrives(side);
         self.has_changed();
@@ -236,9 +240,25 @@ impl Running {
 
     /// Changes what is known, and asks the ends for what follows.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State) -> Vec<Do>) {
-        let todo = change(&mut self.state.lock());
+        let todo = self.update(change);
         self.perform(todo);
         self.has_changed();
+    }
+
+    /// Changes what is known, and who may write, at once: nobody sees one without the other.
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let changed = change(&mut state);
+        if self.released.load(Ordering::SeqCst) {
+            return changed;
+        }
+        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
+            .into_iter()
+            .zip(&self.volumes)
+        {
+            volume.unit().set_write_protected(!state.is_writable(side));
+        }
+        changed
     }
 
     fn perform(&self, todo: Vec<Do>) {
@@ -268,9 +288,8 @@ impl Running {
         }
     }
 
-    /// Who may write, and who is told.
+    /// Whoever waits is told.
     fn has_changed(&self) {
-        self.protect();
         let in_step = self.state.lock().is_in_step();
         let mut behind = self.behind.lock();
         match in_step {
@@ -281,16 +300,6 @@ impl Running {
         self.changed
             .send_modify(|count| *count = count.wrapping_add(1));
         let _ = self.news.send(News::Changed(self.id));
-    }
-
-    fn protect(&self) {
-        let state = self.state.lock();
-        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
-            .into_iter()
-            .zip(&self.volumes)
-        {
-            volume.unit().set_write_protected(!state.is_writable(side));
-        }
     }
 
     fn heard(&self, side: MirrorSide, report: &Report) {
@@ -394,6 +403,9 @@ impl Running {
 
     /// Whoever had to wait for it may write both volumes.
     pub(crate) fn release_volumes(&self) {
+        // What an end has still said changes nothing after that.
+        let _state = self.state.lock();
+        self.released.store(true, Ordering::SeqCst);
         for volume in &self.volumes {
             volume.unit().set_write_protected(false);
         }

@@ -159,14 +159,10 @@ impl Registry {
         if let Some(mirror) = catalog.mirrors().find(|it| it.id.to_string() == name) {
             return Ok(mirror.clone());
         }
-        let volume = match VolumeName::new(name) {
-            Ok(volume) => volume,
-            // Nothing can be called so.
-            Err(_) => {
-                return Err(CatalogError::NoSuchMirror {
-                    mirror: shortened(name),
-                });
-            }
+        // Nothing else can be called so.
+        let Ok(volume) = VolumeName::new(name) else {
+            let mirror = shortened(name);
+            return Err(CatalogError::NoSuchMirror { mirror });
         };
         catalog.volume(&volume)?;
         let found = catalog.mirror_of(&volume).cloned();

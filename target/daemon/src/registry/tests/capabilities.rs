@@ -164,40 +164,8 @@ impl World {
                     served.unit().set_medium_condition(MediumCondition::Sound);
                 }
             }
-            8 => {
-                let other = self.next(1 << 20);
-                let ends = one(&volumes, pick).zip(one(&volumes, other));
-                if let Some((source, target)) = ends
-                    && registry
-                        .create_mirror(mirror_of(&source, &target))
-                        .await
-                        .is_ok()
-                {
-                    self.mirrored += 1;
-                    self.house.until_in_step(&source).await;
-                }
-            }
-            9 => {
-                if let Some(mirror) = registry.mirrors().first() {
-                    let name = mirror.source.volume.clone();
-                    if pick % 4 == 0 {
-                        drop(registry.detach_mirror(name, true).await);
-                    } else {
-                        let operation = match pick % 3 {
-                            0 => Operation::Suspend,
-                            1 => Operation::Fracture,
-                            _ => Operation::Split,
-                        };
-                        let change = MirrorChange {
-                            mirror: name,
-                            operation,
-                            force: false,
-                            discard: None,
-                        };
-                        drop(registry.modify_mirror(change).await);
-                    }
-                }
-            }
+            8 => self.begin_mirror(&volumes, pick).await,
+            9 => self.change_mirror(pick).await,
             7 => {
                 if let Some(name) = one(&volumes, pick) {
                     let served = registry.volume(&volume(&name)).unwrap();
@@ -218,6 +186,41 @@ impl World {
                 }
             }
         }
+    }
+
+    async fn begin_mirror(&mut self, volumes: &[String], pick: usize) {
+        let other = self.next(1 << 20);
+        let one = |pick: usize| volumes.get(pick % volumes.len().max(1));
+        let (Some(source), Some(target)) = (one(pick), one(other)) else {
+            return;
+        };
+        let registry = self.house.registry();
+        let made = registry.create_mirror(mirror_of(source, target)).await;
+        if made.is_ok() {
+            self.mirrored += 1;
+            self.house.until_in_step(source).await;
+        }
+    }
+
+    async fn change_mirror(&self, pick: usize) {
+        let registry = self.house.registry();
+        let Some(mirror) = registry.mirrors().into_iter().next() else {
+            return;
+        };
+        let mirror = mirror.source.volume;
+        let operation = match pick % 4 {
+            0 => Operation::Suspend,
+            1 => Operation::Fracture,
+            2 => Operation::Split,
+            _ => return drop(registry.detach_mirror(mirror, true).await),
+        };
+        let change = MirrorChange {
+            mirror,
+            operation,
+            force: false,
+            discard: None,
+        };
+        drop(registry.modify_mirror(change).await);
     }
 
     fn groups(&self) -> usize {

@@ -322,12 +322,12 @@ async fn mirrors_that_can_not_be_are_refused_and_leave_nothing() {
     let registry = house.registry();
     house.add_volume("c").await;
     house.take("c@s", 1).await;
-    let larger = crate::admin_server::VolumeRequest {
+    let larger = VolumeRequest {
         name: volume("larger"),
-        source: crate::admin_server::VolumeSource::New {
+        source: VolumeSource::New {
             size_bytes: 2 * MIB,
         },
-        block_size: tidelock_catalog::BlockSize::B512,
+        block_size: BlockSize::B512,
         preallocate: false,
         direct: false,
         write_cache: true,

@@ -122,7 +122,8 @@ impl Registry {
         change: &MirrorChange,
     ) -> Result<Transition, ChangeError> {
         let key = running.look(|state| state.association().key);
-        let transition = self.admit_operation(record, key, change.operation, change.force)?;
+        let transition =
+            self.admit_mirror_operation(record, key, change.operation, change.force)?;
         running.look(|state| {
             let contradiction = state.conflict().is_some();
             let needs_one = matches!(
@@ -155,7 +156,7 @@ impl Registry {
         })
     }
 
-    fn admit_operation(
+    fn admit_mirror_operation(
         &self,
         record: &Mirror,
         synchronization: AssociationKey,
@@ -217,7 +218,7 @@ impl Registry {
         let record = self.mirror_named(mirror)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
         let key = running.look(|state| state.association().key);
-        self.admit_operation(&record, key, Operation::Detach, force)?;
+        self.admit_mirror_operation(&record, key, Operation::Detach, force)?;
         let delete = Command::DeleteMirror { mirror: record.id };
         let (catalog, changes) = self.save(writer, delete).await?;
         self.install(catalog, &changes, None);

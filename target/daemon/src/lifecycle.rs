@@ -185,9 +185,7 @@ impl Daemon {
         let percent = shared.config.space_warning_percent;
         tokio::spawn(watch_space(Arc::clone(&shared), percent));
         let scheduling = tokio::spawn(take_scheduled(Arc::clone(&control)));
-        tokio::spawn(fold_back(Arc::clone(&control)));
-        tokio::spawn(Arc::clone(&control).hydrate());
-        tokio::spawn(Arc::clone(&control).tell_of_mirrors());
+        go_on_with_copies(&control);
         go_on_with_renewals(&registry, &reactors);
         let looking = tokio::spawn(look_again(Arc::clone(&registry), reactors.clone()));
         if demo {
@@ -280,6 +278,13 @@ async fn look_again(registry: Arc<Registry>, reactors: Vec<ReactorHandle>) {
         registry.reopen().await;
         go_on_with_renewals(&registry, &reactors);
     }
+}
+
+/// What copies need done beside what is asked for.
+fn go_on_with_copies(control: &Arc<DaemonControl>) {
+    tokio::spawn(fold_back(Arc::clone(control)));
+    tokio::spawn(Arc::clone(control).hydrate());
+    tokio::spawn(Arc::clone(control).tell_of_mirrors());
 }
 
 /// Volumes that share nothing any more become plain files again, one after the other.

@@ -18,15 +18,17 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
         assert_eq!(output.status.code(), Some(code), "{told}");
         told
     };
-    for volume in ["vol", "k"] {
+    daemon.run(&["volume", "create", "other", "--size", "8M"]);
+    for (volume, mirrors) in [("vol", true), ("other", true), ("k", false)] {
         let told = ask(&[volume]);
         assert_eq!(told["return_code"], 0, "{told}");
-        assert_eq!(told["sync_types"], json!([6, 6, 7, 8]));
-        assert_eq!(told["modes"], json!([2, 2, 2, 3]));
-        assert_eq!(told["local_element_role"], json!([2, 3, 2, 2]));
+        let mirrors = if mirrors { 0 } else { 2 };
+        assert_eq!(told["sync_types"], json!([6, 6, 7, 8][mirrors..]));
+        assert_eq!(told["modes"], json!([2, 2, 2, 3][mirrors..]));
+        assert_eq!(told["local_element_role"], json!([2, 3, 2, 2][mirrors..]));
     }
     // The two could be a mirror, in either direction.
-    let pair = ask(&["vol", "--other", "k"]);
+    let pair = ask(&["vol", "--other", "other"]);
     assert_eq!(pair["sync_types"], json!([6, 6]));
     assert_eq!(pair["local_element_role"], json!([2, 3]));
     // A snapshot isn't frozen again, and can be cloned.
@@ -39,6 +41,7 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
         (&["a b"][..], 5),
         (&["vol", "--method", "create-synchronization-aspect"][..], 1),
         (&["vol", "--other", "vol"][..], 5),
+        (&["vol", "--other", "k"][..], 6),
     ] {
         let told = ask(args);
         assert_eq!(told["return_code"], code, "{told}");

@@ -16,6 +16,21 @@ type Families = HashMap<tidelock_catalog::FamilyId, Arc<ServedFamily>>;
 impl Registry {
     /// Finishes what can be finished by now.
     pub(super) async fn finish_intents(&self, writer: &Writer) -> Result<(), ChangeError> {
+        self.finish_some(writer, |_| true).await
+    }
+
+    /// Finishes what a promotion has left that couldn't be told that it was done: the next one may move the same
+    /// snapshots elsewhere, and a start must not move them back.
+    pub(super) async fn finish_moves(&self, writer: &Writer) -> Result<(), ChangeError> {
+        let moves = |what: &IntentKind| matches!(what, IntentKind::MoveSnapshots { .. });
+        self.finish_some(writer, moves).await
+    }
+
+    async fn finish_some(
+        &self,
+        writer: &Writer,
+        which: impl Fn(&IntentKind) -> bool,
+    ) -> Result<(), ChangeError> {
         let catalog = self.catalog();
         let families: Families = self
             .families
@@ -24,11 +39,15 @@ impl Registry {
             .map(|family| (family.id(), family))
             .collect();
         let families = Arc::new(families);
-        for intent in catalog.intents().to_vec() {
+        let intents = catalog
+            .intents()
+            .iter()
+            .filter(|intent| which(&intent.what));
+        for intent in intents.cloned().collect::<Vec<_>>() {
             let (known, families) = (Arc::clone(&catalog), Arc::clone(&families));
             let id = intent.id;
             if run_blocking(move || finish(&intent, &known, &families)).await?? {
-                tracing::info!(intent = %id, "left by a crash: finished");
+                tracing::info!(intent = %id, "left unfinished: finished");
                 let (catalog, changes) = self.save(writer, Command::Fulfil { intent: id }).await?;
                 self.install(catalog, &changes, None);
             }

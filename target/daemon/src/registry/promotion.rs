@@ -37,6 +37,7 @@ impl Registry {
         writer: &Writer,
         name: VolumeName,
     ) -> Result<Vec<Change>, ChangeError> {
+        self.finish_moves(writer).await?;
         let catalog = self.catalog();
         let record = catalog.volume(&name)?;
         let Some(origin) = record.origin.as_ref().filter(|origin| !origin.copied) else {

@@ -1,7 +1,8 @@
 //! Clones that get blocks of their own, at every step and with everything that may come in between.
 
 use tidelock_admin::v1::{CopyState, JobState};
-use tidelock_catalog::{Backing, Change};
+use tidelock_catalog::{Backing, Change, Command, Intent, IntentKind};
+use uuid::Uuid;
 
 use super::every_step::Copies;
 use super::*;
@@ -541,6 +542,34 @@ async fn a_clone_and_its_volume_change_places_and_a_crash_at_any_step_leaves_one
         .unwrap_err()
         .to_string();
     assert!(error.contains("isn't a clone"), "{error}");
+}
+
+#[tokio::test]
+async fn a_promotion_that_nobody_knows_to_be_done_is_not_done_again_after_the_next_one() {
+    let mut house = furnished().await;
+    let registry = Arc::clone(house.registry());
+    registry.promote_clone(volume("k")).await.unwrap();
+    assert_eq!((house.names("a").len(), house.names("k").len()), (0, 1));
+    // As if the last step of it had failed.
+    let served = registry.volume(&volume("k")).unwrap();
+    let (family, _) = served.place().unwrap();
+    let open = family.open_family().unwrap();
+    let snapshots = open.look(|list| list.iter().map(|one| one.id).collect());
+    let intent = Intent {
+        id: Uuid::new_v4(),
+        what: IntentKind::MoveSnapshots {
+            family: family.id(),
+            to: served.id(),
+            snapshots: snapshots.unwrap(),
+        },
+    };
+    registry.apply(Command::Intend(intent)).await.unwrap();
+    drop((served, family, open));
+    registry.promote_clone(volume("a")).await.unwrap();
+    assert!(registry.catalog().intents().is_empty());
+    drop(registry);
+    house.reopen().await;
+    assert_eq!((house.names("a").len(), house.names("k").len()), (1, 0));
 }
 
 #[tokio::test]

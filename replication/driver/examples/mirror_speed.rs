@@ -8,7 +8,8 @@
 use std::error::Error;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,15 +37,12 @@ const FLUSH_EVERY: u64 = 1 << 14;
 /// What one end says to the other.
 struct Wire {
     me: NodeId,
-    to: OnceLock<Weak<End>>,
+    to: Sender<Event>,
 }
 
 impl Shell for Wire {
     fn send(&self, _: NodeId, message: Message) {
-        // Neither end holds a lock while it says something.
-        if let Some(end) = self.to.get().and_then(Weak::upgrade) {
-            end.event(Event::Received(self.me, message));
-        }
+        let _ = self.to.send(Event::Received(self.me, message));
     }
     fn disconnect(&self, _: NodeId) {}
     fn start_timer(&self) {}
@@ -64,13 +62,23 @@ fn volume(folder: &Path, name: &str) -> Outcome<Arc<Volume>> {
     Ok(Volume::create(&options)?)
 }
 
+fn serve(end: &Weak<End>, events: &Receiver<Event>) {
+    while let Ok(event) = events.recv() {
+        let Some(end) = end.upgrade() else {
+            return;
+        };
+        end.event(event);
+    }
+}
+
 /// An end that says what it has to say to `to`.
 fn end(
     folder: &Path,
     me: NodeId,
     volume: &Arc<Volume>,
     hands: &Arc<Hands>,
-) -> Outcome<(Arc<End>, Arc<Wire>)> {
+    to: Sender<Event>,
+) -> Outcome<Arc<End>> {
     let place = folder.join(format!("end-{me}"));
     End::remove(&place)?;
     let beginning = Beginning {
@@ -81,11 +89,13 @@ fn end(
         source: me == SOURCE,
     };
     End::create(&place, beginning)?;
-    let to = OnceLock::new();
-    let wire = Arc::new(Wire { me, to });
     let config = EndConfig::new(Arc::clone(hands) as _);
-    let shell = Arc::clone(&wire) as Arc<dyn Shell>;
-    Ok((End::open(&place, config, volume, shell)?, wire))
+    Ok(End::open(
+        &place,
+        config,
+        volume,
+        Arc::new(Wire { me, to }),
+    )?)
 }
 
 fn mirror(
@@ -94,12 +104,17 @@ fn mirror(
     kind: EngineKind,
 ) -> Outcome<[Arc<End>; 2]> {
     let hands = Arc::new(Hands::new(kind, 128, 64 << 20)?);
-    let (source, from_source) = end(folder, SOURCE, source, &hands)?;
-    let (target, from_target) = end(folder, TARGET, target, &hands)?;
-    let _ = from_source.to.set(Arc::downgrade(&target));
-    let _ = from_target.to.set(Arc::downgrade(&source));
-    source.event(Event::Connected(TARGET));
-    target.event(Event::Connected(SOURCE));
+    let (to_source, for_source) = channel();
+    let (to_target, for_target) = channel();
+    // Before anything that the other end says.
+    to_source.send(Event::Connected(TARGET))?;
+    to_target.send(Event::Connected(SOURCE))?;
+    let source = end(folder, SOURCE, source, &hands, to_target)?;
+    let target = end(folder, TARGET, target, &hands, to_source)?;
+    for (end, events) in [(&source, for_source), (&target, for_target)] {
+        let end = Arc::downgrade(end);
+        std::thread::spawn(move || serve(&end, &events));
+    }
     let in_step = || {
         let peers = source.facts().peers;
         peers.iter().any(|it| it.standing == Standing::InStep)

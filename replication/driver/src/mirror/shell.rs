@@ -8,7 +8,8 @@ use tidelock_mirror::region::Range;
 /// What an end needs from its house. Called without any lock of the end, in the order of its actions, on whatever thread
 /// brought the event. Nothing here may wait.
 pub trait Shell: Send + Sync + 'static {
-    /// Send it to a peer that was said to be connected.
+    /// Send it to a peer that was said to be connected. It has to arrive there behind that end's own `Connected`, and behind
+    /// everything that was sent before: a queue in each direction, which begins with `Connected`, does.
     fn send(&self, peer: NodeId, message: Message);
     /// End the connection; the end needs no `Disconnected`. Connect again after a while. It is said behind what was to be
     /// done before, so there may be another connection by now: bring `Disconnected` for whichever is ended, which does

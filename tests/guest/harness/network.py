@@ -23,11 +23,12 @@ def portals() -> list[str]:
     return [f"{host_address(path)}:{PORT}" for path in PATHS] + [f"[{HOST_ADDRESS_6}]:{PORT}"]
 
 
-def listening() -> bool:
-    """Whether every portal takes connections."""
-    for address in (*map(host_address, PATHS), HOST_ADDRESS_6):
+def listening(portals: list[str]) -> bool:
+    """Whether each of these, [TAG=]ADDR:PORT, takes connections."""
+    for portal in portals:
+        address, _, port = portal.rpartition("=")[2].rpartition(":")
         try:
-            socket.create_connection((address, PORT), timeout=1).close()
+            socket.create_connection((address.strip("[]"), int(port)), timeout=1).close()
         except OSError:
             return False
     return True

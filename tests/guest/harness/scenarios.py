@@ -86,6 +86,8 @@ class Requests:
             "drop": target.drop_sessions,
             "tidelock": target.command_line,
             "portals": target.listen_on,
+            "options": target.run_with,
+            "second": target.second,
             "allocated": target.allocated,
             "secret": target.secret_file,
             "keep": self._keep,

@@ -149,12 +149,20 @@ class Target:
         """The portals for the next start, as `tidelockd --portal` takes them."""
         raise NotImplementedError
 
+    def second(self, *words: str) -> str | None:
+        """Asks another daemon of the same kind, with a state of its own, for the same."""
+        raise NotImplementedError
+
     def secret_file(self, name: str, secret: str) -> str:
         """Writes a secret and returns the file's path."""
         path = self.folder / f"{name}.secret"
         path.touch(mode=0o600)
         path.write_text(secret)
         return str(path)
+
+    def run_with(self, *options: str) -> None:
+        """More of the daemon's command line, for the next start."""
+        raise NotImplementedError
 
     def allocated(self, name: str) -> str:
         """Bytes that a volume's file takes on the host's disk."""
@@ -189,8 +197,11 @@ class Target:
     def _configure_again(self) -> None:
         """For a target that forgets its configuration when it ends."""
 
+    def _listens_on(self) -> list[str]:
+        return network.portals()
+
     def _ready(self) -> bool:
-        return self._probe() and network.listening()
+        return self._probe() and network.listening(self._listens_on())
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -229,6 +240,35 @@ class Tidelock(Target):
         self._config = folder / "tidelockd.toml"
         self._config.write_text("")
         self._portals = network.portals()
+        self._options: list[str] = []
+        self._sockets = sockets
+        self._second: Tidelock | None = None
+
+    def second(self, *words: str) -> str | None:
+        if self._second is None:
+            sockets = self._sockets / "second"
+            sockets.mkdir(exist_ok=True)
+            log = self._log_path.with_name("second.log")
+            log.touch()
+            self._second = Tidelock(self.folder / "second", log, self._binaries, sockets)
+        name, *rest = words
+        known = {
+            "volume": "volume_create", "target": "target_create", "map": "lun_map", "unmap": "lun_unmap", "allow": "allow",
+            "tidelock": "command_line", "portals": "listen_on", "options": "run_with", "start": "start", "kill": "kill",
+            "stop": "stop", "freeze": "freeze", "thaw": "thaw", "drop": "drop_sessions",
+        }
+        return getattr(self._second, known[name])(*rest)
+
+    def end(self) -> None:
+        super().end()
+        if self._second is not None:
+            self._second.end()
+
+    def farewell(self) -> str:
+        problems = [super().farewell()]
+        if self._second is not None:
+            problems.append(self._second.farewell().replace("the target", "the second target"))
+        return "; ".join(filter(None, problems))
 
     def volume_create(self, name: str, size: str, *options: str) -> None:
         # A file of ours rather than one of the daemon's, so that `flip_byte` knows where it is.
@@ -262,7 +302,14 @@ class Tidelock(Target):
         ]
         for portal in self._portals:
             words += ["--portal", portal]
-        return words
+        return words + self._options
+
+    def _listens_on(self) -> list[str]:
+        return self._portals
+
+    def run_with(self, *options: str) -> None:
+        """More of `tidelockd`'s command line, for the next start."""
+        self._options = list(options)
 
     def listen_on(self, *portals: str) -> None:
         self._portals = list(portals)

@@ -245,6 +245,14 @@ impl Catalog {
             .find(|mirror| mirror.side_of(volume).is_some())
     }
 
+    /// The mirrors whose other end a peer has.
+    pub fn mirrors_with<'a>(&'a self, peer: &'a PeerName) -> impl Iterator<Item = &'a Mirror> {
+        self.mirrors().filter(move |mirror| {
+            let remote = mirror.remote();
+            remote.is_some_and(|(_, elsewhere)| elsewhere.peer == *peer)
+        })
+    }
+
     /// Where a volume is shown.
     pub fn mappings<'a>(
         &'a self,

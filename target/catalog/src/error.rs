@@ -167,8 +167,8 @@ pub enum CatalogError {
     VolumeIsMirrored {
         /// Which volume.
         volume: VolumeName,
-        /// The other end.
-        other: VolumeName,
+        /// The other end: a volume, or `PEER:VOLUME`.
+        other: String,
     },
     /// It isn't in a mirror.
     #[error("volume {volume} is in no mirror")]
@@ -208,6 +208,30 @@ pub enum CatalogError {
         target: VolumeName,
         /// Its size in bytes.
         target_bytes: u64,
+    },
+    /// Neither end would be here.
+    #[error("neither {first} nor {second} is a volume of this daemon")]
+    MirrorIsElsewhere {
+        /// One end.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A volume of a peer is in a mirror with another volume.
+    #[error("{remote} is mirrored with volume {volume}")]
+    RemoteIsMirrored {
+        /// `PEER:VOLUME`.
+        remote: String,
+        /// The volume here.
+        volume: VolumeName,
+    },
+    /// Its volumes are mirrored.
+    #[error("peer {peer} has the other end of the mirror of volume {volume}")]
+    PeerHasMirror {
+        /// Which peer.
+        peer: PeerName,
+        /// The end that is here.
+        volume: VolumeName,
     },
     /// A mirror's identities can only be used once.
     #[error("an identity of mirror {mirror} is another mirror's")]
@@ -500,6 +524,9 @@ impl CatalogError {
             | Self::MirrorOfItself { .. }
             | Self::MirrorSizes { .. }
             | Self::MirrorIdentityInUse { .. }
+            | Self::MirrorIsElsewhere { .. }
+            | Self::RemoteIsMirrored { .. }
+            | Self::PeerHasMirror { .. }
             | Self::IsFullClone { .. }
             | Self::Hydrating { .. }
             | Self::NotHydrating { .. }
@@ -555,11 +582,16 @@ impl CatalogError {
                 "make a writable clone of it with `tidelock clone create VOLUME@SNAPSHOT NAME`"
             }
             Self::InFamily { .. } | Self::FamilyIsShared { .. } | Self::KeepsChecksums { .. } => "",
-            Self::VolumeIsMirrored { .. } => {
+            Self::VolumeIsMirrored { .. }
+            | Self::RemoteIsMirrored { .. }
+            | Self::PeerHasMirror { .. } => {
                 "`tidelock mirror detach VOLUME` makes two independent volumes of them first"
             }
             Self::NotMirrored { .. } | Self::NoSuchMirror { .. } | Self::MirrorIsGone { .. } => {
                 "`tidelock mirror list` shows the mirrors there are"
+            }
+            Self::MirrorIsElsewhere { .. } => {
+                "make the mirror at one of the daemons that have them"
             }
             Self::MirrorOfItself { .. } => "name another volume of the same size",
             Self::MirrorSizes { .. } => {

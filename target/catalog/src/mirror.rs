@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
 
 /// Most mirrors of one catalog.
@@ -24,10 +25,39 @@ impl fmt::Display for MirrorId {
 /// One end: a volume's copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirrorEnd {
-    /// The volume.
+    /// The volume, as its own daemon calls it.
     pub volume: VolumeName,
     /// What the end is called in the protocol of mirrors: random, given once.
     pub node: Uuid,
+    /// Where it is; `None`: here.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Where an end is that isn't here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The daemon that has it.
+    pub peer: PeerName,
+    /// Whether this daemon makes the connection. If it doesn't, the other one does.
+    pub dials: bool,
+}
+
+impl MirrorEnd {
+    /// Whether it is a volume of this daemon.
+    #[must_use]
+    pub const fn is_here(&self) -> bool {
+        self.elsewhere.is_none()
+    }
+}
+
+impl fmt::Display for MirrorEnd {
+    /// The volume's name, after `PEER:` if it isn't here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Elsewhere { peer, .. }) = &self.elsewhere {
+            write!(f, "{peer}:")?;
+        }
+        self.volume.fmt(f)
+    }
 }
 
 /// Which of the two ends.
@@ -84,7 +114,7 @@ impl MirrorRest {
     }
 }
 
-/// A mirror of two volumes of this daemon.
+/// A mirror of two volumes, of which at least one is this daemon's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
     /// Which one.
@@ -132,12 +162,22 @@ impl Mirror {
         }
     }
 
-    /// Which end a volume is.
+    /// Which end a volume of this daemon is.
     #[must_use]
     pub fn side_of(&self, volume: &VolumeName) -> Option<MirrorSide> {
         let sides = [MirrorSide::First, MirrorSide::Second];
+        sides.into_iter().find(|side| {
+            let end = self.end(*side);
+            end.is_here() && end.volume == *volume
+        })
+    }
+
+    /// The end that isn't here, and where it is; `None`: both are here.
+    #[must_use]
+    pub fn remote(&self) -> Option<(MirrorSide, &Elsewhere)> {
+        let sides = [MirrorSide::First, MirrorSide::Second];
         sides
             .into_iter()
-            .find(|side| self.end(*side).volume == *volume)
+            .find_map(|side| Some((side, self.end(side).elsewhere.as_ref()?)))
     }
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::document::Catalog;
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
-use crate::mirror::{Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+use crate::mirror::{Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
 
 #[derive(Deserialize, Serialize)]
@@ -25,6 +26,16 @@ pub(super) struct MirrorBody {
 struct EndBody {
     volume: String,
     node: Uuid,
+    /// Absent for a volume that is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<ElsewhereBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ElsewhereBody {
+    peer: String,
+    dials: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -56,15 +67,27 @@ impl From<&MirrorEnd> for EndBody {
         Self {
             volume: end.volume.to_string(),
             node: end.node,
+            elsewhere: end.elsewhere.as_ref().map(|it| ElsewhereBody {
+                peer: it.peer.to_string(),
+                dials: it.dials,
+            }),
         }
     }
 }
 
 impl EndBody {
     fn into_end(self) -> Result<MirrorEnd, DecodeError> {
+        let elsewhere = match self.elsewhere {
+            None => None,
+            Some(ElsewhereBody { peer, dials }) => Some(Elsewhere {
+                peer: PeerName::new(&peer).map_err(inconsistent)?,
+                dials,
+            }),
+        };
         Ok(MirrorEnd {
             volume: VolumeName::new(&self.volume).map_err(inconsistent)?,
             node: self.node,
+            elsewhere,
         })
     }
 }

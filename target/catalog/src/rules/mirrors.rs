@@ -1,10 +1,12 @@
-//! Rules about mirrors: a volume is in one at most, so there are neither loops nor chains.
+//! Rules about mirrors: a volume is in one at most, so there are neither loops nor chains. What holds of a volume of
+//! a peer (its size, and that nothing else writes it) the peer's own rules and the introduction of the two ends see to.
 
 use crate::command::Change;
 use crate::document::Catalog;
 use crate::error::CatalogError;
-use crate::mirror::{MIRRORS_MAX, Mirror, MirrorId, MirrorRest, MirrorSide};
+use crate::mirror::{Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide};
 use crate::rules::volumes::find_writable;
+use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
 
 pub(super) fn create(catalog: &mut Catalog, mirror: Mirror) -> Result<Vec<Change>, CatalogError> {
@@ -21,24 +23,11 @@ pub(super) fn create(catalog: &mut Catalog, mirror: Mirror) -> Result<Vec<Change
 
 /// What holds of every mirror, beside those that are there.
 fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
-    let (first, second) = (&mirror.first.volume, &mirror.second.volume);
-    for volume in [first, second] {
-        find_writable(catalog, volume)?.check_not_hydrating()?;
-        check_not_mirrored(catalog, volume)?;
+    for end in [&mirror.first, &mirror.second] {
+        check_end(catalog, mirror, end)?;
     }
-    if first == second {
-        return Err(CatalogError::MirrorOfItself {
-            volume: first.clone(),
-        });
-    }
-    let (one, other) = (catalog.volume(first)?, catalog.volume(second)?);
-    if (one.size_bytes, one.block_size) != (other.size_bytes, other.block_size) {
-        return Err(CatalogError::MirrorSizes {
-            source_volume: first.clone(),
-            source_bytes: one.size_bytes,
-            target: second.clone(),
-            target_bytes: other.size_bytes,
-        });
+    if mirror.remote().is_none() {
+        check_alike(catalog, &mirror.first.volume, &mirror.second.volume)?;
     }
     let known = |mirror: &Mirror| [mirror.first.node, mirror.second.node];
     let is_taken = catalog.mirrors.contains_key(&mirror.id)
@@ -53,6 +42,71 @@ fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
     Ok(())
 }
 
+fn check_end(catalog: &mut Catalog, mirror: &Mirror, end: &MirrorEnd) -> Result<(), CatalogError> {
+    let Some(Elsewhere { peer, .. }) = &end.elsewhere else {
+        find_writable(catalog, &end.volume)?.check_not_hydrating()?;
+        return check_not_mirrored(catalog, &end.volume);
+    };
+    catalog.peer(peer)?;
+    let (first, second) = (&mirror.first, &mirror.second);
+    if !first.is_here() && !second.is_here() {
+        return Err(CatalogError::MirrorIsElsewhere {
+            first: first.to_string(),
+            second: second.to_string(),
+        });
+    }
+    let taken = catalog.mirrors_with(peer).find_map(|known| {
+        let (side, _) = known.remote()?;
+        let is_it = known.end(side).volume == end.volume;
+        is_it.then(|| known.end(side.opposite()).volume.clone())
+    });
+    match taken {
+        None => Ok(()),
+        Some(volume) => Err(CatalogError::RemoteIsMirrored {
+            remote: end.to_string(),
+            volume,
+        }),
+    }
+}
+
+/// Two volumes of this daemon can be equal.
+fn check_alike(
+    catalog: &Catalog,
+    first: &VolumeName,
+    second: &VolumeName,
+) -> Result<(), CatalogError> {
+    if first == second {
+        return Err(CatalogError::MirrorOfItself {
+            volume: first.clone(),
+        });
+    }
+    let (one, other) = (catalog.volume(first)?, catalog.volume(second)?);
+    if (one.size_bytes, one.block_size) != (other.size_bytes, other.block_size) {
+        return Err(CatalogError::MirrorSizes {
+            source_volume: first.clone(),
+            source_bytes: one.size_bytes,
+            target: second.clone(),
+            target_bytes: other.size_bytes,
+        });
+    }
+    Ok(())
+}
+
+/// A peer whose volumes are mirrored has to stay one.
+pub(super) fn check_peer_unused(catalog: &Catalog, peer: &PeerName) -> Result<(), CatalogError> {
+    let user = catalog.mirrors_with(peer).find_map(|mirror| {
+        let (side, _) = mirror.remote()?;
+        Some(mirror.end(side.opposite()).volume.clone())
+    });
+    match user {
+        None => Ok(()),
+        Some(volume) => Err(CatalogError::PeerHasMirror {
+            peer: peer.clone(),
+            volume,
+        }),
+    }
+}
+
 /// Nothing else may be done with a volume whose other copy wouldn't know of it.
 pub(crate) fn check_not_mirrored(
     catalog: &Catalog,
@@ -64,7 +118,7 @@ pub(crate) fn check_not_mirrored(
             let side = mirror.side_of(volume).unwrap_or(MirrorSide::First);
             Err(CatalogError::VolumeIsMirrored {
                 volume: volume.clone(),
-                other: mirror.end(side.opposite()).volume.clone(),
+                other: mirror.end(side.opposite()).to_string(),
             })
         }
     }

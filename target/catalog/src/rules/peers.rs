@@ -43,6 +43,7 @@ pub(super) fn set_address(
 }
 
 pub(super) fn remove(catalog: &mut Catalog, name: &PeerName) -> Result<Vec<Change>, CatalogError> {
+    super::mirrors::check_peer_unused(catalog, name)?;
     let peer = catalog.peers.remove(name);
     let peer = peer.ok_or_else(|| CatalogError::NoSuchPeer { peer: name.clone() })?;
     Ok(vec![Change::PeerRemoved(peer)])

@@ -539,6 +539,7 @@ mod tests {
         let end = |name: &str, node| MirrorEnd {
             volume: VolumeName::new(name).unwrap(),
             node: Uuid::from_u128(node),
+            elsewhere: None,
         };
         let record = Mirror {
             id: MirrorId(Uuid::from_u128(9)),

@@ -182,7 +182,7 @@ fn check_not_mirrored(catalog: &Catalog, volume: &VolumeName) -> Result<(), Chan
     let side = mirror.side_of(volume).unwrap_or(MirrorSide::First);
     Err(CatalogError::VolumeIsMirrored {
         volume: volume.clone(),
-        other: mirror.end(side.opposite()).volume.clone(),
+        other: mirror.end(side.opposite()).to_string(),
     }
     .into())
 }

@@ -1,12 +1,16 @@
 //! Rules about mirrors.
 
 use super::*;
-use crate::{Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+use crate::{
+    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure, Peer,
+    PeerName,
+};
 
 fn end(name: &str, node: u128) -> MirrorEnd {
     MirrorEnd {
         volume: volume(name),
         node: Uuid::from_u128(node),
+        elsewhere: None,
     }
 }
 
@@ -140,4 +144,130 @@ fn what_is_wanted_survives_encoding_and_what_no_history_leads_to_is_refused() {
     catalog.volumes.remove(&volume("b"));
     let error = Catalog::decode(&catalog.encode()).unwrap_err().to_string();
     assert!(error.contains("no volume b"), "{error}");
+}
+
+fn at(peer: &str, name: &str, node: u128) -> MirrorEnd {
+    MirrorEnd {
+        elsewhere: Some(Elsewhere {
+            peer: PeerName::new(peer).unwrap(),
+            dials: node.is_multiple_of(2),
+        }),
+        ..end(name, node)
+    }
+}
+
+/// With two peers.
+fn befriended() -> Catalog {
+    let mut catalog = furnished();
+    for (name, number) in [("east", 71), ("west", 72)] {
+        let peer = Peer {
+            name: PeerName::new(name).unwrap(),
+            address: "192.0.2.7".parse().unwrap(),
+            fingerprint: Fingerprint([number; 32]),
+            node: Uuid::from_u128(number.into()),
+        };
+        catalog.apply(Command::AddPeer(peer)).unwrap();
+    }
+    catalog
+}
+
+#[test]
+fn the_other_end_may_be_a_volume_of_a_peer_whatever_that_is_called() {
+    let mut catalog = befriended();
+    // The same name, a name that is another volume's here, and one that nothing here has; here first, or there first.
+    for command in [
+        create(1, end("a", 10), at("east", "a", 11)),
+        create(2, at("east", "c", 20), end("b", 21)),
+        create(3, end("c", 30), at("west", "copy", 32)),
+    ] {
+        catalog.apply(command).unwrap();
+        assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    }
+    for (name, id, side, other) in [
+        ("a", 1, MirrorSide::First, "east:a"),
+        ("b", 2, MirrorSide::Second, "east:c"),
+        ("c", 3, MirrorSide::First, "west:copy"),
+    ] {
+        let mirror = catalog.mirror_of(&volume(name)).unwrap();
+        assert_eq!(mirror.id, MirrorId(Uuid::from_u128(id)));
+        assert_eq!(mirror.side_of(&volume(name)), Some(side));
+        let (remote, _) = mirror.remote().unwrap();
+        assert_eq!(remote, side.opposite());
+        assert_eq!(mirror.end(remote).to_string(), other);
+        let delete = Command::DeleteVolume {
+            volume: volume(name),
+        };
+        let error = catalog.clone().apply(delete).unwrap_err().to_string();
+        assert!(error.contains(&format!("mirrored with {other}")), "{error}");
+    }
+    let of_east = PeerName::new("east").unwrap();
+    assert_eq!(catalog.mirrors_with(&of_east).count(), 2);
+}
+
+#[test]
+fn a_mirror_with_a_peer_has_one_end_here_and_a_peer_that_is_known() {
+    let mut catalog = befriended();
+    catalog
+        .apply(create(1, end("a", 10), at("east", "copy", 11)))
+        .unwrap();
+    let before = catalog.clone();
+    for (command, part) in [
+        (
+            create(2, end("b", 12), at("nobody", "copy", 13)),
+            "no peer nobody",
+        ),
+        (
+            create(2, at("east", "x", 12), at("west", "y", 13)),
+            "neither east:x nor west:y",
+        ),
+        (
+            create(2, end("nothing", 12), at("west", "y", 13)),
+            "no volume nothing",
+        ),
+        (
+            create(2, end("a", 12), at("west", "y", 13)),
+            "a is mirrored with east:copy",
+        ),
+        (
+            create(2, end("b", 12), at("east", "copy", 13)),
+            "east:copy is mirrored with volume a",
+        ),
+        (
+            create(2, end("b", 12), at("west", "copy", 11)),
+            "an identity of mirror",
+        ),
+        (
+            Command::RemovePeer {
+                peer: PeerName::new("east").unwrap(),
+            },
+            "peer east has the other end of the mirror of volume a",
+        ),
+    ] {
+        let error = catalog.apply(command).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(!error.hint().is_empty());
+        assert_eq!(catalog, before);
+    }
+    // The same name at another peer is another volume.
+    catalog
+        .apply(create(2, end("b", 12), at("west", "copy", 13)))
+        .unwrap();
+    let mirror = MirrorId(Uuid::from_u128(1));
+    catalog.apply(Command::DeleteMirror { mirror }).unwrap();
+    let peer = PeerName::new("east").unwrap();
+    catalog.apply(Command::RemovePeer { peer }).unwrap();
+    // A file in which a mirror's peer is missing comes from nowhere.
+    catalog.peers.clear();
+    let error = Catalog::decode(&catalog.encode()).unwrap_err().to_string();
+    assert!(error.contains("no peer west"), "{error}");
+}
+
+#[test]
+fn mirrors_of_before_peers_are_read_and_written_as_they_were() {
+    let mut catalog = furnished();
+    catalog
+        .apply(create(1, end("a", 10), end("b", 11)))
+        .unwrap();
+    let text = String::from_utf8(catalog.encode()).unwrap();
+    assert!(!text.contains("elsewhere"), "{text}");
 }

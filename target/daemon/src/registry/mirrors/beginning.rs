@@ -65,6 +65,7 @@ impl Registry {
         let end = |volume: &VolumeName| MirrorEnd {
             volume: volume.clone(),
             node: Uuid::new_v4(),
+            elsewhere: None,
         };
         let record = Mirror {
             id: MirrorId(Uuid::new_v4()),

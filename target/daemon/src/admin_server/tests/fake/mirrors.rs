@@ -68,6 +68,7 @@ impl MirrorControl for Fake {
         let end = |volume: VolumeName| MirrorEnd {
             volume,
             node: Uuid::new_v4(),
+            elsewhere: None,
         };
         let mirror = Mirror {
             id: MirrorId(Uuid::new_v4()),

@@ -2,10 +2,12 @@
 //! mirror: what is wanted is decided and made durable by the registry.
 
 pub(crate) mod end;
+mod line;
 mod link;
 pub(crate) mod post;
 pub(crate) mod running;
 pub(crate) mod state;
+mod way;
 
 use tidelock_catalog::{MirrorId, MirrorRest, MirrorSide};
 

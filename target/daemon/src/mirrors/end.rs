@@ -14,7 +14,7 @@ use tidelock_replication::mirror::{
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
 /// The unit of a resync, in bytes.
-const REGION_BYTES: u64 = 1 << 16;
+pub(super) const REGION_BYTES: u64 = 1 << 16;
 
 /// Where ends come from.
 pub(crate) struct Ends {
@@ -91,6 +91,16 @@ impl<H: House> Shell for Porch<H> {
     }
 }
 
+/// What an end does without the other one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone {
+    /// While that is away.
+    pub(crate) on_failure: OnFailure,
+    /// Whether a source serves hosts after a restart before they have met: only if nobody can have made the other one
+    /// the source meanwhile.
+    pub(crate) after_restart: bool,
+}
+
 /// Which end it is that is made or opened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Which {
@@ -150,14 +160,13 @@ impl Ends {
         &self,
         folder: &Path,
         which: Which,
-        on_failure: OnFailure,
+        policy: Alone,
         volume: &Arc<Volume>,
         house: impl House,
     ) -> Result<End, EndError> {
         let config = EndConfig {
-            on_failure,
-            // Nobody but this daemon could have made the other end the source meanwhile.
-            alone_after_restart: true,
+            on_failure: policy.on_failure,
+            alone_after_restart: policy.after_restart,
             ..EndConfig::new(Arc::clone(&self.performer))
         };
         let driven = Driven::open(folder, config, volume, Arc::new(Porch(house)))?;

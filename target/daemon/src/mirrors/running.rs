@@ -1,4 +1,4 @@
-//! A mirror that runs: its two ends, the link between them, and one task that listens to what the ends say and asks
+//! A mirror that runs: its ends that are here, the link between the two ends, and one task that listens to what the ends say and asks
 //! them for what follows.
 
 use std::path::PathBuf;
@@ -17,9 +17,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::News;
-use super::end::{End, Ends, House, Which};
+use super::end::{Alone, End, Ends, House, Which};
+use super::line::Line;
 use super::link::{Inbox, Incoming, Link};
 use super::state::{Do, State};
+use super::way::Way;
+use crate::peers::LinkEnd;
 use crate::registry::ServedVolume;
 
 /// How long writes of hosts wait for the other end before they go on without it, or fail.
@@ -31,8 +34,9 @@ pub(crate) struct Running {
     folder: PathBuf,
     state: Mutex<State>,
     ends: Mutex<[Option<End>; 2]>,
-    volumes: [Arc<ServedVolume>; 2],
-    link: Arc<Link>,
+    /// `None`: it is at a peer.
+    volumes: [Option<Arc<ServedVolume>>; 2],
+    link: Way,
     reports: UnboundedSender<(MirrorSide, Report)>,
     news: UnboundedSender<News>,
     changed: watch::Sender<u64>,
@@ -112,11 +116,17 @@ impl Running {
     pub(crate) fn new(
         state: State,
         folder: PathBuf,
-        volumes: [Arc<ServedVolume>; 2],
+        volumes: [Option<Arc<ServedVolume>>; 2],
         news: UnboundedSender<News>,
         runtime: &tokio::runtime::Handle,
     ) -> Arc<Self> {
-        let (link, inboxes) = Link::new();
+        let (link, inboxes) = match state.record().remote() {
+            Some(_) => (Way::Peer(Arc::new(Line::default())), None),
+            None => {
+                let (link, inboxes) = Link::new();
+                (Way::Here(link), Some(inboxes))
+            }
+        };
         let (reports, said) = unbounded_channel();
         let running = Arc::new(Self {
             id: state.record().id,
@@ -135,13 +145,12 @@ impl Running {
             runtime: runtime.clone(),
         });
         let mut tasks = Vec::new();
-        let link = Arc::clone(&running.link);
-        tasks.push(
-            runtime
-                .spawn(async move { link.keep_connected().await })
-                .abort_handle(),
-        );
-        for inbox in inboxes {
+        if let Way::Here(link) = &running.link {
+            let link = Arc::clone(link);
+            let connecting = async move { link.keep_connected().await };
+            tasks.push(runtime.spawn(connecting).abort_handle());
+        }
+        for inbox in inboxes.into_iter().flatten() {
             let delivering = deliver(Arc::downgrade(&running), inbox);
             tasks.push(runtime.spawn(delivering).abort_handle());
         }
@@ -186,6 +195,30 @@ impl Running {
         self.changed.subscribe()
     }
 
+    /// The end that is here, if the other one isn't.
+    pub(super) fn local(&self) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
+        let side = self.state.lock().record().remote()?.0.opposite();
+        Some((side, self.volumes.get(at(side))?.as_ref()?))
+    }
+
+    /// The connection with the end at a peer.
+    pub(super) fn line(&self) -> Option<Arc<Line>> {
+        match &self.link {
+            Way::Here(_) => None,
+            Way::Peer(line) => Some(Arc::clone(line)),
+        }
+    }
+
+    /// The end here, for one connection with a peer; `None`: it isn't open, or both are here.
+    pub(crate) fn door(self: &Arc<Self>) -> Option<Arc<dyn LinkEnd>> {
+        Some(Arc::new(self.line()?.door(self)?))
+    }
+
+    /// There is a connection with a peer, or there isn't any more.
+    pub(super) fn line_changed(&self) {
+        self.has_changed();
+    }
+
     /// The folder of an end.
     pub(crate) fn folder_of(folder: &std::path::Path, side: MirrorSide) -> PathBuf {
         folder.join(match side {
@@ -202,13 +235,17 @@ impl Running {
         store: &Arc<Volume>,
     ) -> Result<(), String> {
         let (which, on_failure) = self.which(side);
+        let alone = Alone {
+            on_failure,
+            after_restart: self.line().is_none(),
+        };
         let house = Side {
             side,
             mirror: Arc::downgrade(self),
             timer: Mutex::default(),
         };
         let folder = Self::folder_of(&self.folder, side);
-        let opened = ends.open(&folder, which, on_failure, store, house);
+        let opened = ends.open(&folder, which, alone, store, house);
         let end = match opened {
             Ok(end) => end,
             Err(reason) => {
@@ -256,7 +293,9 @@ impl Running {
             .into_iter()
             .zip(&self.volumes)
         {
-            volume.unit().set_write_protected(!state.is_writable(side));
+            if let Some(volume) = volume {
+                volume.unit().set_write_protected(!state.is_writable(side));
+            }
         }
         changed
     }
@@ -328,7 +367,7 @@ impl Running {
             .into_iter()
             .zip(&self.volumes)
             .any(|(side, volume)| {
-                let store = volume.store();
+                let store = volume.as_ref().and_then(|it| it.store());
                 state.problem(side).is_some() && store.is_some_and(|it| it.is_fenced().is_none())
             })
     }
@@ -341,7 +380,10 @@ impl Running {
         let mut refused = Ok(());
         for (side, volume) in sides.into_iter().zip(&self.volumes) {
             let failed = self.state.lock().problem(side).is_some();
-            if failed && let Err(reason) = self.reattach_end(ends, side, volume) {
+            if failed
+                && let Some(volume) = volume
+                && let Err(reason) = self.reattach_end(ends, side, volume)
+            {
                 refused = Err(reason);
             }
         }
@@ -375,9 +417,10 @@ impl Running {
             let state = self.state.lock();
             (state.problem(side).map(str::to_owned), state.role(side))
         };
-        problem.or_else(|| match role {
-            Some(_) => None,
-            None => self.volumes.get(at(side))?.problem(),
+        problem.or_else(|| match (self.volumes.get(at(side))?, role) {
+            (None, _) => self.line()?.problem(),
+            (Some(_), Some(_)) => None,
+            (Some(volume), None) => volume.problem(),
         })
     }
 
@@ -406,7 +449,7 @@ impl Running {
         // What an end has still said changes nothing after that.
         let _state = self.state.lock();
         self.released.store(true, Ordering::SeqCst);
-        for volume in &self.volumes {
+        for volume in self.volumes.iter().flatten() {
             volume.unit().set_write_protected(false);
         }
     }

@@ -254,8 +254,14 @@ impl State {
                     }
                 }
             }
+            Report::Following(_) if self.is_remote(side.opposite()) => {
+                self.follows(side.opposite());
+            }
             Report::Lost(_) => {
                 self.end_mut(side).in_step = false;
+                if self.is_remote(side.opposite()) {
+                    return self.lost_remote(side);
+                }
                 // What is held is away because that is wanted, and a change of roles goes on when they meet again.
                 let expected = self.record.rest.is_held() || self.changes_roles();
                 if !expected && self.flows_from(side) {
@@ -279,6 +285,54 @@ impl State {
             | Report::Misbehaved(..) => {}
         }
         Vec::new()
+    }
+
+    fn is_remote(&self, side: MirrorSide) -> bool {
+        !self.record.end(side).is_here()
+    }
+
+    /// The end here has all that the source at a peer has, and gets every write.
+    fn follows(&mut self, source: MirrorSide) {
+        *self.end_mut(source) = End {
+            role: Some(Role::Source),
+            in_step: true,
+            problem: None,
+        };
+        self.conflict = None;
+        self.association.target_consistent = true;
+        if self.flows_from(source) {
+            self.event(Event::Recovered);
+            self.event(Event::Copied);
+        }
+    }
+
+    /// Nothing is known of the end at a peer any more.
+    fn lost_remote(&mut self, side: MirrorSide) -> Vec<Do> {
+        *self.end_mut(side.opposite()) = End::default();
+        if !self.record.rest.is_held() {
+            self.event(Event::Failed);
+        }
+        Vec::new()
+    }
+
+    /// What an end at a peer is, as both have agreed; `None`: it isn't said.
+    fn meets_remote(&mut self, side: MirrorSide, verdict: &Verdict) {
+        let role = match verdict {
+            Verdict::Send { .. } => Some(Role::Target),
+            Verdict::Receive { .. } => Some(Role::Source),
+            _ => None,
+        };
+        let other = side.opposite();
+        self.end_mut(other).role = role;
+        if role == Some(Role::Source) && self.flows_from(other) {
+            self.event(Event::Recovered);
+            if self.association.copy_state == CopyState::Initialized {
+                self.show(Shown {
+                    copy_state: CopyState::Unsynchronized,
+                    progress_status: ProgressStatus::Synchronizing,
+                });
+            }
+        }
     }
 
     /// A source whose other end is known to have failed has nothing to wait for.
@@ -320,6 +374,9 @@ impl State {
     }
 
     fn met(&mut self, side: MirrorSide, peer: NodeId, verdict: &Verdict) -> Vec<Do> {
+        if self.is_remote(side.opposite()) {
+            self.meets_remote(side, verdict);
+        }
         match verdict {
             Verdict::SplitBrain { .. } | Verdict::Unrelated | Verdict::Contradiction => {
                 // Both say it; what is shown is what the end says that was named first.

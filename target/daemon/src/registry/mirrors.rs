@@ -5,11 +5,12 @@ mod beginning;
 mod compare;
 mod facts;
 mod operations;
+mod remote;
 mod view;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog::{Catalog, CatalogError, Mirror, MirrorId, MirrorSide, VolumeName};
@@ -23,10 +24,12 @@ use crate::mirrors::News;
 use crate::mirrors::end::Ends;
 use crate::mirrors::post::Post;
 use crate::mirrors::running::Running;
+use crate::peers::Peers;
 use crate::state_dir::{StateDir, StateDirError};
 
 pub use beginning::MirrorRequest;
 pub use operations::MirrorChange;
+pub use remote::{MirrorEnds, RemoteMirrorRequest};
 
 /// Operations of mirrors that are in the kernel at a time, and the memory for what they read, in bytes.
 const DEPTH: u32 = 64;
@@ -40,6 +43,8 @@ pub(super) struct Mirrors {
     ends: OnceLock<Result<Ends, String>>,
     post: Mutex<Option<Post>>,
     running: RwLock<HashMap<MirrorId, Arc<Running>>>,
+    /// Who has the other ends of some.
+    peers: OnceLock<Weak<Peers>>,
     news: UnboundedSender<News>,
     /// Until somebody listens.
     said: Mutex<Option<UnboundedReceiver<News>>>,
@@ -53,6 +58,7 @@ impl Mirrors {
             ends: OnceLock::new(),
             post: Mutex::default(),
             running: RwLock::default(),
+            peers: OnceLock::new(),
             news,
             said: Mutex::new(Some(said)),
         }))
@@ -102,7 +108,10 @@ impl Mirrors {
         running.values().find_map(|it| {
             let sides = [MirrorSide::First, MirrorSide::Second];
             let is_it = |side: &MirrorSide| {
-                it.look(|state| state.record().end(*side).volume.as_str() == volume)
+                it.look(|state| {
+                    let end = state.record().end(*side);
+                    end.is_here() && end.volume.as_str() == volume
+                })
             };
             Some((Arc::clone(it), sides.into_iter().find(is_it)?))
         })

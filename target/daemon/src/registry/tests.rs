@@ -10,6 +10,7 @@ mod every_step;
 mod groups;
 mod mirrors;
 mod receiving;
+mod remote_mirrors;
 mod schedules;
 mod shared_units;
 

@@ -80,9 +80,10 @@ impl Registry {
         // The rules first: nothing is made for what can't be.
         (*self.catalog()).clone().apply(command.clone())?;
         let folder = self.mirrors.folder_of(record.id);
-        let sizes = stores.each_ref().map(|store| store.size());
+        let [content, _] = &stores;
+        let bytes = content.size();
         let (made, of) = (folder.clone(), record.clone());
-        run_blocking(move || make(&made, &of, sizes)).await??;
+        run_blocking(move || make(&made, &of, bytes)).await??;
         let saved = self.save(writer, command).await;
         let (catalog, changes) = match saved {
             Ok(saved) => saved,
@@ -90,7 +91,8 @@ impl Registry {
             Err(error) => return Err(error),
         };
         self.install(catalog, &changes, None);
-        let state = State::new(record, key(&volumes), mirror_type());
+        let volumes = volumes.map(Some);
+        let state = State::new(record.clone(), key(&record, &volumes), mirror_type());
         let running = self.mirrors.begin(state, volumes, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
@@ -153,10 +155,19 @@ impl Registry {
         };
         for (record, runtime) in catalog.mirrors().zip(std::iter::repeat(&runtime)) {
             let Some(runtime) = runtime else { continue };
-            let ends = SIDES.map(|side| volumes.get(&record.end(side).volume).cloned());
-            if let [Some(first), Some(second)] = ends {
-                let volumes = [first, second];
-                let state = State::found(record.clone(), key_of(record, &volumes), mirror_type());
+            let volumes = SIDES.map(|side| {
+                let end = record.end(side);
+                let volume = volumes.get(&end.volume).cloned();
+                volume.filter(|_| end.is_here())
+            });
+            let here = SIDES.into_iter().zip(&volumes);
+            let mut here = here.filter(|(side, _)| record.end(*side).is_here());
+            if here.all(|(_, volume)| volume.is_some()) {
+                let built = match record.remote() {
+                    None => mirror_type(),
+                    Some(_) => super::remote::mirror_type(),
+                };
+                let state = State::found(record.clone(), key_of(record, &volumes), built);
                 self.mirrors.begin(state, volumes, runtime);
             }
         }
@@ -167,10 +178,10 @@ impl Registry {
 }
 
 impl Mirrors {
-    fn begin(
+    pub(super) fn begin(
         &self,
         state: State,
-        volumes: [Arc<ServedVolume>; 2],
+        volumes: [Option<Arc<ServedVolume>>; 2],
         runtime: &tokio::runtime::Handle,
     ) -> Arc<Running> {
         let folder = self.folder_of(state.record().id);
@@ -178,6 +189,7 @@ impl Mirrors {
         self.running
             .write()
             .insert(running.id(), Arc::clone(&running));
+        self.dial(&running);
         running
     }
 }
@@ -194,20 +206,27 @@ pub(super) fn mirror_type() -> BuiltType {
     })
 }
 
-fn key([first, second]: &[Arc<ServedVolume>; 2]) -> AssociationKey {
-    let element = |volume: &Arc<ServedVolume>| ElementId(volume.id().0.as_u128());
+pub(super) fn key(
+    record: &Mirror,
+    [first, second]: &[Option<Arc<ServedVolume>>; 2],
+) -> AssociationKey {
+    // What a peer's volume is called there isn't said; its end has a name of its own.
+    let element = |volume: &Option<Arc<ServedVolume>>, end: &MirrorEnd| {
+        let volume = volume.as_ref().map(|it| it.id().0);
+        ElementId(volume.unwrap_or(end.node).as_u128())
+    };
     AssociationKey {
-        system_element: element(first),
-        synced_element: element(second),
+        system_element: element(first, &record.first),
+        synced_element: element(second, &record.second),
     }
 }
 
 /// The same, of a mirror that may have changed its roles.
-fn key_of(record: &Mirror, volumes: &[Arc<ServedVolume>; 2]) -> AssociationKey {
+fn key_of(record: &Mirror, volumes: &[Option<Arc<ServedVolume>>; 2]) -> AssociationKey {
     let AssociationKey {
         system_element,
         synced_element,
-    } = key(volumes);
+    } = key(record, volumes);
     match record.source {
         MirrorSide::First => AssociationKey {
             system_element,
@@ -220,14 +239,15 @@ fn key_of(record: &Mirror, volumes: &[Arc<ServedVolume>; 2]) -> AssociationKey {
     }
 }
 
-/// Makes what is durable of both ends. Blocks.
-fn make(folder: &Path, record: &Mirror, sizes: [u64; 2]) -> Result<(), ChangeError> {
+/// Makes what is durable of the ends that are here. Blocks.
+pub(super) fn make(folder: &Path, record: &Mirror, bytes: u64) -> Result<(), ChangeError> {
     std::fs::create_dir(folder).map_err(|source| StateDirError::Io {
         action: "create",
         path: folder.to_path_buf(),
         source,
     })?;
-    for (side, bytes) in SIDES.into_iter().zip(sizes) {
+    let here = |side: &MirrorSide| record.end(*side).is_here();
+    for side in SIDES.into_iter().filter(here) {
         let own = Running::folder_of(folder, side);
         crate::steps::reached(&own);
         Ends::create(&own, which(record, side), bytes, side == record.source)

@@ -45,6 +45,7 @@ impl Registry {
             return Err(ChangeError::Loading);
         }
         let record = self.mirror_named(name)?;
+        super::remote::check_both_here(&record)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
         if !running.look(|state| state.is_in_step()) {
             let state = running.look(|state| state.association().copy_state);

@@ -19,7 +19,7 @@ impl Mirrors {
     /// What is known of the mirror that a volume is in.
     pub(in crate::registry) fn facts_of(&self, volume: &str, id: ElementId) -> Option<Mirrored> {
         let (running, side) = self.of(volume)?;
-        let other = running.look(|state| state.record().end(side.opposite()).volume.to_string());
+        let other = running.look(|state| state.record().end(side.opposite()).to_string());
         let association = running.look(|state| *state.association());
         let key = association.key;
         let is_target = key.synced_element == id;

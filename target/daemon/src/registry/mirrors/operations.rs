@@ -55,6 +55,7 @@ impl Registry {
         }
         let record = self.mirror_named(&change.mirror)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
+        super::remote::check_both_here(&record)?;
         if let Some(dropped) = &change.discard {
             return self.discard(&writer, &record, &running, dropped).await;
         }
@@ -201,7 +202,13 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
-            this.detach_now(&writer, &mirror, force).await
+            let record = this.mirror_named(&mirror).ok();
+            let changes = this.detach_now(&writer, &mirror, force).await?;
+            drop(writer);
+            if let Some(record) = record {
+                this.tell_detached(&record).await;
+            }
+            Ok(changes)
         })
         .await
     }
@@ -217,12 +224,27 @@ impl Registry {
         }
         let record = self.mirror_named(mirror)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
-        let key = running.look(|state| state.association().key);
-        self.admit_mirror_operation(&record, key, Operation::Detach, force)?;
+        if record.remote().is_some() {
+            super::remote::admit_detach(&running, force)?;
+        } else {
+            let key = running.look(|state| state.association().key);
+            self.admit_mirror_operation(&record, key, Operation::Detach, force)?;
+        }
+        self.end_mirror(writer, &record, running).await
+    }
+
+    /// Makes independent volumes of its ends that are here.
+    pub(super) async fn end_mirror(
+        &self,
+        writer: &Writer,
+        record: &Mirror,
+        running: Arc<Running>,
+    ) -> Result<Vec<Change>, ChangeError> {
         let delete = Command::DeleteMirror { mirror: record.id };
         let (catalog, changes) = self.save(writer, delete).await?;
         self.install(catalog, &changes, None);
         self.mirrors.running.write().remove(&record.id);
+        self.mirrors.hang_up(record);
         let folder = self.mirrors.folder_of(record.id);
         run_blocking(move || {
             running.close();

@@ -46,7 +46,7 @@ fn describe(running: &Running) -> v1::Mirror {
                 MirrorSide::Second => (second, other),
             };
             v1::MirrorEnd {
-                volume: record.end(side).volume.to_string(),
+                volume: record.end(side).to_string(),
                 role: state.role(side).map(|role| {
                     match role {
                         Role::Source => "source",
@@ -73,7 +73,7 @@ fn describe(running: &Running) -> v1::Mirror {
             percent_synced: percent(state, left_bytes),
             left_bytes,
             behind_seconds,
-            serving: writable.map(|side| record.end(side).volume.to_string()),
+            serving: writable.map(|side| record.end(side).to_string()),
             detail: detail(state, &problems),
             next: next(state, &problems),
         }
@@ -102,7 +102,7 @@ fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
     }
     for (side, problem) in SIDES.into_iter().zip(problems) {
         if let Some(problem) = problem {
-            all.push(format!("volume {}: {problem}", record.end(side).volume));
+            all.push(format!("volume {}: {problem}", record.end(side)));
         }
     }
     if state.is_halted() {
@@ -115,7 +115,7 @@ fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
 }
 
 fn contradiction(record: &Mirror, conflict: &Verdict) -> String {
-    let (first, second) = (&record.first.volume, &record.second.volume);
+    let (first, second) = (&record.first, &record.second);
     match conflict {
         Verdict::SplitBrain { .. } => format!(
             "{first} and {second} have both been written since they were equal (split brain)"
@@ -139,6 +139,16 @@ fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext>
             command,
         })
     };
+    if let Some((side, _)) = record.remote() {
+        let own = &record.end(side.opposite()).volume;
+        return match state.association().copy_state {
+            CopyState::Broken => advice(
+                "it goes on by itself when the other end is back; to have an independent volume, detach it",
+                format!("tidelock mirror detach {own} --force"),
+            ),
+            _ => None,
+        };
+    }
     if state.conflict().is_some() {
         let lost = record.end(record.serving().opposite());
         return advice(

@@ -51,7 +51,7 @@ impl House {
         house
     }
 
-    fn mirror(&self, name: &str) -> v1::Mirror {
+    pub(super) fn mirror(&self, name: &str) -> v1::Mirror {
         self.registry().mirror(name).unwrap()
     }
 
@@ -61,11 +61,11 @@ impl House {
     }
 
     /// Waits until a mirror shows this state.
-    async fn until(&self, name: &str, copy_state: &str) -> v1::Mirror {
+    pub(super) async fn until(&self, name: &str, copy_state: &str) -> v1::Mirror {
         self.wait(name, |it| it.copy_state == copy_state).await
     }
 
-    async fn until_detail(&self, name: &str, part: &str) -> v1::Mirror {
+    pub(super) async fn until_detail(&self, name: &str, part: &str) -> v1::Mirror {
         self.wait(name, |it| it.detail.contains(part)).await
     }
 
@@ -74,7 +74,7 @@ impl House {
         self.wait(name, |it| it.percent_synced == Some(100)).await;
     }
 
-    async fn wait(&self, name: &str, done: impl Fn(&v1::Mirror) -> bool) -> v1::Mirror {
+    pub(super) async fn wait(&self, name: &str, done: impl Fn(&v1::Mirror) -> bool) -> v1::Mirror {
         let registry = Arc::clone(self.registry());
         let mut changes = registry.watch_mirrors();
         let shown = async {
@@ -97,7 +97,7 @@ impl House {
         Ok(())
     }
 
-    fn is_protected(&self, name: &str) -> bool {
+    pub(super) fn is_protected(&self, name: &str) -> bool {
         let served = self.registry().volume(&volume(name)).unwrap();
         served.unit().is_write_protected()
     }
@@ -108,7 +108,7 @@ impl House {
         all.filter(|name| !self.is_protected(name)).collect()
     }
 
-    fn folders(&self) -> usize {
+    pub(super) fn folders(&self) -> usize {
         std::fs::read_dir(self.path().join("mirrors"))
             .unwrap()
             .count()

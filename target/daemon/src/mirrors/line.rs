@@ -1,0 +1,200 @@
+//! The connection of an end here with its other end at a peer: one that the peers' thread makes, and that is gone now
+//! and then. Knows nothing of what is said.
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tidelock_catalog::PeerName;
+use tidelock_mirror::association::Event;
+use tidelock_mirror::id::NodeId;
+use tidelock_mirror::link::Message;
+
+use super::end::{End, REGION_BYTES};
+use super::running::{Running, which};
+use crate::peers::{Hello, LinkEnd, LinkHandle};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Line(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// How often the end here was opened. What comes by a door that an earlier one has opened is for nobody.
+    opened: u64,
+    /// Whether it is open.
+    present: bool,
+    /// The connection.
+    handle: Option<LinkHandle>,
+    /// Why there is none.
+    why: Option<String>,
+}
+
+impl Line {
+    /// Sends to the other end. What is sent while there is no connection is lost, as on any link.
+    pub(super) fn send(&self, message: Message) {
+        if let Some(handle) = &self.0.lock().handle {
+            handle.send(message);
+        }
+    }
+
+    /// The end here ends the connection.
+    pub(super) fn disconnect(&self) {
+        if let Some(handle) = self.0.lock().handle.take() {
+            handle.disconnect();
+        }
+    }
+
+    /// The end here is there from now on.
+    pub(super) fn arrives(&self) {
+        let mut state = self.0.lock();
+        state.opened += 1;
+        state.present = true;
+    }
+
+    /// It isn't there any more.
+    pub(super) fn leaves(&self) {
+        self.0.lock().present = false;
+        self.disconnect();
+    }
+
+    /// Why there is no connection; `None`: there is one.
+    pub(super) fn problem(&self) -> Option<String> {
+        let state = self.0.lock();
+        if state.handle.is_some() {
+            return None;
+        }
+        let why = state.why.as_deref();
+        Some(why.unwrap_or("there has been no connection yet").to_owned())
+    }
+
+    /// The way in for one connection; `None` while the end here isn't open.
+    pub(super) fn door(self: &Arc<Self>, mirror: &Arc<Running>) -> Option<Door> {
+        let opened = {
+            let state = self.0.lock();
+            state.present.then_some(state.opened)?
+        };
+        let (side, _) = mirror.local()?;
+        Some(Door {
+            mirror: Arc::downgrade(mirror),
+            line: Arc::clone(self),
+            opened,
+            // If it is a later one by now, nothing comes in by this door.
+            end: mirror.end(side)?,
+        })
+    }
+}
+
+impl State {
+    /// Whether the end that was opened as this one is the one that is open.
+    const fn is_of(&self, opened: u64) -> bool {
+        self.present && self.opened == opened
+    }
+}
+
+/// An end here as a link sees it, from the time at which the end was opened to the one at which it is closed.
+pub(super) struct Door {
+    mirror: Weak<Running>,
+    line: Arc<Line>,
+    opened: u64,
+    end: End,
+}
+
+impl Door {
+    /// There is no connection, and why.
+    fn missing(&self, reason: &str) {
+        let mut state = self.line.0.lock();
+        if !state.is_of(self.opened) {
+            return;
+        }
+        state.handle = None;
+        let before = state.why.replace(reason.to_owned());
+        drop(state);
+        if before.as_deref() != Some(reason) {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.line_changed();
+        }
+    }
+}
+
+impl LinkEnd for Door {
+    fn hello(&self) -> Hello {
+        let nobody = Hello {
+            node: NodeId(0),
+            mirror: tidelock_mirror::id::MirrorId(0),
+            size: 0,
+            block_bytes: 0,
+            region_bytes: REGION_BYTES,
+            is_source: false,
+            chain: Vec::new(),
+        };
+        // An end that was closed meanwhile is nobody's, which the other side refuses.
+        let hello = self.mirror.upgrade().and_then(|mirror| {
+            let (side, volume) = mirror.local()?;
+            let unit = volume.unit();
+            let block_size = unit.config().block_size;
+            let (which, is_source) = mirror.look(|state| {
+                let is_source = state.role(side) == Some(tidelock_mirror::generation::Role::Source);
+                (which(state.record(), side), is_source)
+            });
+            Some(Hello {
+                node: which.me,
+                mirror: which.mirror,
+                size: unit.blocks() << block_size.shift(),
+                block_bytes: block_size.bytes(),
+                region_bytes: REGION_BYTES,
+                is_source,
+                chain: Vec::new(),
+            })
+        });
+        hello.unwrap_or(nobody)
+    }
+
+    fn expects(&self, peer: &PeerName) -> Option<NodeId> {
+        let mirror = self.mirror.upgrade()?;
+        mirror.look(|state| {
+            let (side, elsewhere) = state.record().remote()?;
+            let node = state.record().end(side).node;
+            (elsewhere.peer == *peer).then(|| NodeId(node.as_u128()))
+        })
+    }
+
+    fn connected(&self, peer: NodeId, link: LinkHandle) {
+        {
+            let mut state = self.line.0.lock();
+            if !state.is_of(self.opened) {
+                drop(state);
+                return link.disconnect();
+            }
+            state.handle = Some(link);
+            state.why = None;
+        }
+        self.end.event(Event::Connected(peer));
+        self.changed();
+    }
+
+    fn received(&self, peer: NodeId, message: Message) {
+        let is_open = {
+            let state = self.line.0.lock();
+            state.is_of(self.opened) && state.handle.is_some()
+        };
+        // Of a connection that the end has ended it hears no more.
+        if is_open {
+            self.end.event(Event::Received(peer, message));
+        }
+    }
+
+    fn disconnected(&self, peer: NodeId, reason: &str) {
+        self.missing(reason);
+        self.end.event(Event::Disconnected(peer));
+        self.changed();
+    }
+
+    fn refused(&self, _: NodeId, reason: &str) {
+        self.missing(reason);
+    }
+}

@@ -6,6 +6,7 @@
 //! * [`Shell`]: what an end asks of its house: sending, timers, snapshots, telling people.
 //! * [`Performer`]: who reads and writes the volume for it, and [`Hands`], which is one.
 //! * `journal`, `scribe`: what is durable of it, and the thread that makes it so.
+//! * `landing`: what of it keeps hosts off when the end is closed.
 //! * `answers`: how commands of the I/O engines hear from it.
 
 mod answers;
@@ -13,6 +14,7 @@ mod end;
 mod error;
 mod facts;
 mod journal;
+mod landing;
 mod performer;
 mod scribe;
 mod shell;

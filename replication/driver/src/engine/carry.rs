@@ -250,7 +250,7 @@ impl Engine {
                 continue;
             };
             // What was true when it came need not be true any more.
-            if let Err(kind) = command.volume.admits(command.changes(), false) {
+            if let Err(kind) = command.is_admitted() {
                 self.finish(key, kind.into());
             } else if self.is_refused_meanwhile(key) {
                 self.finish(key, VolumeFaultKind::Busy.into());

@@ -283,6 +283,17 @@ impl Command {
         }
     }
 
+    /// Whether it may still do what it has waited for. What an end has said is to be done isn't held off by writes that
+    /// were given up: it keeps what overlaps in order itself, and one of these may be just this command.
+    pub(super) fn is_admitted(&self) -> Result<(), VolumeFaultKind> {
+        let counts = |it: &Way| it.is_going();
+        if self.below || self.way.as_deref().is_some_and(counts) {
+            self.volume.admits_below(self.changes(), false)
+        } else {
+            self.volume.admits(self.changes(), false)
+        }
+    }
+
     /// The ranges that it works on.
     pub(super) fn ranges(&self) -> Ranges {
         let mut ranges = self.image_ranges();

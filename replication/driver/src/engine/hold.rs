@@ -151,7 +151,7 @@ impl Engine {
             command.hold = Hold::Granted(ticket);
             self.for_lock -= 1;
             // What was true when it came need not be true any more.
-            match command.volume.admits(command.changes(), false) {
+            match command.is_admitted() {
                 Ok(()) => self.begin(key),
                 Err(kind) => self.finish(key, kind.into()),
             }

@@ -173,7 +173,8 @@ impl Engine {
             .carrier
             .as_ref()
             .is_some_and(|carrier| carrier.is_called_off());
-        let held_off = command.stage == Stage::New && command.volume.detached_writes() > 0;
+        let held_off =
+            command.stage == Stage::New && !command.below && command.volume.detached_writes() > 0;
         command.is_given_up() || called_off || held_off
     }
 

@@ -26,6 +26,7 @@ use super::answers::{Answer, Answers};
 use super::error::EndError;
 use super::facts::{EndFacts, PeerFacts};
 use super::journal::{Identity, Journal};
+use super::landing::Landing;
 use super::performer::{Performer, Then};
 use super::scribe::{self, Desk};
 use super::shell::{Shell, SnapshotOperation};
@@ -115,6 +116,7 @@ pub struct End {
     volume: Weak<Volume>,
     shell: Arc<dyn Shell>,
     performer: Arc<dyn Performer>,
+    landing: Arc<Landing>,
     desk: Arc<Desk>,
     scribe: Mutex<Option<JoinHandle<()>>>,
     me: Weak<Self>,
@@ -234,6 +236,7 @@ impl End {
             volume: Arc::downgrade(volume),
             shell,
             performer: config.performer,
+            landing: Landing::new(volume),
             desk: Arc::clone(&desk),
             scribe: Mutex::new(None),
             me: Weak::clone(me),
@@ -319,8 +322,10 @@ impl End {
     }
 
     /// The volume is as any other again, and the end does nothing any more. Commands of hosts that it hasn't answered
-    /// are told to come again. **Blocks**, until the journal isn't written any more.
+    /// are told to come again, and so is who comes before everything has landed that it has begun to write for a peer.
+    /// **Blocks**, until the journal isn't written any more.
     pub fn close(&self) {
+        self.landing.close();
         if let Some(volume) = self.volume.upgrade() {
             volume.unmirror(self);
         }
@@ -347,6 +352,11 @@ impl End {
         {
             let _ = scribe.join();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn landing(&self) -> u32 {
+        self.landing.under_way()
     }
 
     /// Takes away what is durable of an end that isn't open. **Blocks.**
@@ -519,8 +529,17 @@ impl End {
             }
             op => op,
         };
+        let change = if op.changes() {
+            let Some(change) = self.landing.begin() else {
+                return;
+            };
+            Some(change)
+        } else {
+            None
+        };
         let end = Weak::clone(&self.me);
         let then: Then = Box::new(move |outcome| {
+            drop(change);
             if let Some(end) = end.upgrade() {
                 end.done(operation, outcome_of(outcome));
             }

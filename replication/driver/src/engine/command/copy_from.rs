@@ -100,9 +100,12 @@ impl CopyFrom {
     fn take_source(&mut self, target: &Volume, post: &Arc<Post>, key: usize) -> bool {
         let helps = !self.source.content().is_mapped() && target.content().is_mapped();
         let watched = self.watch.is_some();
+        // What its source sends the target of a mirror isn't kept off by any hold. A volume that is held doesn't become
+        // an end meanwhile, so this is looked at once that is so.
         self.hold = (watched || helps)
             .then(|| self.hold(true, post, key))
-            .flatten();
+            .flatten()
+            .filter(|_| !self.source.mirrored().is_mirrored());
         if self.hold.is_none() && !watched {
             self.hold = self.hold(false, post, key);
         }

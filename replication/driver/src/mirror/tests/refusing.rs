@@ -286,6 +286,28 @@ fn a_volume_whose_end_is_closed_is_as_any_other() {
 }
 
 #[test]
+fn what_a_peer_has_sent_lands_before_hosts_write_where_its_end_was() {
+    let (memories, pair) = pair();
+    let [source, target] = &pair.houses;
+    let mut host = Host::new(KIND, &source.volume);
+    assert!(is_done(&host.run(write(0, 1))));
+    memories[1].hold(OpName::Write);
+    host.start(write(0, 2));
+    wait_until("the write at the target", || {
+        host.turn();
+        target.end.landing() == 1
+    });
+    target.end.close();
+    let mut host = Host::new(KIND, &target.volume);
+    refused(&host.run(write(512, 3)), VolumeFaultKind::Busy);
+    memories[1].release();
+    wait_until("it to land", || target.volume.detached_writes() == 0);
+    assert_eq!(memories[1].content()[..1024], [2; 1024]);
+    assert!(is_done(&host.run(write(512, 3))));
+    assert_eq!(memories[1].content()[512..1536], [3; 1024]);
+}
+
+#[test]
 fn an_end_isnt_opened_over_another_volume_or_twice() {
     let (_, pair) = pair();
     let place = pair.folder.path().join("0");
@@ -320,4 +342,35 @@ fn nothing_is_copied_past_a_mirror() {
     let outcome = host.run(copy());
     assert!(matches!(outcome, VolumeOutcome::NotCopied), "{outcome:?}");
     pair.compare(KIND);
+}
+
+/// What comes to the target of a mirror isn't kept off by who holds a range of it: nothing that was watched may be
+/// copied there without being looked at afterwards, and nobody may take what he has read for what is copied.
+#[test]
+fn nobody_has_a_range_of_a_mirror_for_himself() {
+    let bytes = usize::try_from(BYTES).unwrap();
+    let (_disk, _family, head) = MemoryDisk::new(bytes, [1; 16]);
+    let (_, source) = volume();
+    let copy = |watch| VolumeOp::CopyFrom {
+        source: Arc::clone(&source),
+        source_offset: 0,
+        offset: 65_536,
+        length: 4096,
+        watch,
+    };
+    let watched = || {
+        let range = tidelock_volume::Range {
+            offset: 0,
+            length: 4096,
+        };
+        copy(Some(Arc::new(source.watch(vec![range]))))
+    };
+    let mut host = Host::new(KIND, &head);
+    assert!(is_done(&host.run(watched())), "it is copied as it is");
+    let pair = Pair::new(KIND, [volume().1, Arc::clone(&source)]);
+    pair.meet();
+    let outcome = host.run(watched());
+    assert!(matches!(outcome, VolumeOutcome::NotCopied), "{outcome:?}");
+    assert!(is_done(&host.run(copy(None))));
+    assert_eq!(source.locks().entries(), 0);
 }

@@ -157,10 +157,13 @@ impl State {
     }
 
     /// Whether hosts may write a volume: it has to be the source. If both take themselves for it, as after a failover
-    /// that one of them doesn't know of, it is the one that is meant to be.
+    /// that one of them doesn't know of, it is the one that is meant to be; and while nobody knows what that one is, the
+    /// other one isn't written either.
     pub(crate) fn is_writable(&self, side: MirrorSide) -> bool {
-        let is_source = |side| self.end(side).role == Some(Role::Source);
-        is_source(side) && (!is_source(side.opposite()) || self.record.serving() == side)
+        let role = |side| self.end(side).role;
+        let is_meant = self.record.serving() == side;
+        role(side) == Some(Role::Source)
+            && (is_meant || role(side.opposite()) == Some(Role::Target))
     }
 
     /// Whether both take themselves for the source.
@@ -659,6 +662,20 @@ mod tests {
         assert!(!state.is_pending());
         assert_eq!(*state.association(), before);
         assert!(state.failure().unwrap().contains("image"));
+    }
+
+    #[test]
+    fn an_old_source_is_not_written_while_nobody_knows_whether_another_one_took_over() {
+        let mut state = found(MirrorRest::FailedOver);
+        state.opened(First, Role::Source);
+        assert!(!state.is_writable(First), "the other one isn't open yet");
+        state.closed(Second, "its file is missing".into());
+        assert!(!state.is_writable(First));
+        state.opened(Second, Role::Source);
+        assert!(!state.is_writable(First) && state.is_writable(Second));
+        // It never took over: hosts go on with the old one until it does.
+        state.opened(Second, Role::Target);
+        assert!(state.is_writable(First) && !state.is_writable(Second));
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl World {
         catalog.volumes().map(|it| it.name.to_string()).collect()
     }
 
+    fn is_hydrating(&self, name: &str) -> bool {
+        let catalog = self.house.registry().catalog();
+        catalog
+            .volume(&volume(name))
+            .is_ok_and(|it| it.hydration.is_some())
+    }
+
     fn snapshots(&self) -> Vec<String> {
         let all = self.house.registry().snapshots(None).unwrap();
         let name = |it: tidelock_admin::v1::Snapshot| format!("{}@{}", it.volume, it.name);
@@ -147,7 +154,9 @@ impl World {
                 }
             }
             4 => {
-                if let Some(name) = one(&volumes, pick).filter(|_| volumes.len() > 3) {
+                let name = one(&volumes, pick).filter(|_| volumes.len() > 3);
+                // Who deletes a clone waits until nobody copies to it, and nobody is there who would be told to stop.
+                if let Some(name) = name.filter(|it| !self.is_hydrating(it)) {
                     drop(registry.delete_volume(volume(&name), false).await);
                 }
             }

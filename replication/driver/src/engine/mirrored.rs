@@ -377,6 +377,8 @@ impl Engine {
         let Some(it) = self.commands.get_mut(key) else {
             return;
         };
+        // What is half done will be done to its end by whoever finds the record, and the end isn't told of that.
+        let is_half_done = it.must_go_on();
         let Some(way) = &mut it.way else {
             return;
         };
@@ -395,7 +397,9 @@ impl Engine {
         let outcome = match &then {
             None | Some(VolumeOutcome::Done) => Outcome::Done,
             Some(VolumeOutcome::Failed(fault))
-                if fault.kind == VolumeFaultKind::NoSpace && kind != Kind::Flush =>
+                if fault.kind == VolumeFaultKind::NoSpace
+                    && kind != Kind::Flush
+                    && !is_half_done =>
             {
                 Outcome::Refused
             }

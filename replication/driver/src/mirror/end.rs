@@ -447,6 +447,12 @@ impl End {
     pub(crate) fn cancel(&self, command: CommandId) {
         self.event(Event::Cancel(command));
     }
+
+    /// The disk has lost something, or may have: nothing is done any more until the end is opened anew.
+    pub(crate) fn disk_failed(&self) {
+        self.event(Event::JournalFailed);
+    }
+
     // --- For the scribe.
 
     /// So many entries are durable.
@@ -459,7 +465,7 @@ impl End {
     }
 
     pub(super) fn journal_failed(&self) {
-        self.event(Event::JournalFailed);
+        self.disk_failed();
     }
 
     /// It is time to copy more.

@@ -176,6 +176,11 @@ impl Volume {
                 path: self.path().to_path_buf(),
                 reason: error.to_string(),
             })?;
+        // What is lost here its mirror's other end may have. The end is opened anew, and then they are made equal
+        // wherever that could be.
+        if let Some(end) = self.mirror_end() {
+            end.disk_failed();
+        }
         self.finish_unfinished()?;
         self.fence.lower();
         tracing::warn!(file = %self.path().display(), "the fence is down");

@@ -217,6 +217,70 @@ fn a_write_without_space_fails_alone_and_the_ends_become_equal_again() {
     assert_eq!(memories[1].content()[4096..5120], [1; 1024]);
 }
 
+/// The source's end is opened anew once the fence is down, and the ends get equal.
+#[track_caller]
+fn opened_anew(pair: Pair) {
+    let Pair {
+        houses: [source, target],
+        link,
+        folder,
+    } = pair;
+    let volume = source.kill();
+    let source = House::open(0, &folder.path().join("0"), volume, &link, config(KIND));
+    let pair = Pair {
+        houses: [source, target],
+        link,
+        folder,
+    };
+    pair.meet();
+    pair.compare(KIND);
+}
+
+#[test]
+fn an_atomic_write_that_is_half_done_ends_its_end_and_is_done_at_both_later() {
+    const ENOSPC: i32 = 28;
+    let memory = MemoryFile::new(usize::try_from(BYTES).unwrap());
+    let journal = Some(MemoryFile::new(0));
+    let first = Volume::in_memory_with(memory.clone(), BlockSize::B512, journal).unwrap();
+    let pair = Pair::new(KIND, [first, volume().1]);
+    pair.meet();
+    let source = &pair.houses[0];
+    let mut host = Host::new(KIND, &source.volume);
+    memory.fail_nth(OpName::Write, 1, ENOSPC);
+    let atomic = VolumeOp::WriteAtomic {
+        offset: 4096,
+        data: smallvec![Bytes::from(vec![5; 8192])],
+    };
+    refused(&host.run(atomic), VolumeFaultKind::NoSpace);
+    assert!(source.volume.is_fenced().is_some());
+    assert!(
+        source.end.facts().failed,
+        "what it has isn't what it will have"
+    );
+    drop(host);
+    source.volume.unfence().unwrap();
+    assert_eq!(memory.content()[4096..12_288], [5; 8192]);
+    opened_anew(pair);
+}
+
+#[test]
+fn what_a_fenced_volume_may_have_lost_is_compared_when_the_fence_is_down() {
+    let (memories, pair) = pair();
+    let source = &pair.houses[0];
+    let mut host = Host::new(KIND, &source.volume);
+    assert!(is_done(&host.run(write(0, 1))));
+    assert!(is_done(&host.run(VolumeOp::Flush)));
+    assert!(is_done(&host.run(write(0, 2))));
+    drop(host);
+    // Nobody who goes through the end has found out.
+    source.volume.raise_fence("for a test".to_owned());
+    memories[0].crash();
+    assert!(!source.end.facts().failed);
+    source.volume.unfence().unwrap();
+    assert!(source.end.facts().failed);
+    opened_anew(pair);
+}
+
 #[test]
 fn an_end_whose_disk_fails_does_nothing_any_more_and_the_other_one_can() {
     const EIO: i32 = 5;

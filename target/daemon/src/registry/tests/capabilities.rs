@@ -108,11 +108,14 @@ impl World {
         catalog.volumes().map(|it| it.name.to_string()).collect()
     }
 
-    fn is_hydrating(&self, name: &str) -> bool {
-        let catalog = self.house.registry().catalog();
-        catalog
-            .volume(&volume(name))
-            .is_ok_and(|it| it.hydration.is_some())
+    /// Who deletes a clone waits until nobody copies to it, and nobody is there who would be told to stop: those stay.
+    async fn delete(&self, name: &str) {
+        let registry = self.house.registry();
+        let catalog = registry.catalog();
+        let known = catalog.volume(&volume(name));
+        if known.is_ok_and(|it| it.hydration.is_none()) {
+            drop(registry.delete_volume(volume(name), false).await);
+        }
     }
 
     fn snapshots(&self) -> Vec<String> {
@@ -154,10 +157,8 @@ impl World {
                 }
             }
             4 => {
-                let name = one(&volumes, pick).filter(|_| volumes.len() > 3);
-                // Who deletes a clone waits until nobody copies to it, and nobody is there who would be told to stop.
-                if let Some(name) = name.filter(|it| !self.is_hydrating(it)) {
-                    drop(registry.delete_volume(volume(&name), false).await);
+                if let Some(name) = one(&volumes, pick).filter(|_| volumes.len() > 3) {
+                    self.delete(&name).await;
                 }
             }
             5 => {

@@ -284,7 +284,8 @@ impl ReplacedFile {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<(), StateDirError> {
+/// Makes durable what is in a folder by which names. **Blocks.**
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StateDirError> {
     File::open(path)
         .and_then(|dir| dir.sync_all())
         .map_err(io("sync the folder", path))

@@ -22,7 +22,7 @@ use crate::mirrors::state::State;
 use crate::registry::capabilities::{ElementName, built};
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::{ServedVolume, Writer};
-use crate::state_dir::StateDirError;
+use crate::state_dir::{StateDirError, sync_dir};
 
 const SIDES: [MirrorSide; 2] = [MirrorSide::First, MirrorSide::Second];
 
@@ -253,6 +253,10 @@ pub(super) fn make(folder: &Path, record: &Mirror, bytes: u64) -> Result<(), Cha
         Ends::create(&own, which(record, side), bytes, side == record.source)
             .map_err(|error| ChangeError::Mirror(error.to_string()))?;
         crate::steps::reached(&own);
+    }
+    // Or a catalog that knows the mirror could find no ends of it.
+    if let Some(all) = folder.parent() {
+        sync_dir(all)?;
     }
     Ok(())
 }

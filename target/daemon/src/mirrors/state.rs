@@ -21,7 +21,7 @@ use tidelock_mirror::id::NodeId;
 pub(crate) enum Do {
     /// Ask it for this.
     Wish(MirrorSide, Wish),
-    /// What was wanted can't be: remember that this is wanted again.
+    /// What was wanted can't be, or the ends have agreed on another source: remember that this is wanted.
     TakeBack(MirrorSide, MirrorRest),
 }
 
@@ -80,6 +80,8 @@ impl State {
                 copy_state: CopyState::Unsynchronized,
                 progress_status: ProgressStatus::FailingOver,
             },
+            // The other daemon may be gone for good, and then it can be done without it.
+            MirrorRest::Linked if record.remote().is_some() => Shown::at_rest(CopyState::Broken),
             MirrorRest::Linked => Shown {
                 copy_state: CopyState::Unsynchronized,
                 progress_status: ProgressStatus::Resyncing,
@@ -235,6 +237,13 @@ impl State {
         match report {
             Report::Serving => {
                 self.end_mut(side).role = Some(Role::Source);
+                if self.is_remote(side.opposite()) {
+                    // What it is now it says when they meet.
+                    *self.end_mut(side.opposite()) = End::default();
+                    if side != self.record.serving() {
+                        return self.adopt(side);
+                    }
+                }
                 if side == self.record.serving() {
                     self.serves();
                 }
@@ -258,7 +267,7 @@ impl State {
                 }
             }
             Report::Following(_) if self.is_remote(side.opposite()) => {
-                self.follows(side.opposite());
+                return self.follows(side.opposite());
             }
             Report::Lost(_) => {
                 self.end_mut(side).in_step = false;
@@ -295,7 +304,7 @@ impl State {
     }
 
     /// The end here has all that the source at a peer has, and gets every write.
-    fn follows(&mut self, source: MirrorSide) {
+    fn follows(&mut self, source: MirrorSide) -> Vec<Do> {
         *self.end_mut(source) = End {
             role: Some(Role::Source),
             in_step: true,
@@ -303,16 +312,47 @@ impl State {
         };
         self.conflict = None;
         self.association.target_consistent = true;
+        let todo = match source == self.record.serving() {
+            true => {
+                self.serves();
+                Vec::new()
+            }
+            // What was asked for meanwhile is still to come.
+            false if self.pending.is_some() => Vec::new(),
+            false => self.adopt(source),
+        };
         if self.flows_from(source) {
             self.event(Event::Recovered);
             self.event(Event::Copied);
+            if self.association.copy_state == CopyState::Synchronized {
+                self.pending = None;
+            }
         }
+        todo
+    }
+
+    /// The ends have agreed on another source than the one that is meant here: that of two daemons that one alone has
+    /// been told to let serve hosts.
+    fn adopt(&mut self, serving: MirrorSide) -> Vec<Do> {
+        self.pending = None;
+        self.record.rest = match serving == self.record.source {
+            true => MirrorRest::Linked,
+            false => MirrorRest::FailedOver,
+        };
+        self.show(match self.record.rest {
+            MirrorRest::FailedOver => Shown::at_rest(CopyState::Failedover),
+            _ => Shown {
+                copy_state: CopyState::Unsynchronized,
+                progress_status: ProgressStatus::Resyncing,
+            },
+        });
+        vec![Do::TakeBack(self.record.source, self.record.rest)]
     }
 
     /// Nothing is known of the end at a peer any more.
     fn lost_remote(&mut self, side: MirrorSide) -> Vec<Do> {
         *self.end_mut(side.opposite()) = End::default();
-        if !self.record.rest.is_held() {
+        if self.record.rest == MirrorRest::Linked && !self.changes_roles() {
             self.event(Event::Failed);
         }
         Vec::new()
@@ -360,6 +400,9 @@ impl State {
 
     fn in_step(&mut self, side: MirrorSide) -> Vec<Do> {
         self.end_mut(side).in_step = true;
+        if self.is_remote(side.opposite()) {
+            self.end_mut(side.opposite()).role = Some(Role::Target);
+        }
         (self.conflict, self.halted, self.to_copy) = (None, false, 0);
         self.association.target_consistent = true;
         if side != self.record.serving() {
@@ -391,6 +434,13 @@ impl State {
                 self.event(Event::Failed);
             }
             Verdict::Send { .. } | Verdict::Receive { .. } => self.conflict = None,
+            // One of them, and the first one whatever is meant: it hands over then. Both would refuse each other.
+            Verdict::NoSource if self.is_remote(side.opposite()) => {
+                return match side {
+                    MirrorSide::First => vec![Do::Wish(side, Wish::TakeOver(peer))],
+                    MirrorSide::Second => Vec::new(),
+                };
+            }
             Verdict::NoSource if side == self.record.serving() && !self.record.rest.is_held() => {
                 return vec![Do::Wish(side, Wish::TakeOver(peer))];
             }

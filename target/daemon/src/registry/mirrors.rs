@@ -6,6 +6,7 @@ mod compare;
 mod facts;
 mod operations;
 mod remote;
+mod roles;
 mod view;
 
 use std::collections::HashMap;

@@ -17,7 +17,7 @@ use crate::registry::capabilities::{ElementName, Refused, built};
 use crate::registry::changes::{ChangeError, run_blocking};
 
 /// How long a change of roles is waited for. It goes on if that isn't enough.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is to be done with a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,10 @@ impl Registry {
         }
         let record = self.mirror_named(&change.mirror)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
-        super::remote::check_both_here(&record)?;
+        if record.remote().is_some() {
+            drop(writer);
+            return self.modify_remote(&record, &running, &change).await;
+        }
         if let Some(dropped) = &change.discard {
             return self.discard(&writer, &record, &running, dropped).await;
         }
@@ -257,7 +260,7 @@ impl Registry {
 }
 
 /// Waits until a change of roles is done.
-async fn wait(running: &Running) -> Result<(), ChangeError> {
+pub(super) async fn wait(running: &Running) -> Result<(), ChangeError> {
     let mut changes = running.changes();
     let done = async {
         while running.look(|state| state.is_pending()) {

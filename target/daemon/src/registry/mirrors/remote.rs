@@ -1,4 +1,4 @@
-//! Mirrors whose other end is at a peer: made so that the source's daemon knows of a mirror before the target's does,
+//! Mirrors whose other end is at a peer, in the catalog and between daemons: made so that the source's daemon knows of a mirror before the target's does,
 //! and ended at both if both can be reached. The target's daemon makes the connection, so it hears of a mirror that the
 //! other one has forgotten, or never kept.
 
@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tidelock_capabilities::machine::{Scope, transition};
+use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
 use tidelock_capabilities::values::{Operation, ReplicationType};
 use tidelock_capabilities::{BuiltType, TargetSupply};
 use tidelock_catalog::{
@@ -44,7 +44,7 @@ pub struct RemoteMirrorRequest {
 /// What daemons ask each other for about mirrors.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Ask {
+pub(super) enum Ask {
     /// Be the target of a mirror. Asked again for one that is there, it is there.
     CreateTarget {
         mirror: Uuid,
@@ -56,17 +56,21 @@ enum Ask {
     },
     /// The mirror is no more at the side that asks.
     Detached { mirror: Uuid },
+    /// The end there is the source: let the other one be it.
+    HandOver { mirror: Uuid },
+    /// The end there has changes that are dropped.
+    GiveUp { mirror: Uuid },
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-struct EndWords {
+pub(super) struct EndWords {
     volume: String,
     node: Uuid,
 }
 
 /// That it is done.
 #[derive(Debug, Deserialize, Serialize)]
-struct Done {}
+pub(super) struct Done {}
 
 /// The mirrors of a registry, as its peers see them.
 #[derive(Debug)]
@@ -95,6 +99,8 @@ impl Ends for MirrorEnds {
             })?;
             let done = match ask {
                 Ask::Detached { mirror } => registry.detached_there(peer, MirrorId(mirror)).await,
+                Ask::HandOver { mirror } => registry.hand_over(peer, MirrorId(mirror)).await,
+                Ask::GiveUp { mirror } => registry.give_up(peer, MirrorId(mirror)).await,
                 create @ Ask::CreateTarget { .. } => registry.create_target(peer, create).await,
             };
             done.map_err(|error| error.to_string())?;
@@ -139,7 +145,7 @@ impl Mirrors {
         }
     }
 
-    fn peers(&self) -> Result<Arc<Peers>, ChangeError> {
+    pub(super) fn peers(&self) -> Result<Arc<Peers>, ChangeError> {
         let peers = self.peers.get().and_then(Weak::upgrade);
         peers.ok_or_else(|| ChangeError::Mirror("this daemon has no peers".into()))
     }
@@ -418,23 +424,23 @@ fn in_the_core(id: MirrorId) -> tidelock_mirror::id::MirrorId {
     tidelock_mirror::id::MirrorId(id.0.as_u128())
 }
 
-/// How mirrors with peers are built: they can be detached.
+/// How mirrors with peers are built.
 pub(super) fn mirror_type() -> BuiltType {
     let built = super::beginning::mirror_type();
     BuiltType {
         replication_type: ReplicationType::SynchronousMirrorRemote,
         target_supply: TargetSupply::Supplied,
-        operations: Operation::set(&[Operation::Detach]),
+        operations: Operation::set(&[Operation::Detach, Operation::Failover, Operation::Failback]),
         ..built
     }
 }
 
-/// Refuses what isn't done with mirrors between daemons.
+/// Refuses what reads both volumes.
 pub(super) fn check_both_here(record: &Mirror) -> Result<(), ChangeError> {
     match record.remote() {
         None => Ok(()),
         Some((side, _)) => Err(refuse(format!(
-            "one end of the mirror is at a peer ({}): it can be detached, and nothing else",
+            "one end of the mirror is at a peer ({}): this needs both here",
             record.end(side)
         ))),
     }
@@ -442,15 +448,27 @@ pub(super) fn check_both_here(record: &Mirror) -> Result<(), ChangeError> {
 
 /// Whether a mirror with a peer may be ended now.
 pub(super) fn admit_detach(running: &Running, force: bool) -> Result<(), ChangeError> {
+    admit(running, Operation::Detach, force).map(drop)
+}
+
+/// Whether the state that is shown here allows an operation, and what it does.
+pub(super) fn admit(
+    running: &Running,
+    operation: Operation,
+    force: bool,
+) -> Result<Transition, ChangeError> {
     let association = running.look(|state| *state.association());
     let admitted = transition(
-        Operation::Detach,
+        operation,
         &association,
         Scope::Element,
         &mirror_type(),
         force,
     );
-    admitted
-        .map(drop)
-        .map_err(|refusal| refuse(format!("{refusal}, unless --force (force=true) is said")))
+    admitted.map_err(|refusal| match &refusal {
+        OperationRefusal::NeedsForce { .. } => {
+            refuse(format!("{refusal}, with --force (force=true)"))
+        }
+        other => refuse(other.to_string()),
+    })
 }

@@ -5,13 +5,14 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use serde_json::json;
+use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{OnFailure, Peer, PeerAddress, PeerName};
 
 use super::*;
 use crate::events::Events;
 use crate::peers::{Book, Ends, Peers, Settings};
 use crate::registry::changes::ChangeError;
-use crate::registry::{MirrorEnds, RemoteMirrorRequest};
+use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 const BLOCKS: usize = 256;
 
@@ -94,6 +95,25 @@ impl Daemon {
         let registry = self.house.registry();
         let detached = registry.detach_mirror(mirror.to_owned(), force).await;
         detached.map(drop)
+    }
+
+    async fn operate(&self, mirror: &str, operation: Operation) -> Result<(), ChangeError> {
+        self.change(mirror, operation, None).await
+    }
+
+    async fn change(
+        &self,
+        mirror: &str,
+        operation: Operation,
+        discard: Option<&str>,
+    ) -> Result<(), ChangeError> {
+        let change = MirrorChange {
+            mirror: mirror.to_owned(),
+            operation,
+            force: false,
+            discard: discard.map(volume),
+        };
+        self.house.registry().modify_mirror(change).await.map(drop)
     }
 
     fn has_no_mirror(&self) -> bool {
@@ -315,4 +335,97 @@ async fn a_peer_can_not_ask_for_what_it_has_no_part_in() {
     assert_eq!(b.house.registry().mirrors().len(), 1);
     assert_eq!(b.house.folders(), 1);
     in_step(&a, &b).await;
+}
+
+/// Hosts can write the copy, and a gets what they write.
+async fn failed_over(a: &Daemon, b: &Daemon) {
+    for (daemon, name) in [(a, "a"), (b, "copy")] {
+        let done = |it: &tidelock_admin::v1::Mirror| {
+            it.copy_state == "Failedover" && it.percent_synced == Some(100)
+        };
+        daemon.house.wait(name, done).await;
+    }
+    assert!(a.house.is_protected("a") && !b.house.is_protected("copy"));
+}
+
+#[tokio::test]
+async fn the_copy_takes_over_and_back_asked_at_either_side_and_that_survives_restarts() {
+    let (mut a, mut b) = mirrored().await;
+    for (round, at_first) in [true, false].into_iter().enumerate() {
+        let (one, name) = if at_first { (&a, "a") } else { (&b, "copy") };
+        one.operate(name, Operation::Failover).await.unwrap();
+        failed_over(&a, &b).await;
+        let at = 10 * round as u64;
+        b.house.write("copy", at, 2, 6);
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+        a.stop().await;
+        b.house.write("copy", at + 4, 2, 5);
+        a.start(&b).await;
+        failed_over(&a, &b).await;
+        b.stop().await;
+        b.start(&a).await;
+        failed_over(&a, &b).await;
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+        let (one, name) = if at_first { (&b, "copy") } else { (&a, "a") };
+        one.operate(name, Operation::Failback).await.unwrap();
+        in_step(&a, &b).await;
+        assert!(!a.house.is_protected("a") && b.house.is_protected("copy"));
+        a.house.write("a", at + 6, 1, 4);
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+    }
+}
+
+#[tokio::test]
+async fn the_copy_of_a_dead_source_takes_over_and_the_source_comes_back_as_a_copy() {
+    let (mut a, b) = mirrored().await;
+    a.stop().await;
+    b.house.until("copy", "Broken").await;
+    b.operate("copy", Operation::Failover).await.unwrap();
+    assert!(!b.house.is_protected("copy"));
+    b.house.write("copy", 7, 3, 8);
+    a.start(&b).await;
+    failed_over(&a, &b).await;
+    assert_eq!(a.house.content("a"), b.house.content("copy"));
+    b.operate("copy", Operation::Failback).await.unwrap();
+    in_step(&a, &b).await;
+    assert!(!a.house.is_protected("a"));
+    assert_eq!(a.house.content("a")[7], 8);
+}
+
+#[tokio::test]
+async fn after_both_were_written_nothing_flows_until_an_operator_drops_the_changes_of_one() {
+    for (dropped, at_loser) in [("a", false), ("copy", true)] {
+        let (mut a, mut b) = mirrored().await;
+        b.stop().await;
+        a.house.until("a", "Broken").await;
+        a.house.write("a", 0, 2, 2);
+        a.stop().await;
+        b.house.open().await;
+        b.listen();
+        b.house.until_detail("copy", "a:a").await;
+        b.house.until("copy", "Broken").await;
+        b.operate("copy", Operation::Failover).await.unwrap();
+        b.house.write("copy", 5, 2, 3);
+        a.house.open().await;
+        a.listen();
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            let moved = one.peers().set_address(peer(other.called), other.address());
+            moved.await.unwrap();
+        }
+        a.house.until_detail("a", "split brain").await;
+        b.house.until_detail("copy", "split brain").await;
+        assert_ne!(a.house.content("a"), b.house.content("copy"));
+        let at_a = at_loser == (dropped == "a");
+        let (one, name) = if at_a { (&a, "a") } else { (&b, "copy") };
+        let resync = Operation::ResyncReplica;
+        one.change(name, resync, Some(dropped)).await.unwrap();
+        match dropped {
+            "a" => failed_over(&a, &b).await,
+            _ => in_step(&a, &b).await,
+        }
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+        let (own, theirs) = (a.house.content("a")[0], a.house.content("a")[5]);
+        let expected = if dropped == "a" { (1, 3) } else { (2, 1) };
+        assert_eq!((own, theirs), expected, "{dropped} {at_loser}");
+    }
 }

@@ -168,12 +168,16 @@ impl Registry {
     /// # Errors
     /// It can't be read, or is damaged: then nothing is changed, so that an operator can look.
     pub fn open(state: &StateDir, directory: Arc<Directory>) -> Result<Arc<Self>, RegistryError> {
-        let file = ReplacedFile::new(state, "catalog");
+        let file = ReplacedFile::new(state, "catalog").keeping_space();
         let catalog = match file.read()? {
-            Some(bytes) => Catalog::decode(&bytes).map_err(|source| RegistryError::Catalog {
-                path: file.path().to_owned(),
-                source,
-            })?,
+            Some(bytes) => {
+                let catalog = Catalog::decode(&bytes).map_err(|source| RegistryError::Catalog {
+                    path: file.path().to_owned(),
+                    source,
+                })?;
+                file.keep_space(bytes.len());
+                catalog
+            }
             None => {
                 let catalog = Catalog::new(DaemonIdentity(Uuid::new_v4()));
                 file.replace(&catalog.encode())?;

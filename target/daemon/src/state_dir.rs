@@ -184,8 +184,13 @@ impl StateDir {
 pub struct ReplacedFile {
     path: PathBuf,
     aside: PathBuf,
+    /// Space for the next content is kept, so that it can be written on a full disk.
+    keeps_space: bool,
     poisoned: Mutex<bool>,
 }
+
+/// The least space that is kept for the next content, in bytes.
+const SPACE_MIN: u64 = 256 << 10;
 
 impl ReplacedFile {
     /// Names a file in `dir`; touches nothing.
@@ -200,7 +205,37 @@ impl ReplacedFile {
         Self {
             path: folder.join(name),
             aside: folder.join(format!("{name}.new")),
+            keeps_space: false,
             poisoned: Mutex::new(false),
+        }
+    }
+
+    /// The same, with space for the next content set aside whenever one is in place: on a full disk it can still be
+    /// replaced, by one of up to twice its size.
+    #[must_use]
+    pub fn keeping_space(self) -> Self {
+        Self {
+            keeps_space: true,
+            ..self
+        }
+    }
+
+    /// Sets space aside in the file that the next content will be written to. On a full disk there may be none; what
+    /// the old content took is free by then. Blocks.
+    pub fn keep_space(&self, len: usize) {
+        let wanted = (len as u64).saturating_mul(2).max(SPACE_MIN);
+        let kept = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.aside)
+            .and_then(|file| {
+                let all = rustix::fs::FallocateFlags::empty();
+                rustix::fs::fallocate(&file, all, 0, wanted).map_err(Into::into)
+            });
+        if let Err(error) = kept {
+            tracing::debug!(path = %self.aside.display(), %error, "no space can be set aside");
         }
     }
 
@@ -269,17 +304,23 @@ impl ReplacedFile {
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            // Its space is what is kept, if any is.
+            .truncate(false)
             .mode(0o600)
             .open(&self.aside)
             .map_err(io("create", &self.aside))?;
         file.write_all(content).map_err(io("write", &self.aside))?;
+        file.set_len(content.len() as u64)
+            .map_err(io("write", &self.aside))?;
         file.sync_all().map_err(io("sync", &self.aside))?;
         let placed = std::fs::rename(&self.aside, &self.path)
             .map_err(io("replace", &self.path))
             .and_then(|()| self.path.parent().map_or(Ok(()), sync_dir));
         *poisoned = placed.is_err();
         crate::steps::reached(&self.path);
+        if placed.is_ok() && self.keeps_space {
+            self.keep_space(content.len());
+        }
         placed
     }
 }
@@ -330,6 +371,32 @@ mod tests {
         assert_eq!(file.read().unwrap().as_deref(), Some(&b"old"[..]));
         file.replace(b"new").unwrap();
         assert_eq!(file.read().unwrap().as_deref(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn there_is_space_for_the_next_content() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let file = ReplacedFile::new(&state, "catalog").keeping_space();
+        for len in [1, 300 << 10, 5] {
+            let content = vec![7; len];
+            file.replace(&content).unwrap();
+            assert_eq!(file.read().unwrap().as_deref(), Some(&content[..]));
+            let aside = std::fs::metadata(dir.path().join("catalog.new")).unwrap();
+            let wanted = (2 * len as u64).max(SPACE_MIN);
+            assert!(aside.blocks() * 512 >= wanted, "{} blocks", aside.blocks());
+            assert_eq!(aside.mode() & 0o777, 0o600);
+        }
+        // What is there already isn't given away by opening it.
+        let inode = std::fs::metadata(dir.path().join("catalog.new"))
+            .unwrap()
+            .ino();
+        file.replace(b"last").unwrap();
+        assert_eq!(
+            std::fs::metadata(dir.path().join("catalog")).unwrap().ino(),
+            inode
+        );
     }
 
     #[test]

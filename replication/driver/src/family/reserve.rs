@@ -28,19 +28,44 @@ impl Reserve {
     /// Gives all of it back to the file system; false if there was nothing.
     pub(super) fn give(&self) -> bool {
         let mut is_full = self.is_full.lock();
-        *is_full && {
-            *is_full = false;
-            self.file.set_size(0).is_ok()
-        }
+        // A disk that filled up, or a crash, may have left a part of it.
+        let has_some = *is_full || self.file.allocated_bytes().is_ok_and(|bytes| bytes > 0);
+        *is_full = false;
+        has_some && self.file.set_size(0).is_ok()
     }
 
-    /// Takes it again.
+    /// Takes it again: all of it, or nothing.
     pub(super) fn fill(&self) -> Result<(), BlockError> {
         let mut is_full = self.is_full.lock();
         if !*is_full {
-            self.file.allocate(0, BYTES)?;
+            if let Err(error) = self.file.allocate(0, BYTES) {
+                // Whoever needs space needs this part of it more.
+                let _ = self.file.set_size(0);
+                return Err(error);
+            }
             *is_full = true;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_block::FileOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_part_of_it_is_given_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = BlockFile::create(&FileOptions::new(folder.path().join("reserve"))).unwrap();
+        file.allocate(0, BYTES / 2).unwrap();
+        let reserve = Reserve::new(Arc::clone(&file));
+        assert!(reserve.give());
+        assert_eq!(file.allocated_bytes().unwrap(), 0);
+        assert!(!reserve.give(), "there is nothing left");
+        reserve.fill().unwrap();
+        assert!(file.allocated_bytes().unwrap() >= BYTES);
+        assert!(reserve.give());
     }
 }

@@ -62,9 +62,13 @@ ends 0 sg_verify --lba=0 --count=128 "$disk"
 ends 0 sg_requests "$disk"
 
 step 'starting and stopping'
-ends 0 sg_start --stop "$disk"
-ends 2 sg_turs "$disk"
-ends 0 sg_start --start "$disk"
+# By its other name: whenever the disk is closed by somebody who may have written, udev opens it to have a look, and the
+# kernel starts a disk that is opened.
+udevadm settle
+generic=/dev/$(ls "/sys/class/block/${disk##*/}/device/scsi_generic")
+ends 0 sg_start --stop "$generic"
+ends 2 sg_turs "$generic"
+ends 0 sg_start --start "$generic"
 ends 0 sg_turs "$disk"
 
 step 'WRITE SAME, UNMAP, GET LBA STATUS'

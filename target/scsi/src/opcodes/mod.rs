@@ -203,18 +203,6 @@ impl OpCode {
         }
     }
 
-    /// Whether a unit supports it only while it shares its blocks with nobody.
-    #[must_use]
-    pub const fn requires_own_blocks(&self) -> bool {
-        matches!(self.requires, Requires::OwnBlocks | Requires::ThinOwnBlocks)
-    }
-
-    /// Whether a unit supports it only while its access states are its own.
-    #[must_use]
-    pub const fn requires_own_access_states(&self) -> bool {
-        matches!(self.requires, Requires::OwnAccessStates)
-    }
-
     /// All bits that may be set in the CDB.
     const fn allowed(&self) -> u128 {
         let mut mask = self.tolerated;

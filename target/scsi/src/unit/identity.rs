@@ -29,7 +29,7 @@ impl LogicalUnit {
 
     /// Who it is to hosts.
     pub(crate) fn identity(&self) -> Arc<Identity> {
-        let shown_as = self.shown_as.read().clone();
-        shown_as.unwrap_or_else(|| Arc::new(self.config.identity.clone()))
+        let shown_as = self.shown_as.read();
+        Arc::clone(shown_as.as_ref().unwrap_or(&self.own_identity))
     }
 }

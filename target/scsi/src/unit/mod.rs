@@ -18,7 +18,7 @@ use crate::copy::RunningCopies;
 use crate::identifying::IdentifyingInformation;
 use crate::mode::{CurrentMode, ModeParameters};
 use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState};
-use crate::opcodes::{self, Class};
+use crate::opcodes::{self, Class, Requires};
 use crate::plan::{PendingData, Plan};
 use crate::reply::{DataPieces, Reply};
 use crate::sense::{AdditionalSense, Sense, SenseFormat, SenseKey};
@@ -47,6 +47,8 @@ pub struct LogicalUnit {
     config: LogicalUnitConfig,
     /// As which unit it is shown, if not as the one of the configuration.
     shown_as: RwLock<Option<Arc<Identity>>>,
+    /// The configuration's.
+    own_identity: Arc<Identity>,
     /// The same as a flag, for each command.
     is_shared: AtomicBool,
     blocks: AtomicU64,
@@ -94,6 +96,7 @@ impl LogicalUnit {
             reservations: Mutex::default(),
             identifying: Mutex::default(),
             shown_as: RwLock::default(),
+            own_identity: Arc::new(config.identity.clone()),
             is_shared: AtomicBool::new(false),
             config,
         }
@@ -183,9 +186,14 @@ impl LogicalUnit {
 
     /// Whether it supports a command.
     pub(crate) fn supports(&self, opcode: &opcodes::OpCode) -> bool {
-        let own = !opcode.requires_own_blocks() || !self.shares_blocks.load(Ordering::SeqCst);
-        let states = !opcode.requires_own_access_states() || !self.is_shared();
-        own && states && opcode.is_supported_by(&self.config)
+        let has_own_blocks = || !self.shares_blocks.load(Ordering::SeqCst);
+        match opcode.requires {
+            // Nearly all, and those that are fast.
+            Requires::Nothing => true,
+            Requires::OwnBlocks | Requires::ThinOwnBlocks if !has_own_blocks() => false,
+            Requires::OwnAccessStates if self.is_shared() => false,
+            _ => opcode.is_supported_by(&self.config),
+        }
     }
 
     pub(crate) fn set_stopped(&self, stopped: bool) {

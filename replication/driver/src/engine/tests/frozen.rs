@@ -104,7 +104,7 @@ fn healthy_one(rig: &mut Rig, folder: &Path) -> Arc<Volume> {
     let mut first = None;
     for (token, outcome) in rig.finish(2) {
         done(outcome);
-        first = first.or(tokens.iter().position(|it| *it == token));
+        first = first.or_else(|| tokens.iter().position(|it| *it == token));
         waiting.retain(|it| *it != token);
     }
     for token in waiting {

@@ -244,6 +244,8 @@ fn a_state_that_cannot_be_made_durable_is_not_taken() {
     let (mut one, mut other) = two_paths(&daemon, second);
     // The file that the catalog is written to, aside, can't be made.
     let aside = daemon.state_dir().join("catalog.new");
+    // Its space is set aside.
+    std::fs::remove_file(&aside).unwrap();
     std::fs::create_dir(&aside).unwrap();
     assert_eq!(set(&mut other, 1, 2).sense_code(), (4, 0x67, 0x0a));
     assert_eq!(test_unit_ready(&mut one), (0, 0, 0));

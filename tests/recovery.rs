@@ -39,6 +39,8 @@ fn leading(daemon: &Daemon, more: &str) -> Initiator {
     this
 }
 
+const ASYNC_MESSAGE: u8 = 0x32;
+
 /// A task management request for immediate delivery.
 fn reassign(on: &mut Initiator, task: u32, exp_data_sn: u32) -> u8 {
     let tag = on.tag();
@@ -49,9 +51,14 @@ fn reassign(on: &mut Initiator, task: u32, exp_data_sn: u32) -> u8 {
         .set(28, on.exp_stat_sn)
         .set(36, exp_data_sn);
     on.send(&pdu).unwrap();
-    let answer = on.receive().unwrap();
-    assert_eq!((answer.opcode(), answer.get(16)), (0x22, tag));
-    answer.bhs[2]
+    loop {
+        let answer = on.receive().unwrap();
+        // That the other connection is gone may be told first.
+        if answer.opcode() != ASYNC_MESSAGE {
+            assert_eq!((answer.opcode(), answer.get(16)), (0x22, tag));
+            return answer.bhs[2];
+        }
+    }
 }
 
 fn log_out(on: &mut Initiator, reason: u8, cid: u16) -> u8 {

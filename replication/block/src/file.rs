@@ -104,6 +104,16 @@ enum Backing {
     Memory(MemoryFile),
 }
 
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if let Self::Os { control, .. } = self {
+            // Closing alone would leave the lock with a child of this process that hasn't become
+            // another program yet.
+            lock::free(control.as_fd());
+        }
+    }
+}
+
 impl BlockFile {
     /// A file in memory, for the memory engine; every other engine refuses it.
     #[must_use]

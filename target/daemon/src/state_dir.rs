@@ -93,7 +93,14 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> State
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that hasn't become another program yet.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 impl StateDir {
@@ -134,7 +141,7 @@ impl StateDir {
         }
         lock.set_len(0).map_err(io("write", &lock_path))?;
         writeln!(lock, "{}", std::process::id()).map_err(io("write", &lock_path))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// The folder itself, absolute.
@@ -335,6 +342,17 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), StateDirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_was_left_is_free_whoever_has_inherited_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateDir::open(dir.path()).unwrap();
+        // What a child has that was just made: the same description.
+        let inherited = first.lock.try_clone().unwrap();
+        drop(first);
+        StateDir::open(dir.path()).unwrap();
+        drop(inherited);
+    }
 
     #[test]
     fn a_second_daemon_on_the_same_folder_is_refused_and_told_who_has_it() {

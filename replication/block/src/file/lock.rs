@@ -15,8 +15,8 @@ use rustix::fs::FlockOperation;
 
 use crate::error::{BlockError, BlockErrorKind, OpName};
 
-/// A child that this process has just made has all that is open here, for the moment until it becomes
-/// another program: so a lock that was let go may still be held by it.
+/// A child that another process has just made has all that is open there, for the moment until it becomes
+/// another program: so the lock of a daemon that was killed may still be held by it.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
@@ -52,6 +52,12 @@ pub(super) fn take(fd: BorrowedFd<'_>, path: &Arc<Path>, shared: bool) -> Result
         }
         Err(source) => Err(BlockError::new(OpName::Lock, path, None, source.into())),
     }
+}
+
+/// Frees the lock now, whoever else has the description: it is the description's, not the descriptor's.
+pub(super) fn free(fd: BorrowedFd<'_>) {
+    // What was never locked, such as a device of a test, has nothing to free; all else is freed by closing.
+    let _ = rustix::fs::flock(fd, FlockOperation::Unlock);
 }
 
 /// Process that holds a lock on the file, as far as the kernel tells.

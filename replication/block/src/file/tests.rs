@@ -84,6 +84,24 @@ fn a_file_has_one_writer_and_says_who_it_is() {
 }
 
 #[test]
+fn a_closed_file_is_free_whoever_has_inherited_it() {
+    let folder = folder();
+    let options = FileOptions::new(file_of(&folder, 512));
+    let first = BlockFile::open(&options).unwrap();
+    let Backing::Os { control, .. } = &first.backing else {
+        panic!("a file of the system");
+    };
+    // What a child has that was just made: the same description.
+    let inherited = control.try_clone().unwrap();
+    drop(first);
+    let second = BlockFile::open(&options).unwrap();
+    drop(inherited);
+    // And the lock of the second isn't taken away by the child's end.
+    assert_eq!(refused(&options).kind(), BlockErrorKind::InUse);
+    drop(second);
+}
+
+#[test]
 fn a_file_may_have_several_readers() {
     let folder = folder();
     let options = FileOptions {

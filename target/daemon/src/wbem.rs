@@ -6,6 +6,8 @@ mod certificate;
 mod daemon;
 mod http;
 mod inventory;
+mod jobs;
+mod mirrors;
 mod settings;
 mod users;
 

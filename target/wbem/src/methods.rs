@@ -16,6 +16,7 @@ use crate::path::InstancePath;
 use crate::schema::Method;
 use crate::server::Context;
 use crate::value::Value;
+use crate::view::View;
 
 /// "Method parameters checked - job started".
 pub(crate) const JOB_STARTED: u32 = 4096;
@@ -53,14 +54,20 @@ pub(crate) fn call(
         service(context, method.name, given)
     };
     outcome.unwrap_or_else(|refused| {
-        context.model.note(method.name, &refused);
-        let arrays = method.parameters.iter().filter(|it| it.output && it.array);
-        Returned {
+        let told = context.model.note(method.name, &refused);
+        let outputs = || method.parameters.iter().filter(|it| it.output);
+        let arrays = outputs().filter(|it| it.array);
+        let returned = Returned {
             code: u32::from(refused.return_code.value()),
             // Clients look into them without asking for the code: they are empty, not NULL.
             out: arrays
                 .map(|it| (it.name, Value::Array(Vec::new())))
                 .collect(),
+        };
+        // The one place of the model that has words for an error.
+        match outputs().find(|it| it.name == "Job") {
+            Some(job) => returned.with(job.name, View::job_path(told)),
+            None => returned,
         }
     })
 }

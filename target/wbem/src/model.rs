@@ -48,16 +48,12 @@ pub trait Model: Send + Sync {
     /// Why there are none.
     fn create_group_replica(&self, replica: &NewGroupReplica) -> Result<MadeGroup, Refused>;
 
-    /// Does an operation on an association of two elements.
+    /// Does an operation on an association of two elements, and says by which job it comes to the state that is
+    /// waited for, or else to the one that the operation leads to. `None`: it is in it.
     ///
     /// # Errors
     /// Why it isn't done.
-    fn modify(
-        &self,
-        association: AssociationKey,
-        operation: Operation,
-        force: bool,
-    ) -> Result<(), Refused>;
+    fn modify(&self, change: &Modification) -> Result<Option<u64>, Refused>;
 
     /// Does an operation on what a set of snapshots has to do with its group.
     ///
@@ -80,8 +76,9 @@ pub trait Model: Send + Sync {
     /// Tells a job to end; false if it can't be ended.
     fn cancel_job(&self, job: u64) -> bool;
 
-    /// Tells the operator why something was refused: a return code can't say it.
-    fn note(&self, method: &str, refused: &Refused);
+    /// Tells the operator why something was refused, and keeps it as a job that has failed, of that number: a return code
+    /// can't say it.
+    fn note(&self, method: &str, refused: &Refused) -> u64;
 }
 
 /// What something is refused for.
@@ -140,8 +137,24 @@ pub struct NewReplica {
     pub target: Option<ElementId>,
     /// Mode; the implementation decides if it is absent.
     pub mode: Option<Mode>,
-    /// ElementName, which is what the copy is called; one is made up if it is absent.
+    /// ElementName, which is what the copy is called; one is made up if it is absent. A target that is supplied has a
+    /// name already.
     pub name: Option<String>,
+    /// WaitForCopyState.
+    pub wait_for: Option<CopyState>,
+}
+
+/// ModifyReplicaSynchronization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modification {
+    /// Synchronization.
+    pub association: AssociationKey,
+    /// Operation.
+    pub operation: Operation,
+    /// Force.
+    pub force: bool,
+    /// WaitForCopyState.
+    pub wait_for: Option<CopyState>,
 }
 
 /// CreateGroupReplica.
@@ -279,6 +292,8 @@ pub struct StorageAssociation {
     pub percent_synced: Option<u8>,
     /// WhenSynced (RFC 3339, UTC).
     pub when_synced: Option<String>,
+    /// FailedCopyStopsHostIO, of what is kept equal.
+    pub stops_hosts: Option<bool>,
 }
 
 impl StorageAssociation {

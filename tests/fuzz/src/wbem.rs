@@ -11,8 +11,8 @@ use tidelock_capabilities::values::{
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, SynchronizationSupported, TargetSupply};
 use tidelock_wbem::model::{
-    GroupChange, Health, Inventory, Made, MadeGroup, Model, NewGroupReplica, NewReplica, Question,
-    Refused, StorageAssociation, StorageElement, System,
+    GroupChange, Health, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
+    Question, Refused, StorageAssociation, StorageElement, System,
 };
 use tidelock_wbem::{Incoming, Limits, Server, xml};
 
@@ -82,6 +82,7 @@ impl Model for Nobody {
                 progress_status: ProgressStatus::Completed,
                 percent_synced: None,
                 when_synced: None,
+                stops_hosts: None,
             }],
             ..Inventory::default()
         }
@@ -126,7 +127,7 @@ impl Model for Nobody {
         Err(refused())
     }
 
-    fn modify(&self, _: AssociationKey, _: Operation, _: bool) -> Result<(), Refused> {
+    fn modify(&self, _: &Modification) -> Result<Option<u64>, Refused> {
         Err(refused())
     }
 
@@ -142,7 +143,8 @@ impl Model for Nobody {
         false
     }
 
-    fn note(&self, _: &str, refused: &Refused) {
+    fn note(&self, _: &str, refused: &Refused) -> u64 {
         assert!(refused.reason.len() < 4_096, "an endless reason");
+        7
     }
 }

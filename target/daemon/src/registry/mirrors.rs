@@ -7,6 +7,7 @@ mod facts;
 mod operations;
 mod remote;
 mod roles;
+mod told;
 mod view;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::state_dir::{StateDir, StateDirError};
 pub use beginning::MirrorRequest;
 pub use operations::MirrorChange;
 pub use remote::{MirrorEnds, RemoteMirrorRequest};
+pub use told::MirrorRelation;
 
 /// Operations of mirrors that are in the kernel at a time, and the memory for what they read, in bytes.
 const DEPTH: u32 = 64;

@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::service::{Answer, SupportedOperations};
-use tidelock_capabilities::values::{Mode, Operation, ReturnCode, SyncType};
+use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode, SyncType};
 use tidelock_capabilities::{AccessPoint, BuiltCapabilities, SynchronizationSupported};
 use tidelock_catalog::{
     CatalogError, Command, DatasetRef, ErrorKind, GroupName, SnapshotName, SnapshotRef, VolumeName,
 };
 use tidelock_wbem::model::{
-    GroupChange, Inventory, Made, MadeGroup, Model, NewGroupReplica, NewReplica, Question, Refused,
-    Subject,
+    GroupChange, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
+    Question, Refused, Subject,
 };
 use tokio::runtime::Handle;
 
@@ -24,8 +24,9 @@ use crate::admin_server::{
 use crate::control::DaemonControl;
 use crate::events::unix_ms;
 use crate::registry::capabilities::ElementName;
-use crate::registry::{CloneRequest, GroupCloneRequest, Registry};
+use crate::registry::{CloneRequest, GroupCloneRequest, MirrorRelation, Registry};
 use crate::shared::Shared;
+use crate::wbem::jobs::Jobs;
 
 /// The daemon.
 pub(super) struct DaemonModel {
@@ -33,27 +34,26 @@ pub(super) struct DaemonModel {
     control: Arc<DaemonControl>,
     /// Where changes are made.
     runtime: Handle,
+    /// Those that are only told of here.
+    jobs: Jobs,
 }
 
 impl DaemonModel {
-    pub(super) const fn new(
-        shared: Arc<Shared>,
-        control: Arc<DaemonControl>,
-        runtime: Handle,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, control: Arc<DaemonControl>, runtime: Handle) -> Self {
         Self {
             shared,
             control,
             runtime,
+            jobs: Jobs::default(),
         }
     }
 
-    fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
     /// Has something done by the daemon and waits for it. Only on threads that may be waited for.
-    fn run<T, W>(&self, work: impl FnOnce(Arc<DaemonControl>) -> W) -> Result<T, Refused>
+    pub(super) fn run<T, W>(&self, work: impl FnOnce(Arc<DaemonControl>) -> W) -> Result<T, Refused>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, ControlError>> + Send + 'static,
@@ -95,19 +95,34 @@ impl DaemonModel {
         }
     }
 
-    /// Whether the engines make such copies, in that mode.
+    /// Whether the engines make such copies of groups, in that mode.
     fn check_type(sync_type: SyncType, mode: Option<Mode>) -> Result<(), Refused> {
-        let made = match sync_type {
-            SyncType::Snapshot => Mode::Synchronous,
-            SyncType::Clone => Mode::Asynchronous,
-            SyncType::Mirror => return Err(not_built("mirrors are not made by this service")),
-        };
-        match mode {
-            Some(mode) if mode != made => {
-                Err(not_built(&format!("a {sync_type} is {made}, not {mode}")))
-            }
-            _ => Ok(()),
+        let mut types = Registry::offered().types.iter();
+        let fits = types.any(|it| {
+            let is_it = it.sync_type() == sync_type && it.has_groups();
+            is_it && mode.is_none_or(|mode| mode == it.mode())
+        });
+        if fits {
+            return Ok(());
         }
+        Err(not_built(&match mode {
+            Some(mode) => format!("a {mode} {sync_type} isn't made of groups"),
+            None => format!("a {sync_type} isn't made of groups"),
+        }))
+    }
+
+    /// The job by which a mirror comes to a state.
+    pub(super) fn follow(&self, relation: &MirrorRelation, wanted: CopyState) -> u64 {
+        let name = |id| {
+            let found = self.registry().element_called(id);
+            found.map_or_else(|| "?".to_owned(), |it| it.to_string())
+        };
+        let key = relation.association.key;
+        let (source, target) = (name(key.system_element), name(key.synced_element));
+        let description = format!("mirror {source} to {target} until {wanted}");
+        let registry = &self.shared.registry;
+        self.jobs
+            .wait(relation, wanted, description, registry, &self.runtime)
     }
 
     fn create_snapshot(&self, source: &DatasetRef, name: &str) -> Result<Made, Refused> {
@@ -156,7 +171,10 @@ impl DaemonModel {
 
 impl Model for DaemonModel {
     fn inventory(&self) -> Inventory {
-        super::inventory::inventory(&self.shared, self.control.jobs())
+        let mut own = self.jobs.list(self.registry());
+        let mut inventory = super::inventory::inventory(&self.shared, self.control.jobs());
+        inventory.jobs.append(&mut own);
+        inventory
     }
 
     fn built(&self) -> &BuiltCapabilities {
@@ -196,20 +214,22 @@ impl Model for DaemonModel {
     }
 
     fn create_element_replica(&self, replica: &NewReplica) -> Result<Made, Refused> {
-        Self::check_type(replica.sync_type, replica.mode)?;
-        if replica.target.is_some() {
-            return Err(not_built(
-                "targets are made by the service: leave TargetElement out",
-            ));
-        }
         let source = self.name_of(replica.source)?;
+        let target = replica.target.map(|it| self.name_of(it)).transpose()?;
         let name = replica.name.clone().unwrap_or_else(made_up);
-        // A snapshot of a snapshot has to be refused here: nobody could be asked to make it.
-        let admitted = self.registry().admit_replica(replica.sync_type, &source);
+        // What nobody makes has to be refused here: a snapshot of a snapshot, or one in a target that is supplied.
+        let admitted = self.registry().admit_replica(
+            replica.sync_type,
+            replica.mode,
+            &source,
+            target.as_ref(),
+        );
         admitted.map_err(|error| refused(&error.into()))?;
-        match replica.sync_type {
-            SyncType::Snapshot => self.create_snapshot(&source, &name),
-            _ => self.create_clone(source, &name),
+        match (replica.sync_type, target) {
+            (SyncType::Snapshot, _) => self.create_snapshot(&source, &name),
+            (SyncType::Clone, _) => self.create_clone(source, &name),
+            (SyncType::Mirror, Some(target)) => self.create_mirror(replica, &source, &target),
+            (SyncType::Mirror, None) => Err(not_built("a mirror needs a TargetElement")),
         }
     }
 
@@ -248,13 +268,12 @@ impl Model for DaemonModel {
         })
     }
 
-    fn modify(
-        &self,
-        association: AssociationKey,
-        operation: Operation,
-        force: bool,
-    ) -> Result<(), Refused> {
-        let target = self.name_of(association.synced_element)?;
+    fn modify(&self, change: &Modification) -> Result<Option<u64>, Refused> {
+        if let Some(mirror) = self.mirror_of(change.association) {
+            return self.modify_mirror(&mirror, change);
+        }
+        let (operation, force) = (change.operation, change.force);
+        let target = self.name_of(change.association.synced_element)?;
         let volume = target.volume.clone();
         let snapshot = target.snapshot.map(|snapshot| SnapshotRef {
             volume: target.volume,
@@ -262,18 +281,21 @@ impl Model for DaemonModel {
         });
         match (operation, snapshot) {
             (Operation::Detach, None) => {
-                self.run(|control| async move { control.detach_clone(volume).await })
+                self.run(|control| async move { control.detach_clone(volume).await })?;
             }
             (Operation::RestoreFromReplica, Some(snapshot)) => self.run(|control| async move {
                 control.restore_snapshot(snapshot, force).await.map(drop)
-            }),
+            })?,
             (Operation::ReturnToResourcePool, Some(snapshot)) => {
-                self.run(|control| async move { control.delete_snapshot(snapshot).await })
+                self.run(|control| async move { control.delete_snapshot(snapshot).await })?;
             }
-            _ => Err(not_built(&format!(
-                "{operation} isn't done by this service"
-            ))),
+            _ => {
+                return Err(not_built(&format!(
+                    "{operation} isn't done by this service"
+                )));
+            }
         }
+        Ok(None)
     }
 
     fn modify_group(
@@ -330,18 +352,23 @@ impl Model for DaemonModel {
     }
 
     fn cancel_job(&self, job: u64) -> bool {
+        // A copy of a mirror ends when the mirror is suspended or detached.
+        if self.jobs.has(job) {
+            return false;
+        }
         let cancelled =
             self.run(|control| async move { Ok(control.cancel_job(job).await.is_ok()) });
         cancelled.unwrap_or(false)
     }
 
-    fn note(&self, method: &str, refused: &Refused) {
+    fn note(&self, method: &str, refused: &Refused) -> u64 {
         tracing::info!(
             method,
             return_code = refused.return_code.value(),
             reason = %refused.reason,
             "a WBEM client was refused"
         );
+        self.jobs.refused(method, refused.reason.clone())
     }
 }
 

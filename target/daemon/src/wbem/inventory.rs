@@ -117,7 +117,12 @@ fn associations(
         let percent = percent.get(record.name.as_str()).copied().flatten();
         Some(association(&relation, percent, None))
     });
-    of_snapshots.chain(of_clones).collect()
+    let mirrors = registry.mirror_relations();
+    let of_mirrors = mirrors.into_iter().map(|it| StorageAssociation {
+        stops_hosts: Some(it.stops_hosts),
+        ..association(&it.association, it.percent_synced, None)
+    });
+    of_snapshots.chain(of_clones).chain(of_mirrors).collect()
 }
 
 fn association(
@@ -133,6 +138,7 @@ fn association(
         progress_status: relation.progress_status,
         percent_synced,
         when_synced,
+        stops_hosts: None,
     }
 }
 

@@ -11,7 +11,8 @@ use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_capabilities::{BuiltCapabilities, SynchronizationSupported};
 use tidelock_wbem::model::{
-    GroupChange, Inventory, Made, MadeGroup, Model, NewGroupReplica, NewReplica, Question, Refused,
+    GroupChange, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
+    Question, Refused,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -62,7 +63,7 @@ impl Model for Nothing {
         Err(refused())
     }
 
-    fn modify(&self, _: AssociationKey, _: Operation, _: bool) -> Result<(), Refused> {
+    fn modify(&self, _: &Modification) -> Result<Option<u64>, Refused> {
         Err(refused())
     }
 
@@ -78,7 +79,9 @@ impl Model for Nothing {
         false
     }
 
-    fn note(&self, _: &str, _: &Refused) {}
+    fn note(&self, _: &str, _: &Refused) -> u64 {
+        0
+    }
 }
 
 /// A server in the test's own runtime; it ends with the sender.

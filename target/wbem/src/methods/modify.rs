@@ -2,10 +2,10 @@
 
 use tidelock_capabilities::values::{CopyState, Operation, ReturnCode, WaitMethodName};
 
-use super::{Arguments, Outcome, Returned, missing};
-use crate::model::Refused;
+use super::{Arguments, JOB_STARTED, Outcome, Returned, missing};
+use crate::model::{Modification, Refused};
 use crate::server::Context;
-use crate::view::{GroupName, association_key, group_association};
+use crate::view::{GroupName, View, association_key, group_association};
 
 pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
     let operation: Operation = given
@@ -35,8 +35,17 @@ pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
             return Err(Refused::new(ReturnCode::InvalidParameter, reason));
         }
     }
-    context.model.modify(key, operation, force)?;
-    Ok(Returned::default())
+    let job = context.model.modify(&Modification {
+        association: key,
+        operation,
+        force,
+        wait_for,
+    })?;
+    Ok(Returned {
+        code: job.map_or(0, |_| JOB_STARTED),
+        ..Returned::default()
+    }
+    .with_some("Job", job.map(View::job_path)))
 }
 
 fn of_group(

@@ -96,6 +96,7 @@ pub(super) fn element(context: &Context<'_>, given: &Arguments) -> Outcome {
         sync_type: wanted.sync_type,
         mode: wanted.mode,
         name: name(given, "ElementName")?,
+        wait_for: wanted.wait_for,
     };
     let made = context.model.create_element_replica(&replica)?;
     let early = [CopyState::Initialized, CopyState::Unsynchronized];

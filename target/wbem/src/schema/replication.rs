@@ -1,7 +1,8 @@
 //! The replication model: service, capabilities, groups and associations.
 
 use tidelock_capabilities::values::{
-    Action, CopyState, Mode, ProgressStatus, ReplicationType, StorageObject, SyncState, SyncType,
+    Action, CopyRecoveryMode, CopyState, Mode, ProgressStatus, ReplicationType, StorageObject,
+    SyncState, SyncType,
 };
 
 use super::{Class, Property, class_of, methods, numbers};
@@ -79,6 +80,8 @@ pub(super) const CLASSES: &[Class] = &[
             Property::new("CopyType", Uint16).values(copy_type),
             Property::new("ReplicaType", Uint16).values(replica_type),
             Property::new("SyncState", Uint16).values(numbers::<SyncState>),
+            Property::new("CopyRecoveryMode", Uint16).values(numbers::<CopyRecoveryMode>),
+            Property::new("FailedCopyStopsHostIO", Boolean),
         ],
     )
     .association(),

@@ -23,6 +23,8 @@ pub(super) const TWO: ElementId = ElementId(2);
 pub(super) const SNAPSHOT: ElementId = ElementId(10);
 pub(super) const CLONE: ElementId = ElementId(3);
 pub(super) const NEW: ElementId = ElementId(99);
+/// The job that tells why something was refused.
+pub(super) const REFUSED: u64 = 77;
 
 pub(super) struct Fake {
     pub(super) inventory: Inventory,
@@ -62,6 +64,7 @@ fn association(source: ElementId, target: ElementId, sync_type: SyncType) -> Sto
         progress_status: ProgressStatus::Completed,
         percent_synced: (sync_type == SyncType::Clone).then_some(100),
         when_synced: Some("2026-11-26T16:43:06Z".to_owned()),
+        stops_hosts: None,
     }
 }
 
@@ -301,14 +304,12 @@ impl Model for Fake {
         })
     }
 
-    fn modify(
-        &self,
-        association: AssociationKey,
-        operation: Operation,
-        force: bool,
-    ) -> Result<(), Refused> {
-        let (source, target) = (association.system_element.0, association.synced_element.0);
-        self.change(format!("{operation} {source} {target} {force}"))
+    fn modify(&self, change: &Modification) -> Result<Option<u64>, Refused> {
+        let key = change.association;
+        let (source, target) = (key.system_element.0, key.synced_element.0);
+        let (operation, force) = (change.operation, change.force);
+        self.change(format!("{operation} {source} {target} {force}"))?;
+        Ok(change.wait_for.and(self.job))
     }
 
     fn modify_group(
@@ -329,7 +330,8 @@ impl Model for Fake {
         job == 7
     }
 
-    fn note(&self, method: &str, refused: &Refused) {
+    fn note(&self, method: &str, refused: &Refused) -> u64 {
         assert!(!refused.reason.is_empty(), "{method}");
+        REFUSED
     }
 }

@@ -88,6 +88,8 @@ fn the_daemons_refusal_is_returned_with_its_code() {
     let (code, response) = create(&fake, "7", &[]);
     assert_eq!(code, 6);
     assert!(out(&response, "TargetElement").is_none());
+    // Why is told by a job that has failed.
+    assert_eq!(ids(out(&response, "Job").unwrap()), ["Tidelock:Job:77"]);
     fake.inventory.system.ready = false;
     assert_eq!(create(&fake, "7", &[]).0, 2);
 }

@@ -2,7 +2,8 @@
 
 use tidelock_capabilities::ReplicationServiceCapabilities;
 use tidelock_capabilities::values::{
-    CopyState, Edition, Mode, ProgressStatus, SyncState, SyncType, ValueMap, ValueSet,
+    CopyRecoveryMode, CopyState, Edition, Mode, ProgressStatus, SyncState, SyncType, ValueMap,
+    ValueSet,
 };
 
 use super::paths::{
@@ -172,8 +173,19 @@ impl View<'_> {
                 .with_some("PercentSynced", association.percent_synced.map(u16::from))
                 .with("CopyType", copy_type)
                 .with("ReplicaType", replica_type)
-                .with("SyncState", sync_state(association).value()),
+                .with("SyncState", sync_state(association).value())
+                .with_some("FailedCopyStopsHostIO", association.stops_hosts)
+                .with_some(
+                    "CopyRecoveryMode",
+                    self.recovery_mode(association).map(CopyRecoveryMode::value),
+                ),
         )
+    }
+
+    /// What follows when what has failed is back, of what is kept equal.
+    fn recovery_mode(&self, association: &StorageAssociation) -> Option<CopyRecoveryMode> {
+        let built = self.built.of(association.replication_type())?;
+        (association.sync_type == SyncType::Mirror).then_some(built.copy_recovery_mode)
     }
 
     /// All groups, those of snapshots that were taken together among them.

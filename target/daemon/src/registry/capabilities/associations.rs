@@ -4,18 +4,20 @@
 use std::sync::OnceLock;
 
 use tidelock_capabilities::facts::{Association, AssociationKey, ElementId, Store};
-use tidelock_capabilities::machine::{Modification, modify};
+use tidelock_capabilities::machine::{Modification, OperationRefusal, modify};
 use tidelock_capabilities::service::{Answer as Answered, SupportedOperations};
 use tidelock_capabilities::values::{
-    Action, CopyState, Edition, MethodName, Operation, ProgressStatus, SyncType,
+    Action, CopyState, Edition, LocalOrRemote, MethodName, Mode, Operation, ProgressStatus,
+    ReplicationType, SyncType,
 };
 use tidelock_capabilities::{
-    AccessPoint, BuiltCapabilities, Reference, ReplicationServiceCapabilities, Request, decide,
+    AccessPoint, BuiltCapabilities, Creation, Reference, ReplicationServiceCapabilities, Request,
+    admit, decide,
 };
 use tidelock_catalog::{self as catalog, DatasetId, DatasetRef, VolumeName};
 
 use super::facts::{at_rest, element_of, snapshot_id};
-use super::{Answer, ElementName, Gathered, Refused, Wanted, built};
+use super::{Answer, ElementName, Gathered, Refused, built};
 use crate::registry::Registry;
 use crate::registry::changes::ChangeError;
 
@@ -24,9 +26,10 @@ fn offered() -> &'static BuiltCapabilities {
     static OFFERED: OnceLock<BuiltCapabilities> = OnceLock::new();
     OFFERED.get_or_init(|| {
         let mut offered = built().clone();
+        // Volumes of peers have no names in this model yet.
         offered
             .types
-            .retain(|it| it.sync_type() != SyncType::Mirror);
+            .retain(|it| it.replication_type.locality() == LocalOrRemote::Local);
         offered.synchronous_actions = Action::set(&[
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
@@ -40,8 +43,11 @@ fn offered() -> &'static BuiltCapabilities {
             Action::AddMembers,
             Action::RemoveMembers,
         ]);
-        // A clone has one, unless nobody waits for it.
-        offered.asynchronous_actions = Action::set(&[Action::CreateElementReplica]);
+        // What copies has one, unless nobody waits for it.
+        offered.asynchronous_actions = Action::set(&[
+            Action::CreateElementReplica,
+            Action::ModifyReplicaSynchronization,
+        ]);
         offered
     })
 }
@@ -79,17 +85,38 @@ impl Registry {
         }
     }
 
-    /// Whether a copy of an element may be made now. Asked again by whoever makes it.
+    /// Whether a copy of an element may be made now, and of which type it is then. Asked again by whoever makes it.
     ///
     /// # Errors
     /// What stands against it.
     pub fn admit_replica(
         &self,
         sync_type: SyncType,
+        mode: Option<Mode>,
         source: &DatasetRef,
-    ) -> Result<(), ChangeError> {
-        let method = MethodName::CreateElementReplica;
-        self.admit(Wanted { sync_type, method }, source)
+        target: Option<&DatasetRef>,
+    ) -> Result<ReplicationType, ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let source = ElementName::Dataset(source.clone());
+        let target = target.cloned().map(ElementName::Dataset);
+        let gathered = self.gather(&source, target.as_ref());
+        if let Some(missing) = gathered.missing() {
+            return Err(missing.into());
+        }
+        let creation = Creation {
+            method: MethodName::CreateElementReplica,
+            sync_type,
+            mode,
+            source: gathered.reference(&source),
+            target: target.map_or(Reference::Null, |target| gathered.reference(&target)),
+            access_point: AccessPoint::Null,
+        };
+        let admitted = gathered.with_facts(offered(), |facts| admit(&creation, facts));
+        admitted
+            .map(|it| it.replication_type)
+            .map_err(|refusal| self.refused(&refusal, &gathered, &source))
     }
 
     /// What may be done with an association now.
@@ -125,7 +152,10 @@ impl Registry {
         let admitted = gathered.with_facts(offered(), |facts| modify(&modification, facts));
         admitted.map(drop).map_err(|refusal| Refused {
             return_code: refusal.return_code(),
-            reason: refusal.to_string(),
+            reason: match &refusal {
+                OperationRefusal::End(reason) => reason.sentence(&gathered).to_string(),
+                other => other.to_string(),
+            },
         })
     }
 

@@ -31,7 +31,7 @@ impl Registry {
     }
 }
 
-fn describe(running: &Running) -> v1::Mirror {
+pub(super) fn describe(running: &Running) -> v1::Mirror {
     let facts = SIDES.map(|side| running.end(side).map(|end| end.facts()));
     let problems = SIDES.map(|side| running.problem(side));
     let left = facts.iter().flatten().filter_map(|it| it.left_to_copy);

@@ -1,11 +1,15 @@
 //! Associations by identities: what is told of them, what may be done with them, and that it is what can be done.
 
 use tidelock_capabilities::facts::ElementId;
-use tidelock_capabilities::values::{CopyState, Operation, ProgressStatus, ReturnCode, SyncType};
+use tidelock_capabilities::values::{
+    CopyState, LocalOrRemote, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode,
+    SyncType,
+};
 use tidelock_catalog::DatasetRef;
 
 use super::*;
 use crate::registry::CloneRequest;
+use crate::registry::changes::ChangeError;
 
 fn dataset(text: &str) -> DatasetRef {
     text.parse().unwrap()
@@ -169,12 +173,50 @@ async fn a_clone_of_a_snapshot_is_one_of_the_volume_when_the_snapshot_is_gone() 
 }
 
 #[test]
-fn what_the_wbem_server_offers_fits_together_and_has_no_mirrors() {
+fn what_the_wbem_server_offers_fits_together_and_is_all_here() {
     let offered = Registry::offered();
     offered.check().unwrap();
-    let mirrors = offered
-        .types
+    let types: Vec<_> = offered.types.iter().map(|it| it.replication_type).collect();
+    assert!(types.contains(&ReplicationType::SynchronousMirrorLocal));
+    let elsewhere = types
         .iter()
-        .filter(|it| it.sync_type() == SyncType::Mirror);
-    assert_eq!(mirrors.count(), 0);
+        .filter(|it| it.locality() == LocalOrRemote::Remote);
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn a_mirror_is_an_association_of_its_ends_until_it_is_detached() {
+    let house = House::mirrored().await;
+    house.until("a", "Synchronized").await;
+    let registry = house.registry();
+    let (a, b) = (id_of(&house, "a"), id_of(&house, "b"));
+    let [relation]: [_; 1] = registry.mirror_relations().try_into().unwrap();
+    let key = relation.association.key;
+    assert_eq!((key.system_element, key.synced_element), (a, b));
+    assert_eq!(registry.mirror_relation(key), Some(relation.clone()));
+    assert!(!relation.stops_hosts);
+    // There can be no second one of these.
+    let (source, target) = (dataset("a"), dataset("b"));
+    let admit = |target: Option<&DatasetRef>, mode| {
+        let admitted = registry.admit_replica(SyncType::Mirror, mode, &source, target);
+        admitted.map_err(|error| match error {
+            ChangeError::Refused(refused) => refused.return_code,
+            other => panic!("{other}"),
+        })
+    };
+    assert_eq!(admit(Some(&target), None), Err(ReturnCode::InUse));
+    registry
+        .admit_operation(key, Operation::Detach, false)
+        .unwrap();
+    registry.detach_mirror("a".to_owned(), false).await.unwrap();
+    assert_eq!(registry.mirror_relation(key), None);
+    assert_eq!(
+        admit(Some(&target), None),
+        Ok(ReplicationType::SynchronousMirrorLocal)
+    );
+    assert_eq!(admit(None, None), Err(ReturnCode::InvalidParameter));
+    assert_eq!(
+        admit(Some(&target), Some(Mode::Asynchronous)),
+        Err(ReturnCode::NotSupported)
+    );
 }

@@ -1,0 +1,102 @@
+//! Mirrors as WBEM clients make, change and end them: the same ways as all others go. Knows no CIM-XML.
+
+use tidelock_capabilities::facts::AssociationKey;
+use tidelock_capabilities::values::{CopyState, Operation, ReturnCode};
+use tidelock_catalog::{DatasetRef, OnFailure};
+use tidelock_wbem::model::{Made, Modification, NewReplica, Refused};
+
+use super::daemon::DaemonModel;
+use crate::admin_server::MirrorControl as _;
+use crate::registry::{MirrorChange, MirrorRelation, MirrorRequest};
+
+impl DaemonModel {
+    /// Keeps a volume equal to another one from now on.
+    pub(super) fn create_mirror(
+        &self,
+        replica: &NewReplica,
+        source: &DatasetRef,
+        target: &DatasetRef,
+    ) -> Result<Made, Refused> {
+        let request = MirrorRequest {
+            source: source.volume.clone(),
+            target: target.volume.clone(),
+            on_failure: OnFailure::Continue,
+        };
+        let name = source.volume.to_string();
+        let made =
+            self.run(|control| async move { Ok(control.create_mirror(request).await?.id) })?;
+        let found = self.mirror_called(&made);
+        let relation = found.ok_or_else(|| gone(&name))?;
+        let wanted = replica.wait_for.unwrap_or(CopyState::Synchronized);
+        Ok(Made {
+            association: relation.association.key,
+            job: self.job_until(&relation, wanted),
+        })
+    }
+
+    /// Does an operation on a mirror.
+    pub(super) fn modify_mirror(
+        &self,
+        relation: &MirrorRelation,
+        change: &Modification,
+    ) -> Result<Option<u64>, Refused> {
+        let id = relation.id.to_string();
+        let (operation, force) = (change.operation, change.force);
+        if operation == Operation::Detach {
+            self.run(|control| async move { control.detach_mirror(id, force).await })?;
+            return Ok(None);
+        }
+        let asked = MirrorChange {
+            mirror: id.clone(),
+            operation,
+            force,
+            discard: None,
+        };
+        self.run(|control| async move { control.modify_mirror(asked).await.map(drop) })?;
+        // It may have another key by now.
+        let relation = self.mirror_called(&id).ok_or_else(|| gone(&id))?;
+        let wanted = change.wait_for.or_else(|| leads_to(operation));
+        Ok(wanted.and_then(|wanted| self.job_until(&relation, wanted)))
+    }
+
+    /// The mirror with that key.
+    pub(super) fn mirror_of(&self, key: AssociationKey) -> Option<MirrorRelation> {
+        self.registry().mirror_relation(key)
+    }
+
+    fn mirror_called(&self, id: &str) -> Option<MirrorRelation> {
+        let mut all = self.registry().mirror_relations().into_iter();
+        all.find(|it| it.id.to_string() == id)
+    }
+
+    /// The job by which a mirror comes to a state, if it isn't in it and somebody waits for it.
+    fn job_until(&self, relation: &MirrorRelation, wanted: CopyState) -> Option<u64> {
+        let association = &relation.association;
+        let is_early = matches!(wanted, CopyState::Initialized | CopyState::Unsynchronized);
+        let is_there = association.copy_state == wanted && !association.is_copying();
+        (!is_early && !is_there).then(|| self.follow(relation, wanted))
+    }
+}
+
+/// Where an operation ends if nothing goes wrong.
+const fn leads_to(operation: Operation) -> Option<CopyState> {
+    match operation {
+        Operation::Resume | Operation::ResyncReplica | Operation::Failback => {
+            Some(CopyState::Synchronized)
+        }
+        Operation::Failover => Some(CopyState::Failedover),
+        Operation::Fracture => Some(CopyState::Fractured),
+        Operation::Split => Some(CopyState::Split),
+        Operation::Suspend => Some(CopyState::Suspended),
+        _ => None,
+    }
+}
+
+fn gone(what: &str) -> Refused {
+    Refused::new(
+        ReturnCode::Failed,
+        format!(
+            "it was done, and the mirror {what} is gone already: somebody else has detached it"
+        ),
+    )
+}

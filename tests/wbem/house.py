@@ -105,6 +105,7 @@ class Case(unittest.TestCase):
         cls.daemon.run("volume", "create", "other", "--size", "32M")
         cls.daemon.run("target", "create", "iqn.2026-11.test.tidelock:t")
         cls.daemon.run("lun", "map", "iqn.2026-11.test.tidelock:t", "vol")
+        cls.daemon.run("acl", "allow", "iqn.2026-11.test.tidelock:t", "iqn.2026-11.test:client")
         cls.conn = cls.daemon.connect()
 
     @classmethod

@@ -11,8 +11,8 @@ use tidelock_capabilities::values::{
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, SynchronizationSupported, TargetSupply};
 use tidelock_wbem::model::{
-    GroupChange, Health, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
-    Question, Refused, StorageAssociation, StorageElement, System,
+    GroupChange, Health, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica,
+    NewReplica, Question, Refused, StorageAssociation, StorageElement, System,
 };
 use tidelock_wbem::{Incoming, Limits, Server, xml};
 

@@ -41,7 +41,7 @@ impl Xfs {
                 false
             }
         };
-        (runs(&mut make) && runs(&mut mount)).then_some(Self { path })
+        (runs(&mut make) && runs(&mut mount)).then(|| Self { path })
     }
 
     /// Mebibytes in use, when everything is where it stays.

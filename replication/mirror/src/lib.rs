@@ -7,6 +7,7 @@
 //! * [`epochs`]: when an asynchronous mirror makes cuts, and how far its target is behind. [`resync`]: how fast.
 //! * [`region_log`]: where ends may differ.
 //! * [`stored`]: what is kept of an end beside the data, as bytes.
+//! * [`lease`]: who may serve hosts, if failover is automatic.
 //! * [`link`]: what goes over the connection.
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod data;
 pub mod epochs;
 pub mod generation;
 pub mod id;
+pub mod lease;
 pub mod link;
 pub mod region;
 pub mod region_log;

@@ -131,6 +131,17 @@ struct Lease {
     asked_ms: u64,
 }
 
+/// How far a target is that has taken the place. Not before nobody else may take it does it become the source, so that
+/// there are never two that were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promotion {
+    None,
+    /// The others are taken out of the standing.
+    Begun,
+    /// [`Action::Promote`] isn't done yet.
+    Asked,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Holder {
@@ -144,8 +155,9 @@ pub struct Holder {
     lease: Option<Lease>,
     /// The holder's key is under our lease, as far as we know; it is as long as the lease is.
     holding: bool,
-    /// [`Action::Promote`] isn't done yet.
-    promoting: bool,
+    promotion: Promotion,
+    /// Who was eligible before this target took the place.
+    before: Option<BTreeSet<NodeId>>,
     /// What the store had; nobody else changes it while this end holds the place.
     seen: Option<Seen>,
     /// Look again before anything is decided.
@@ -177,7 +189,8 @@ impl Holder {
             forced: false,
             lease: None,
             holding: false,
-            promoting: false,
+            promotion: Promotion::None,
+            before: None,
             seen: None,
             look: true,
             outstanding: false,
@@ -199,7 +212,7 @@ impl Holder {
             Event::Place(place) => self.stands(place),
             Event::WantsAlone(number) => self.wants_alone = Some(number),
             Event::MayPromote(may) => self.may_promote = may,
-            Event::NotPromoted => self.promoting = false,
+            Event::NotPromoted => self.promotion = Promotion::None,
             Event::Forced => self.forced = true,
             Event::Answered(request, answer) => self.answered(request, answer),
             Event::Tick => {}
@@ -235,11 +248,13 @@ impl Holder {
         self.seen.as_ref()
     }
 
-    /// Whether a peer may take this source's place, durably: only then it is handed over to.
+    /// Whether a peer may take this source's place, durably, and nothing is under way that changes it: only then it is
+    /// handed over to. Otherwise nobody might be allowed to serve afterwards.
     #[must_use]
     pub fn is_eligible(&self, peer: NodeId) -> bool {
-        self.standing()
-            .is_some_and(|it| it.source == self.me && it.eligible.contains(&peer))
+        let changing = matches!(self.pending, Some((_, Request::Change { .. }, _)));
+        let standing = self.standing().filter(|_| !changing && !self.outstanding);
+        standing.is_some_and(|it| it.source == self.me && it.eligible.contains(&peer))
     }
 
     fn stands(&mut self, place: Place) {
@@ -248,7 +263,10 @@ impl Holder {
             self.said = None;
             self.wants_alone = None;
             match place.role {
-                Role::Source => self.promoting = false,
+                Role::Source => {
+                    self.promotion = Promotion::None;
+                    self.before = None;
+                }
                 Role::Target => self.forced = false,
             }
         }
@@ -358,12 +376,13 @@ impl Holder {
 
     fn taken(&mut self, seen: Seen) {
         self.holding = true;
+        let before = seen.standing.as_ref().map(|it| it.eligible.clone());
+        self.before = before.filter(|_| !self.is_source());
         // What was asked before names another revision, or another lease.
         self.outstanding = false;
         self.seen = Some(seen);
         if !self.is_source() {
-            self.promoting = true;
-            self.out.push(Action::Promote);
+            self.promotion = Promotion::Begun;
         }
     }
 
@@ -424,6 +443,14 @@ impl Holder {
             self.wants_alone = None;
             self.out.push(Action::GoOnAlone(number));
         }
+        if self.promotion == Promotion::Begun
+            && self.holds()
+            && !self.outstanding
+            && self.stands_with(&BTreeSet::new())
+        {
+            self.promotion = Promotion::Asked;
+            self.out.push(Action::Promote);
+        }
     }
 
     /// Whether nobody but these may take this source's place.
@@ -436,7 +463,8 @@ impl Holder {
     fn is_settled(&self) -> bool {
         self.holding
             && !self.look
-            && (self.promoting || self.is_source() && self.change().is_none())
+            && self.change().is_none()
+            && (self.is_source() || self.promotion != Promotion::None)
     }
 
     fn next_request(&mut self) -> Option<Request> {
@@ -450,13 +478,12 @@ impl Holder {
             return Some(Request::Look);
         }
         if self.holding {
-            return match self.lease {
-                // Handed over, or not promoted after all: the place is free.
-                Some(lease) if !self.is_source() && !self.promoting => {
-                    Some(Request::Revoke(lease.id))
-                }
-                _ => self.change(),
-            };
+            // Handed over, or not promoted after all: the place is free.
+            let free = !self.is_source() && self.promotion == Promotion::None;
+            let revoke = self.lease.filter(|_| free);
+            return self
+                .change()
+                .or_else(|| revoke.map(|it| Request::Revoke(it.id)));
         }
         if !self.may_take() {
             self.look = true;
@@ -492,14 +519,20 @@ impl Holder {
     /// What the standing of this source ought to be, if it isn't, or isn't certainly.
     fn change(&self) -> Option<Request> {
         let (lease, seen, standing) = (self.lease?, self.seen.as_ref()?, self.standing()?);
-        if !self.is_source() {
-            return None;
-        }
-        let mut eligible = self.place.in_step.clone();
-        if self.wants_alone.is_none() {
-            // Who was in step has all that was acknowledged, for as long as nothing is without it.
-            eligible.extend(standing.eligible.intersection(&self.place.required));
-        }
+        let mut eligible = match (self.place.role, self.promotion) {
+            (Role::Source, _) => {
+                let mut eligible = self.place.in_step.clone();
+                if self.wants_alone.is_none() {
+                    // Who was in step has all that was acknowledged, for as long as nothing is without it.
+                    eligible.extend(standing.eligible.intersection(&self.place.required));
+                }
+                eligible
+            }
+            // It hasn't served anybody: whoever was eligible is.
+            (Role::Target, Promotion::None) if standing.source == self.me => self.before.clone()?,
+            (Role::Target, Promotion::None) => return None,
+            (Role::Target, _) => BTreeSet::new(),
+        };
         eligible.remove(&self.me);
         let wanted = Standing {
             source: self.me,
@@ -526,8 +559,10 @@ impl Holder {
             return source;
         };
         let last = standing.source;
-        // A target that was the source last has handed over, or wasn't promoted: the others come first.
-        let eligible = standing.eligible.contains(&self.me) || source && last == self.me;
+        // A target that was the source last has handed over to whoever is eligible; or, if nobody is, has died between
+        // taking the place and becoming the source.
+        let next = source || standing.eligible.is_empty();
+        let eligible = standing.eligible.contains(&self.me) || next && last == self.me;
         if source && !eligible && !self.forced {
             self.say(Report::NotEligible(last));
         }

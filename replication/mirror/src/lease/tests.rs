@@ -1,7 +1,5 @@
 //! A holder by itself: what it asks for, and when hosts are served.
 
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::generation::Role;
 use crate::id::NodeId;
@@ -198,20 +196,14 @@ fn a_target_takes_the_place_only_if_it_is_free_and_it_has_everything() {
     else {
         panic!("{take:?}");
     };
-    // Until it serves hosts, the other one has everything as well.
+    // Until it is the source, the other one has everything as well.
     assert_eq!(taken, standing(ME, &[PEER]));
-    let promote = answer(&mut holder, &take, Answer::Done(Revision(2)), 40);
+    let strip = answer(&mut holder, &take, Answer::Done(Revision(2)), 40);
+    let empty = standing(ME, &[]);
+    assert!(matches!(asked(&strip).1, Request::Change { standing, .. } if standing == empty));
+    let promote = answer(&mut holder, &strip, Answer::Done(Revision(3)), 50);
     assert_eq!(promote, [Action::Promote]);
-    // It is the source, and serves when the other can't come back.
-    let alone = holder.handle(Event::Place(place(false, false)), 50);
-    assert!(holder.open_until().is_none());
-    let look = answer(
-        &mut holder,
-        &alone,
-        seen(Some((ME, LEASE)), Some(taken)),
-        60,
-    );
-    let serves = answer(&mut holder, &look, Answer::Done(Revision(3)), 70);
+    let serves = holder.handle(Event::Place(place(false, false)), 60);
     assert!(
         matches!(serves.first(), Some(Action::Open { .. })),
         "{serves:?}"
@@ -229,8 +221,12 @@ fn a_target_that_is_not_promoted_lets_the_place_go() {
         10,
     );
     let take = answer(&mut holder, &grant, Answer::Granted(LEASE, 5_000), 10);
-    answer(&mut holder, &take, Answer::Done(Revision(2)), 10);
-    let revoke = holder.handle(Event::NotPromoted, 20);
+    let strip = answer(&mut holder, &take, Answer::Done(Revision(2)), 10);
+    answer(&mut holder, &strip, Answer::Done(Revision(3)), 10);
+    let back = holder.handle(Event::NotPromoted, 20);
+    let both = standing(ME, &[PEER]);
+    assert!(matches!(asked(&back).1, Request::Change { standing, .. } if standing == both));
+    let revoke = answer(&mut holder, &back, Answer::Done(Revision(4)), 30);
     assert_eq!(asked(&revoke).1, Request::Revoke(LEASE));
 }
 

@@ -316,8 +316,11 @@ impl Engine {
         let regions: RegionSet = self.config.regions.touched(write.range).collect();
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in peers {
-            self.peer(peer).lacks(&regions);
-            if self.peer(peer).connected && !self.peer(peer).asynchronous {
+            let member = self.is_member(peer);
+            let it = self.peer(peer);
+            it.lacks(&regions);
+            // An asynchronous one gets single writes as well while it is in step.
+            if it.connected && (member || !it.asynchronous) {
                 self.disconnect(peer);
             }
         }

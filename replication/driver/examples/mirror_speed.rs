@@ -19,7 +19,7 @@ use tidelock_mirror::association::{Event, Report};
 use tidelock_mirror::generation::Standing;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
-use tidelock_replication::mirror::{Beginning, End, EndConfig, Hands, Shell, SnapshotOperation};
+use tidelock_replication::mirror::{Beginning, End, EndConfig, Hands, Shell};
 use tidelock_replication::{
     BufferPool, CreateOptions, Engine, EngineKind, OpenOptions, Volume, VolumeOp, VolumeOutcome,
 };
@@ -48,7 +48,6 @@ impl Shell for Wire {
     fn start_timer(&self) {}
     fn stop_timer(&self) {}
     fn report(&self, _: Report) {}
-    fn snapshot(&self, _: SnapshotOperation) {}
 }
 
 fn volume(folder: &Path, name: &str) -> Outcome<Arc<Volume>> {

@@ -3,7 +3,8 @@
 //! connections, no catalog and no clock but the one that a resync's speed is measured by.
 //!
 //! * [`End`]: the core behind a lock, and its actions, done in their order.
-//! * [`Shell`]: what an end asks of its house: sending, timers, snapshots, telling people.
+//! * [`Shell`]: what an end asks of its house: sending, timers, telling people.
+//! * [`Images`]: the hidden snapshots that it goes back to, and that asynchronous peers are sent.
 //! * [`Performer`]: who reads and writes the volume for it, and [`Hands`], which is one.
 //! * `journal`, `scribe`: what is durable of it, and the thread that makes it so.
 //! * `landing`: what of it keeps hosts off when the end is closed.
@@ -13,6 +14,8 @@ mod answers;
 mod end;
 mod error;
 mod facts;
+mod hidden;
+mod images;
 mod journal;
 mod landing;
 mod performer;
@@ -23,8 +26,10 @@ pub(crate) use answers::{Answer, Answers};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
 pub use facts::{EndFacts, PeerFacts};
+pub use hidden::Hidden;
+pub use images::{Images, SnapshotKeeper, Untaken, take_hidden};
 pub use performer::{Hands, Performer};
-pub use shell::{Shell, SnapshotOperation};
+pub use shell::Shell;
 
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,12 @@ pub fn safety_name(at_unix_ms: u64) -> Option<SnapshotName> {
     timestamped("before-restore-", at_unix_ms)
 }
 
+/// What the snapshot is called that keeps what is dropped after a split brain at this time.
+#[must_use]
+pub fn dropped_name(at_unix_ms: u64) -> Option<SnapshotName> {
+    timestamped("split-brain-", at_unix_ms)
+}
+
 fn timestamped(before: &str, at_unix_ms: u64) -> Option<SnapshotName> {
     let (y, mo, d, h, mi, s) = calendar(at_unix_ms);
     SnapshotName::new(&format!("{before}{y:04}{mo:02}{d:02}T{h:02}{mi:02}{s:02}Z")).ok()

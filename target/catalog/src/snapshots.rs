@@ -33,6 +33,8 @@ pub enum Cause {
         /// As this snapshot.
         to: DatasetId,
     },
+    /// It has what an operator dropped after both ends of a mirror had been written.
+    SplitBrain,
     /// It is a copy that came in a stream.
     Receive {
         /// Of this snapshot, which has the same content wherever it is.

@@ -25,11 +25,12 @@ use tidelock_mirror::resync::{Limits, Rate};
 use super::answers::{Answer, Answers};
 use super::error::EndError;
 use super::facts::{EndFacts, PeerFacts};
+use super::images::{Images, SnapshotOperation};
 use super::journal::{Identity, Journal};
 use super::landing::Landing;
 use super::performer::{Performer, Then};
 use super::scribe::{self, Desk};
-use super::shell::{Shell, SnapshotOperation};
+use super::shell::Shell;
 use crate::op::{VolumeFaultKind, VolumeOp, VolumeOutcome};
 use crate::volume::Volume;
 
@@ -56,8 +57,9 @@ pub struct EndConfig {
     pub on_failure: OnFailure,
     /// Whether a source that has been restarted serves hosts before it has met its peers.
     pub alone_after_restart: bool,
-    /// Whether [`Shell::snapshot`] keeps the safety snapshot. Without one a target that is being resynced has no image.
-    pub keeps_snapshots: bool,
+    /// The hidden snapshots of the volume. Without them a target that is being resynced has no image, and there are no
+    /// asynchronous peers.
+    pub images: Option<Arc<Images>>,
     /// Bytes that a source may have under way to this end.
     pub window: u64,
     /// How many regions may be hot, at most 16,384.
@@ -80,7 +82,7 @@ impl EndConfig {
         Self {
             on_failure: OnFailure::Continue,
             alone_after_restart: false,
-            keeps_snapshots: false,
+            images: None,
             window: 16 << 20,
             hot_max: 8192,
             hot_kept: 2048,
@@ -99,7 +101,7 @@ impl fmt::Debug for EndConfig {
         f.debug_struct("EndConfig")
             .field("on_failure", &self.on_failure)
             .field("alone_after_restart", &self.alone_after_restart)
-            .field("keeps_snapshots", &self.keeps_snapshots)
+            .field("images", &self.images)
             .field("window", &self.window)
             .field("hot_max", &self.hot_max)
             .field("hot_kept", &self.hot_kept)
@@ -116,6 +118,7 @@ pub struct End {
     volume: Weak<Volume>,
     shell: Arc<dyn Shell>,
     performer: Arc<dyn Performer>,
+    images: Option<Arc<Images>>,
     landing: Arc<Landing>,
     desk: Arc<Desk>,
     scribe: Mutex<Option<JoinHandle<()>>>,
@@ -228,6 +231,15 @@ impl End {
                 ours: volume.size(),
             });
         }
+        if let Some(images) = &config.images {
+            images.begin(
+                journal
+                    .durable()
+                    .record
+                    .receiving
+                    .is_some_and(|it| it.snapshot),
+            );
+        }
         let core = core(&config, identity, journal.durable().clone())?;
         let desk = Arc::new(Desk::default());
         let now = Instant::now();
@@ -236,6 +248,7 @@ impl End {
             volume: Arc::downgrade(volume),
             shell,
             performer: config.performer,
+            images: config.images,
             landing: Landing::new(volume),
             desk: Arc::clone(&desk),
             scribe: Mutex::new(None),
@@ -283,8 +296,8 @@ impl End {
         self.handle(|core| core.handle(event));
     }
 
-    /// An operation that [`Shell::snapshot`] was asked for has ended.
-    pub fn done(&self, operation: OperationId, outcome: Outcome) {
+    /// An operation on the disk has ended.
+    pub(super) fn done(&self, operation: OperationId, outcome: Outcome) {
         self.event(Event::Done { operation, outcome });
     }
 
@@ -303,6 +316,7 @@ impl End {
             role: record.role,
             serving: core.is_serving(),
             has_image: core.has_image(),
+            goes_back: record.receiving.is_some_and(|it| it.snapshot),
             failed: core.has_failed(),
             lineage: record.lineage.clone(),
             holders: record.holders.iter().copied().collect(),
@@ -326,6 +340,9 @@ impl End {
     /// **Blocks**, until the journal isn't written any more.
     pub fn close(&self) {
         self.landing.close();
+        if let Some(images) = &self.images {
+            images.close();
+        }
         if let Some(volume) = self.volume.upgrade() {
             volume.unmirror(self);
         }
@@ -515,8 +532,22 @@ impl End {
             Todo::Disconnect(peer) => self.shell.disconnect(peer),
             Todo::StartTimer => self.shell.start_timer(),
             Todo::StopTimer => self.shell.stop_timer(),
-            Todo::Report(report) => self.shell.report(report),
-            Todo::Snapshot(operation) => self.shell.snapshot(operation),
+            Todo::Report(report) => {
+                if let (Report::Serving, Some(images)) = (&report, &self.images) {
+                    images.is_source(&self.me);
+                }
+                self.shell.report(report);
+            }
+            Todo::Snapshot(operation) => self.snapshot(operation),
+        }
+    }
+
+    fn snapshot(&self, operation: SnapshotOperation) {
+        match (&self.images, operation.answered()) {
+            (Some(images), _) => images.perform(&self.me, operation),
+            // A resync that isn't finished, of an end that had snapshots once.
+            (None, Some(operation)) => self.done(operation, Outcome::Failed),
+            (None, None) => {}
         }
     }
 
@@ -593,9 +624,13 @@ impl State {
                     length: range.length,
                 },
             ),
-            Action::TakeSnapshot(operation) => {
-                Todo::Snapshot(SnapshotOperation::TakeSnapshot(operation))
-            }
+            Action::TakeSnapshot {
+                operation,
+                drops_ours,
+            } => Todo::Snapshot(SnapshotOperation::TakeSnapshot {
+                operation,
+                drops_ours,
+            }),
             Action::TakeCut(operation, generation) => {
                 Todo::Snapshot(SnapshotOperation::TakeCut(operation, generation))
             }
@@ -672,7 +707,7 @@ fn core(config: &EndConfig, identity: Identity, durable: Durable) -> Result<Engi
         regions: Regions::new(identity.volume_bytes, identity.region_bytes),
         on_failure: config.on_failure,
         alone_after_restart: config.alone_after_restart,
-        keeps_snapshots: config.keeps_snapshots,
+        keeps_snapshots: config.images.is_some(),
         window: config.window,
         hot_max: config.hot_max,
         hot_kept: config.hot_kept,
@@ -717,7 +752,7 @@ fn write(offset: u64, data: Data, durability: Durability) -> VolumeOp {
     }
 }
 
-fn outcome_of(outcome: VolumeOutcome) -> Outcome {
+pub(super) fn outcome_of(outcome: VolumeOutcome) -> Outcome {
     match outcome {
         VolumeOutcome::Done => Outcome::Done,
         VolumeOutcome::Read(bytes) => Outcome::Read(bytes),

@@ -12,6 +12,8 @@ pub struct EndFacts {
     pub serving: bool,
     /// Whether what is on the disk is an image of something, as it stands.
     pub has_image: bool,
+    /// Whether there is one that it goes back to when it is promoted: it is being overwritten.
+    pub goes_back: bool,
     /// The disk or the journal has failed: nothing is done any more until it is opened again.
     pub failed: bool,
     /// What the content has gone through.

@@ -1,9 +1,8 @@
 //! What an end asks of its house.
 
 use tidelock_mirror::association::Report;
-use tidelock_mirror::id::{GenerationId, NodeId, OperationId};
+use tidelock_mirror::id::NodeId;
 use tidelock_mirror::link::Message;
-use tidelock_mirror::region::Range;
 
 /// What an end needs from its house. Called without any lock of the end, in the order of its actions, on whatever thread
 /// brought the event. Nothing here may wait.
@@ -22,28 +21,4 @@ pub trait Shell: Send + Sync + 'static {
     fn stop_timer(&self);
     /// What an operator would want to know.
     fn report(&self, report: Report);
-    /// Do something with snapshots of the volume. What has a number is answered later by
-    /// [`End::done`](super::End::done), in any order.
-    fn snapshot(&self, operation: SnapshotOperation);
-}
-
-/// What an end wants done with snapshots of its volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SnapshotOperation {
-    /// Keep the content as it is now, durably, as the safety snapshot. An older one goes.
-    TakeSnapshot(OperationId),
-    /// The content becomes the safety snapshot, durably. That stays.
-    RollBack(OperationId),
-    /// The safety snapshot isn't needed any more, if there is one.
-    DropSnapshot,
-    /// The safety snapshot holds changes that the other end doesn't have: it is kept under a name of its own.
-    KeepSnapshot,
-    /// Keep the content as it is now, durably, as the cut of this generation, beside any others.
-    TakeCut(OperationId, GenerationId),
-    /// Read from a cut.
-    ReadCut(OperationId, GenerationId, Range),
-    /// A cut isn't needed any more. Reads of it that are under way may bring anything. Cuts of an earlier run go
-    /// without being asked for.
-    DropCut(GenerationId),
 }

@@ -2,6 +2,7 @@
 
 mod host;
 mod house;
+mod images;
 mod in_step;
 mod power;
 mod refusing;

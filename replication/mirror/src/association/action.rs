@@ -77,7 +77,8 @@ pub enum Outcome {
     Done,
     /// Read.
     Read(Bytes),
-    /// A write of a host wasn't done, or in part, for want of space: all else goes on. The peers get what is there.
+    /// A write of a host wasn't done, or in part, for want of space: all else goes on. The peers get what is there. A
+    /// snapshot wasn't taken, since the disk can't have one.
     Refused,
     /// It has failed; the disk isn't used any more.
     Failed,
@@ -133,7 +134,13 @@ pub enum Action {
     /// Read.
     Read(OperationId, Range),
     /// Keep the content as it is now, durably, as the safety snapshot. An older one goes.
-    TakeSnapshot(OperationId),
+    TakeSnapshot {
+        /// Answered by [`Event::Done`]; [`Outcome::Refused`]: there can't be one, and there is no image to go back to.
+        operation: OperationId,
+        /// It holds changes that the operator has dropped: [`Self::KeepSnapshot`] will follow, and if a crash comes in
+        /// between it is kept all the same.
+        drops_ours: bool,
+    },
     /// Keep the content as it is now, durably, as the cut of this generation, beside any others.
     TakeCut(OperationId, GenerationId),
     /// Read from a cut.

@@ -360,6 +360,7 @@ impl Engine {
             Purpose::HostWrite(sequence) if outcome == Outcome::Refused => {
                 self.host_refused(sequence);
             }
+            Purpose::Snapshot if outcome == Outcome::Refused => self.snapshot_taken(false),
             _ if matches!(outcome, Outcome::Failed | Outcome::Refused) => self.disk_failed(),
             Purpose::HostWrite(sequence) => self.host_written(sequence),
             Purpose::HostFlush(sequence) => self.host_flushed(sequence),
@@ -371,7 +372,7 @@ impl Engine {
             Purpose::Apply => self.applied(operation),
             Purpose::TargetFlush => self.target_flushed(),
             Purpose::AdoptFlush => self.adopt_flushed(),
-            Purpose::Snapshot => self.snapshot_taken(),
+            Purpose::Snapshot => self.snapshot_taken(true),
             Purpose::RollBack => self.rolled_back(),
             Purpose::Cut(peer) => self.cut_taken(peer),
         }

@@ -457,7 +457,10 @@ impl Engine {
         } else if self.config.keeps_snapshots && receiving.is_none() && self.has_image() {
             self.target.alone = Some(Alone::Snapshot);
             let operation = self.operation(Purpose::Snapshot);
-            self.act(Action::TakeSnapshot(operation));
+            self.act(Action::TakeSnapshot {
+                operation,
+                drops_ours: source.drops_ours,
+            });
         } else {
             self.receive(false);
         }
@@ -487,7 +490,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn snapshot_taken(&mut self) {
+    /// There is a safety snapshot, or there can't be one.
+    pub(super) fn snapshot_taken(&mut self, taken: bool) {
         self.target.alone = None;
         if self
             .target
@@ -495,7 +499,7 @@ impl Engine {
             .as_ref()
             .is_some_and(|it| it.prepares.is_some())
         {
-            self.receive(true);
+            self.receive(taken);
         }
     }
 

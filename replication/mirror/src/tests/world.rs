@@ -475,7 +475,7 @@ impl World {
             | Action::Read(..)
             | Action::TakeCut(..)
             | Action::ReadCut(..)
-            | Action::TakeSnapshot(_)
+            | Action::TakeSnapshot { .. }
             | Action::RollBack(_) => {
                 if self.setup.instant {
                     self.disk_done(node, action);
@@ -712,7 +712,7 @@ impl World {
                 let data = disk.read_cut(generation, offset, length);
                 (operation, Outcome::Read(data))
             }
-            Action::TakeSnapshot(operation) => {
+            Action::TakeSnapshot { operation, .. } => {
                 disk.take_snapshot();
                 (operation, Outcome::Done)
             }

@@ -64,6 +64,8 @@ pub enum SnapshotCause {
     Clone,
     /// The volume was about to be restored.
     Restore,
+    /// It has what an operator dropped after both ends of a mirror had been written.
+    SplitBrain,
     /// It came in a stream.
     Receive,
     /// One that this client doesn't know.

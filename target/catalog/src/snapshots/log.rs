@@ -353,6 +353,7 @@ enum CauseBody {
     Operator,
     Schedule,
     Clone,
+    SplitBrain,
     Restore,
     Receive,
 }
@@ -397,6 +398,7 @@ impl From<&Snapshot> for SnapshotBody {
                 Cause::Operator => CauseBody::Operator,
                 Cause::Schedule => CauseBody::Schedule,
                 Cause::Clone => CauseBody::Clone,
+                Cause::SplitBrain => CauseBody::SplitBrain,
                 Cause::Restore { .. } => CauseBody::Restore,
                 Cause::Receive { .. } => CauseBody::Receive,
             },
@@ -439,6 +441,7 @@ impl SnapshotBody {
                 (CauseBody::Operator, None, None) => Cause::Operator,
                 (CauseBody::Schedule, None, None) => Cause::Schedule,
                 (CauseBody::Clone, None, None) => Cause::Clone,
+                (CauseBody::SplitBrain, None, None) => Cause::SplitBrain,
                 (CauseBody::Restore, Some(to), None) => Cause::Restore { to: DatasetId(to) },
                 (CauseBody::Receive, None, Some(of)) => Cause::Receive { of: DatasetId(of) },
                 _ => return Err("its cause makes no sense".into()),

@@ -69,6 +69,7 @@ fn cause(snapshot: &Snapshot) -> String {
         SnapshotCause::Schedule => "schedule",
         SnapshotCause::Clone => "clone",
         SnapshotCause::Restore => "restore",
+        SnapshotCause::SplitBrain => "split brain",
         SnapshotCause::Receive => "receive",
         _ => "unknown",
     };

@@ -15,9 +15,19 @@ impl DaemonControl {
     pub async fn tell_of_mirrors(self: Arc<Self>) {
         let registry = &self.shared.registry;
         let mut changes = registry.watch_mirrors();
+        let mut others = registry.watch_changes_of_mirrors();
         let mut told = std::collections::HashMap::new();
         loop {
-            let changed = match changes.recv().await {
+            let changed = tokio::select! {
+                changed = changes.recv() => changed,
+                other = others.recv() => {
+                    if let Ok(other) = other {
+                        self.tell(&other);
+                    }
+                    continue;
+                }
+            };
+            let changed = match changed {
                 Ok(id) => Some(id),
                 Err(RecvError::Lagged(_)) => None,
                 Err(RecvError::Closed) => return,

@@ -9,7 +9,7 @@ use tidelock_mirror::generation::Role;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_replication::mirror::{
-    Beginning, End as Driven, EndConfig, EndError, Performer, Shell, SnapshotOperation,
+    Beginning, End as Driven, EndConfig, EndError, Images, Performer, Shell, SnapshotKeeper,
 };
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
@@ -20,6 +20,13 @@ pub(super) const REGION_BYTES: u64 = 1 << 16;
 pub(crate) struct Ends {
     /// Who reads and writes volumes for them.
     performer: Arc<dyn Performer>,
+    albums: Arc<dyn Albums>,
+}
+
+/// Who has the snapshots of the volumes that are ends.
+pub(crate) trait Albums: Send + Sync + 'static {
+    /// Those of one end.
+    fn of(&self, which: Which) -> Arc<dyn SnapshotKeeper>;
 }
 
 impl std::fmt::Debug for Ends {
@@ -42,6 +49,8 @@ pub(crate) struct EndFacts {
     pub(crate) role: Role,
     /// Whether what is on its disk is an image of something.
     pub(crate) has_image: bool,
+    /// Whether it can go back to one.
+    pub(crate) goes_back: bool,
     /// Bytes that are still to be copied to its peer; `None` if nothing is.
     pub(crate) left_to_copy: Option<u64>,
 }
@@ -84,11 +93,6 @@ impl<H: House> Shell for Porch<H> {
     fn report(&self, report: Report) {
         self.0.report(report);
     }
-
-    fn snapshot(&self, operation: SnapshotOperation) {
-        // The configuration says that there are none, so only what needs no answer is asked for.
-        tracing::debug!(?operation, "a mirror without snapshots");
-    }
 }
 
 /// What an end does without the other one.
@@ -110,8 +114,8 @@ pub(crate) struct Which {
 }
 
 impl Ends {
-    pub(crate) fn new(performer: Arc<dyn Performer>) -> Self {
-        Self { performer }
+    pub(crate) fn new(performer: Arc<dyn Performer>, albums: Arc<dyn Albums>) -> Self {
+        Self { performer, albums }
     }
 
     /// Reads a volume, whatever hosts do with it.
@@ -164,7 +168,10 @@ impl Ends {
         volume: &Arc<Volume>,
         house: impl House,
     ) -> Result<End, EndError> {
+        let performer = Arc::clone(&self.performer);
+        let images = Images::new(volume, which.me, performer, self.albums.of(which));
         let config = EndConfig {
+            images: Some(images),
             on_failure: policy.on_failure,
             alone_after_restart: policy.after_restart,
             ..EndConfig::new(Arc::clone(&self.performer))
@@ -190,6 +197,7 @@ impl End {
         EndFacts {
             role: facts.role,
             has_image: facts.has_image,
+            goes_back: facts.goes_back,
             left_to_copy: peer.and_then(|it| it.left_to_copy),
         }
     }

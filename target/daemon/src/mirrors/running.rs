@@ -11,7 +11,8 @@ use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
 use tidelock_mirror::id::{MirrorId as Mirrored, NodeId};
 use tidelock_mirror::link::Message;
-use tidelock_replication::Volume;
+use tidelock_replication::mirror::Images;
+use tidelock_replication::{Id, Volume};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -441,6 +442,25 @@ impl Running {
         }
         for task in self.tasks.lock().drain(..) {
             task.abort();
+        }
+    }
+
+    /// Whether the end that isn't the source goes back to an image when it is promoted.
+    pub(crate) fn goes_back(&self) -> bool {
+        let target = self.state.lock().record().source.opposite();
+        self.end(target).is_some_and(|end| end.facts().goes_back)
+    }
+
+    /// Deletes the snapshots that only its ends needed, which are closed. Blocks.
+    pub(crate) fn remove_hidden(&self, has: impl Fn(&str, Id) -> bool) {
+        let sides = [MirrorSide::First, MirrorSide::Second];
+        for (side, volume) in sides.into_iter().zip(&self.volumes) {
+            if let Some(volume) = volume
+                && let Some(store) = volume.store()
+            {
+                let (Which { me, .. }, _) = self.which(side);
+                Images::remove_all(&store, me, |id| has(volume.name(), id));
+            }
         }
     }
 

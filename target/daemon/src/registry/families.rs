@@ -80,6 +80,11 @@ impl Families {
         self.changes.load(Ordering::SeqCst)
     }
 
+    /// Bytes that may still be written where families are kept. Blocks.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        super::Space::of(&self.folder).map(|space| space.available)
+    }
+
     /// Where the files of a family are.
     pub(super) fn folder_of(&self, id: FamilyId) -> PathBuf {
         self.folder.join(id.to_string())

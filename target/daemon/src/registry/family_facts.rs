@@ -370,6 +370,7 @@ fn describe(
             Cause::Schedule => v1::SnapshotCause::Schedule,
             Cause::Clone => v1::SnapshotCause::Clone,
             Cause::Restore { .. } => v1::SnapshotCause::Restore,
+            Cause::SplitBrain => v1::SnapshotCause::SplitBrain,
             Cause::Receive { .. } => v1::SnapshotCause::Receive,
         },
         stream_id: snapshot.stream_id().to_string(),

@@ -7,6 +7,7 @@ mod facts;
 mod operations;
 mod remote;
 mod roles;
+mod safety;
 mod told;
 mod view;
 
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
-use tidelock_catalog::{Catalog, CatalogError, Mirror, MirrorId, MirrorSide, VolumeName};
+use tidelock_catalog::{Catalog, CatalogError, Change, Mirror, MirrorId, MirrorSide, VolumeName};
 use tidelock_replication::mirror::Hands;
 use tidelock_replication::{Engine, EngineKind, Volume};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -32,6 +33,7 @@ use crate::state_dir::{StateDir, StateDirError};
 pub use beginning::MirrorRequest;
 pub use operations::MirrorChange;
 pub use remote::{MirrorEnds, RemoteMirrorRequest};
+pub(super) use safety::is_hidden;
 pub use told::MirrorRelation;
 
 /// Operations of mirrors that are in the kernel at a time, and the memory for what they read, in bytes.
@@ -46,9 +48,13 @@ pub(super) struct Mirrors {
     ends: OnceLock<Result<Ends, String>>,
     post: Mutex<Option<Post>>,
     running: RwLock<HashMap<MirrorId, Arc<Running>>>,
+    /// Who has the snapshots of their volumes.
+    albums: OnceLock<Arc<safety::Albums>>,
     /// Who has the other ends of some.
     peers: OnceLock<Weak<Peers>>,
     news: UnboundedSender<News>,
+    /// What mirrors change by themselves of what people see.
+    changes: tokio::sync::broadcast::Sender<Vec<Change>>,
     /// Until somebody listens.
     said: Mutex<Option<UnboundedReceiver<News>>>,
 }
@@ -61,8 +67,10 @@ impl Mirrors {
             ends: OnceLock::new(),
             post: Mutex::default(),
             running: RwLock::default(),
+            albums: OnceLock::new(),
             peers: OnceLock::new(),
             news,
+            changes: tokio::sync::broadcast::Sender::new(256),
             said: Mutex::new(Some(said)),
         }))
     }
@@ -78,7 +86,9 @@ impl Mirrors {
             let hands = Hands::new(kind, DEPTH, MEMORY)
                 .or_else(|_| Hands::new(EngineKind::ThreadPool, DEPTH, MEMORY));
             let hands = hands.map_err(|error| format!("its I/O can't be begun: {error}"))?;
-            Ok(Ends::new(Arc::new(hands)))
+            let albums = self.albums.get().ok_or("the daemon is still starting")?;
+            let albums: Arc<dyn crate::mirrors::end::Albums> = Arc::clone(albums) as _;
+            Ok(Ends::new(Arc::new(hands), albums))
         });
         made.as_ref().map_err(String::clone)
     }
@@ -155,6 +165,12 @@ impl Registry {
     #[must_use]
     pub fn watch_mirrors(&self) -> tokio::sync::broadcast::Receiver<MirrorId> {
         self.mirror_changes.subscribe()
+    }
+
+    /// What mirrors change by themselves, from now on.
+    #[must_use]
+    pub fn watch_changes_of_mirrors(&self) -> tokio::sync::broadcast::Receiver<Vec<Change>> {
+        self.mirrors.changes.subscribe()
     }
 
     /// Lets mirrors go on whose volumes can be used again.

@@ -163,6 +163,9 @@ fn settlement(one: &Found, all: Option<&[Found]>, catalog: &Catalog) -> Settleme
     let copied = copied.flat_map(|hydration| datasets_of(&hydration.progress));
     let mut known: HashSet<DatasetId> = heads.keys().copied().chain(shown).collect();
     known.extend(copied);
+    // Those of mirrors are seen to by their ends.
+    let of_mirrors = |id: &&DatasetId| super::mirrors::is_hidden(catalog, **id);
+    known.extend(one.datasets.keys().filter(of_mirrors));
     for snapshot in list.iter() {
         if !volumes.contains(&snapshot.volume) {
             // It went with its volume.

@@ -519,7 +519,15 @@ pub(super) fn safety_name(
     volume: catalog::VolumeId,
     at_unix_ms: u64,
 ) -> Option<SnapshotName> {
-    let first = schedule::safety_name(at_unix_ms)?;
+    free_name(list, volume, schedule::safety_name(at_unix_ms)?)
+}
+
+/// A name that no snapshot of the volume has: this one, or this one with a number.
+pub(super) fn free_name(
+    list: &catalog::SnapshotList,
+    volume: catalog::VolumeId,
+    first: SnapshotName,
+) -> Option<SnapshotName> {
     if list.find(volume, &first).is_none() {
         return Some(first);
     }

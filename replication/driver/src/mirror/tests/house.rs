@@ -14,7 +14,7 @@ use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::{Decoder, Encoder, Message, decode, encode};
 
 use crate::engine::EngineKind;
-use crate::mirror::{Beginning, End, EndConfig, Hands, Shell, SnapshotOperation};
+use crate::mirror::{Beginning, End, EndConfig, Hands, Shell};
 use crate::volume::Volume;
 
 pub(super) const REGION: u64 = 64 << 10;
@@ -131,14 +131,6 @@ impl Shell for Room {
 
     fn report(&self, report: Report) {
         self.reports.lock().push(report);
-    }
-
-    fn snapshot(&self, operation: SnapshotOperation) {
-        match operation {
-            // It had none to drop.
-            SnapshotOperation::DropSnapshot => {}
-            other => panic!("nobody said that there are snapshots: {other:?}"),
-        }
     }
 }
 

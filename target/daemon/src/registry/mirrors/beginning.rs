@@ -141,6 +141,7 @@ impl Registry {
         catalog: &Catalog,
         volumes: &HashMap<VolumeName, Arc<ServedVolume>>,
     ) {
+        self.know_albums();
         remove_unknown(&self.mirrors.folder, catalog);
         let runtime = match catalog.mirrors().next() {
             None => None,

@@ -126,8 +126,10 @@ impl Registry {
         change: &MirrorChange,
     ) -> Result<Transition, ChangeError> {
         let key = running.look(|state| state.association().key);
-        let transition =
-            self.admit_mirror_operation(record, key, change.operation, change.force)?;
+        // What is being overwritten is taken back first.
+        let goes_back = change.operation == Operation::Failover && running.goes_back();
+        let force = change.force || goes_back;
+        let transition = self.admit_mirror_operation(record, key, change.operation, force)?;
         running.look(|state| {
             let contradiction = state.conflict().is_some();
             let needs_one = matches!(
@@ -217,7 +219,7 @@ impl Registry {
     }
 
     async fn detach_now(
-        &self,
+        self: &Arc<Self>,
         writer: &Writer,
         mirror: &str,
         force: bool,
@@ -238,7 +240,7 @@ impl Registry {
 
     /// Makes independent volumes of its ends that are here.
     pub(super) async fn end_mirror(
-        &self,
+        self: &Arc<Self>,
         writer: &Writer,
         record: &Mirror,
         running: Arc<Running>,
@@ -249,9 +251,11 @@ impl Registry {
         self.mirrors.running.write().remove(&record.id);
         self.mirrors.hang_up(record);
         let folder = self.mirrors.folder_of(record.id);
+        let this = Arc::clone(self);
         run_blocking(move || {
             running.close();
             running.release_volumes();
+            running.remove_hidden(|volume, id| this.has_snapshot(volume, id));
             remove_folder(&folder);
         })
         .await?;

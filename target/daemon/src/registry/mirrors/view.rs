@@ -152,8 +152,7 @@ fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext>
     if state.conflict().is_some() {
         let lost = record.end(record.serving().opposite());
         return advice(
-            "choose whose changes are dropped; take a snapshot or a clone of that volume first if they may be \
-             needed",
+            "choose whose changes are dropped; they are kept as a snapshot of that volume",
             format!("tidelock mirror resync {source} --discard {}", lost.volume),
         );
     }

@@ -91,6 +91,23 @@ impl House {
         shown.unwrap_or_else(|_| panic!("still {:#?}", self.mirror(name)))
     }
 
+    /// Waits until people have so many snapshots of a volume, and there are no others.
+    async fn until_snapshots(&self, name: &str, count: usize) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let shown = self
+                .registry()
+                .snapshots(Some(&volume(name)))
+                .unwrap()
+                .len();
+            if shown == count && self.datasets(name) == count + 1 {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{shown} snapshots");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn operate(&self, operation: Operation) -> Result<(), ChangeError> {
         let registry = self.registry();
         registry.modify_mirror(change("a", operation)).await?;
@@ -426,6 +443,7 @@ async fn a_crash_at_any_step_of_a_failover_ends_as_it_was_or_as_it_was_to_be() {
             seen[usize::from(serves == "b")] += 1;
             house.until("a", shown).await;
             assert_eq!(house.writable(), [serves], "step {step}");
+            house.until_equal("a").await;
             house.write(serves, 4, 1, 5);
             assert_eq!(house.content("a"), house.content("b"), "step {step}");
         })
@@ -520,6 +538,7 @@ async fn what_both_volumes_have_changed_is_told_and_never_resolved_by_itself() {
             }
         }
         assert_eq!((house.content("a")[1], house.content("b")[2]), (2, 3));
+        let before = house.content(dropped);
         let discard = |name: &str| MirrorChange {
             discard: Some(volume(name)),
             ..change("a", Operation::ResyncReplica)
@@ -538,9 +557,25 @@ async fn what_both_volumes_have_changed_is_told_and_never_resolved_by_itself() {
         assert_eq!(house.content("a"), house.content("b"));
         refusal(registry.modify_mirror(discard(dropped)).await);
         drop(registry);
+        // What was dropped is there, for people, and stays so.
+        house.until_snapshots(dropped, 1).await;
         house.reopen().await;
         house.until("a", shown).await;
         assert_eq!(house.writable(), [kept]);
+        let registry = house.registry();
+        registry.detach_mirror("a".into(), true).await.unwrap();
+        let all = registry.snapshots(None).unwrap();
+        assert_eq!(all.len(), 1);
+        let snapshot = all.first().unwrap();
+        assert_eq!(snapshot.cause, v1::SnapshotCause::SplitBrain);
+        assert!(
+            snapshot.name.starts_with("split-brain-"),
+            "{}",
+            snapshot.name
+        );
+        let called: SnapshotRef = format!("{dropped}@{}", snapshot.name).parse().unwrap();
+        registry.restore_snapshot(called, 0).await.unwrap();
+        assert_eq!(house.content(dropped), before);
     }
 }
 

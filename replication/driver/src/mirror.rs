@@ -8,9 +8,11 @@
 //! * [`Performer`]: who reads and writes the volume for it, and [`Hands`], which is one.
 //! * `journal`, `scribe`: what is durable of it, and the thread that makes it so.
 //! * `landing`: what of it keeps hosts off when the end is closed.
+//! * `cutting`: when an asynchronous peer gets its next cut.
 //! * `answers`: how commands of the I/O engines hear from it.
 
 mod answers;
+mod cutting;
 mod end;
 mod error;
 mod facts;
@@ -23,6 +25,7 @@ mod scribe;
 mod shell;
 
 pub(crate) use answers::{Answer, Answers};
+pub use cutting::{Behind, Look};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
 pub use facts::{EndFacts, PeerFacts};

@@ -30,3 +30,4 @@ pub use action::{
 };
 pub use engine::{Config, Engine, OnFailure};
 pub use status::{Operated, Status};
+pub use tidelock_capabilities::values::Mode;

@@ -1,6 +1,8 @@
 //! One end of a mirror: the core behind a lock. What the core wants done is put into a queue under that lock and done
 //! by one thread at a time without it, so that all of it is done in its order, and nobody waits for anybody.
 
+mod asynchronous;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::Path;
@@ -23,6 +25,7 @@ use tidelock_mirror::region::Regions;
 use tidelock_mirror::resync::{Limits, Rate};
 
 use super::answers::{Answer, Answers};
+use super::cutting::Cutting;
 use super::error::EndError;
 use super::facts::{EndFacts, PeerFacts};
 use super::images::{Images, SnapshotOperation};
@@ -137,6 +140,8 @@ struct State {
     closed: bool,
     written_bytes: u64,
     pace: Pace,
+    /// Of the asynchronous peer, if there is one.
+    cutting: Option<Cutting>,
 }
 
 /// A command of a host, which an I/O engine has under `key`.
@@ -267,6 +272,7 @@ impl End {
                     latencies: Vec::new(),
                     adapted: now,
                 },
+                cutting: None,
             }),
         });
         *end.scribe.lock() = Some(scribe::begin(&desk, journal, Weak::clone(&end.me))?);
@@ -327,6 +333,7 @@ impl End {
                     standing: core.keeper().standing(peer).clone(),
                     left_to_copy: core.left_to_copy(peer),
                     asynchronous,
+                    behind: state.behind(peer).filter(|_| asynchronous),
                 })
                 .collect(),
             hot_regions: core.region_log().hot().len(),
@@ -542,15 +549,6 @@ impl End {
         }
     }
 
-    fn snapshot(&self, operation: SnapshotOperation) {
-        match (&self.images, operation.answered()) {
-            (Some(images), _) => images.perform(&self.me, operation),
-            // A resync that isn't finished, of an end that had snapshots once.
-            (None, Some(operation)) => self.done(operation, Outcome::Failed),
-            (None, None) => {}
-        }
-    }
-
     fn below(&self, operation: OperationId, op: VolumeOp) {
         let Some(volume) = self.volume.upgrade() else {
             return;
@@ -601,6 +599,7 @@ impl State {
     }
 
     fn todo(&mut self, action: Action) -> Option<Todo> {
+        self.note(&action);
         Some(match action {
             Action::Journal(entry) => Todo::Journal(entry),
             Action::Write {

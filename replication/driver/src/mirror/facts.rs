@@ -3,6 +3,8 @@
 use tidelock_mirror::generation::{Lineage, Role, Standing};
 use tidelock_mirror::id::NodeId;
 
+use super::cutting::Behind;
+
 /// An end as it is.
 #[derive(Clone, Debug)]
 pub struct EndFacts {
@@ -41,4 +43,6 @@ pub struct PeerFacts {
     pub left_to_copy: Option<u64>,
     /// Hosts don't wait for it.
     pub asynchronous: bool,
+    /// How far it is behind, if it is asynchronous ([`End::set_asynchronous`](super::End::set_asynchronous)).
+    pub behind: Option<Behind>,
 }

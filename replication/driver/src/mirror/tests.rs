@@ -1,5 +1,6 @@
 //! Two ends in one process: volumes, engines, journals and threads as they are, joined by queues.
 
+mod cuts;
 mod host;
 mod house;
 mod images;

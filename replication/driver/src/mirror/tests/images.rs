@@ -120,6 +120,13 @@ impl Node {
         hidden.collect()
     }
 
+    /// People delete what was kept.
+    pub(super) fn forget_kept(&self) {
+        for id in self.kept.lock().drain(..) {
+            self.family().delete(id).unwrap();
+        }
+    }
+
     fn kept_content(&self, at: usize) -> Vec<u8> {
         let id = self.kept.lock()[at];
         let options = MappedOptions {
@@ -163,7 +170,7 @@ impl World {
         }
     }
 
-    fn meet(&self) {
+    pub(super) fn meet(&self) {
         wait_until("a peer in step", || {
             if !self.link.is_up() {
                 self.link.connect();
@@ -180,7 +187,7 @@ impl World {
         house.event(Event::Wish(Wish::GoOnAlone));
     }
 
-    fn promote(&self, at: usize) {
+    pub(super) fn promote(&self, at: usize) {
         wait_until("the new source", || {
             // It is refused until the target has seen that nobody is there.
             let house = self.nodes[at].house();

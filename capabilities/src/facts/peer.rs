@@ -41,4 +41,6 @@ pub enum PeerFault {
     Authentication,
     /// It breaks the protocol.
     Protocol,
+    /// Its target port groups are ones of this daemon as well, so hosts couldn't tell the paths of one logical unit apart.
+    PortGroups,
 }

@@ -186,6 +186,9 @@ impl<'a> Say<'a> {
                         "and this daemon don't accept each other's identity: introduce them anew"
                     }
                     PeerFault::Protocol => "breaks the protocol: see the logs of both",
+                    PeerFault::PortGroups =>
+                        "and this daemon have a portal group in common, so hosts couldn't tell their paths apart: give one \
+                         of them a group of its own",
                 }
             ),
             _ => self.about_group(reason, f),

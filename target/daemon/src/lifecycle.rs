@@ -404,7 +404,10 @@ fn start_peers(
     };
     let book: Arc<dyn Book> = Arc::new(Arc::clone(&shared.registry));
     match Peers::start(state, book, settings, shared.events.clone()) {
-        Ok(peers) => Ok(Ok(peers)),
+        Ok(peers) => {
+            shared.registry.set_peers(&peers);
+            Ok(Ok(peers))
+        }
         Err(peers::StartError::Thread(source)) => Err(DaemonError::Io {
             action: "start the thread for peers",
             source,

@@ -2,7 +2,7 @@
 //! mirror: what is wanted is decided and made durable by the registry.
 
 pub(crate) mod end;
-mod line;
+pub(crate) mod line;
 mod link;
 pub(crate) mod post;
 pub(crate) mod running;
@@ -16,6 +16,10 @@ use tidelock_catalog::{MirrorId, MirrorRest, MirrorSide};
 pub(crate) enum News {
     /// It isn't as it was.
     Changed(MirrorId),
+    /// Hosts have to be told where the source is.
+    Access(MirrorId),
+    /// There is a connection with the end at a peer: that is told what is wanted.
+    Seen(MirrorId),
     /// What was wanted can't be: this is wanted again.
     TakeBack {
         /// Which mirror.

@@ -62,7 +62,9 @@ pub use group_clones::GroupCloneRequest;
 use hydration::Hydrations;
 use journals::Journals;
 use mirrors::Mirrors;
-pub use mirrors::{MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest, RemoteMirrorRequest};
+pub use mirrors::{
+    EndName, MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest, RemoteMirrorRequest,
+};
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};
 use renewals::Renewals;

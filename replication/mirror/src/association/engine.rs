@@ -95,6 +95,8 @@ pub struct Engine {
     pub(super) copy_budget: u64,
     /// The peers' time is over.
     pub(super) degraded: bool,
+    /// An operator wants hosts to be served without them, whatever is configured.
+    alone: bool,
     timer: bool,
     /// It has served hosts, or met a peer, since it was started.
     pub(super) met_since_start: bool,
@@ -126,6 +128,7 @@ impl Engine {
             target: Target::default(),
             copy_budget: 0,
             degraded: false,
+            alone: false,
             timer: false,
             met_since_start: false,
             failed: false,
@@ -466,14 +469,16 @@ impl Engine {
             Wish::GiveUp => self.keeper.give_up(),
             Wish::GoOnAlone => {
                 self.met_since_start = true;
-                self.degraded = true;
+                (self.degraded, self.alone) = (true, true);
+                self.host.halted = false;
                 Ok(())
             }
             Wish::Hold(peer) => {
                 self.peers.entry(peer).or_default().held = true;
                 self.disconnect(peer);
                 // There is nothing to wait for: it doesn't come back by itself.
-                self.degraded = true;
+                (self.degraded, self.alone) = (true, true);
+                self.host.halted = false;
                 Ok(())
             }
             Wish::SetMode(peer, mode) => {
@@ -509,6 +514,7 @@ impl Engine {
             record.role == Role::Source && record.holders.iter().any(|it| !self.is_member(*it));
         if !away {
             self.degraded = false;
+            self.alone = false;
             self.host.halted = false;
             if self.timer {
                 self.timer = false;
@@ -525,18 +531,18 @@ impl Engine {
         }
         let may = self.met_since_start || self.config.alone_after_restart;
         match self.config.on_failure {
-            OnFailure::Continue if may => {
-                self.report(Report::Alone);
-                self.keeper.open(Why::PeerLost);
-            }
-            OnFailure::Continue => {}
-            OnFailure::Halt => {
+            OnFailure::Halt if !self.alone => {
                 if !self.host.halted {
                     self.host.halted = true;
                     self.report(Report::Halted);
                 }
                 self.fail_host(CommandError::Halted);
             }
+            _ if may => {
+                self.report(Report::Alone);
+                self.keeper.open(Why::PeerLost);
+            }
+            _ => {}
         }
     }
 

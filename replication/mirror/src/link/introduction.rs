@@ -56,6 +56,8 @@ pub struct Introduced {
     pub peer: NodeId,
     /// The version that both speak.
     pub version: u32,
+    /// Whether it is the source of this mirror, as far as it knows.
+    pub is_source: bool,
 }
 
 /// Why an end is refused. The text names the other side; nothing was changed.
@@ -222,6 +224,7 @@ impl Introduction {
                 self.agreed = Some(Introduced {
                     peer: theirs.node,
                     version,
+                    is_source: theirs.is_source,
                 });
                 let mut proof = Writer::default();
                 proof.u128(theirs.nonce);

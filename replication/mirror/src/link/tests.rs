@@ -275,6 +275,7 @@ fn two_ends_introduce_themselves() {
     let introduced = Introduced {
         peer: NodeId(2),
         version: 3,
+        is_source: false,
     };
     assert_eq!(done, Ok(Step::Done(introduced)));
 }

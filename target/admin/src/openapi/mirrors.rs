@@ -10,8 +10,8 @@ pub(super) fn list_mirrors() {}
 
 /// Make a mirror
 ///
-/// Two volumes of this daemon are kept equal from now on. The target's content is replaced; hosts can read it and
-/// not write it. The first copy goes on in the background: `copy_state` is Synchronized when it is complete.
+/// Two volumes are kept equal from now on, of which the target is this daemon's or a peer's. What the target has is replaced,
+/// if it was there; hosts don't write it. The first copy goes on in the background: `copy_state` is Synchronized when it is complete.
 #[utoipa::path(post, path = "/v1/mirrors", tag = "mirrors", request_body = CreateMirror,
     responses((status = 201, body = Mirror), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 pub struct CreateMirror {
     /// The volume whose content counts.
     pub source: String,
-    /// A volume of the same size, which nobody uses. Its content is replaced.
+    /// A volume of this daemon of the same size, which nobody uses, whose content is replaced; or `PEER:VOLUME`, which
+    /// that peer makes.
     pub target: String,
     /// When writes are answered.
     #[serde(default)]
@@ -92,7 +93,7 @@ pub struct Mirror {
 /// One end of a mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct MirrorEnd {
-    /// The volume.
+    /// The volume; of a peer's, `PEER:VOLUME`.
     pub volume: String,
     /// Which part it plays at the moment: `source` or `target`; absent if it can't be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +149,8 @@ pub struct ModifyMirror {
     /// Force: though data may be lost.
     #[serde(default)]
     pub force: bool,
-    /// Of Resync, after both ends were changed: the volume whose changes since they were equal are dropped.
+    /// Of Resync, after both ends were changed: the volume (of a peer's, `PEER:VOLUME`) whose changes since they were equal
+    /// are dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discard: Option<String>,
 }

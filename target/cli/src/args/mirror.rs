@@ -6,9 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 /// What can be done with mirrors. A mirror is named by either of its volumes.
 #[derive(Clone, Debug, Subcommand)]
 pub enum MirrorVerb {
-    /// Keep a volume equal to another one from now on; what the other one has is replaced.
+    /// Keep a volume equal to another one from now on: one of this daemon, whose content is replaced, or a new one of a
+    /// peer.
     ///
-    /// A write is answered when both have it. Hosts can read the target and not write it.
+    /// A write is answered when both have it. Hosts can read a target of this daemon and not write it; one of a peer is
+    /// the same disk as its source to them, in reserve.
     Create(MirrorCreate),
     /// List all mirrors.
     List,
@@ -29,7 +31,8 @@ pub enum MirrorVerb {
         /// Which mirror.
         #[command(flatten)]
         mirror: MirrorName,
-        /// After both volumes were changed: drop what was changed in this one since they were equal.
+        /// After both volumes were changed: drop what was changed in this one (VOLUME, or PEER:VOLUME) since they were
+        /// equal.
         #[arg(long, value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
         discard: Option<String>,
         /// Don't ask.
@@ -92,7 +95,7 @@ pub struct MirrorCreate {
     /// The volume whose content counts.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub source: String,
-    /// A volume of the same size that no host uses. Its content is replaced.
+    /// A volume of the same size that no host uses, whose content is replaced; or PEER:VOLUME, which the peer makes.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub target: String,
     /// What is done with hosts while the target is away.

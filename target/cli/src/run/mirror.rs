@@ -61,8 +61,11 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
 }
 
 async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), CliError> {
-    let what = format!("What volume {} has now is lost.", wanted.target);
-    confirm(&what, wanted.yes, context.terminal)?;
+    // A peer makes a new one.
+    if !wanted.target.contains(':') {
+        let what = format!("What volume {} has now is lost.", wanted.target);
+        confirm(&what, wanted.yes, context.terminal)?;
+    }
     let request = v1::CreateMirror {
         source: wanted.source,
         target: wanted.target,

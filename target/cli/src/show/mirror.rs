@@ -7,7 +7,7 @@ use crate::size::format_size;
 
 pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
     if mirrors.is_empty() {
-        return "no mirrors: `tidelock mirror create VOLUME VOLUME` makes one\n".into();
+        return "no mirrors: `tidelock mirror create VOLUME [PEER:]VOLUME` makes one\n".into();
     }
     let row = |mirror: &Mirror| {
         [

@@ -3,7 +3,7 @@
 use tidelock_admin::v1;
 
 use crate::admin_server::control::Outcome;
-use crate::registry::{MirrorChange, MirrorRequest};
+use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 /// The daemon's mirrors as the admin server sees them. What holds of [`Control`] holds here. A mirror is named by a
 /// volume in it, or by its id.
@@ -18,6 +18,9 @@ pub trait MirrorControl: Send + Sync + 'static {
 
     /// Makes a mirror; the first copy goes on in the background.
     fn create_mirror(&self, request: MirrorRequest) -> Outcome<'_, v1::Mirror>;
+
+    /// Makes a mirror of a volume here at a peer; the first copy goes on in the background.
+    fn create_remote_mirror(&self, request: RemoteMirrorRequest) -> Outcome<'_, v1::Mirror>;
 
     /// Does an operation.
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;

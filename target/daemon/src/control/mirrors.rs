@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{DaemonControl, Outcome};
 use crate::admin_server::{ControlError, MirrorControl};
-use crate::registry::{MirrorChange, MirrorRequest};
+use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 impl DaemonControl {
     /// Tells those who watch what becomes of mirrors; for ever.
@@ -69,6 +69,17 @@ impl MirrorControl for DaemonControl {
             let registry = &self.shared.registry;
             let source = request.source.clone();
             let changes = registry.create_mirror(request).await?;
+            self.tell(&changes);
+            Ok(registry.mirror(source.as_str())?)
+        }
+        .boxed()
+    }
+
+    fn create_remote_mirror(&self, request: RemoteMirrorRequest) -> Outcome<'_, v1::Mirror> {
+        async move {
+            let registry = &self.shared.registry;
+            let source = request.source.clone();
+            let changes = registry.create_remote_mirror(request).await?;
             self.tell(&changes);
             Ok(registry.mirror(source.as_str())?)
         }

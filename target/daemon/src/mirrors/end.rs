@@ -53,6 +53,8 @@ pub(crate) struct EndFacts {
     pub(crate) goes_back: bool,
     /// Bytes that are still to be copied to its peer; `None` if nothing is.
     pub(crate) left_to_copy: Option<u64>,
+    /// It is the source, and nobody else has what is written now.
+    pub(crate) is_alone: bool,
 }
 
 /// What an end needs from its house. Called in the order of its actions, and never waits.
@@ -199,6 +201,7 @@ impl End {
             has_image: facts.has_image,
             goes_back: facts.goes_back,
             left_to_copy: peer.and_then(|it| it.left_to_copy),
+            is_alone: facts.role == Role::Source && facts.holders.is_empty(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::peers::{Hello, LinkEnd, LinkHandle};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Line(Mutex<State>);
+pub(crate) struct Line(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -58,7 +58,7 @@ impl Line {
     }
 
     /// Why there is no connection; `None`: there is one.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         let state = self.0.lock();
         if state.handle.is_some() {
             return None;
@@ -163,7 +163,7 @@ impl LinkEnd for Door {
         })
     }
 
-    fn connected(&self, peer: NodeId, link: LinkHandle) {
+    fn connected(&self, peer: NodeId, is_source: bool, link: LinkHandle) {
         {
             let mut state = self.line.0.lock();
             if !state.is_of(self.opened) {
@@ -174,7 +174,9 @@ impl LinkEnd for Door {
             state.why = None;
         }
         self.end.event(Event::Connected(peer));
-        self.changed();
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.sees(is_source);
+        }
     }
 
     fn received(&self, peer: NodeId, message: Message) {

@@ -21,13 +21,17 @@ use super::News;
 use super::end::{Alone, End, Ends, House, Which};
 use super::line::Line;
 use super::link::{Inbox, Incoming, Link};
-use super::state::{Do, State};
+use super::state::{Access, Do, State};
 use super::way::Way;
 use crate::peers::LinkEnd;
 use crate::registry::ServedVolume;
+use crate::registry::shared_units::SharedRole;
 
 /// How long writes of hosts wait for the other end before they go on without it, or fail.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a source waits after a start for a peer that it had gone on without: it may have been made the source.
+const COMING_BACK: Duration = Duration::from_secs(10);
+
 /// See the module.
 pub(crate) struct Running {
     id: MirrorId,
@@ -46,6 +50,8 @@ pub(crate) struct Running {
     tasks: Mutex<Vec<AbortHandle>>,
     /// The mirror is no more, and doesn't say who may write.
     released: AtomicBool,
+    /// What hosts may do with the volume here, if the other one isn't, as they were told last.
+    access: Mutex<Option<Access>>,
     /// Held while ends are opened anew.
     attaching: Mutex<()>,
     runtime: tokio::runtime::Handle,
@@ -142,6 +148,7 @@ impl Running {
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
             released: AtomicBool::new(false),
+            access: Mutex::default(),
             attaching: Mutex::default(),
             runtime: runtime.clone(),
         });
@@ -197,13 +204,13 @@ impl Running {
     }
 
     /// The end that is here, if the other one isn't.
-    pub(super) fn local(&self) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
+    pub(crate) fn local(&self) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
         let side = self.state.lock().record().remote()?.0.opposite();
         Some((side, self.volumes.get(at(side))?.as_ref()?))
     }
 
     /// The connection with the end at a peer.
-    pub(super) fn line(&self) -> Option<Arc<Line>> {
+    pub(crate) fn line(&self) -> Option<Arc<Line>> {
         match &self.link {
             Way::Here(_) => None,
             Way::Peer(line) => Some(Arc::clone(line)),
@@ -263,6 +270,9 @@ impl Running {
         let todo = self.update(|state| state.opened(side, role));
         self.perform(todo);
         self.link.arrives(side);
+        if self.look(State::waits) {
+            self.wait_for_peer();
+        }
         self.has_changed();
         Ok(())
     }
@@ -298,7 +308,77 @@ impl Running {
                 volume.unit().set_write_protected(!state.is_writable(side));
             }
         }
+        self.move_hosts(&state);
         changed
+    }
+
+    /// Sends hosts to where the source is. Away from here at once; to here when that is durable as well.
+    fn move_hosts(&self, state: &State) {
+        let (Some(access), Some((remote, _))) = (state.access(), state.record().remote()) else {
+            return;
+        };
+        if self.access.lock().replace(access) == Some(access) {
+            return;
+        }
+        let volume = self
+            .volumes
+            .get(at(remote.opposite()))
+            .and_then(Option::as_ref);
+        if let Some(volume) = volume.filter(|_| access != Access::Active) {
+            volume.unit().lead_transition(SharedRole::Target.accesses());
+        }
+        let _ = self.news.send(News::Access(self.id));
+    }
+
+    /// What hosts may do with the volume here, if the other one isn't.
+    pub(crate) fn access(&self) -> Option<Access> {
+        self.state.lock().access()
+    }
+
+    /// Whether hosts use the volume here rather than the other one, or will when it is ready.
+    pub(crate) fn serves_hosts(&self) -> bool {
+        let state = self.state.lock();
+        let Some((remote, _)) = state.record().remote() else {
+            return false;
+        };
+        let side = remote.opposite();
+        match state.role(side) {
+            Some(role) => role == tidelock_mirror::generation::Role::Source && !state.is_fenced(),
+            None => state.record().serving() == side,
+        }
+    }
+
+    /// Shows hosts what they may do, if it is that still: what isn't any more would be seen otherwise.
+    pub(crate) fn show_access(&self, access: Access, show: &dyn Fn()) {
+        let state = self.state.lock();
+        if state.access() == Some(access) && !self.released.load(Ordering::SeqCst) {
+            show();
+        }
+    }
+
+    /// There is a connection with the end at a peer.
+    pub(super) fn sees(&self, is_source: bool) {
+        self.change(|state| state.seen(is_source));
+        let _ = self.news.send(News::Seen(self.id));
+    }
+
+    /// A source that waits for the other end does so for a while, if it went on without it before.
+    fn wait_for_peer(self: &Arc<Self>) {
+        let mirror = Arc::downgrade(self);
+        let waiting = async move {
+            tokio::time::sleep(COMING_BACK).await;
+            let Some(mirror) = mirror.upgrade() else {
+                return;
+            };
+            let end = mirror.local().and_then(|(side, _)| mirror.end(side));
+            let is_alone = end.is_some_and(|end| end.facts().is_alone);
+            mirror.change(|state| {
+                state.waited(is_alone);
+                Vec::new()
+            });
+        };
+        let waiting = self.runtime.spawn(waiting).abort_handle();
+        self.tasks.lock().push(waiting);
     }
 
     fn perform(&self, todo: Vec<Do>) {

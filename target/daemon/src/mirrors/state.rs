@@ -5,16 +5,22 @@
 //! What is wanted stands in the catalog before anything is asked of the ends, so a crash at any moment leaves a
 //! mirror that goes on to what was wanted.
 
+mod access;
+mod operations;
+mod remote;
+#[cfg(test)]
+mod tests;
+
 use tidelock_capabilities::BuiltType;
 use tidelock_capabilities::facts::{Association, AssociationKey};
-use tidelock_capabilities::machine::{
-    After, Event, Scope, State as Shown, Transition, created, observe,
-};
+use tidelock_capabilities::machine::{After, Event, Scope, State as Shown, created, observe};
 use tidelock_capabilities::values::{CopyState, Operation, ProgressStatus, SyncType};
-use tidelock_catalog::{Mirror, MirrorRest, MirrorSide};
+use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Report, Wish};
 use tidelock_mirror::generation::{Refusal, Role, Verdict};
 use tidelock_mirror::id::NodeId;
+
+pub(crate) use access::Access;
 
 /// What is to be done about an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +66,14 @@ pub(crate) struct State {
     /// Bytes of the copy that is under way, when it began.
     to_copy: u64,
     halted: bool,
+    /// It was there when the daemon was started.
+    found: bool,
+    /// The source here waits for the other end; see [`Self::access`].
+    waits: bool,
+    /// Hosts are kept away from the source here.
+    fenced: bool,
+    /// Both ends are sources, and don't meet, as nothing is sent.
+    two_sources: bool,
 }
 
 impl State {
@@ -87,7 +101,11 @@ impl State {
                 progress_status: ProgressStatus::Resyncing,
             },
         };
-        Self::showing(record, key, built, shown)
+        let mut state = Self::showing(record, key, built, shown);
+        state.found = true;
+        // Until it is open, and says that it isn't the source.
+        state.waits = state.record.remote().is_some();
+        state
     }
 
     fn showing(record: Mirror, key: AssociationKey, built: BuiltType, shown: Shown) -> Self {
@@ -109,6 +127,10 @@ impl State {
             conflict: None,
             to_copy: 0,
             halted: false,
+            found: false,
+            waits: false,
+            fenced: false,
+            two_sources: false,
         }
     }
 
@@ -162,6 +184,11 @@ impl State {
     /// that one of them doesn't know of, it is the one that is meant to be; and while nobody knows what that one is, the
     /// other one isn't written either.
     pub(crate) fn is_writable(&self, side: MirrorSide) -> bool {
+        if let Some(access) = self.access()
+            && !self.is_remote(side)
+        {
+            return access == Access::Active;
+        }
         let role = |side| self.end(side).role;
         let is_meant = self.record.serving() == side;
         role(side) == Some(Role::Source)
@@ -212,6 +239,8 @@ impl State {
             in_step: false,
             problem: None,
         };
+        self.waits = self.begins_to_wait(side, role);
+        self.fenced = false;
         let mut todo = Vec::new();
         if self.record.rest.is_held() && self.record.source == side {
             todo.push(Do::Wish(side, Wish::Hold(self.peer_of(side))));
@@ -237,6 +266,7 @@ impl State {
         match report {
             Report::Serving => {
                 self.end_mut(side).role = Some(Role::Source);
+                (self.waits, self.fenced) = (false, false);
                 if self.is_remote(side.opposite()) {
                     // What it is now it says when they meet.
                     *self.end_mut(side.opposite()) = End::default();
@@ -251,6 +281,7 @@ impl State {
             Report::Resigned => {
                 let end = self.end_mut(side);
                 (end.role, end.in_step) = (Some(Role::Target), false);
+                (self.waits, self.fenced) = (false, false);
             }
             Report::InStep(_) => return self.in_step(side),
             Report::Met(peer, verdict) => return self.met(side, *peer, verdict),
@@ -303,86 +334,12 @@ impl State {
         !self.record.end(side).is_here()
     }
 
-    /// The end here has all that the source at a peer has, and gets every write.
-    fn follows(&mut self, source: MirrorSide) -> Vec<Do> {
-        *self.end_mut(source) = End {
-            role: Some(Role::Source),
-            in_step: true,
-            problem: None,
-        };
-        self.conflict = None;
-        self.association.target_consistent = true;
-        let todo = match source == self.record.serving() {
-            true => {
-                self.serves();
-                Vec::new()
-            }
-            // What was asked for meanwhile is still to come.
-            false if self.pending.is_some() => Vec::new(),
-            false => self.adopt(source),
-        };
-        if self.flows_from(source) {
-            self.event(Event::Recovered);
-            self.event(Event::Copied);
-            if self.association.copy_state == CopyState::Synchronized {
-                self.pending = None;
-            }
-        }
-        todo
-    }
-
-    /// The ends have agreed on another source than the one that is meant here: that of two daemons that one alone has
-    /// been told to let serve hosts.
-    fn adopt(&mut self, serving: MirrorSide) -> Vec<Do> {
-        self.pending = None;
-        self.record.rest = match serving == self.record.source {
-            true => MirrorRest::Linked,
-            false => MirrorRest::FailedOver,
-        };
-        self.show(match self.record.rest {
-            MirrorRest::FailedOver => Shown::at_rest(CopyState::Failedover),
-            _ => Shown {
-                copy_state: CopyState::Unsynchronized,
-                progress_status: ProgressStatus::Resyncing,
-            },
-        });
-        vec![Do::TakeBack(self.record.source, self.record.rest)]
-    }
-
-    /// Nothing is known of the end at a peer any more.
-    fn lost_remote(&mut self, side: MirrorSide) -> Vec<Do> {
-        *self.end_mut(side.opposite()) = End::default();
-        if self.record.rest == MirrorRest::Linked && !self.changes_roles() {
-            self.event(Event::Failed);
-        }
-        Vec::new()
-    }
-
-    /// What an end at a peer is, as both have agreed; `None`: it isn't said.
-    fn meets_remote(&mut self, side: MirrorSide, verdict: &Verdict) {
-        let role = match verdict {
-            Verdict::Send { .. } => Some(Role::Target),
-            Verdict::Receive { .. } => Some(Role::Source),
-            _ => None,
-        };
-        let other = side.opposite();
-        self.end_mut(other).role = role;
-        if role == Some(Role::Source) && self.flows_from(other) {
-            self.event(Event::Recovered);
-            if self.association.copy_state == CopyState::Initialized {
-                self.show(Shown {
-                    copy_state: CopyState::Unsynchronized,
-                    progress_status: ProgressStatus::Synchronizing,
-                });
-            }
-        }
-    }
-
     /// A source whose other end is known to have failed has nothing to wait for.
     fn alone(&self, side: MirrorSide) -> Vec<Do> {
         let is_source = self.end(side).role == Some(Role::Source);
         let is_alone = self.end(side.opposite()).problem.is_some();
-        match is_source && is_alone {
+        let goes_on = self.record.on_failure == OnFailure::Continue;
+        match is_source && is_alone && goes_on {
             true => vec![Do::Wish(side, Wish::GoOnAlone)],
             false => Vec::new(),
         }
@@ -422,6 +379,7 @@ impl State {
     fn met(&mut self, side: MirrorSide, peer: NodeId, verdict: &Verdict) -> Vec<Do> {
         if self.is_remote(side.opposite()) {
             self.meets_remote(side, verdict);
+            self.settle_access(verdict);
         }
         match verdict {
             Verdict::SplitBrain { .. } | Verdict::Unrelated | Verdict::Contradiction => {
@@ -482,130 +440,6 @@ impl State {
         vec![Do::TakeBack(source, rest)]
     }
 
-    // --- What an operator wants.
-
-    /// What is wanted after an operation.
-    pub(crate) fn words(&self, operation: Operation) -> (MirrorSide, MirrorRest) {
-        let source = self.record.source;
-        match operation {
-            Operation::Suspend => (source, MirrorRest::Suspended),
-            Operation::Fracture => (source, MirrorRest::Fractured),
-            Operation::Split => (source, MirrorRest::Split),
-            Operation::Failover => (source, MirrorRest::FailedOver),
-            // The end that serves hosts is the source from now on; from Synchronized it has to be made so.
-            Operation::ReverseRoles => (source.opposite(), MirrorRest::Linked),
-            _ => (source, MirrorRest::Linked),
-        }
-    }
-
-    /// Begins an operation that is admitted, and whose words are durable.
-    pub(crate) fn begin(&mut self, operation: Operation, transition: &Transition) -> Vec<Do> {
-        let before = (self.association, self.record.source, self.record.rest);
-        let was_held = self.record.rest.is_held();
-        let old_source = self.record.source;
-        let (source, rest) = self.words(operation);
-        (self.record.source, self.record.rest) = (source, rest);
-        self.failed = None;
-        if let Some(during) = transition.during {
-            self.show(during);
-        }
-        let hold = Do::Wish(old_source, Wish::Hold(self.peer_of(old_source)));
-        let release = Do::Wish(old_source, Wish::Release(self.peer_of(old_source)));
-        let mut todo = Vec::new();
-        match operation {
-            Operation::Suspend | Operation::Fracture | Operation::Split => {
-                self.end_mut(old_source).in_step = false;
-                self.arrive(transition.after);
-                todo.push(hold);
-            }
-            Operation::Resume | Operation::ResyncReplica => todo.push(release),
-            Operation::Failover => {
-                self.pend(operation, transition.after, before);
-                if before.0.copy_state == CopyState::Synchronized {
-                    todo.extend(self.change_over());
-                } else {
-                    // The source isn't there, or isn't asked. If it has something that the target hasn't, they will
-                    // say so when they meet.
-                    let wanted = self.record.serving();
-                    todo.push(Do::Wish(wanted, Wish::Promote));
-                    todo.extend(was_held.then_some(release));
-                }
-            }
-            Operation::Failback => {
-                self.pend(operation, transition.after, before);
-                todo.extend(self.change_over());
-            }
-            Operation::ReverseRoles if before.2 == MirrorRest::FailedOver => {
-                self.arrive(transition.after);
-                if self.end(source).in_step {
-                    self.event(Event::Copied);
-                }
-            }
-            Operation::ReverseRoles => {
-                self.pend(operation, transition.after, before);
-                todo.extend(self.change_over());
-            }
-            _ => {}
-        }
-        todo
-    }
-
-    fn pend(
-        &mut self,
-        operation: Operation,
-        after: After,
-        before: (Association, MirrorSide, MirrorRest),
-    ) {
-        self.pending = Some(Pending {
-            operation,
-            after,
-            before,
-        });
-    }
-
-    /// Lets the end be the source that is to be, if it isn't and that is possible now.
-    fn change_over(&mut self) -> Vec<Do> {
-        let wanted = self.record.serving();
-        if self.end(wanted).role == Some(Role::Source) {
-            self.serves();
-            return Vec::new();
-        }
-        let other = wanted.opposite();
-        if self.end(other).in_step {
-            return vec![Do::Wish(other, Wish::HandOver(self.node(wanted)))];
-        }
-        Vec::new()
-    }
-
-    /// What is wanted after one end's changes are dropped: that the other one serves hosts.
-    pub(crate) const fn words_without(&self, dropped: MirrorSide) -> (MirrorSide, MirrorRest) {
-        let source = self.record.source;
-        match dropped {
-            MirrorSide::First if matches!(source, MirrorSide::First) => {
-                (source, MirrorRest::FailedOver)
-            }
-            MirrorSide::Second if matches!(source, MirrorSide::Second) => {
-                (source, MirrorRest::FailedOver)
-            }
-            _ => (source, MirrorRest::Linked),
-        }
-    }
-
-    /// Drops the changes of one end, after these words are durable. Both ends have changes.
-    pub(crate) fn give_up(&mut self, dropped: MirrorSide) -> Vec<Do> {
-        let (source, rest) = self.words_without(dropped);
-        (self.record.source, self.record.rest) = (source, rest);
-        (self.conflict, self.failed) = (None, None);
-        self.show(match rest {
-            MirrorRest::FailedOver => Shown::at_rest(CopyState::Failedover),
-            _ => Shown {
-                copy_state: CopyState::Unsynchronized,
-                progress_status: ProgressStatus::Resyncing,
-            },
-        });
-        vec![Do::Wish(dropped, Wish::GiveUp)]
-    }
-
     // --- What is shown.
 
     const fn show(&mut self, shown: Shown) {
@@ -630,120 +464,5 @@ impl State {
         if let Some(after) = observe(event, &self.association, Scope::Element, &self.built) {
             self.arrive(after);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tidelock_capabilities::TargetSupply;
-    use tidelock_capabilities::facts::ElementId;
-    use tidelock_capabilities::machine::transition;
-    use tidelock_capabilities::values::{CopyRecoveryMode, ReplicationType};
-    use tidelock_catalog::{MirrorEnd, MirrorId, OnFailure, VolumeName};
-    use uuid::Uuid;
-
-    use super::*;
-    use MirrorSide::{First, Second};
-
-    fn found(rest: MirrorRest) -> State {
-        let end = |name: &str, node| MirrorEnd {
-            volume: VolumeName::new(name).unwrap(),
-            node: Uuid::from_u128(node),
-            elsewhere: None,
-        };
-        let record = Mirror {
-            id: MirrorId(Uuid::from_u128(9)),
-            first: end("a", 1),
-            second: end("b", 2),
-            source: First,
-            on_failure: OnFailure::Continue,
-            rest,
-        };
-        let key = AssociationKey {
-            system_element: ElementId(1),
-            synced_element: ElementId(2),
-        };
-        let built = BuiltType {
-            operations: Operation::set(&[Operation::Failover]),
-            copy_recovery_mode: CopyRecoveryMode::Automatic,
-            ..BuiltType::new(
-                ReplicationType::SynchronousMirrorLocal,
-                TargetSupply::Supplied,
-            )
-        };
-        State::found(record, key, built)
-    }
-
-    #[test]
-    fn what_is_held_is_held_before_the_ends_meet_again() {
-        for (rest, held) in [
-            (MirrorRest::Linked, false),
-            (MirrorRest::FailedOver, false),
-            (MirrorRest::Suspended, true),
-            (MirrorRest::Fractured, true),
-            (MirrorRest::Split, true),
-        ] {
-            let mut state = found(rest);
-            let asked = state.opened(First, Role::Source);
-            let hold = Do::Wish(First, Wish::Hold(NodeId(2)));
-            assert_eq!(asked, if held { vec![hold] } else { vec![] }, "{rest:?}");
-            assert_eq!(state.opened(Second, Role::Target), []);
-        }
-    }
-
-    #[test]
-    fn a_failover_that_can_not_be_is_taken_back() {
-        let mut state = found(MirrorRest::Linked);
-        state.opened(First, Role::Source);
-        state.opened(Second, Role::Target);
-        state.report(First, &Report::InStep(NodeId(2)));
-        state.report(First, &Report::DiskFailed);
-        assert_eq!(state.association().copy_state, CopyState::Broken);
-        let before = *state.association();
-        let operation = Operation::Failover;
-        let over = transition(operation, &before, Scope::Element, &state.built, true).unwrap();
-        let asked = state.begin(operation, &over);
-        assert_eq!(asked, [Do::Wish(Second, Wish::Promote)]);
-        assert!(state.is_pending());
-        // It has turned out not to have an image after all.
-        let refused = Report::Refused(Wish::Promote, Refusal::NoImage);
-        let asked = state.report(Second, &refused);
-        assert_eq!(asked, [Do::TakeBack(First, MirrorRest::Linked)]);
-        assert!(!state.is_pending());
-        assert_eq!(*state.association(), before);
-        assert!(state.failure().unwrap().contains("image"));
-    }
-
-    #[test]
-    fn an_old_source_is_not_written_while_nobody_knows_whether_another_one_took_over() {
-        let mut state = found(MirrorRest::FailedOver);
-        state.opened(First, Role::Source);
-        assert!(!state.is_writable(First), "the other one isn't open yet");
-        state.closed(Second, "its file is missing".into());
-        assert!(!state.is_writable(First));
-        state.opened(Second, Role::Source);
-        assert!(!state.is_writable(First) && state.is_writable(Second));
-        // It never took over: hosts go on with the old one until it does.
-        state.opened(Second, Role::Target);
-        assert!(state.is_writable(First) && !state.is_writable(Second));
-    }
-
-    #[test]
-    fn a_change_of_roles_goes_on_whenever_the_ends_meet() {
-        let mut state = found(MirrorRest::FailedOver);
-        state.opened(First, Role::Target);
-        state.opened(Second, Role::Target);
-        let asked = state.report(Second, &Report::Met(NodeId(1), Verdict::NoSource));
-        assert_eq!(asked, [Do::Wish(Second, Wish::TakeOver(NodeId(1)))]);
-        assert!(!state.is_writable(First) && !state.is_writable(Second));
-        state.report(Second, &Report::Serving);
-        assert_eq!(state.association().copy_state, CopyState::Failedover);
-        assert!(state.is_writable(Second));
-        // If the old source is one still, it hands over as soon as nothing is lost by that.
-        let mut state = found(MirrorRest::FailedOver);
-        state.opened(First, Role::Source);
-        state.opened(Second, Role::Target);
-        let asked = state.report(First, &Report::InStep(NodeId(2)));
-        assert_eq!(asked, [Do::Wish(First, Wish::HandOver(NodeId(2)))]);
     }
 }

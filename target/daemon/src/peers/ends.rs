@@ -51,8 +51,8 @@ pub trait LinkEnd: Send + Sync + 'static {
     /// The end that a peer has of this mirror; `None`: it has none, and is refused.
     fn expects(&self, peer: &PeerName) -> Option<NodeId>;
 
-    /// There is a link. Messages can be sent on it from now on.
-    fn connected(&self, peer: NodeId, link: LinkHandle);
+    /// There is a link, and whether the other end says that it is the source. Messages can be sent on it from now on.
+    fn connected(&self, peer: NodeId, is_source: bool, link: LinkHandle);
 
     /// A message came. While this runs nothing more is read.
     fn received(&self, peer: NodeId, message: Message);

@@ -54,6 +54,7 @@ pub(super) struct Met<S> {
     outgoing: Outgoing,
     end: Arc<dyn LinkEnd>,
     peer: NodeId,
+    is_source: bool,
 }
 
 /// Tells the end that it is over, whatever ends it.
@@ -98,6 +99,7 @@ where
         mut outgoing,
         end,
         peer,
+        is_source,
     } = met;
     let mut connected = Connected {
         end: Arc::clone(&end),
@@ -105,7 +107,7 @@ where
         queue: Arc::clone(queue),
         why: "the daemon ends it".into(),
     };
-    end.connected(peer, LinkHandle(Arc::clone(queue)));
+    end.connected(peer, is_source, LinkHandle(Arc::clone(queue)));
     let (mut from, mut to) = tokio::io::split(stream);
     let why = tokio::select! {
         why = receive(&mut incoming, &mut from, &*end, peer) => why,

@@ -59,7 +59,9 @@ impl Registry {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
-        if self.catalog().shared_identity(&request.volume).is_some() {
+        let catalog = self.catalog();
+        let mirror = catalog.mirror_of(&request.volume);
+        if mirror.is_some_and(|it| it.remote().is_some()) {
             let volume = request.volume;
             return Err(catalog::CatalogError::AccessFollows { volume }.into());
         }

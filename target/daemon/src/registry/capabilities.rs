@@ -13,8 +13,8 @@ use tidelock_capabilities::{
 };
 use tidelock_catalog::{Catalog, DatasetRef, GroupName, SnapshotName, VolumeName};
 
-use super::Registry;
 use super::changes::ChangeError;
+use super::{EndName, Registry};
 pub(super) use built::built;
 pub(super) use facts::Gathered;
 use facts::Named;
@@ -29,6 +29,8 @@ pub enum ElementName {
     Dataset(DatasetRef),
     /// A group.
     Group(GroupName),
+    /// A volume of a peer.
+    AtPeer(EndName),
     /// Something that was here, or could have been.
     Gone,
     /// Nothing that could be here.
@@ -36,7 +38,7 @@ pub enum ElementName {
 }
 
 impl ElementName {
-    /// Reads what a client calls it. `VOLUME@SNAPSHOT` is a snapshot; a name may be a volume's and a group's: for
+    /// Reads what a client calls it. `VOLUME@SNAPSHOT` is a snapshot, `PEER:VOLUME` a peer's volume; a name may be a volume's and a group's: for
     /// `CreateGroupReplica` it is the group's then, and else the volume's.
     #[must_use]
     pub fn read(text: &str, method: u16, catalog: &Catalog) -> Self {
@@ -48,6 +50,9 @@ impl ElementName {
                 }),
                 _ => Self::Unreadable,
             };
+        }
+        if text.contains(':') {
+            return text.parse().map_or(Self::Unreadable, Self::AtPeer);
         }
         let volume = VolumeName::new(text).ok();
         let group = GroupName::new(text)
@@ -143,8 +148,9 @@ impl Registry {
         let gathered = self.gather(element, other);
         let request = Request {
             local_element: gathered.reference(element),
-            other_element: other.map_or(Reference::Null, |other| gathered.reference(other)),
-            other_element_access_point: AccessPoint::Null,
+            other_element: other.map_or(Reference::Null, |other| gathered.other(other)),
+            other_element_access_point: other
+                .map_or(AccessPoint::Null, |other| gathered.access_point(other)),
             method_name,
         };
         let decision = gathered.with_facts(built(), |facts| decide(&request, facts));
@@ -223,7 +229,7 @@ impl Registry {
             ElementName::Group(group) => {
                 catalog.group(group).ok()?.members.iter().cloned().collect()
             }
-            ElementName::Gone | ElementName::Unreadable => Vec::new(),
+            ElementName::AtPeer(_) | ElementName::Gone | ElementName::Unreadable => Vec::new(),
         };
         volumes.iter().find_map(|name| {
             let unready = self.ready(name).err().map(|error| error.to_string());
@@ -252,6 +258,13 @@ impl Registry {
         for name in std::iter::once(element).chain(other) {
             match name {
                 ElementName::Gone | ElementName::Unreadable => {}
+                ElementName::AtPeer(EndName { peer, .. }) => {
+                    let Some(peer) = peer else { continue };
+                    match self.known_peer(peer) {
+                        Ok(known) => gathered.add_peer(known, peer),
+                        Err(error) => gathered.miss(error),
+                    }
+                }
                 ElementName::Dataset(dataset) => match self.known(dataset) {
                     Ok(known) => gathered.add(Named::Dataset(dataset.clone()), vec![known]),
                     Err(error) => gathered.miss(error),

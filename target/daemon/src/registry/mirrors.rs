@@ -1,9 +1,14 @@
 //! Mirrors: made, changed and ended so that a crash at any moment leaves what `mirror show` explains and a command
 //! ends. What is wanted is made durable first, then asked of the ends.
 
+mod asking;
 mod beginning;
 mod compare;
+mod digest;
 mod facts;
+mod holding;
+mod hosts;
+mod naming;
 mod operations;
 mod remote;
 mod roles;
@@ -30,9 +35,11 @@ use crate::mirrors::running::Running;
 use crate::peers::Peers;
 use crate::state_dir::{StateDir, StateDirError};
 
+pub use asking::MirrorEnds;
 pub use beginning::MirrorRequest;
+pub use naming::EndName;
 pub use operations::MirrorChange;
-pub use remote::{MirrorEnds, RemoteMirrorRequest};
+pub use remote::RemoteMirrorRequest;
 pub(super) use safety::is_hidden;
 pub use told::MirrorRelation;
 

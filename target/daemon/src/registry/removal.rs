@@ -45,7 +45,7 @@ impl Registry {
         .await
     }
 
-    async fn delete_file_volume(
+    pub(super) async fn delete_file_volume(
         &self,
         writer: &Writer,
         name: VolumeName,

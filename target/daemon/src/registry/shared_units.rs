@@ -23,7 +23,7 @@ pub enum SharedRole {
 }
 
 impl SharedRole {
-    fn state(self) -> AccessState {
+    const fn state(self) -> AccessState {
         match self {
             Self::Source => AccessState::ActiveOptimized,
             Self::Target => AccessState::Standby,
@@ -40,7 +40,7 @@ impl SharedRole {
         PortalGroupTag::all().map(one).collect()
     }
 
-    fn accesses(self) -> GroupAccesses {
+    pub(crate) fn accesses(self) -> GroupAccesses {
         let state = match self {
             Self::Source => tidelock_scsi::AccessState::ActiveOptimized,
             Self::Target => tidelock_scsi::AccessState::Standby,
@@ -139,6 +139,16 @@ impl Registry {
         volume: VolumeName,
         role: SharedRole,
     ) -> Result<Vec<Change>, ChangeError> {
+        self.follow_role_if(volume, role, |show| show()).await
+    }
+
+    /// The same; `shows` calls what shows it to hosts, if it is so still.
+    pub(super) async fn follow_role_if(
+        self: &Arc<Self>,
+        volume: VolumeName,
+        role: SharedRole,
+        shows: impl FnOnce(&dyn Fn()) + Send + 'static,
+    ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
             if this.catalog().shared_identity(&volume).is_none() {
@@ -151,7 +161,7 @@ impl Registry {
                 served.unit().lead_transition(next);
             }
             let saved = this.save(&writer, command).await;
-            this.show_role(&volume, role);
+            shows(&|| this.show_role(&volume, role));
             let (catalog, changes) = saved?;
             this.install(catalog, &changes, None);
             Ok(changes)
@@ -160,7 +170,7 @@ impl Registry {
     }
 
     /// Hosts see the role from now on.
-    fn show_role(&self, volume: &VolumeName, role: SharedRole) {
+    pub(super) fn show_role(&self, volume: &VolumeName, role: SharedRole) {
         let Some(served) = self.volume(volume) else {
             return;
         };
@@ -181,7 +191,7 @@ impl Registry {
     }
 }
 
-fn states(volume: &VolumeName, role: SharedRole) -> Command {
+pub(super) fn states(volume: &VolumeName, role: SharedRole) -> Command {
     Command::SetAsymmetricAccess {
         volume: volume.clone(),
         changes: role.changes(),

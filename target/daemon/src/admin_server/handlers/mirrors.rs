@@ -13,7 +13,7 @@ use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::parse;
 use crate::admin_server::router::Shared;
-use crate::registry::{MirrorChange, MirrorRequest};
+use crate::registry::{EndName, MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::MirrorList> {
     Json(v1::MirrorList {
@@ -41,13 +41,31 @@ pub(in crate::admin_server) async fn create(
         v1::OnFailure::Halt => OnFailure::Halt,
         _ => return Err(Failure::invalid("on_failure is continue or halt")),
     };
-    let request = MirrorRequest {
-        source: parse::volume_name(&request.source)?,
-        target: parse::volume_name(&request.target)?,
-        on_failure,
-    };
+    let source = parse::volume_name(&request.source)?;
+    let EndName { peer, volume } = end_name(&request.target)?;
     let control = shared.control.clone();
-    let mirror = to_end(async move { control.create_mirror(request).await }).await?;
+    let mirror = to_end(async move {
+        match peer {
+            None => {
+                let request = MirrorRequest {
+                    source,
+                    target: volume,
+                    on_failure,
+                };
+                control.create_mirror(request).await
+            }
+            Some(peer) => {
+                let request = RemoteMirrorRequest {
+                    source,
+                    peer,
+                    target: volume,
+                    on_failure,
+                };
+                control.create_remote_mirror(request).await
+            }
+        }
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(mirror)))
 }
 
@@ -61,7 +79,7 @@ pub(in crate::admin_server) async fn modify(
     if request.discard.is_some() && operation != Operation::ResyncReplica {
         return Err(Failure::invalid("discard goes with the operation resync"));
     }
-    let discard = request.discard.as_deref().map(parse::volume_name);
+    let discard = request.discard.as_deref().map(end_name);
     let change = MirrorChange {
         mirror,
         operation,
@@ -71,6 +89,10 @@ pub(in crate::admin_server) async fn modify(
     let control = shared.control.clone();
     let mirror = to_end(async move { control.modify_mirror(change).await }).await?;
     Ok(Json(mirror))
+}
+
+fn end_name(text: &str) -> Result<EndName, Failure> {
+    text.parse().map_err(Failure::invalid)
 }
 
 fn operation(operation: MirrorOperation) -> Result<Operation, Failure> {

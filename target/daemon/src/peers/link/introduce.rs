@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidelock_catalog::PeerName;
 use tidelock_mirror::id::{MirrorId, NodeId};
-use tidelock_mirror::link::{Frame, Introduction, Ours, Step, introduces};
+use tidelock_mirror::link::{Frame, Introduced, Introduction, Ours, Step, introduces};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         end: &dyn LinkEnd,
         expected: NodeId,
         mut first: Option<Frame>,
-    ) -> Result<NodeId, LinkError> {
+    ) -> Result<Introduced, LinkError> {
         let hello = end.hello();
         let ours = Ours {
             versions: VERSIONS,
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             };
             match introduction.receive(&frame)? {
                 Step::Send(next, fields) => (kind, body) = (next, fields),
-                Step::Done(introduced) => return Ok(introduced.peer),
+                Step::Done(introduced) => return Ok(introduced),
             }
         }
     }
@@ -149,17 +149,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     async fn over(
         self,
         whom: &Whom<'_>,
-        met: Result<NodeId, LinkError>,
+        met: Result<Introduced, LinkError>,
         end: Arc<dyn LinkEnd>,
         expected: Option<NodeId>,
     ) -> Result<Met<S>, LinkError> {
         match met {
-            Ok(peer) => Ok(Met {
+            Ok(Introduced {
+                peer, is_source, ..
+            }) => Ok(Met {
                 stream: self.stream,
                 incoming: self.incoming,
                 outgoing: self.outgoing,
                 end,
                 peer,
+                is_source,
             }),
             Err(error) => {
                 let told = !matches!(

@@ -50,7 +50,7 @@ impl LinkEnd for End {
         (*self.expects.lock()).filter(|_| *peer == self.peer)
     }
 
-    fn connected(&self, peer: NodeId, link: LinkHandle) {
+    fn connected(&self, peer: NodeId, _: bool, link: LinkHandle) {
         *self.link.lock() = Some(link);
         self.heard.lock().push(Heard::Connected(peer));
     }

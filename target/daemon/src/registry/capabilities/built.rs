@@ -18,7 +18,7 @@ pub(in crate::registry) fn built() -> &'static BuiltCapabilities {
 
 fn make() -> BuiltCapabilities {
     BuiltCapabilities {
-        types: vec![snapshots(), clones(), mirrors()],
+        types: vec![snapshots(), clones(), mirrors(), remote_mirrors()],
         storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
         synchronous_actions: Action::set(&[
             Action::CreateElementReplica,
@@ -96,6 +96,15 @@ fn mirrors() -> BuiltType {
             ReplicationType::SynchronousMirrorLocal,
             TargetSupply::Supplied,
         )
+    }
+}
+
+/// A volume of this daemon, and one that a peer makes: what is there already isn't overwritten by who doesn't own it.
+fn remote_mirrors() -> BuiltType {
+    BuiltType {
+        replication_type: ReplicationType::SynchronousMirrorRemote,
+        target_supply: TargetSupply::Created,
+        ..mirrors()
     }
 }
 

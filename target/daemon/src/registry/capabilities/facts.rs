@@ -4,24 +4,26 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::facts::{
     Association, AssociationKey, Element, ElementId, ElementKind, Facts, Group, GroupId, Hosts,
-    Lock, PeerId, Place, ReservedAs, Store, Total, Totals,
+    Lock, Peer, PeerFault, PeerId, Place, Reach, ReservedAs, Store, Total, Totals,
 };
 use tidelock_capabilities::values::{
-    CopyState, EnabledState, Mode, ProgressStatus, SyncType, ValueSet,
+    CopyState, EnabledState, Mode, ProgressStatus, ReplicationType, SyncType, ValueSet,
 };
-use tidelock_capabilities::{BuiltCapabilities, Names, Reference};
+use tidelock_capabilities::{AccessPoint, BuiltCapabilities, Names, Reference};
 use tidelock_catalog as catalog;
 use tidelock_catalog::{
-    Backing, CatalogError, DatasetId, DatasetRef, GroupName, Snapshot, SnapshotRef, VOLUMES_MAX,
-    VolumeName,
+    Backing, CatalogError, DatasetId, DatasetRef, GroupName, PeerName, Snapshot, SnapshotRef,
+    VOLUMES_MAX, VolumeName,
 };
 use tidelock_scsi::MediumCondition;
 
 use super::super::Registry;
 use super::super::served::ServedVolume;
 use super::ElementName;
+use crate::peers::PeerError;
 
 /// What was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub(in crate::registry) struct Gathered {
     service: EnabledState,
     named: Vec<(Named, Vec<Known>)>,
     missing: Option<CatalogError>,
+    /// Those at which something was named, and what they are called.
+    peers: Vec<(Peer, String)>,
     pub(super) totals: Totals,
 }
 
@@ -59,6 +63,7 @@ impl Gathered {
             service,
             named: Vec::new(),
             missing: None,
+            peers: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -71,6 +76,27 @@ impl Gathered {
         self.missing = Some(error);
     }
 
+    pub(super) fn add_peer(&mut self, peer: Peer, name: &PeerName) {
+        self.peers.push((peer, format!("peer {name}")));
+    }
+
+    /// How a question refers to where something is that is named.
+    pub(in crate::registry) fn access_point(&self, name: &ElementName) -> AccessPoint {
+        match (name, self.peers.first()) {
+            (ElementName::AtPeer(_), Some((peer, _))) => AccessPoint::Of(peer.id),
+            (ElementName::AtPeer(_), None) => AccessPoint::Malformed,
+            _ => AccessPoint::Null,
+        }
+    }
+
+    /// How it refers to the other element: what a peer is to make has no identity yet.
+    pub(in crate::registry) fn other(&self, name: &ElementName) -> Reference {
+        match name {
+            ElementName::AtPeer(_) => Reference::Null,
+            here => self.reference(here),
+        }
+    }
+
     /// What was named and isn't there.
     pub(in crate::registry) fn missing(&self) -> Option<CatalogError> {
         self.missing.clone()
@@ -79,7 +105,7 @@ impl Gathered {
     /// How a question refers to what was named.
     pub(in crate::registry) fn reference(&self, name: &ElementName) -> Reference {
         let named = match name {
-            ElementName::Unreadable => return Reference::Malformed,
+            ElementName::Unreadable | ElementName::AtPeer(_) => return Reference::Malformed,
             ElementName::Gone => return Reference::Element(ElementId(0)),
             ElementName::Dataset(dataset) => Named::Dataset(dataset.clone()),
             ElementName::Group(group) => Named::Group(group.clone()),
@@ -123,13 +149,14 @@ impl Gathered {
                 aspects: 0,
             })
             .collect();
+        let peers: Vec<Peer> = self.peers.iter().map(|(peer, _)| *peer).collect();
         ask(&Facts {
             generation: self.generation,
             service: self.service,
             built,
             elements: &elements,
             groups: &groups,
-            peers: &[],
+            peers: &peers,
             totals: self.totals,
         })
     }
@@ -164,7 +191,10 @@ impl Names for Gathered {
     }
 
     fn peer(&self, id: PeerId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&id, f)
+        match self.peers.iter().find(|(peer, _)| peer.id == id) {
+            Some((_, name)) => f.write_str(name),
+            None => fmt::Display::fmt(&id, f),
+        }
     }
 }
 
@@ -379,6 +409,30 @@ impl Registry {
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
             reserved: report.is_some_and(|it| it.kind.is_some() || it.reserved_by.is_some()),
         }
+    }
+
+    /// What is known of a peer, which is what it said last: nobody asks it now.
+    pub(super) fn known_peer(&self, name: &PeerName) -> Result<Peer, CatalogError> {
+        let catalog = self.catalog();
+        let record = catalog.peer(name)?;
+        let peers = self.mirrors.peers().ok();
+        let state = peers.as_ref().and_then(|it| it.show(name).ok());
+        let reach = match (state.map(|it| it.state), &peers) {
+            (Some(PeerState::Connected), Some(peers)) => match peers.check_portal_groups(name) {
+                Ok(()) => Reach::Answers,
+                Err(PeerError::PortalGroups { .. }) => Reach::Faulty(PeerFault::PortGroups),
+                Err(_) => Reach::Silent,
+            },
+            (Some(PeerState::WaitsForAcceptance), _) => Reach::Faulty(PeerFault::Authentication),
+            _ => Reach::Silent,
+        };
+        Ok(Peer {
+            id: PeerId(record.node.as_u128()),
+            reach,
+            types: ReplicationType::set(&[ReplicationType::SynchronousMirrorRemote]),
+            room_for: ValueSet::all(),
+            connection: ValueSet::EMPTY,
+        })
     }
 
     pub(super) fn totals(&self) -> Totals {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::values::{MethodName, Mode, ReplicationType, SyncType};
-use tidelock_capabilities::{AccessPoint, BuiltType, Creation, admit};
+use tidelock_capabilities::{BuiltType, Creation, admit};
 use tidelock_catalog::{
     Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide,
     OnFailure, VolumeName,
@@ -14,7 +14,7 @@ use tidelock_catalog::{
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
-use super::{Mirrors, Registry};
+use super::{EndName, Mirrors, Registry};
 use crate::mirrors::News;
 use crate::mirrors::end::Ends;
 use crate::mirrors::running::{Running, which};
@@ -58,7 +58,7 @@ impl Registry {
         writer: &Writer,
         request: MirrorRequest,
     ) -> Result<Vec<Change>, ChangeError> {
-        self.admit_mirror(&request)?;
+        self.admit_mirror(&request.source, &request.target.clone().into())?;
         let (_, source, content) = self.ready(&request.source)?;
         let (_, target, copy) = self.ready(&request.target)?;
         let (volumes, stores) = ([source, target], [content, copy]);
@@ -108,14 +108,24 @@ impl Registry {
     }
 
     /// Whether a mirror may be made now.
-    fn admit_mirror(&self, request: &MirrorRequest) -> Result<(), ChangeError> {
+    pub(super) fn admit_mirror(
+        &self,
+        source: &VolumeName,
+        target: &EndName,
+    ) -> Result<(), ChangeError> {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
-        self.catalog().volume(&request.source)?;
-        self.catalog().volume(&request.target)?;
+        self.catalog().volume(source)?;
         let name = |volume: &VolumeName| ElementName::Dataset(DatasetRef::from(volume.clone()));
-        let (source, target) = (name(&request.source), name(&request.target));
+        let source = name(source);
+        let target = match &target.peer {
+            Some(_) => ElementName::AtPeer(target.clone()),
+            None => {
+                self.catalog().volume(&target.volume)?;
+                name(&target.volume)
+            }
+        };
         let gathered = self.gather(&source, Some(&target));
         if let Some(missing) = gathered.missing() {
             return Err(missing.into());
@@ -125,8 +135,8 @@ impl Registry {
             sync_type: SyncType::Mirror,
             mode: Some(Mode::Synchronous),
             source: gathered.reference(&source),
-            target: gathered.reference(&target),
-            access_point: AccessPoint::Null,
+            target: gathered.other(&target),
+            access_point: gathered.access_point(&target),
         };
         let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
         match admitted {
@@ -287,6 +297,11 @@ async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
         match news {
             News::Changed(mirror) => {
                 let _ = registry.mirror_changes.send(mirror);
+            }
+            News::Access(mirror) => registry.move_hosts(mirror).await,
+            News::Seen(mirror) => {
+                // It may take its time, and others have news as well.
+                tokio::spawn(async move { registry.tell_words(mirror).await });
             }
             News::TakeBack {
                 mirror,

@@ -8,13 +8,17 @@ use std::time::Duration;
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::machine::{Modification, OperationRefusal, Transition, modify};
 use tidelock_capabilities::values::{Operation, ReturnCode};
-use tidelock_catalog::{Change, Command, DatasetRef, Mirror, MirrorSide, VolumeName};
+use tidelock_catalog::{
+    CatalogError, Change, Command, DatasetRef, Mirror, MirrorId, MirrorRest, MirrorSide,
+};
 
-use super::Registry;
+use super::facts::SIDES;
+use super::{EndName, Registry};
 use crate::mirrors::running::Running;
 use crate::registry::Writer;
 use crate::registry::capabilities::{ElementName, Refused, built};
 use crate::registry::changes::{ChangeError, run_blocking};
+use crate::registry::shared_units::SharedRole;
 
 /// How long a change of roles is waited for. It goes on if that isn't enough.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +33,7 @@ pub struct MirrorChange {
     /// Though data may be lost.
     pub force: bool,
     /// The volume whose changes are dropped, after both were changed.
-    pub discard: Option<VolumeName>,
+    pub discard: Option<EndName>,
 }
 
 impl Registry {
@@ -57,6 +61,8 @@ impl Registry {
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
         if record.remote().is_some() {
             drop(writer);
+            // What the ends have agreed on may be on its way to the catalog.
+            let record = running.look(|state| state.record().clone());
             return self.modify_remote(&record, &running, &change).await;
         }
         if let Some(dropped) = &change.discard {
@@ -72,17 +78,28 @@ impl Registry {
                 .await?
                 .map_err(ChangeError::Mirror)?;
         }
-        let (source, rest) = running.look(|state| state.words(change.operation));
-        let set = Command::SetMirror {
-            mirror: record.id,
-            source,
-            rest,
-        };
-        let (catalog, changes) = self.save(&writer, set).await?;
-        self.install(catalog, &changes, None);
+        let words = running.look(|state| state.words(change.operation));
+        let changes = self.keep_words(&writer, record.id, words).await?;
         running.change(|state| state.begin(change.operation, &transition));
         drop(writer);
         wait(&running).await?;
+        Ok(changes)
+    }
+
+    /// What is wanted of a mirror becomes durable, before its ends are asked for it.
+    pub(super) async fn keep_words(
+        &self,
+        writer: &Writer,
+        mirror: MirrorId,
+        (source, rest): (MirrorSide, MirrorRest),
+    ) -> Result<Vec<Change>, ChangeError> {
+        let set = Command::SetMirror {
+            mirror,
+            source,
+            rest,
+        };
+        let (catalog, changes) = self.save(writer, set).await?;
+        self.install(catalog, &changes, None);
         Ok(changes)
     }
 
@@ -92,28 +109,17 @@ impl Registry {
         writer: &Writer,
         record: &Mirror,
         running: &Arc<Running>,
-        dropped: &VolumeName,
+        dropped: &EndName,
     ) -> Result<Vec<Change>, ChangeError> {
-        let Some(side) = record.side_of(dropped) else {
-            return Err(refuse(format!(
-                "volume {dropped} is no end of this mirror: name {} or {}",
-                record.first.volume, record.second.volume
-            )));
-        };
+        let side = end_called(record, dropped)?;
         if running.look(|state| state.conflict().is_none()) {
             return Err(refuse(
                 "the ends of the mirror don't contradict each other: there is nothing to discard"
                     .into(),
             ));
         }
-        let (source, rest) = running.look(|state| state.words_without(side));
-        let set = Command::SetMirror {
-            mirror: record.id,
-            source,
-            rest,
-        };
-        let (catalog, changes) = self.save(writer, set).await?;
-        self.install(catalog, &changes, None);
+        let words = running.look(|state| state.words_without(side));
+        let changes = self.keep_words(writer, record.id, words).await?;
         running.change(|state| state.give_up(side));
         Ok(changes)
     }
@@ -207,23 +213,28 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
-            let record = this.mirror_named(&mirror).ok();
-            let changes = this.detach_now(&writer, &mirror, force).await?;
-            drop(writer);
-            if let Some(record) = record {
-                this.tell_detached(&record).await;
+            let (record, running) = this.admit_detach(&mirror, force)?;
+            if record.remote().is_none() {
+                return this.end_mirror(&writer, &record, running).await;
             }
-            Ok(changes)
+            // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
+            drop(writer);
+            this.detach_there(&record, force).await?;
+            let writer = this.writer.lock().await;
+            match this.catalog().mirror(record.id) {
+                Some(_) => this.end_mirror(&writer, &record, running).await,
+                None => Ok(Vec::new()),
+            }
         })
         .await
     }
 
-    async fn detach_now(
-        self: &Arc<Self>,
-        writer: &Writer,
+    /// Whether a mirror may be ended, as far as this daemon knows.
+    fn admit_detach(
+        &self,
         mirror: &str,
         force: bool,
-    ) -> Result<Vec<Change>, ChangeError> {
+    ) -> Result<(Mirror, Arc<Running>), ChangeError> {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
@@ -231,11 +242,33 @@ impl Registry {
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
         if record.remote().is_some() {
             super::remote::admit_detach(&running, force)?;
+            self.commands_of_ending(&record, &running)?;
         } else {
             let key = running.look(|state| state.association().key);
             self.admit_mirror_operation(&record, key, Operation::Detach, force)?;
         }
-        self.end_mirror(writer, &record, running).await
+        Ok((record, running))
+    }
+
+    /// What the catalog is to be told, if that is possible.
+    fn commands_of_ending(
+        &self,
+        record: &Mirror,
+        running: &Running,
+    ) -> Result<Vec<Command>, ChangeError> {
+        let mut commands = vec![Command::DeleteMirror { mirror: record.id }];
+        commands.extend(self.commands_of_parting(record, running));
+        let mut next = (*self.catalog()).clone();
+        for command in &commands {
+            next.apply(command.clone()).map_err(|error| match error {
+                CatalogError::VolumeIsMapped { volume, .. } => refuse(format!(
+                    "hosts use the other volume of the mirror: volume {volume} becomes another disk when it is detached, and \
+                     is mapped. Unmap it first (`tidelock lun unmap`)"
+                )),
+                other => other.into(),
+            })?;
+        }
+        Ok(commands)
     }
 
     /// Makes independent volumes of its ends that are here.
@@ -245,8 +278,8 @@ impl Registry {
         record: &Mirror,
         running: Arc<Running>,
     ) -> Result<Vec<Change>, ChangeError> {
-        let delete = Command::DeleteMirror { mirror: record.id };
-        let (catalog, changes) = self.save(writer, delete).await?;
+        let commands = self.commands_of_ending(record, &running)?;
+        let (catalog, changes) = self.save_all(writer, commands).await?;
         self.install(catalog, &changes, None);
         self.mirrors.running.write().remove(&record.id);
         self.mirrors.hang_up(record);
@@ -259,6 +292,9 @@ impl Registry {
             remove_folder(&folder);
         })
         .await?;
+        if let Some((remote, _)) = record.remote() {
+            self.show_role(&record.end(remote.opposite()).volume, SharedRole::Source);
+        }
         Ok(changes)
     }
 }
@@ -279,6 +315,18 @@ pub(super) async fn wait(running: &Running) -> Result<(), ChangeError> {
         Some(reason) => Err(refuse(reason)),
         None => Ok(()),
     }
+}
+
+/// The end that an operator names.
+pub(super) fn end_called(record: &Mirror, name: &EndName) -> Result<MirrorSide, ChangeError> {
+    let mut sides = SIDES.into_iter();
+    let found = sides.find(|side| name.is_of(record.end(*side)));
+    found.ok_or_else(|| {
+        refuse(format!(
+            "volume {name} is no end of this mirror: name {} or {}",
+            record.first, record.second
+        ))
+    })
 }
 
 pub(super) fn refuse(reason: String) -> ChangeError {

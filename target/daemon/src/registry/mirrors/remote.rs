@@ -1,32 +1,35 @@
 //! Mirrors whose other end is at a peer, in the catalog and between daemons: made so that the source's daemon knows of a mirror before the target's does,
 //! and ended at both if both can be reached. The target's daemon makes the connection, so it hears of a mirror that the
 //! other one has forgotten, or never kept.
+//!
+//! To hosts the two volumes are one disk, so a target is made for its mirror: what a volume has is never replaced by who
+//! doesn't own it, and no host knows it as something else.
 
 use std::sync::{Arc, Weak};
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
 use tidelock_capabilities::values::{Operation, ReplicationType};
 use tidelock_capabilities::{BuiltType, TargetSupply};
 use tidelock_catalog::{
-    BlockSize, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd, MirrorId, MirrorRest,
-    MirrorSide, OnFailure, Peer, PeerName, SpaceLimits, VolumeId, VolumeName,
+    BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd, MirrorId,
+    MirrorRest, MirrorSide, OnFailure, Peer, PeerName, SharedIdentity, SpaceLimits, VolumeId,
+    VolumeName,
 };
 use uuid::Uuid;
 
+use super::asking::{Ask, CreateTarget, Done, EndWords};
 use super::beginning::{key, make};
 use super::facts::SIDES;
 use super::operations::refuse;
-use super::{Mirrors, Registry};
+use super::{EndName, Mirrors, Registry};
 use crate::admin_server::{VolumeRequest, VolumeSource};
 use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
-use crate::peers::{AskError, Ends, LinkEnd, Peers};
+use crate::peers::{AskError, Peers};
 use crate::registry::Writer;
+use crate::registry::capabilities::built;
 use crate::registry::changes::{ChangeError, run_blocking};
+use crate::registry::shared_units::{SharedRole, states};
 
 /// A mirror of a volume here that is to be made at a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,91 +38,10 @@ pub struct RemoteMirrorRequest {
     pub source: VolumeName,
     /// Who gets the copy.
     pub peer: PeerName,
-    /// What it is called there: a volume of the same size that is mapped nowhere, or one that is made.
+    /// What it is called there; it is made.
     pub target: VolumeName,
     /// What is done with hosts while the copy is away.
     pub on_failure: OnFailure,
-}
-
-/// What daemons ask each other for about mirrors.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Ask {
-    /// Be the target of a mirror. Asked again for one that is there, it is there.
-    CreateTarget {
-        mirror: Uuid,
-        source: EndWords,
-        target: EndWords,
-        bytes: u64,
-        block_bytes: u32,
-        halts: bool,
-    },
-    /// The mirror is no more at the side that asks.
-    Detached { mirror: Uuid },
-    /// The end there is the source: let the other one be it.
-    HandOver { mirror: Uuid },
-    /// The end there has changes that are dropped.
-    GiveUp { mirror: Uuid },
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct EndWords {
-    volume: String,
-    node: Uuid,
-}
-
-/// That it is done.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Done {}
-
-/// The mirrors of a registry, as its peers see them.
-#[derive(Debug)]
-pub struct MirrorEnds(Weak<Registry>);
-
-impl MirrorEnds {
-    /// Those of a registry, for as long as that is there.
-    #[must_use]
-    pub fn of(registry: &Arc<Registry>) -> Self {
-        Self(Arc::downgrade(registry))
-    }
-}
-
-impl Ends for MirrorEnds {
-    fn end(&self, mirror: tidelock_mirror::id::MirrorId) -> Option<Arc<dyn LinkEnd>> {
-        let id = MirrorId(Uuid::from_u128(mirror.0));
-        self.0.upgrade()?.mirrors.get(id)?.door()
-    }
-
-    fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>> {
-        async move {
-            let registry = self.0.upgrade().ok_or("this daemon ends")?;
-            let ask = serde_json::from_value(request).map_err(|error| {
-                let error: String = error.to_string().chars().take(200).collect();
-                format!("what is asked about a mirror isn't understood: {error}")
-            })?;
-            let done = match ask {
-                Ask::Detached { mirror } => registry.detached_there(peer, MirrorId(mirror)).await,
-                Ask::HandOver { mirror } => registry.hand_over(peer, MirrorId(mirror)).await,
-                Ask::GiveUp { mirror } => registry.give_up(peer, MirrorId(mirror)).await,
-                create @ Ask::CreateTarget { .. } => registry.create_target(peer, create).await,
-            };
-            done.map_err(|error| error.to_string())?;
-            serde_json::to_value(Done {}).map_err(|error| error.to_string())
-        }
-        .boxed()
-    }
-
-    fn users(&self, peer: &PeerName) -> Vec<String> {
-        let Some(registry) = self.0.upgrade() else {
-            return Vec::new();
-        };
-        let catalog = registry.catalog();
-        let own = |mirror: &Mirror| {
-            let (side, _) = mirror.remote()?;
-            Some(format!("mirror {}", mirror.end(side.opposite()).volume))
-        };
-        catalog.mirrors_with(peer).filter_map(own).collect()
-    }
 }
 
 impl Mirrors {
@@ -145,7 +67,7 @@ impl Mirrors {
         }
     }
 
-    pub(super) fn peers(&self) -> Result<Arc<Peers>, ChangeError> {
+    pub(in crate::registry) fn peers(&self) -> Result<Arc<Peers>, ChangeError> {
         let peers = self.peers.get().and_then(Weak::upgrade);
         peers.ok_or_else(|| ChangeError::Mirror("this daemon has no peers".into()))
     }
@@ -154,7 +76,7 @@ impl Mirrors {
 impl Registry {
     /// From now on mirrors with peers are connected; only once, after [`Self::load`] or before it.
     pub fn set_peers(self: &Arc<Self>, peers: &Arc<Peers>) {
-        peers.set_ends(Arc::new(MirrorEnds::of(self)));
+        peers.set_ends(Arc::new(super::MirrorEnds::of(self)));
         if self.mirrors.peers.set(Arc::downgrade(peers)).is_err() {
             tracing::error!("the peers of mirrors were set already");
         }
@@ -180,41 +102,49 @@ impl Registry {
         self: &Arc<Self>,
         request: RemoteMirrorRequest,
     ) -> Result<Vec<Change>, ChangeError> {
-        let peers = self.mirrors.peers()?;
-        let (volume, ..) = self.ready(&request.source)?;
-        let end = |volume: &VolumeName, elsewhere| MirrorEnd {
-            volume: volume.clone(),
-            node: Uuid::new_v4(),
-            elsewhere,
+        let target = EndName {
+            peer: Some(request.peer.clone()),
+            volume: request.target.clone(),
         };
-        let peer = request.peer.clone();
-        let record = Mirror {
-            id: MirrorId(Uuid::new_v4()),
-            first: end(&request.source, None),
-            second: end(&request.target, Some(Elsewhere { peer, dials: false })),
-            source: MirrorSide::First,
-            on_failure: request.on_failure,
-            rest: MirrorRest::Linked,
-        };
-        let words = |end: &MirrorEnd| EndWords {
-            volume: end.volume.to_string(),
-            node: end.node,
-        };
-        let ask = Ask::CreateTarget {
-            mirror: record.id.0,
-            source: words(&record.first),
-            target: words(&record.second),
-            bytes: volume.size_bytes,
-            block_bytes: volume.block_size.bytes(),
-            halts: request.on_failure == OnFailure::Halt,
-        };
-        let id = record.id;
-        let changes = {
+        let id = MirrorId(Uuid::new_v4());
+        let (changes, ask) = {
             let writer = self.writer.lock().await;
-            self.begin_end(&writer, record).await?
+            self.admit_mirror(&request.source, &target)?;
+            let (volume, ..) = self.ready(&request.source)?;
+            let end = |volume: &VolumeName, elsewhere| MirrorEnd {
+                volume: volume.clone(),
+                node: Uuid::new_v4(),
+                elsewhere,
+            };
+            let peer = request.peer.clone();
+            let record = Mirror {
+                id,
+                first: end(&request.source, None),
+                second: end(&request.target, Some(Elsewhere { peer, dials: false })),
+                source: MirrorSide::First,
+                on_failure: request.on_failure,
+                rest: MirrorRest::Linked,
+            };
+            let words = |end: &MirrorEnd| EndWords {
+                volume: end.volume.to_string(),
+                node: end.node,
+            };
+            let identity = self.shown_identity(&request.source)?;
+            let ask = CreateTarget {
+                mirror: id.0,
+                source: words(&record.first),
+                target: words(&record.second),
+                bytes: volume.size_bytes,
+                block_bytes: volume.block_size.bytes(),
+                halts: request.on_failure == OnFailure::Halt,
+                naa: identity.naa_text(),
+                serial: identity.serial.clone(),
+            };
+            let changes = self.begin_end(&writer, record, identity).await?;
+            (changes, Ask::CreateTarget(Box::new(ask)))
         };
         // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
-        let asked: Result<Done, _> = peers.ask(&request.peer, &ask).await;
+        let asked: Result<Done, _> = self.mirrors.peers()?.ask(&request.peer, &ask).await;
         let error = match asked {
             Ok(Done {}) => return Ok(changes),
             Err(error) => error,
@@ -239,20 +169,36 @@ impl Registry {
         self: &Arc<Self>,
         writer: &Writer,
         record: Mirror,
+        identity: SharedIdentity,
     ) -> Result<Vec<Change>, ChangeError> {
         let Some((remote, _)) = record.remote() else {
             return Err(refuse("both ends of the mirror are here".into()));
         };
         let side = remote.opposite();
-        let (_, served, store) = self.ready(&record.end(side).volume)?;
+        let volume = &record.end(side).volume;
+        let role = match side == record.source {
+            true => SharedRole::Source,
+            false => SharedRole::Target,
+        };
+        let (_, served, store) = self.ready(volume)?;
         let runtime = self.mirrors.runtime()?;
-        let command = Command::CreateMirror(record.clone());
+        let commands = [
+            Command::ShareIdentity {
+                volume: volume.clone(),
+                identity,
+            },
+            states(volume, role),
+            Command::CreateMirror(record.clone()),
+        ];
         // The rules first: nothing is made for what can't be.
-        (*self.catalog()).clone().apply(command.clone())?;
+        let mut catalog = (*self.catalog()).clone();
+        for command in &commands {
+            catalog.apply(command.clone())?;
+        }
         let folder = self.mirrors.folder_of(record.id);
         let (of, bytes) = (record.clone(), store.size());
         run_blocking(move || make(&folder, &of, bytes)).await??;
-        let (catalog, changes) = self.save(writer, command).await?;
+        let (catalog, changes) = self.save_all(writer, commands).await?;
         self.install(catalog, &changes, None);
         let volumes = SIDES.map(|it| (it == side).then(|| Arc::clone(&served)));
         let state = State::new(record.clone(), key(&record, &volumes), mirror_type());
@@ -271,82 +217,71 @@ impl Registry {
     }
 
     /// A peer wants a volume here to be the target of a mirror.
-    async fn create_target(self: &Arc<Self>, peer: &Peer, ask: Ask) -> Result<(), ChangeError> {
-        let Ask::CreateTarget {
-            mirror,
-            source,
-            target,
-            bytes,
-            block_bytes,
-            halts,
-        } = ask
-        else {
-            return Ok(());
-        };
+    pub(super) async fn create_target(
+        self: &Arc<Self>,
+        peer: &Peer,
+        wanted: CreateTarget,
+    ) -> Result<(), ChangeError> {
         let elsewhere = Elsewhere {
             peer: peer.name.clone(),
             dials: true,
         };
         let record = Mirror {
-            id: MirrorId(mirror),
+            id: MirrorId(wanted.mirror),
             first: MirrorEnd {
                 elsewhere: Some(elsewhere),
-                ..end_of(source)?
+                ..end_of(wanted.source)?
             },
-            second: end_of(target)?,
+            second: end_of(wanted.target)?,
             source: MirrorSide::First,
-            on_failure: match halts {
+            on_failure: match wanted.halts {
                 true => OnFailure::Halt,
                 false => OnFailure::Continue,
             },
             rest: MirrorRest::Linked,
         };
+        let (bytes, block_bytes) = (wanted.bytes, wanted.block_bytes);
         let block_size = BlockSize::from_bytes(block_bytes);
         let block_size = block_size.ok_or_else(|| {
             refuse(format!(
                 "no volume here can have blocks of {block_bytes} bytes"
             ))
         })?;
+        let identity = SharedIdentity::parse(&wanted.naa, &wanted.serial);
+        let identity = identity
+            .ok_or_else(|| refuse("no volume can be shown to hosts by that identity".into()))?;
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
             let known = this.catalog().mirror(record.id).cloned();
-            if known.is_some_and(|known| known == record) {
-                return Ok(Vec::new());
+            if let Some(known) = known {
+                return match known == record {
+                    true => Ok(Vec::new()),
+                    false => Err(CatalogError::MirrorIdentityInUse { mirror: record.id }.into()),
+                };
             }
-            let volume = &record.second.volume;
-            let existing = this.catalog().volume(volume).ok().cloned();
-            match existing {
-                None => this.make_target(&writer, volume, bytes, block_size).await?,
-                Some(_) if this.catalog().mappings(volume).next().is_some() => {
-                    return Err(refuse(format!(
-                        "volume {volume} is mapped: unmap it first, as its content is replaced"
-                    )));
-                }
-                Some(it) if (it.size_bytes, it.block_size) != (bytes, block_size) => {
-                    return Err(refuse(format!(
-                        "volume {volume} has {} bytes in blocks of {}, and volume {} at {} has {bytes} in blocks of \
-                         {block_bytes}: the ends of a mirror are alike",
-                        it.size_bytes,
-                        it.block_size.bytes(),
-                        record.first.volume,
-                        this.said_of(&record.first),
-                    )));
-                }
-                Some(_) => {}
+            let volume = record.second.volume.clone();
+            if this.catalog().volume(&volume).is_ok() {
+                return Err(refuse(format!(
+                    "there is a volume {volume} already, and what it has isn't replaced by a peer: choose another name, or \
+                     delete it there first"
+                )));
             }
-            this.begin_end(&writer, record).await
+            this.make_target(&writer, &volume, bytes, block_size).await?;
+            let begun = this.begin_end(&writer, record.clone(), identity).await;
+            // Of a mirror that the catalog may have after all the next start knows more.
+            if begun.is_err() && this.catalog().mirror(record.id).is_none() {
+                let removed = this.delete_file_volume(&writer, volume).await;
+                if let Err(error) = removed {
+                    tracing::warn!(%error, "the volume of a mirror that wasn't made stays behind");
+                }
+            }
+            begun
         })
         .await
         .map(drop)
     }
 
-    /// What a peer that has an end is called.
-    fn said_of(&self, end: &MirrorEnd) -> String {
-        let elsewhere = end.elsewhere.as_ref();
-        elsewhere.map_or_else(String::new, |it| it.peer.to_string())
-    }
-
-    /// A new volume that can become a copy. If nothing comes of the mirror it stays, as an empty volume.
+    /// A new volume that can become a copy.
     async fn make_target(
         &self,
         writer: &Writer,
@@ -368,8 +303,8 @@ impl Registry {
         self.create_volume_as(writer, request, id).await.map(drop)
     }
 
-    /// A peer has detached a mirror: it is none here either.
-    async fn detached_there(
+    /// A peer detaches a mirror: it is none here either.
+    pub(super) async fn detached_there(
         self: &Arc<Self>,
         peer: &Peer,
         mirror: MirrorId,
@@ -392,21 +327,68 @@ impl Registry {
         .map(drop)
     }
 
-    /// Lets the other end know that the mirror is no more. If it doesn't hear of it, it shows that, and can be
-    /// detached there.
-    pub(super) async fn tell_detached(&self, record: &Mirror) {
-        let Some((_, elsewhere)) = record.remote() else {
-            return;
-        };
-        let Ok(peers) = self.mirrors.peers() else {
-            return;
+    /// Ends the other end first, so that nobody has half a mirror who wasn't told so. By force it doesn't matter what comes
+    /// of that: the other end shows then that the mirror is none here, and can be detached there.
+    pub(super) async fn detach_there(
+        &self,
+        record: &Mirror,
+        force: bool,
+    ) -> Result<(), ChangeError> {
+        let Some((remote, elsewhere)) = record.remote() else {
+            return Ok(());
         };
         let detached = Ask::Detached {
             mirror: record.id.0,
         };
-        let told: Result<Done, _> = peers.ask(&elsewhere.peer, &detached).await;
-        if let Err(error) = told {
-            tracing::warn!(mirror = %record.id, %error, "the other end doesn't know that the mirror is detached");
+        let told: Result<Done, _> = match self.mirrors.peers() {
+            Ok(peers) => peers.ask(&elsewhere.peer, &detached).await,
+            Err(_) if force => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match told {
+            Ok(Done {}) => Ok(()),
+            Err(error) if force => {
+                tracing::warn!(mirror = %record.id, %error, "the other end doesn't know that the mirror is detached");
+                Ok(())
+            }
+            Err(error) => Err(refuse(format!(
+                "{} can't be detached there: {error}. With --force (force=true) the mirror is ended here alone, and has to \
+                 be detached there as well",
+                record.end(remote)
+            ))),
+        }
+    }
+
+    /// What becomes of the disk that hosts see, when the volume here isn't one with the other one any more. The one that
+    /// they use stays what it is; the other one is another disk from then on.
+    pub(super) fn commands_of_parting(&self, record: &Mirror, running: &Running) -> Vec<Command> {
+        let Some((remote, _)) = record.remote() else {
+            return Vec::new();
+        };
+        let catalog = self.catalog();
+        let volume = record.end(remote.opposite()).volume.clone();
+        let (Ok(kept), Some(shared)) = (catalog.volume(&volume), catalog.shared_identity(&volume))
+        else {
+            return Vec::new();
+        };
+        let is_own = SharedIdentity::of(kept) == *shared;
+        let is_mapped = catalog.mappings(&volume).next().is_some();
+        match (running.serves_hosts(), is_own) {
+            (true, false) if is_mapped => vec![states(&volume, SharedRole::Source)],
+            // The other one may still be seen as what this one was.
+            (false, true) => {
+                let id = VolumeId(Uuid::new_v4());
+                let identity = SharedIdentity {
+                    naa: id.to_naa(),
+                    serial: id.to_serial(),
+                };
+                let other = Command::ShareIdentity {
+                    volume: volume.clone(),
+                    identity,
+                };
+                vec![other, states(&volume, SharedRole::Source)]
+            }
+            _ => vec![Command::UnshareIdentity { volume }],
         }
     }
 }
@@ -426,24 +408,14 @@ fn in_the_core(id: MirrorId) -> tidelock_mirror::id::MirrorId {
 
 /// How mirrors with peers are built.
 pub(super) fn mirror_type() -> BuiltType {
-    let built = super::beginning::mirror_type();
-    BuiltType {
-        replication_type: ReplicationType::SynchronousMirrorRemote,
-        target_supply: TargetSupply::Supplied,
-        operations: Operation::set(&[Operation::Detach, Operation::Failover, Operation::Failback]),
-        ..built
-    }
-}
-
-/// Refuses what reads both volumes.
-pub(super) fn check_both_here(record: &Mirror) -> Result<(), ChangeError> {
-    match record.remote() {
-        None => Ok(()),
-        Some((side, _)) => Err(refuse(format!(
-            "one end of the mirror is at a peer ({}): this needs both here",
-            record.end(side)
-        ))),
-    }
+    let found = built().of(ReplicationType::SynchronousMirrorRemote);
+    // It is what admitted the mirror; without it there would be none.
+    found.cloned().unwrap_or_else(|| {
+        BuiltType::new(
+            ReplicationType::SynchronousMirrorRemote,
+            TargetSupply::Created,
+        )
+    })
 }
 
 /// Whether a mirror with a peer may be ended now.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    Change, Command, Elsewhere, Mirror, MirrorId, MirrorRest, MirrorSide, Peer, VolumeName,
+    Change, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, Peer,
 };
 use tidelock_mirror::generation::Role;
 
-use super::operations::{MirrorChange, PATIENCE, refuse, wait};
-use super::remote::{Ask, Done, admit};
-use super::{ChangeError, Registry, Running};
+use super::asking::{Ask, Done};
+use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
+use super::remote::admit;
+use super::{ChangeError, EndName, Registry, Running};
+use crate::mirrors::state::State;
 
 impl Registry {
     /// Does an operation on a mirror with a peer.
@@ -24,41 +26,66 @@ impl Registry {
         running: &Arc<Running>,
         change: &MirrorChange,
     ) -> Result<Vec<Change>, ChangeError> {
-        let Some((remote, elsewhere)) = record.remote() else {
-            return Ok(Vec::new());
-        };
         if let Some(dropped) = &change.discard {
             return self.discard_one(record, running, dropped).await;
         }
-        if !matches!(change.operation, Operation::Failover | Operation::Failback) {
-            return Err(refuse(format!(
-                "this isn't done with a mirror whose other end is at a peer ({})",
-                record.end(remote)
-            )));
+        match change.operation {
+            Operation::Failover | Operation::Failback => {
+                self.change_serving(record, running, change.operation, change.force)
+                    .await
+            }
+            Operation::ReverseRoles => self.reverse_remote(record, running).await,
+            _ => {
+                self.operate_at_source(record, running, change.operation, change.force)
+                    .await
+            }
         }
+    }
+
+    /// Lets hosts use the end that an operation says.
+    pub(super) async fn change_serving(
+        self: &Arc<Self>,
+        record: &Mirror,
+        running: &Arc<Running>,
+        operation: Operation,
+        force: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let Some((remote, elsewhere)) = record.remote() else {
+            return Ok(Vec::new());
+        };
         let side = remote.opposite();
-        let wanted = match change.operation {
+        let (own, other) = (record.end(side), record.end(remote));
+        let wanted = match operation {
             Operation::Failover => record.source.opposite(),
             _ => record.source,
         };
-        let (role, in_step) = running.look(|state| (state.role(side), state.is_in_step()));
+        let (role, in_step, waits) =
+            running.look(|state| (state.role(side), state.is_in_step(), state.waits()));
+        check_no_conflict(record, running)?;
         match (wanted == side, role) {
             (true, Some(Role::Target)) if in_step => {
-                admit(running, change.operation, change.force)?;
+                admit(running, operation, force)?;
                 self.ask_for_roles(running, side, elsewhere).await
             }
-            (true, Some(Role::Target)) if change.operation == Operation::Failover => {
-                self.change_roles(running, change.operation, change.force)
-                    .await
+            (true, Some(Role::Target)) if operation == Operation::Failover => {
+                check_taking_over(running, own, other, force)?;
+                self.change_roles(running, operation, force).await
+            }
+            (true, Some(Role::Target)) => Err(refuse(format!(
+                "volume {} hasn't got what {other} has yet: wait until it is connected and has all",
+                own.volume
+            ))),
+            // It is the source, and doesn't know whether another one is it as well.
+            (true, Some(Role::Source)) if waits && force => {
+                running.change(State::go_on_alone);
+                Ok(Vec::new())
             }
             (false, Some(Role::Source)) if in_step => {
-                self.change_roles(running, change.operation, change.force)
-                    .await
+                self.change_roles(running, operation, force).await
             }
             (false, Some(Role::Source)) => Err(refuse(format!(
-                "{} doesn't have everything that was written here: wait until it is connected and in step, or use \
-                 `tidelock mirror failover` there, which loses what it hasn't got",
-                record.end(remote)
+                "{other} doesn't have everything that was written here: wait until it is connected and in step, or use \
+                 `tidelock mirror failover` there, which loses what it hasn't got"
             ))),
             _ => Err(refuse(format!(
                 "{} is to serve hosts then, and it does already, or can't be reached",
@@ -76,14 +103,8 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         let writer = self.writer.lock().await;
         let transition = admit(running, operation, force)?;
-        let (source, rest) = running.look(|state| state.words(operation));
-        let set = Command::SetMirror {
-            mirror: running.id(),
-            source,
-            rest,
-        };
-        let (catalog, changes) = self.save(&writer, set).await?;
-        self.install(catalog, &changes, None);
+        let words = running.look(|state| state.words(operation));
+        let changes = self.keep_words(&writer, running.id(), words).await?;
         running.change(|state| state.begin(operation, &transition));
         drop(writer);
         wait(running).await?;
@@ -113,14 +134,6 @@ impl Registry {
         // What takes longer is told by what the mirror shows.
         let _ = tokio::time::timeout(PATIENCE, serving).await;
         Ok(Vec::new())
-    }
-
-    /// The mirror that a peer has an end of.
-    fn mirror_of_peer(&self, peer: &Peer, id: MirrorId) -> Result<Arc<Running>, ChangeError> {
-        let catalog = self.catalog();
-        let known = catalog.mirrors_with(&peer.name).any(|it| it.id == id);
-        let running = self.mirrors.get(id).filter(|_| known);
-        running.ok_or_else(|| refuse(format!("there is no mirror {id} here with that peer")))
     }
 
     /// A peer wants its end to be the source, which the one here is.
@@ -156,23 +169,16 @@ impl Registry {
         self: &Arc<Self>,
         record: &Mirror,
         running: &Arc<Running>,
-        dropped: &VolumeName,
+        dropped: &EndName,
     ) -> Result<Vec<Change>, ChangeError> {
         let Some((remote, elsewhere)) = record.remote() else {
             return Ok(Vec::new());
         };
-        let (own, other) = (record.end(remote.opposite()), record.end(remote));
-        if own.volume != *dropped && other.volume != *dropped {
-            return Err(refuse(format!(
-                "volume {dropped} is no end of this mirror: name {} or {}",
-                own.volume, other.volume
-            )));
-        }
+        let dropped = end_called(record, dropped)?;
         if running.look(|state| state.conflict().is_none()) {
             return Err(nothing_to_discard());
         }
-        // If both are called so it is the one here.
-        if own.volume == *dropped {
+        if dropped != remote {
             return self.give_up_own(running).await;
         }
         let ask = Ask::GiveUp {
@@ -204,14 +210,8 @@ impl Registry {
         let Some(side) = remote.map(MirrorSide::opposite) else {
             return Ok(Vec::new());
         };
-        let (source, rest) = running.look(|state| state.words_without(side));
-        let set = Command::SetMirror {
-            mirror: running.id(),
-            source,
-            rest,
-        };
-        let (catalog, changes) = self.save(&writer, set).await?;
-        self.install(catalog, &changes, None);
+        let words = running.look(|state| state.words_without(side));
+        let changes = self.keep_words(&writer, running.id(), words).await?;
         running.change(|state| state.give_up(side));
         Ok(changes)
     }
@@ -219,4 +219,43 @@ impl Registry {
 
 fn nothing_to_discard() -> ChangeError {
     refuse("the ends of the mirror don't contradict each other: there is nothing to discard".into())
+}
+
+/// Nothing is done with ends that contradict each other, before an operator has said which one counts.
+pub(super) fn check_no_conflict(record: &Mirror, running: &Running) -> Result<(), ChangeError> {
+    if running.look(|state| state.conflict().is_none()) {
+        return Ok(());
+    }
+    let own = record.remote().map(|(side, _)| side.opposite());
+    let name = &record.end(own.unwrap_or(record.source)).volume;
+    Err(refuse(format!(
+        "both volumes were changed: say whose changes are dropped, with `tidelock mirror resync {name} --discard {}` or \
+         `--discard {}`",
+        record.first, record.second
+    )))
+}
+
+/// Whether the target here may take over from a source that doesn't hand over.
+fn check_taking_over(
+    running: &Running,
+    own: &MirrorEnd,
+    other: &MirrorEnd,
+    force: bool,
+) -> Result<(), ChangeError> {
+    let is_held = running.look(|state| state.record().rest.is_held());
+    let is_connected = running.line().is_some_and(|line| line.problem().is_none());
+    if is_connected && is_held {
+        return Err(refuse(format!(
+            "{other} is there, and hosts use it: let the two be equal again (`tidelock mirror resume` or `resync`), and fail over \
+             then, which loses nothing"
+        )));
+    }
+    if force {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "{other} isn't in step or can't be reached, and nobody here knows whether hosts still use it. Make sure that they \
+         don't; what it alone has is lost to them then. If volume {} is to take over all the same: --force (force=true)",
+        own.volume
+    )))
 }

@@ -1,5 +1,7 @@
 //! Mirrors in the words of the API: how they are, and what can be done about that.
 
+mod remote;
+
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
 use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
@@ -105,6 +107,7 @@ fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
             all.push(format!("volume {}: {problem}", record.end(side)));
         }
     }
+    all.extend(remote::detail(state));
     if state.is_halted() {
         all.push("hosts are stopped until the target is back, as it is configured".to_owned());
     }
@@ -128,26 +131,20 @@ fn contradiction(record: &Mirror, conflict: &Verdict) -> String {
     }
 }
 
+fn advice(why: &str, command: String) -> Option<v1::MirrorNext> {
+    Some(v1::MirrorNext {
+        why: why.to_owned(),
+        command,
+    })
+}
+
 /// What can be done next.
 fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext> {
     let record = state.record();
     let source = &record.system().volume;
     let target = &record.synced().volume;
-    let advice = |why: &str, command: String| {
-        Some(v1::MirrorNext {
-            why: why.to_owned(),
-            command,
-        })
-    };
-    if let Some((side, _)) = record.remote() {
-        let own = &record.end(side.opposite()).volume;
-        return match state.association().copy_state {
-            CopyState::Broken => advice(
-                "it goes on by itself when the other end is back; to have an independent volume, detach it",
-                format!("tidelock mirror detach {own} --force"),
-            ),
-            _ => None,
-        };
+    if record.remote().is_some() {
+        return remote::next(state, problems);
     }
     if state.conflict().is_some() {
         let lost = record.end(record.serving().opposite());

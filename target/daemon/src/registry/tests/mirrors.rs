@@ -540,7 +540,7 @@ async fn what_both_volumes_have_changed_is_told_and_never_resolved_by_itself() {
         assert_eq!((house.content("a")[1], house.content("b")[2]), (2, 3));
         let before = house.content(dropped);
         let discard = |name: &str| MirrorChange {
-            discard: Some(volume(name)),
+            discard: Some(volume(name).into()),
             ..change("a", Operation::ResyncReplica)
         };
         let registry = Arc::clone(house.registry());

@@ -5,12 +5,19 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use serde_json::json;
-use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{OnFailure, Peer, PeerAddress, PeerName};
+use tidelock_admin::v1::PeerState;
+use tidelock_capabilities::values::{LocalElementRole, Mode, Operation, SyncType};
+use tidelock_capabilities::{Decision, Triple};
+use tidelock_catalog::{
+    AccessChange, AccessState, OnFailure, Peer, PeerAddress, PeerName, PortalGroupTag,
+};
+use tidelock_scsi::{AccessState as Shown, TargetPort};
 
 use super::*;
 use crate::events::Events;
 use crate::peers::{Book, Ends, Peers, Settings};
+use crate::registry::asymmetric_access::{AccessRequest, Cause};
+use crate::registry::capabilities::ElementName;
 use crate::registry::changes::ChangeError;
 use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
@@ -42,7 +49,8 @@ impl Daemon {
         let settings = Settings {
             name: peer(self.called),
             timeout: Duration::from_secs(10),
-            portal_groups: vec![1],
+            // A disk that hosts reach through both has paths that they can tell apart.
+            portal_groups: vec![u16::from(self.called.as_bytes()[0])],
         };
         let registry = self.house.registry();
         let book: Arc<dyn Book> = Arc::new(Arc::clone(registry));
@@ -111,14 +119,92 @@ impl Daemon {
             mirror: mirror.to_owned(),
             operation,
             force: false,
-            discard: discard.map(volume),
+            discard: discard.map(|it| it.parse().unwrap()),
         };
         self.house.registry().modify_mirror(change).await.map(drop)
+    }
+
+    async fn until_connected(&self, other: &str) {
+        let connected = async {
+            while self.peers().show(&peer(other)).unwrap().state != PeerState::Connected {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), connected).await;
+        waited.expect("the peer doesn't connect");
+    }
+
+    /// By force.
+    async fn force(&self, mirror: &str, operation: Operation) -> Result<(), ChangeError> {
+        let change = MirrorChange {
+            mirror: mirror.to_owned(),
+            operation,
+            force: true,
+            discard: None,
+        };
+        self.house.registry().modify_mirror(change).await.map(drop)
+    }
+
+    /// The state in which hosts see a volume.
+    fn seen(&self, of: &str) -> Shown {
+        let served = self.house.registry().volume(&volume(of)).unwrap();
+        let unit = served.unit();
+        unit.set_target_ports(vec![TargetPort {
+            target_name: "iqn.2026-11.test:t".into(),
+            relative_port_identifier: 1,
+            target_port_group: 1,
+        }]);
+        unit.target_port_groups()[0].access.state
+    }
+
+    async fn until_seen(&self, of: &str, state: Shown) {
+        let seen = async {
+            while self.seen(of) != state {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), seen).await;
+        waited.unwrap_or_else(|_| panic!("{of} is {:?}", self.seen(of)));
     }
 
     fn has_no_mirror(&self) -> bool {
         let registry = self.house.registry();
         registry.mirrors().is_empty() && registry.catalog().mirrors().next().is_none()
+    }
+}
+
+impl House {
+    /// Hosts see it.
+    async fn map(&self, name: &str) {
+        let registry = self.registry();
+        let target = tidelock_catalog::IscsiName::new("iqn.2026-11.test:t").unwrap();
+        let create = Command::CreateTarget {
+            target: target.clone(),
+            portal_groups: tidelock_catalog::PortalGroups::ALL,
+        };
+        registry.apply(create).await.unwrap();
+        let map = Command::MapLun {
+            target,
+            volume: volume(name),
+            number: None,
+            read_only: false,
+        };
+        registry.apply(map).await.unwrap();
+    }
+
+    async fn job_report(&self, id: u64) -> tidelock_admin::v1::CheckReport {
+        let ended = async {
+            loop {
+                let job = self.registry().jobs().get(id).unwrap();
+                if job.state.is_ended() {
+                    break job;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let job = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let job = job.unwrap();
+        job.report.clone().unwrap_or_else(|| panic!("{job:?}"))
     }
 }
 
@@ -138,6 +224,9 @@ async fn pair() -> (Daemon, Daemon) {
     for (one, other) in [(&a, &b), (&b, &a)] {
         let adding = one.peers().add(peer(other.called), other.address(), None);
         adding.await.unwrap();
+    }
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        one.until_connected(other.called).await;
     }
     a.house.add_volume("a").await;
     a.house.write("a", 0, BLOCKS as u64, 1);
@@ -196,31 +285,46 @@ async fn a_peer_makes_the_copy_gets_all_writes_and_what_it_has_missed() {
 }
 
 #[tokio::test]
-async fn an_existing_volume_of_the_peer_is_used_and_what_stands_against_it_is_told_with_nothing_changed()
+async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creation_and_nothing_is_changed()
  {
     let (a, b) = pair().await;
     b.house.add_volume("existing").await;
     b.house.write("existing", 0, BLOCKS as u64, 5);
-    b.house.add_volume("other").await;
-    let resize = Command::ResizeVolume {
-        volume: volume("other"),
-        size_bytes: 2 * MIB,
+    let asked = |element: &str, other: &str| {
+        let registry = a.house.registry();
+        let catalog = registry.catalog();
+        let read = |text: &str| ElementName::read(text, 2, &catalog);
+        let answer = registry.synchronization_supported(&read(element), Some(&read(other)), 2);
+        answer.decision
     };
-    b.house.registry().apply(resize).await.unwrap();
+    let supported = |decision: Decision| decision.supported().collect::<Vec<_>>();
+    let mirror = Triple::new(
+        SyncType::Mirror,
+        Mode::Synchronous,
+        LocalElementRole::SystemElement,
+    );
+    assert_eq!(supported(asked("a", "b:copy")), [mirror]);
+    assert_eq!(supported(asked("a", "stranger:copy")), []);
+    assert_eq!(supported(asked("b:copy", "a")), []);
     let refused = async |source: &str, target: &str, part: &str| {
         let error = a.create(source, target).await.unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
         assert!(a.has_no_mirror() && b.has_no_mirror());
         assert_eq!((a.house.folders(), b.house.folders()), (0, 0));
         assert!(!a.house.is_protected("a"));
+        assert_eq!(a.seen("a"), Shown::ActiveOptimized);
+        let shared = a.house.registry().catalog();
+        assert!(shared.shared_identity(&volume("a")).is_none());
     };
+    // What a volume of another daemon has is its owner's.
     refused(
         "a",
-        "other",
-        "peer b refuses: volume other has 2097152 bytes",
+        "existing",
+        "peer b refuses: there is a volume existing already",
     )
     .await;
-    refused("nothing", "existing", "no volume nothing").await;
+    assert_eq!(b.house.content("existing"), [5; BLOCKS]);
+    refused("nothing", "copy", "no volume nothing").await;
     let stranger = RemoteMirrorRequest {
         source: volume("a"),
         peer: peer("stranger"),
@@ -229,16 +333,203 @@ async fn an_existing_volume_of_the_peer_is_used_and_what_stands_against_it_is_to
     };
     let error = a.house.registry().create_remote_mirror(stranger).await;
     assert!(error.unwrap_err().to_string().contains("no peer stranger"));
-    a.create("a", "existing").await.unwrap();
+    a.create("a", "copy").await.unwrap();
     a.house.until("a", "Synchronized").await;
-    assert_eq!(b.house.content("existing"), [1; BLOCKS]);
+    assert_eq!(supported(asked("a", "b:second")), []);
     let again = a.create("a", "second").await.unwrap_err().to_string();
-    assert!(again.contains("a is mirrored with b:existing"), "{again}");
+    assert!(again.contains("limit is reached"), "{again}");
     // A peer that is needed stays.
-    for (daemon, other, user) in [(&a, "b", "mirror a"), (&b, "a", "mirror existing")] {
+    for (daemon, other, user) in [(&a, "b", "mirror a"), (&b, "a", "mirror copy")] {
         let error = daemon.peers().remove(peer(other)).await.unwrap_err();
         assert!(error.to_string().contains(user), "{error}");
     }
+}
+
+#[tokio::test]
+async fn hosts_see_one_disk_that_is_where_the_source_is() {
+    let (mut a, mut b) = mirrored().await;
+    let shown = |daemon: &Daemon, name| {
+        daemon
+            .house
+            .registry()
+            .shown_identity(&volume(name))
+            .unwrap()
+    };
+    assert_eq!(shown(&a, "a"), shown(&b, "copy"));
+    let identity = shown(&a, "a");
+    a.until_seen("a", Shown::ActiveOptimized).await;
+    b.until_seen("copy", Shown::Standby).await;
+    // Nobody but the mirror says where it is written to.
+    let optimized = AccessRequest {
+        volume: volume("copy"),
+        id: None,
+        changes: vec![AccessChange {
+            group: PortalGroupTag::DEFAULT,
+            state: Some(AccessState::ActiveOptimized),
+            preferred: None,
+        }],
+        cause: Cause::Implicit,
+    };
+    let refused = b.house.registry().change_access(optimized).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("follow its mirror"), "{refused}");
+    a.operate("a", Operation::Failover).await.unwrap();
+    a.until_seen("a", Shown::Standby).await;
+    b.until_seen("copy", Shown::ActiveOptimized).await;
+    for _ in 0..2 {
+        b.stop().await;
+        a.house.until("a", "Failedover").await;
+        assert_eq!(a.seen("a"), Shown::Standby);
+        b.start(&a).await;
+        b.until_seen("copy", Shown::ActiveOptimized).await;
+    }
+    assert_eq!(
+        (shown(&a, "a"), shown(&b, "copy")),
+        (identity.clone(), identity.clone())
+    );
+    // Detached, the one that hosts use stays what it is, and the other one is another disk.
+    b.house.map("copy").await;
+    failed_over(&a, &b).await;
+    b.detach("copy", false).await.unwrap();
+    assert_eq!(shown(&b, "copy"), identity);
+    assert_ne!(shown(&a, "a"), identity);
+    for (daemon, name) in [(&mut a, "a"), (&mut b, "copy")] {
+        assert_eq!(daemon.seen(name), Shown::ActiveOptimized);
+        daemon.peers.take().unwrap().stop();
+        daemon.house.reopen().await;
+        daemon.listen();
+        assert_eq!(daemon.seen(name), Shown::ActiveOptimized);
+    }
+    assert_eq!(shown(&b, "copy"), identity);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_while_that_is_wanted_whichever_daemon_was_told() {
+    for (at_source, hold, shown, release) in [
+        (true, Operation::Suspend, "Suspended", Operation::Resume),
+        (false, Operation::Suspend, "Suspended", Operation::Resume),
+        (
+            true,
+            Operation::Fracture,
+            "Fractured",
+            Operation::ResyncReplica,
+        ),
+        (false, Operation::Split, "Split", Operation::ResyncReplica),
+    ] {
+        let (mut a, mut b) = mirrored().await;
+        let told = async |a: &Daemon, b: &Daemon, operation| match at_source {
+            true => a.operate("a", operation).await.unwrap(),
+            false => b.operate("copy", operation).await.unwrap(),
+        };
+        told(&a, &b, hold).await;
+        a.house.until("a", shown).await;
+        let there = b.house.until("copy", shown).await;
+        let next = there.next.unwrap().command;
+        assert!(next.contains("mirror res"), "{next}");
+        a.house.write("a", 0, 4, 2);
+        assert_eq!(b.house.content("copy"), [1; BLOCKS]);
+        // Both know it after a restart, and hosts go on.
+        a.stop().await;
+        a.start(&b).await;
+        a.until_seen("a", Shown::ActiveOptimized).await;
+        b.stop().await;
+        b.start(&a).await;
+        a.house.until("a", shown).await;
+        b.house.until("copy", shown).await;
+        a.house.write("a", 8, 4, 3);
+        assert_eq!(b.house.content("copy"), [1; BLOCKS], "{shown}");
+        let error = b.operate("copy", Operation::Failover).await.unwrap_err();
+        assert!(error.to_string().contains("resume"), "{error}");
+        told(&a, &b, release).await;
+        in_step(&a, &b).await;
+        assert_eq!(b.house.content("copy"), a.house.content("a"), "{shown}");
+        assert_eq!(b.house.content("copy")[8], 3);
+    }
+}
+
+#[tokio::test]
+async fn roles_are_reversed_for_good_and_back() {
+    for (at_source, over) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (mut a, b) = mirrored().await;
+        if over {
+            b.operate("copy", Operation::Failover).await.unwrap();
+            failed_over(&a, &b).await;
+        }
+        match at_source {
+            true => a.operate("a", Operation::ReverseRoles).await.unwrap(),
+            false => b.operate("copy", Operation::ReverseRoles).await.unwrap(),
+        }
+        in_step(&a, &b).await;
+        assert_eq!(a.house.mirror("a").source.volume, "b:copy");
+        assert_eq!(b.house.mirror("copy").source.volume, "copy");
+        a.until_seen("a", Shown::Standby).await;
+        b.until_seen("copy", Shown::ActiveOptimized).await;
+        b.house.write("copy", 1, 1, 6);
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+        a.stop().await;
+        b.house.until("copy", "Broken").await;
+        b.house.write("copy", 2, 1, 6);
+        a.start(&b).await;
+        in_step(&a, &b).await;
+        b.operate("copy", Operation::Failover).await.unwrap();
+        a.until_seen("a", Shown::ActiveOptimized).await;
+        a.house.write("a", 3, 1, 7);
+        assert_eq!(a.house.content("a"), b.house.content("copy"));
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_comes_back_alone_serves_nobody_until_an_operator_says_so() {
+    let (mut a, mut b) = mirrored().await;
+    a.stop().await;
+    b.stop().await;
+    a.house.open().await;
+    a.listen();
+    let waiting = a.house.until_detail("a", "taken over").await;
+    assert_eq!(waiting.serving, None);
+    assert!(a.house.is_protected("a"));
+    assert_eq!(a.seen("a"), Shown::Transitioning);
+    let command = waiting.next.unwrap().command;
+    assert_eq!(command, "tidelock mirror fracture a --force");
+    let refused = a.operate("a", Operation::Fracture).await.unwrap_err();
+    assert!(refused.to_string().contains("--force"), "{refused}");
+    a.force("a", Operation::Fracture).await.unwrap();
+    a.until_seen("a", Shown::ActiveOptimized).await;
+    a.house.write("a", 3, 1, 9);
+    // The other one knows when it is back, and gets what it lacks when that is wanted.
+    b.start(&a).await;
+    let moved = b.peers().set_address(peer("a"), a.address());
+    moved.await.unwrap();
+    b.house.until("copy", "Fractured").await;
+    a.operate("a", Operation::ResyncReplica).await.unwrap();
+    in_step(&a, &b).await;
+    assert_eq!(a.house.content("a"), b.house.content("copy"));
+}
+
+#[tokio::test]
+async fn the_volumes_are_compared_without_being_sent() {
+    let (a, b) = mirrored().await;
+    a.house.write("a", 5, 2, 7);
+    for (daemon, name) in [(&a, "a"), (&b, "copy")] {
+        let registry = daemon.house.registry();
+        let id = registry.verify_mirror(name).await.unwrap();
+        let report = daemon.house.job_report(id).await;
+        assert_eq!((report.checked_bytes, report.damaged), (MIB, 0));
+    }
+    // Behind the mirror's back.
+    let file = b.house.registry().volume(&volume("copy")).unwrap().path();
+    let damage = std::os::unix::fs::FileExt::write_all_at;
+    damage(
+        &std::fs::File::options().write(true).open(file).unwrap(),
+        &[99; 512],
+        70 * 4096,
+    )
+    .unwrap();
+    let registry = a.house.registry();
+    let id = registry.verify_mirror("a").await.unwrap();
+    let report = a.house.job_report(id).await;
+    assert_eq!(report.damaged, 1, "{report:?}");
+    assert!(report.findings[0].contains("286720"), "{report:?}");
 }
 
 #[tokio::test]
@@ -316,6 +607,7 @@ async fn a_peer_can_not_ask_for_what_it_has_no_part_in() {
     let create = |mirror: &str, volume: &str, block: u32| {
         json!({"create_target": {
             "mirror": mirror, "halts": false, "bytes": MIB, "block_bytes": block,
+            "naa": "3fffffffffffffff", "serial": "elsewhere",
             "source": {"volume": "x", "node": "00000000-0000-0000-0000-000000000005"},
             "target": {"volume": volume, "node": "00000000-0000-0000-0000-000000000006"},
         }})
@@ -324,10 +616,27 @@ async fn a_peer_can_not_ask_for_what_it_has_no_part_in() {
     for (what, part) in [
         (json!("nonsense"), "isn't understood"),
         (json!({"detached": {}}), "isn't understood"),
-        (create(new, "copy", 512), "copy is mirrored with a:a"),
+        (create(new, "copy", 512), "there is a volume copy already"),
+        (create(new, "other", 512), "there is a volume other already"),
         (create(new, "../x", 512), "name"),
-        (create(new, "other", 7), "blocks of 7 bytes"),
-        (create(&id, "other", 512), "identity"),
+        (create(new, "new", 7), "blocks of 7 bytes"),
+        (create(&id, "new", 512), "identity"),
+        (
+            json!({"digest": {"mirror": id, "offset": 0, "length": u64::MAX, "piece": 4096}}),
+            "checksums",
+        ),
+        (
+            json!({"digest": {"mirror": id, "offset": 0, "length": MIB, "piece": 0}}),
+            "checksums",
+        ),
+        (
+            json!({"words": {"mirror": new, "source": "first", "rest": "split"}}),
+            "no mirror",
+        ),
+        (
+            json!({"operate": {"mirror": id, "operation": "split"}}),
+            "isn't the source",
+        ),
     ] {
         let error = asked(&known, what).await.unwrap_err();
         assert!(error.contains(part), "{error}");
@@ -380,7 +689,11 @@ async fn the_copy_of_a_dead_source_takes_over_and_the_source_comes_back_as_a_cop
     let (mut a, b) = mirrored().await;
     a.stop().await;
     b.house.until("copy", "Broken").await;
-    b.operate("copy", Operation::Failover).await.unwrap();
+    let refused = b.operate("copy", Operation::Failover).await.unwrap_err();
+    assert!(refused.to_string().contains("--force"), "{refused}");
+    assert!(b.house.is_protected("copy"));
+    b.force("copy", Operation::Failover).await.unwrap();
+    b.until_seen("copy", Shown::ActiveOptimized).await;
     assert!(!b.house.is_protected("copy"));
     b.house.write("copy", 7, 3, 8);
     a.start(&b).await;
@@ -404,7 +717,7 @@ async fn after_both_were_written_nothing_flows_until_an_operator_drops_the_chang
         b.listen();
         b.house.until_detail("copy", "a:a").await;
         b.house.until("copy", "Broken").await;
-        b.operate("copy", Operation::Failover).await.unwrap();
+        b.force("copy", Operation::Failover).await.unwrap();
         b.house.write("copy", 5, 2, 3);
         a.house.open().await;
         a.listen();
@@ -418,7 +731,12 @@ async fn after_both_were_written_nothing_flows_until_an_operator_drops_the_chang
         let at_a = at_loser == (dropped == "a");
         let (one, name) = if at_a { (&a, "a") } else { (&b, "copy") };
         let resync = Operation::ResyncReplica;
-        one.change(name, resync, Some(dropped)).await.unwrap();
+        let called = match (dropped, at_a) {
+            ("copy", true) => "b:copy",
+            ("a", false) => "a:a",
+            (here, _) => here,
+        };
+        one.change(name, resync, Some(called)).await.unwrap();
         match dropped {
             "a" => failed_over(&a, &b).await,
             _ => in_step(&a, &b).await,

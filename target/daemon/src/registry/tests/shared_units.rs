@@ -1,10 +1,9 @@
 //! Volumes that are one logical unit with another daemon's: their identity and their access states.
 
-use tidelock_catalog::{AccessChange, AccessState, Command, PortalGroupTag, SharedIdentity};
+use tidelock_catalog::{Command, SharedIdentity};
 use tidelock_scsi::{AccessState as Shown, TargetPort};
 
 use super::{House, volume};
-use crate::registry::asymmetric_access::{AccessRequest, Cause};
 use crate::registry::shared_units::SharedRole;
 
 fn elsewhere() -> SharedIdentity {
@@ -39,24 +38,6 @@ async fn the_access_states_follow_the_role_over_restarts_and_hosts_have_no_say()
     house.reopen().await;
     assert_eq!(states(&house, "db"), [Shown::Standby; 2]);
     assert_eq!(house.registry().shown_identity(&db).unwrap(), elsewhere());
-
-    // Nobody but its mirror says where it is written to.
-    let optimized = AccessChange {
-        group: PortalGroupTag::DEFAULT,
-        state: Some(AccessState::ActiveOptimized),
-        preferred: None,
-    };
-    let request = AccessRequest {
-        volume: db.clone(),
-        id: None,
-        changes: vec![optimized],
-        cause: Cause::Implicit,
-    };
-    let refused = house.registry().change_access(request).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("follow its mirror"),
-        "{refused}"
-    );
 
     // A failover: hosts come back until it is over, however long that takes.
     house.registry().begin_role_change(&db, SharedRole::Source);

@@ -5,14 +5,14 @@ use futures_util::future::ready;
 use tidelock_admin::v1::{self, JobKind};
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    CatalogError, Command, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure,
-    VolumeName,
+    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide,
+    OnFailure, VolumeName,
 };
 use uuid::Uuid;
 
 use super::Fake;
 use crate::admin_server::{Control, ControlError, MirrorControl, Outcome};
-use crate::registry::{MirrorChange, MirrorRequest};
+use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 impl Fake {
     fn find_mirror(&self, name: &str) -> Result<Mirror, ControlError> {
@@ -25,6 +25,32 @@ impl Fake {
             .mirror_of(&volume)
             .cloned()
             .ok_or_else(none)?)
+    }
+}
+
+impl Fake {
+    fn make(
+        &self,
+        source: VolumeName,
+        target: VolumeName,
+        elsewhere: Option<Elsewhere>,
+        on_failure: OnFailure,
+    ) -> Outcome<'_, v1::Mirror> {
+        let end = |volume: VolumeName, elsewhere| MirrorEnd {
+            volume,
+            node: Uuid::new_v4(),
+            elsewhere,
+        };
+        let mirror = Mirror {
+            id: MirrorId(Uuid::new_v4()),
+            first: end(source, None),
+            second: end(target, elsewhere),
+            source: MirrorSide::First,
+            on_failure,
+            rest: MirrorRest::Linked,
+        };
+        let made = self.change(Command::CreateMirror(mirror.clone()));
+        ready(made.map(|_| describe(&mirror))).boxed()
     }
 }
 
@@ -65,21 +91,20 @@ impl MirrorControl for Fake {
     }
 
     fn create_mirror(&self, request: MirrorRequest) -> Outcome<'_, v1::Mirror> {
-        let end = |volume: VolumeName| MirrorEnd {
-            volume,
-            node: Uuid::new_v4(),
-            elsewhere: None,
+        self.make(request.source, request.target, None, request.on_failure)
+    }
+
+    fn create_remote_mirror(&self, request: RemoteMirrorRequest) -> Outcome<'_, v1::Mirror> {
+        let peer = Elsewhere {
+            peer: request.peer,
+            dials: false,
         };
-        let mirror = Mirror {
-            id: MirrorId(Uuid::new_v4()),
-            first: end(request.source),
-            second: end(request.target),
-            source: MirrorSide::First,
-            on_failure: request.on_failure,
-            rest: MirrorRest::Linked,
-        };
-        let made = self.change(Command::CreateMirror(mirror.clone()));
-        ready(made.map(|_| describe(&mirror))).boxed()
+        self.make(
+            request.source,
+            request.target,
+            Some(peer),
+            request.on_failure,
+        )
     }
 
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror> {

@@ -1,0 +1,113 @@
+//! What the state of a mirror shows, and asks of its ends.
+
+use tidelock_capabilities::TargetSupply;
+use tidelock_capabilities::facts::ElementId;
+use tidelock_capabilities::machine::transition;
+use tidelock_capabilities::values::{CopyRecoveryMode, ReplicationType};
+use tidelock_catalog::{MirrorEnd, MirrorId, VolumeName};
+use uuid::Uuid;
+
+use super::*;
+use MirrorSide::{First, Second};
+
+fn found(rest: MirrorRest) -> State {
+    let end = |name: &str, node| MirrorEnd {
+        volume: VolumeName::new(name).unwrap(),
+        node: Uuid::from_u128(node),
+        elsewhere: None,
+    };
+    let record = Mirror {
+        id: MirrorId(Uuid::from_u128(9)),
+        first: end("a", 1),
+        second: end("b", 2),
+        source: First,
+        on_failure: OnFailure::Continue,
+        rest,
+    };
+    let key = AssociationKey {
+        system_element: ElementId(1),
+        synced_element: ElementId(2),
+    };
+    let built = BuiltType {
+        operations: Operation::set(&[Operation::Failover]),
+        copy_recovery_mode: CopyRecoveryMode::Automatic,
+        ..BuiltType::new(
+            ReplicationType::SynchronousMirrorLocal,
+            TargetSupply::Supplied,
+        )
+    };
+    State::found(record, key, built)
+}
+
+#[test]
+fn what_is_held_is_held_before_the_ends_meet_again() {
+    for (rest, held) in [
+        (MirrorRest::Linked, false),
+        (MirrorRest::FailedOver, false),
+        (MirrorRest::Suspended, true),
+        (MirrorRest::Fractured, true),
+        (MirrorRest::Split, true),
+    ] {
+        let mut state = found(rest);
+        let asked = state.opened(First, Role::Source);
+        let hold = Do::Wish(First, Wish::Hold(NodeId(2)));
+        assert_eq!(asked, if held { vec![hold] } else { vec![] }, "{rest:?}");
+        assert_eq!(state.opened(Second, Role::Target), []);
+    }
+}
+
+#[test]
+fn a_failover_that_can_not_be_is_taken_back() {
+    let mut state = found(MirrorRest::Linked);
+    state.opened(First, Role::Source);
+    state.opened(Second, Role::Target);
+    state.report(First, &Report::InStep(NodeId(2)));
+    state.report(First, &Report::DiskFailed);
+    assert_eq!(state.association().copy_state, CopyState::Broken);
+    let before = *state.association();
+    let operation = Operation::Failover;
+    let over = transition(operation, &before, Scope::Element, &state.built, true).unwrap();
+    let asked = state.begin(operation, &over);
+    assert_eq!(asked, [Do::Wish(Second, Wish::Promote)]);
+    assert!(state.is_pending());
+    // It has turned out not to have an image after all.
+    let refused = Report::Refused(Wish::Promote, Refusal::NoImage);
+    let asked = state.report(Second, &refused);
+    assert_eq!(asked, [Do::TakeBack(First, MirrorRest::Linked)]);
+    assert!(!state.is_pending());
+    assert_eq!(*state.association(), before);
+    assert!(state.failure().unwrap().contains("image"));
+}
+
+#[test]
+fn an_old_source_is_not_written_while_nobody_knows_whether_another_one_took_over() {
+    let mut state = found(MirrorRest::FailedOver);
+    state.opened(First, Role::Source);
+    assert!(!state.is_writable(First), "the other one isn't open yet");
+    state.closed(Second, "its file is missing".into());
+    assert!(!state.is_writable(First));
+    state.opened(Second, Role::Source);
+    assert!(!state.is_writable(First) && state.is_writable(Second));
+    // It never took over: hosts go on with the old one until it does.
+    state.opened(Second, Role::Target);
+    assert!(state.is_writable(First) && !state.is_writable(Second));
+}
+
+#[test]
+fn a_change_of_roles_goes_on_whenever_the_ends_meet() {
+    let mut state = found(MirrorRest::FailedOver);
+    state.opened(First, Role::Target);
+    state.opened(Second, Role::Target);
+    let asked = state.report(Second, &Report::Met(NodeId(1), Verdict::NoSource));
+    assert_eq!(asked, [Do::Wish(Second, Wish::TakeOver(NodeId(1)))]);
+    assert!(!state.is_writable(First) && !state.is_writable(Second));
+    state.report(Second, &Report::Serving);
+    assert_eq!(state.association().copy_state, CopyState::Failedover);
+    assert!(state.is_writable(Second));
+    // If the old source is one still, it hands over as soon as nothing is lost by that.
+    let mut state = found(MirrorRest::FailedOver);
+    state.opened(First, Role::Source);
+    state.opened(Second, Role::Target);
+    let asked = state.report(First, &Report::InStep(NodeId(2)));
+    assert_eq!(asked, [Do::Wish(First, Wish::HandOver(NodeId(2)))]);
+}

@@ -1,0 +1,273 @@
+//! What daemons ask each other for about mirrors. Whoever asks has an end of the mirror, or is about to have one.
+
+use std::sync::{Arc, Weak};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tidelock_capabilities::values::Operation;
+use tidelock_catalog::{Mirror, MirrorId, MirrorRest, MirrorSide, Peer, PeerName};
+use uuid::Uuid;
+
+use super::operations::refuse;
+use super::{ChangeError, Registry, Running};
+use crate::peers::{Ends, LinkEnd};
+
+/// See the module.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ask {
+    /// Be the target of a mirror. Asked again for one that is there, it is there.
+    CreateTarget(Box<CreateTarget>),
+    /// The mirror is to be no more. Of one that isn't there, it is none.
+    Detached { mirror: Uuid },
+    /// The end there is the source: let the other one be it.
+    HandOver { mirror: Uuid },
+    /// The end there has changes that are dropped.
+    GiveUp { mirror: Uuid },
+    /// The end there is the source: do this.
+    Operate { mirror: Uuid, operation: Wanted },
+    /// The end of the one that asks is the source, and this is wanted of the mirror.
+    Words {
+        mirror: Uuid,
+        source: Side,
+        rest: Rest,
+    },
+    /// What a part of the volume there amounts to.
+    Digest {
+        mirror: Uuid,
+        offset: u64,
+        length: u64,
+        piece: u64,
+    },
+}
+
+/// A target that is to be made.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct CreateTarget {
+    pub(super) mirror: Uuid,
+    pub(super) source: EndWords,
+    pub(super) target: EndWords,
+    pub(super) bytes: u64,
+    pub(super) block_bytes: u32,
+    pub(super) halts: bool,
+    /// As which logical unit hosts see both.
+    pub(super) naa: String,
+    pub(super) serial: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct EndWords {
+    pub(super) volume: String,
+    pub(super) node: Uuid,
+}
+
+/// That it is done.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Done {}
+
+/// A CRC32C of each piece.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Digests {
+    pub(super) digests: Vec<u32>,
+}
+
+/// Operations that the source does.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Wanted {
+    Fracture,
+    Split,
+    Suspend,
+    Resume,
+    Resync,
+    Reverse,
+}
+
+impl Wanted {
+    pub(super) const fn of(operation: Operation) -> Option<Self> {
+        Some(match operation {
+            Operation::Fracture => Self::Fracture,
+            Operation::Split => Self::Split,
+            Operation::Suspend => Self::Suspend,
+            Operation::Resume => Self::Resume,
+            Operation::ResyncReplica => Self::Resync,
+            Operation::ReverseRoles => Self::Reverse,
+            _ => return None,
+        })
+    }
+
+    const fn operation(self) -> Operation {
+        match self {
+            Self::Fracture => Operation::Fracture,
+            Self::Split => Operation::Split,
+            Self::Suspend => Operation::Suspend,
+            Self::Resume => Operation::Resume,
+            Self::Resync => Operation::ResyncReplica,
+            Self::Reverse => Operation::ReverseRoles,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Side {
+    First,
+    Second,
+}
+
+impl From<MirrorSide> for Side {
+    fn from(side: MirrorSide) -> Self {
+        match side {
+            MirrorSide::First => Self::First,
+            MirrorSide::Second => Self::Second,
+        }
+    }
+}
+
+impl From<Side> for MirrorSide {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::First => Self::First,
+            Side::Second => Self::Second,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rest {
+    Linked,
+    Suspended,
+    Fractured,
+    Split,
+    FailedOver,
+}
+
+impl From<MirrorRest> for Rest {
+    fn from(rest: MirrorRest) -> Self {
+        match rest {
+            MirrorRest::Linked => Self::Linked,
+            MirrorRest::Suspended => Self::Suspended,
+            MirrorRest::Fractured => Self::Fractured,
+            MirrorRest::Split => Self::Split,
+            MirrorRest::FailedOver => Self::FailedOver,
+        }
+    }
+}
+
+impl From<Rest> for MirrorRest {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::Linked => Self::Linked,
+            Rest::Suspended => Self::Suspended,
+            Rest::Fractured => Self::Fractured,
+            Rest::Split => Self::Split,
+            Rest::FailedOver => Self::FailedOver,
+        }
+    }
+}
+
+/// The mirrors of a registry, as its peers see them.
+#[derive(Debug)]
+pub struct MirrorEnds(Weak<Registry>);
+
+impl MirrorEnds {
+    /// Those of a registry, for as long as that is there.
+    #[must_use]
+    pub fn of(registry: &Arc<Registry>) -> Self {
+        Self(Arc::downgrade(registry))
+    }
+}
+
+impl Ends for MirrorEnds {
+    fn end(&self, mirror: tidelock_mirror::id::MirrorId) -> Option<Arc<dyn LinkEnd>> {
+        let id = MirrorId(Uuid::from_u128(mirror.0));
+        self.0.upgrade()?.mirrors.get(id)?.door()
+    }
+
+    fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>> {
+        async move {
+            let registry = self.0.upgrade().ok_or("this daemon ends")?;
+            let ask = serde_json::from_value(request).map_err(|error| {
+                let error: String = error.to_string().chars().take(200).collect();
+                format!("what is asked about a mirror isn't understood: {error}")
+            })?;
+            if !registry.is_loaded() {
+                return Err(
+                    "this daemon is still opening its volumes: ask again in a moment".into(),
+                );
+            }
+            let answered = match ask {
+                Ask::Digest {
+                    mirror,
+                    offset,
+                    length,
+                    piece,
+                } => {
+                    let digests = registry.digest(peer, MirrorId(mirror), offset, length, piece);
+                    let digests = digests.await.map_err(|error| error.to_string())?;
+                    serde_json::to_value(digests)
+                }
+                other => {
+                    let done = registry.do_for_peer(peer, other).await;
+                    done.map_err(|error| error.to_string())?;
+                    serde_json::to_value(Done {})
+                }
+            };
+            answered.map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+
+    fn users(&self, peer: &PeerName) -> Vec<String> {
+        let Some(registry) = self.0.upgrade() else {
+            return Vec::new();
+        };
+        let catalog = registry.catalog();
+        let own = |mirror: &Mirror| {
+            let (side, _) = mirror.remote()?;
+            Some(format!("mirror {}", mirror.end(side.opposite()).volume))
+        };
+        catalog.mirrors_with(peer).filter_map(own).collect()
+    }
+}
+
+impl Registry {
+    async fn do_for_peer(self: &Arc<Self>, peer: &Peer, ask: Ask) -> Result<(), ChangeError> {
+        match ask {
+            Ask::CreateTarget(wanted) => self.create_target(peer, *wanted).await,
+            Ask::Detached { mirror } => self.detached_there(peer, MirrorId(mirror)).await,
+            Ask::HandOver { mirror } => self.hand_over(peer, MirrorId(mirror)).await,
+            Ask::GiveUp { mirror } => self.give_up(peer, MirrorId(mirror)).await,
+            Ask::Operate { mirror, operation } => {
+                let operation = operation.operation();
+                self.operate_for_peer(peer, MirrorId(mirror), operation)
+                    .await
+            }
+            Ask::Words {
+                mirror,
+                source,
+                rest,
+            } => {
+                let words = (source.into(), rest.into());
+                self.told_words(peer, MirrorId(mirror), words).await
+            }
+            // Answered by itself.
+            Ask::Digest { .. } => Ok(()),
+        }
+    }
+
+    /// The mirror that a peer has an end of.
+    pub(super) fn mirror_of_peer(
+        &self,
+        peer: &Peer,
+        id: MirrorId,
+    ) -> Result<Arc<Running>, ChangeError> {
+        let catalog = self.catalog();
+        let known = catalog.mirrors_with(&peer.name).any(|it| it.id == id);
+        let running = self.mirrors.get(id).filter(|_| known);
+        running.ok_or_else(|| refuse(format!("there is no mirror {id} here with that peer")))
+    }
+}

@@ -1,0 +1,237 @@
+//! What the source of a mirror with a peer does, whichever of the two daemons was told to: that nothing is sent, that it is
+//! again, and that the two change places for good. The other daemon is told what is wanted then, and again at each
+//! connection, until it knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidelock_capabilities::values::Operation;
+use tidelock_catalog::{Change, Mirror, MirrorId, MirrorRest, MirrorSide, Peer};
+use tidelock_mirror::generation::Role;
+
+use super::asking::{Ask, Done, Wanted};
+use super::operations::{PATIENCE, refuse, wait};
+use super::remote::admit;
+use super::roles::check_no_conflict;
+use super::{ChangeError, Registry, Running};
+use crate::mirrors::state::State;
+use crate::registry::changes::run_blocking;
+
+/// How long an operation waits for the other daemon to know what is wanted. It is told again when it connects.
+const TELLING: Duration = Duration::from_secs(5);
+
+impl Registry {
+    /// Does an operation where the source is.
+    pub(super) async fn operate_at_source(
+        self: &Arc<Self>,
+        record: &Mirror,
+        running: &Arc<Running>,
+        operation: Operation,
+        force: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let Some((remote, elsewhere)) = record.remote() else {
+            return Ok(Vec::new());
+        };
+        let role = running.look(|state| state.role(remote.opposite()));
+        let wanted = Wanted::of(operation).filter(|_| role != Some(Role::Source));
+        let Some(wanted) = wanted else {
+            return self.operate_here(record, running, operation, force).await;
+        };
+        check_no_conflict(record, running)?;
+        let ask = Ask::Operate {
+            mirror: record.id.0,
+            operation: wanted,
+        };
+        let mut changes = running.changes();
+        let before = running.look(|state| state.record().clone());
+        let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
+        asked.map_err(|error| {
+            refuse(format!(
+                "{} is the source, which does this: {error}",
+                record.end(remote)
+            ))
+        })?;
+        let told = async {
+            while running.look(|state| *state.record() == before) {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        // The other daemon has done it: what is shown here follows.
+        let _ = tokio::time::timeout(TELLING, told).await;
+        Ok(Vec::new())
+    }
+
+    /// A peer's operator wants the source here to do something.
+    pub(super) async fn operate_for_peer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        id: MirrorId,
+        operation: Operation,
+    ) -> Result<(), ChangeError> {
+        let running = self.mirror_of_peer(peer, id)?;
+        self.detached(async move |this| {
+            let record = running.look(|state| state.record().clone());
+            let is_source = record.remote().is_some_and(|(remote, _)| {
+                running.look(|state| state.role(remote.opposite())) == Some(Role::Source)
+            });
+            if !is_source {
+                return Err(refuse(
+                    "the end there isn't the source either: try again".into(),
+                ));
+            }
+            this.operate_here(&record, &running, operation, false).await
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn operate_here(
+        self: &Arc<Self>,
+        record: &Mirror,
+        running: &Arc<Running>,
+        operation: Operation,
+        force: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        check_no_conflict(record, running)?;
+        let writer = self.writer.lock().await;
+        let transition = admit(running, operation, force)?;
+        let waits = running.look(State::waits);
+        if waits {
+            check_going_on(record, operation, force)?;
+        }
+        if matches!(operation, Operation::Resume | Operation::ResyncReplica) {
+            let (mirrors, running) = (Arc::clone(&self.mirrors), Arc::clone(running));
+            run_blocking(move || mirrors.ends().and_then(|ends| running.reattach(ends)))
+                .await?
+                .map_err(ChangeError::Mirror)?;
+        }
+        let words = running.look(|state| state.words(operation));
+        let changes = self.keep_words(&writer, record.id, words).await?;
+        running.change(|state| state.begin(operation, &transition));
+        if waits && operation == Operation::Fracture {
+            running.change(State::go_on_alone);
+        }
+        drop(writer);
+        wait(running).await?;
+        let telling = self.tell_words(record.id);
+        let _ = tokio::time::timeout(TELLING, telling).await;
+        Ok(changes)
+    }
+
+    /// Makes the change of roles permanent; if there was none, there is one first.
+    pub(super) async fn reverse_remote(
+        self: &Arc<Self>,
+        record: &Mirror,
+        running: &Arc<Running>,
+    ) -> Result<Vec<Change>, ChangeError> {
+        admit(running, Operation::ReverseRoles, false)?;
+        if record.rest == MirrorRest::FailedOver {
+            return self
+                .operate_at_source(record, running, Operation::ReverseRoles, false)
+                .await;
+        }
+        let (over, reverse) = (Operation::Failover, Operation::ReverseRoles);
+        let mut changes = self.change_serving(record, running, over, false).await?;
+        let over = |it: &Mirror| it.rest == MirrorRest::FailedOver;
+        let record = self.until(running, over).await?;
+        changes.extend(
+            self.operate_at_source(&record, running, reverse, false)
+                .await?,
+        );
+        Ok(changes)
+    }
+
+    /// Waits until the other end is the source that it is to be.
+    async fn until(
+        &self,
+        running: &Running,
+        done: impl Fn(&Mirror) -> bool,
+    ) -> Result<Mirror, ChangeError> {
+        let mut changes = running.changes();
+        let settled = async {
+            loop {
+                let record = running.look(|state| {
+                    let record = state.record();
+                    let serves = state.role(record.serving()) == Some(Role::Source);
+                    (serves && done(record) && !state.is_pending()).then(|| record.clone())
+                });
+                match record {
+                    Some(record) => break Some(record),
+                    None if changes.changed().await.is_err() => break None,
+                    None => {}
+                }
+            }
+        };
+        let settled = tokio::time::timeout(PATIENCE, settled).await;
+        settled.ok().flatten().ok_or_else(|| {
+            refuse("the other end hasn't taken over: `tidelock mirror show` says why".into())
+        })
+    }
+
+    /// Tells the peer what is wanted of a mirror, if the source is here. It knows it already, mostly.
+    pub(super) async fn tell_words(&self, mirror: MirrorId) {
+        let Some(running) = self.mirrors.get(mirror) else {
+            return;
+        };
+        let record = running.look(|state| {
+            let record = state.record();
+            let (remote, _) = record.remote()?;
+            let is_source = state.role(remote.opposite()) == Some(Role::Source);
+            // Before hosts use it, it is asked rather than tells.
+            (is_source && !state.waits() && !state.is_pending()).then(|| record.clone())
+        });
+        let (Some(record), Ok(peers)) = (record, self.mirrors.peers()) else {
+            return;
+        };
+        let Some((_, elsewhere)) = record.remote() else {
+            return;
+        };
+        let words = Ask::Words {
+            mirror: mirror.0,
+            source: record.source.into(),
+            rest: record.rest.into(),
+        };
+        let told: Result<Done, _> = peers.ask(&elsewhere.peer, &words).await;
+        if let Err(error) = told {
+            tracing::debug!(%mirror, %error, "the other end doesn't know what is wanted yet");
+        }
+    }
+
+    /// The daemon of the source says what is wanted.
+    pub(super) async fn told_words(
+        self: &Arc<Self>,
+        peer: &Peer,
+        id: MirrorId,
+        (source, rest): (MirrorSide, MirrorRest),
+    ) -> Result<(), ChangeError> {
+        let running = self.mirror_of_peer(peer, id)?;
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            if !running.look(|state| state.is_told(source, rest)) {
+                return Ok(Vec::new());
+            }
+            let changes = this.keep_words(&writer, id, (source, rest)).await?;
+            running.change(|state| state.follow_words(source, rest));
+            Ok(changes)
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// Whether a source that doesn't know what has become of the other end may do something.
+fn check_going_on(record: &Mirror, operation: Operation, force: bool) -> Result<(), ChangeError> {
+    if operation == Operation::Fracture && force {
+        return Ok(());
+    }
+    let Some((remote, _)) = record.remote() else {
+        return Ok(());
+    };
+    let (own, other) = (&record.end(remote.opposite()).volume, record.end(remote));
+    Err(refuse(format!(
+        "nobody knows whether {other} was made the source while this daemon was away. Volume {own} goes on by itself when it \
+         is back; if it never took over, `tidelock mirror fracture {own} --force` goes on without it"
+    )))
+}

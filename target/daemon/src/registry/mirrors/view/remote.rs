@@ -1,0 +1,113 @@
+//! The same of mirrors whose other end is at a peer.
+
+use tidelock_admin::v1;
+use tidelock_capabilities::values::CopyState;
+use tidelock_catalog::MirrorRest;
+use tidelock_mirror::generation::Role;
+
+use super::advice;
+use crate::mirrors::state::State;
+
+/// What is waited for, or stands against it that hosts use the volume here.
+pub(super) fn detail(state: &State) -> Option<String> {
+    let record = state.record();
+    let (remote, _) = record.remote()?;
+    let (own, other) = (&record.end(remote.opposite()).volume, record.end(remote));
+    if state.sees_two_sources() {
+        return Some(format!(
+            "{other} was made the source as well, while nothing was sent, so hosts are kept away from volume {own}"
+        ));
+    }
+    if state.is_fenced() {
+        return Some(format!(
+            "hosts are kept away from volume {own}, as {other} was made the source as well"
+        ));
+    }
+    (state.waits() && state.role(remote.opposite()) == Some(Role::Source)).then(|| {
+        format!(
+            "volume {own} was the source when this daemon ended, and hosts wait until it is known whether {other} has \
+             taken over since"
+        )
+    })
+}
+
+/// What can be done next.
+pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext> {
+    let record = state.record();
+    let (remote, _) = record.remote()?;
+    let side = remote.opposite();
+    let (own, other) = (&record.end(side).volume, record.end(remote));
+    let role = state.role(side);
+    let [first, second] = problems;
+    let (problem, away) = match side {
+        tidelock_catalog::MirrorSide::First => (first, second),
+        tidelock_catalog::MirrorSide::Second => (second, first),
+    };
+    if problem.is_some() || role.is_none() {
+        return advice(
+            "put the volume right, and unfence it if it is fenced; the mirror goes on by itself then",
+            format!("tidelock volume show {own}"),
+        );
+    }
+    if state.conflict().is_some() {
+        let lost = match state.is_fenced() {
+            true => own.to_string(),
+            false => other.to_string(),
+        };
+        return advice(
+            "choose whose changes are dropped; take a snapshot or a clone of that volume first if they may be needed",
+            format!("tidelock mirror resync {own} --discard {lost}"),
+        );
+    }
+    if state.sees_two_sources() {
+        return advice(
+            "let the two compare what they have gone through",
+            format!("tidelock mirror resync {own}"),
+        );
+    }
+    if state.waits() {
+        let command = match record.rest {
+            MirrorRest::FailedOver => format!("tidelock mirror failover {own} --force"),
+            _ => format!("tidelock mirror fracture {own} --force"),
+        };
+        return advice(
+            "it goes on by itself when the other end is back; if that never took over, go on without it",
+            command,
+        );
+    }
+    let is_refused = away
+        .as_ref()
+        .is_some_and(|it| it.contains("there is no mirror"));
+    match (state.association().copy_state, role) {
+        _ if is_refused => advice(
+            "it is no mirror at the peer any more: end it here as well",
+            format!("tidelock mirror detach {own} --force"),
+        ),
+        (CopyState::Broken, Some(Role::Target)) => advice(
+            "it goes on by itself when the source is back; if that is gone, and no host uses it, let hosts use this one: \
+             what the source alone has is lost",
+            format!("tidelock mirror failover {own} --force"),
+        ),
+        (CopyState::Broken, _) => advice(
+            "it goes on by itself when the other end is back; to have an independent volume, detach it",
+            format!("tidelock mirror detach {own} --force"),
+        ),
+        (CopyState::Fractured | CopyState::Split, _) => advice(
+            "copy what the target lacks",
+            format!("tidelock mirror resync {own}"),
+        ),
+        (CopyState::Suspended, _) => advice(
+            "copy what the target lacks",
+            format!("tidelock mirror resume {own}"),
+        ),
+        (CopyState::Failedover, _) if state.is_in_step() => advice(
+            "let hosts use the source again; `tidelock mirror reverse` makes the change of roles permanent",
+            format!("tidelock mirror failback {own}"),
+        ),
+        (CopyState::Failedover, Some(Role::Source)) => advice(
+            "the other end gets what it lacks when it is back; to have an independent volume, detach it",
+            format!("tidelock mirror detach {own} --force"),
+        ),
+        _ => None,
+    }
+}

@@ -2,7 +2,7 @@
 
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
-use tidelock_catalog::MirrorRest;
+use tidelock_catalog::{MirrorRest, MirrorSide, VolumeName};
 use tidelock_mirror::generation::Role;
 
 use super::advice;
@@ -40,8 +40,8 @@ pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::
     let role = state.role(side);
     let [first, second] = problems;
     let (problem, away) = match side {
-        tidelock_catalog::MirrorSide::First => (first, second),
-        tidelock_catalog::MirrorSide::Second => (second, first),
+        MirrorSide::First => (first, second),
+        MirrorSide::Second => (second, first),
     };
     if problem.is_some() || role.is_none() {
         return advice(
@@ -75,9 +75,17 @@ pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::
             command,
         );
     }
-    let is_refused = away
-        .as_ref()
-        .is_some_and(|it| it.contains("there is no mirror"));
+    usual(state, own, role, away.as_deref())
+}
+
+/// While the two don't contradict each other.
+fn usual(
+    state: &State,
+    own: &VolumeName,
+    role: Option<Role>,
+    away: Option<&str>,
+) -> Option<v1::MirrorNext> {
+    let is_refused = away.is_some_and(|it| it.contains("there is no mirror"));
     match (state.association().copy_state, role) {
         _ if is_refused => advice(
             "it is no mirror at the peer any more: end it here as well",

@@ -34,6 +34,7 @@ mod peers;
 mod portal_groups;
 mod recovery;
 mod redirect;
+mod remote_mirrors;
 mod reservations;
 mod sanitize;
 mod sharing;

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The target that [`Daemon::with_lun`] makes.
 pub(crate) const TARGET: &str = "iqn.2026-11.test.tidelock:t";
 
+/// What the configuration of a daemon says that has no other portals than it was given.
+const ALONE: &str = "# no other portals\n";
+
 /// A running daemon; killed when dropped.
 pub(crate) struct Daemon {
     child: Child,
@@ -50,6 +53,18 @@ impl Daemon {
             .unwrap();
         let state_dir = folder.path().join("state");
         Self::spawn(Some(folder), state_dir, config.to_owned(), extra)
+    }
+
+    /// Starts a daemon that has no portal but those in its arguments, of which one is the first.
+    pub(crate) fn start_alone(config: &str, extra: &[&str]) -> Self {
+        assert_eq!(extra.first(), Some(&"--portal"));
+        let folder = tempfile::Builder::new()
+            .prefix("tidelock-test-")
+            .tempdir()
+            .unwrap();
+        let state_dir = folder.path().join("state");
+        let config = format!("{ALONE}{config}");
+        Self::spawn(Some(folder), state_dir, config, extra)
     }
 
     /// Starts a daemon whose state is in a folder of the test's choice.
@@ -90,11 +105,13 @@ impl Daemon {
             }
         }
         std::fs::write(&toml, written).unwrap();
+        let usual = (!config.contains(ALONE)).then_some(["--portal", "127.0.0.1:0"]);
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidelockd"))
             .args(["--config".as_ref(), toml.as_os_str()])
             .args(["--state-dir".as_ref(), state_dir.as_os_str()])
             .args(["--admin-socket".as_ref(), socket.as_os_str()])
-            .args(["--portal", "127.0.0.1:0", "--log", "info"])
+            .args(["--log", "info"])
+            .args(usual.into_iter().flatten())
             .args(extra)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

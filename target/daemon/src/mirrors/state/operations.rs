@@ -131,4 +131,14 @@ impl State {
         });
         vec![Do::Wish(dropped, Wish::GiveUp)]
     }
+
+    /// The end here takes over by force from one that had taken over from it.
+    pub(crate) fn take_over(&mut self) -> Vec<Do> {
+        let before = (self.association, self.record.source, self.record.rest);
+        (self.record.rest, self.failed) = (MirrorRest::Linked, None);
+        // Once it serves hosts it is as good as a source whose target is away.
+        let after = After::Rests(Shown::at_rest(CopyState::Broken));
+        self.pend(Operation::ReverseRoles, after, before);
+        vec![Do::Wish(self.record.source, Wish::Promote)]
+    }
 }

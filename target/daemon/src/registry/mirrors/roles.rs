@@ -80,6 +80,10 @@ impl Registry {
                 running.change(State::go_on_alone);
                 Ok(Vec::new())
             }
+            (false, Some(Role::Target)) if operation == Operation::Failover && !in_step => {
+                check_taking_over(running, own, other, force)?;
+                self.take_over(running, record.source).await
+            }
             (false, Some(Role::Source)) if in_step => {
                 self.change_roles(running, operation, force).await
             }
@@ -106,6 +110,21 @@ impl Registry {
         let words = running.look(|state| state.words(operation));
         let changes = self.keep_words(&writer, running.id(), words).await?;
         running.change(|state| state.begin(operation, &transition));
+        drop(writer);
+        wait(running).await?;
+        Ok(changes)
+    }
+
+    /// The end here takes over from one that had taken over from it, and is gone.
+    async fn take_over(
+        self: &Arc<Self>,
+        running: &Arc<Running>,
+        source: MirrorSide,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        let words = (source, MirrorRest::Linked);
+        let changes = self.keep_words(&writer, running.id(), words).await?;
+        running.change(State::take_over);
         drop(writer);
         wait(running).await?;
         Ok(changes)

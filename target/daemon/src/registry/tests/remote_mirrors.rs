@@ -438,6 +438,7 @@ async fn nothing_is_sent_while_that_is_wanted_whichever_daemon_was_told() {
         b.house.until("copy", shown).await;
         a.house.write("a", 8, 4, 3);
         assert_eq!(b.house.content("copy"), [1; BLOCKS], "{shown}");
+        b.house.wait("copy", |it| it.detail.is_empty()).await;
         let error = b.operate("copy", Operation::Failover).await.unwrap_err();
         assert!(error.to_string().contains("resume"), "{error}");
         told(&a, &b, release).await;

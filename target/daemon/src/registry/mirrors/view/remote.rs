@@ -91,11 +91,17 @@ fn usual(
             "it is no mirror at the peer any more: end it here as well",
             format!("tidelock mirror detach {own} --force"),
         ),
-        (CopyState::Broken, Some(Role::Target)) => advice(
-            "it goes on by itself when the source is back; if that is gone, and no host uses it, let hosts use this one: \
-             what the source alone has is lost",
-            format!("tidelock mirror failover {own} --force"),
+        (CopyState::Failedover, _) if state.is_in_step() => advice(
+            "let hosts use the source again; `tidelock mirror reverse` makes the change of roles permanent",
+            format!("tidelock mirror failback {own}"),
         ),
+        (CopyState::Broken | CopyState::Failedover, Some(Role::Target)) if !state.is_in_step() => {
+            advice(
+                "it goes on by itself when the source is back; if that is gone, and no host uses it, let hosts use this one: \
+             what the source alone has is lost",
+                format!("tidelock mirror failover {own} --force"),
+            )
+        }
         (CopyState::Broken, _) => advice(
             "it goes on by itself when the other end is back; to have an independent volume, detach it",
             format!("tidelock mirror detach {own} --force"),
@@ -107,10 +113,6 @@ fn usual(
         (CopyState::Suspended, _) => advice(
             "copy what the target lacks",
             format!("tidelock mirror resume {own}"),
-        ),
-        (CopyState::Failedover, _) if state.is_in_step() => advice(
-            "let hosts use the source again; `tidelock mirror reverse` makes the change of roles permanent",
-            format!("tidelock mirror failback {own}"),
         ),
         (CopyState::Failedover, Some(Role::Source)) => advice(
             "the other end gets what it lacks when it is back; to have an independent volume, detach it",

@@ -262,9 +262,9 @@ fn whichever_daemon_is_killed_the_other_one_has_all_that_was_acknowledged() {
                 thread::yield_now();
             }
             if at_a {
-                a.kill()
+                a.kill();
             } else {
-                b.kill()
+                b.kill();
             }
             writing.join().unwrap();
         });

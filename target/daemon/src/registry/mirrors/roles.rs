@@ -106,7 +106,9 @@ impl Registry {
         force: bool,
     ) -> Result<Vec<Change>, ChangeError> {
         let writer = self.writer.lock().await;
-        let transition = admit(running, operation, force)?;
+        // What is being overwritten is taken back first.
+        let goes_back = operation == Operation::Failover && running.goes_back();
+        let transition = admit(running, operation, force || goes_back)?;
         let words = running.look(|state| state.words(operation));
         let changes = self.keep_words(&writer, running.id(), words).await?;
         running.change(|state| state.begin(operation, &transition));

@@ -55,7 +55,7 @@ pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::
             false => other.to_string(),
         };
         return advice(
-            "choose whose changes are dropped; take a snapshot or a clone of that volume first if they may be needed",
+            "choose whose changes are dropped; they are kept as a snapshot of that volume",
             format!("tidelock mirror resync {own} --discard {lost}"),
         );
     }

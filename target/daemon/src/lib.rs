@@ -12,6 +12,7 @@ pub mod control;
 pub mod demo;
 pub mod directory;
 pub mod events;
+pub mod failover;
 pub mod jobs;
 pub mod lifecycle;
 pub mod limits;

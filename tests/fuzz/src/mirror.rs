@@ -106,6 +106,7 @@ fn engine(messages: Vec<Message>, source: bool) {
         regions: Regions::new(size, 4096),
         on_failure: OnFailure::Continue,
         alone_after_restart: true,
+        asks_before_alone: false,
         keeps_snapshots: true,
         window: DATA_MAX as u64,
         hot_max: 16,

@@ -647,6 +647,8 @@ impl State {
                 self.pace.took(host.began, self.core.is_resyncing());
                 Todo::Tell(host.answers, host.key, command, Answer::Done(result))
             }
+            // Not without being told to ask, in the configuration below.
+            Action::AskToGoOnAlone(_) => return None,
             Action::StartTimer => Todo::StartTimer,
             Action::StopTimer => Todo::StopTimer,
             Action::Report(report) => Todo::Report(report),
@@ -706,6 +708,7 @@ fn core(config: &EndConfig, identity: Identity, durable: Durable) -> Result<Engi
         regions: Regions::new(identity.volume_bytes, identity.region_bytes),
         on_failure: config.on_failure,
         alone_after_restart: config.alone_after_restart,
+        asks_before_alone: false,
         keeps_snapshots: config.images.is_some(),
         window: config.window,
         hot_max: config.hot_max,

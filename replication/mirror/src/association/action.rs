@@ -62,6 +62,9 @@ pub enum Event {
     Received(NodeId, Message),
     /// [`Action::StartTimer`] is over.
     TimeOut,
+    /// The answer to the [`Action::AskToGoOnAlone`] of this number: no peer can take over any more. Nothing follows from
+    /// it if the peers have come back since.
+    MayGoOnAlone(u64),
     /// A cut for an asynchronous peer is due, see [`crate::epochs`].
     CutDue(NodeId),
     /// So many bytes more may be copied in resyncs.
@@ -159,6 +162,8 @@ pub enum Action {
     Disconnect(NodeId),
     /// Answer a host.
     Complete(CommandId, Result<(), CommandError>),
+    /// Hosts wait for peers that are away, for the so many-th time; see [`super::Config::asks_before_alone`].
+    AskToGoOnAlone(u64),
     /// Call [`Event::TimeOut`] when the time that commands may wait for a peer is over.
     StartTimer,
     /// Don't.

@@ -36,6 +36,9 @@ pub struct Config {
     /// Whether a source that has been restarted serves hosts before it has met its peers, once they have been away
     /// for long enough. They may have taken over meanwhile, which would be a split brain.
     pub alone_after_restart: bool,
+    /// Whether a source asks before it goes on without peers ([`Action::AskToGoOnAlone`]): they take over by themselves,
+    /// see [`crate::lease`]. What is said of [`Self::alone_after_restart`] doesn't matter then.
+    pub asks_before_alone: bool,
     /// Whether the disk can keep a snapshot. Without one a target that is being resynced has no image to go back to.
     pub keeps_snapshots: bool,
     /// Bytes of data that a source may have under way to this end.
@@ -98,6 +101,10 @@ pub struct Engine {
     /// An operator wants hosts to be served without them, whatever is configured.
     alone: bool,
     timer: bool,
+    /// How often it has asked whether it may go on alone, and whether the last time was answered.
+    asked_alone: u64,
+    asking_alone: bool,
+    may_go_on_alone: bool,
     /// It has served hosts, or met a peer, since it was started.
     pub(super) met_since_start: bool,
     pub(super) failed: bool,
@@ -130,6 +137,9 @@ impl Engine {
             degraded: false,
             alone: false,
             timer: false,
+            asked_alone: 0,
+            asking_alone: false,
+            may_go_on_alone: false,
             met_since_start: false,
             failed: false,
             out: VecDeque::new(),
@@ -234,6 +244,9 @@ impl Engine {
             Event::TimeOut => {
                 self.timer = false;
                 self.degraded = true;
+            }
+            Event::MayGoOnAlone(number) => {
+                self.may_go_on_alone |= self.asking_alone && self.asked_alone == number;
             }
             Event::CutDue(peer) => self.cut_due(peer),
             Event::CopyBudget(bytes) => self.copy_budget = self.copy_budget.saturating_add(bytes),
@@ -404,6 +417,9 @@ impl Engine {
         self.host.lost(peer);
         self.target.lost(peer);
         if was_met {
+            // Whoever was asked may take it for in step, and let it take over.
+            self.asking_alone = false;
+            self.may_go_on_alone = false;
             self.report(Report::Lost(peer));
         }
     }
@@ -516,6 +532,8 @@ impl Engine {
             self.degraded = false;
             self.alone = false;
             self.host.halted = false;
+            self.asking_alone = false;
+            self.may_go_on_alone = false;
             if self.timer {
                 self.timer = false;
                 self.act(Action::StopTimer);
@@ -538,7 +556,15 @@ impl Engine {
                 }
                 self.fail_host(CommandError::Halted);
             }
-            _ if may => {
+            _ if self.config.asks_before_alone && !self.may_go_on_alone => {
+                if !self.asking_alone {
+                    self.asking_alone = true;
+                    self.asked_alone += 1;
+                    self.act(Action::AskToGoOnAlone(self.asked_alone));
+                }
+            }
+            _ if may || self.config.asks_before_alone => {
+                self.met_since_start = true;
                 self.report(Report::Alone);
                 self.keeper.open(Why::PeerLost);
             }

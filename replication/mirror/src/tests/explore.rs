@@ -31,6 +31,7 @@ fn setup(nodes: usize) -> Setup {
         blocks_per_region: 1,
         instant: true,
         alone_after_restart: true,
+        asks_before_alone: false,
         keeps_snapshots: true,
         on_failure: OnFailure::Continue,
         hot_max: 8,

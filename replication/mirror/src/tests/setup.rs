@@ -43,6 +43,7 @@ pub(super) struct Setup {
     /// Only writes and the journal take time.
     pub(super) instant: bool,
     pub(super) alone_after_restart: bool,
+    pub(super) asks_before_alone: bool,
     pub(super) keeps_snapshots: bool,
     pub(super) on_failure: OnFailure,
     pub(super) hot_max: u64,
@@ -91,6 +92,8 @@ pub(super) enum Step {
     },
     Restart(usize),
     TimeOut(usize),
+    /// Whoever has to be asked says that the node may go on alone.
+    Permit(usize),
     Promote(usize),
     HandOver {
         from: usize,

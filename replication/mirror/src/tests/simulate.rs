@@ -39,6 +39,7 @@ struct Seen {
     cuts_confirmed: u32,
     refused: u32,
     cancelled: u32,
+    permitted: u32,
 }
 
 struct Run {
@@ -58,6 +59,7 @@ impl Run {
             blocks_per_region: 2,
             instant: false,
             alone_after_restart: random.chance(50),
+            asks_before_alone: random.chance(30),
             keeps_snapshots: !random.chance(10),
             on_failure: if random.chance(15) {
                 OnFailure::Halt
@@ -114,6 +116,7 @@ impl Run {
             }),
             1100.. if self.world.is_up(node) => Some(Step::Cancel(node)),
             1000..1080 => Some(Step::CutDue { node, to: other }),
+            0..100 if self.world.nodes[node].asked.is_some() => Some(Step::Permit(node)),
             0..550 => self.one_of(self.world.progress()),
             550..700 if serving => {
                 let blocks = 1 + self.random.below(3);
@@ -310,6 +313,7 @@ fn history(seed: u64) -> Result<Seen, (String, Vec<Step>)> {
             run.seen.cuts_confirmed = run.world.cuts_confirmed;
             run.seen.refused = run.world.refused;
             run.seen.cancelled = run.world.cancelled;
+            run.seen.permitted = run.world.permitted;
             Ok(run.seen)
         }
         Err(wrong) => Err((wrong, run.trail)),
@@ -340,6 +344,7 @@ fn random_histories() {
                 all.cuts_confirmed += seen.cuts_confirmed;
                 all.refused += seen.refused;
                 all.cancelled += seen.cancelled;
+                all.permitted += seen.permitted;
             }
             Err((wrong, trail)) => {
                 let from = trail.len().saturating_sub(40);
@@ -378,6 +383,7 @@ fn random_histories() {
             "too little happens"
         );
         assert!(all.cuts_confirmed > 500, "too few cuts");
+        assert!(all.permitted > 100, "few go on alone with permission");
         assert!(
             all.split_brains > 100 && all.handovers > 100 && all.resyncs_resumed > 20,
             "too little happens"

@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) operations: Vec<Action>,
     pub(super) journal: VecDeque<JournalEntry>,
     pub(super) timer: bool,
+    /// It has asked whether it may go on alone, for the so many-th time; and whether it was answered.
+    pub(super) asked: Option<(u64, bool)>,
     runs: u128,
     /// Its own changes are dropped by the resync that is under way.
     dropped: bool,
@@ -83,6 +85,7 @@ pub(super) struct World {
     pub(super) resumed: u32,
     pub(super) refused: u32,
     pub(super) cancelled: u32,
+    pub(super) permitted: u32,
     pub(super) wrong: Option<String>,
 }
 
@@ -134,6 +137,7 @@ impl World {
             operations: Vec::new(),
             journal: VecDeque::new(),
             timer: false,
+            asked: None,
             runs: 0,
             dropped: false,
             rolled_back: false,
@@ -155,6 +159,7 @@ impl World {
             resumed: 0,
             refused: 0,
             cancelled: 0,
+            permitted: 0,
             wrong: None,
             nodes,
             setup,
@@ -174,6 +179,7 @@ impl World {
             regions: Regions::new(region_bytes * setup.regions as u64, region_bytes),
             on_failure: setup.on_failure,
             alone_after_restart: setup.alone_after_restart,
+            asks_before_alone: setup.asks_before_alone,
             keeps_snapshots: setup.keeps_snapshots,
             window: setup.window,
             hot_max: setup.hot_max,
@@ -309,6 +315,7 @@ impl World {
                 self.nodes[*node].timer = false;
                 self.event(*node, Event::TimeOut);
             }
+            Step::Permit(node) => self.permit(*node),
             Step::Promote(node) => self.event(*node, Event::Wish(Wish::Promote)),
             Step::HandOver { from, to } => self.event(*from, Event::Wish(Wish::HandOver(id(*to)))),
             Step::TakeOver { node, from } => {
@@ -417,6 +424,7 @@ impl World {
         it.operations.clear();
         it.journal.clear();
         it.timer = false;
+        it.asked = None;
         it.disk.crash(|| {
             let kept = keeps & 1 == 1;
             keeps = keeps.rotate_right(1);
@@ -493,6 +501,7 @@ impl World {
                 self.completed(command, outcome.is_ok());
             }
             Action::StartTimer => self.nodes[node].timer = true,
+            Action::AskToGoOnAlone(number) => self.nodes[node].asked = Some((number, false)),
             Action::StopTimer => self.nodes[node].timer = false,
             Action::Report(report) => self.reported(node, &report),
         }
@@ -775,6 +784,7 @@ impl World {
                     self.event(node, Event::Wish(Wish::GiveUp));
                 }
             }
+            Report::Alone => self.alone(node),
             Report::Misbehaved(peer, how) if self.setup.mutant.is_none() => {
                 self.wrong = Some(format!("node {node} accuses {peer}: {how}"));
             }

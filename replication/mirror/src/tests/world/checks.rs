@@ -11,6 +11,23 @@ impl World {
         }
     }
 
+    /// Whoever has to be asked answers; late answers count for nothing, and that is for the node to see.
+    pub(super) fn permit(&mut self, node: usize) {
+        if let Some((number, answered)) = &mut self.nodes[node].asked {
+            let number = *number;
+            *answered = true;
+            self.event(node, Event::MayGoOnAlone(number));
+        }
+    }
+
+    pub(super) fn alone(&mut self, node: usize) {
+        let permitted = self.nodes[node].asked.take().is_some_and(|(_, it)| it);
+        self.permitted += u32::from(permitted);
+        if self.setup.asks_before_alone && !permitted {
+            self.wrong = Some(format!("node {node} goes on alone and may not"));
+        }
+    }
+
     fn check_node(&self, node: usize) -> Result<(), String> {
         let it = &self.nodes[node];
         if it.durable.record.lineage.is_empty() {

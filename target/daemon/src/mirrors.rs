@@ -9,7 +9,7 @@ pub(crate) mod running;
 pub(crate) mod state;
 mod way;
 
-use tidelock_catalog::{MirrorId, MirrorRest, MirrorSide};
+use tidelock_catalog::MirrorId;
 
 /// What a mirror tells the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +20,9 @@ pub(crate) enum News {
     Access(MirrorId),
     /// There is a connection with the end at a peer: that is told what is wanted.
     Seen(MirrorId),
-    /// What was wanted can't be: this is wanted again.
+    /// What was wanted can't be, or the ends have agreed on something else: what the mirror says now is to be kept.
     TakeBack {
         /// Which mirror.
         mirror: MirrorId,
-        /// Which end is the source.
-        source: MirrorSide,
-        /// What is wanted.
-        rest: MirrorRest,
     },
 }

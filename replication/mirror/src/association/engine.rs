@@ -557,11 +557,7 @@ impl Engine {
                 self.fail_host(CommandError::Halted);
             }
             _ if self.config.asks_before_alone && !self.may_go_on_alone => {
-                if !self.asking_alone {
-                    self.asking_alone = true;
-                    self.asked_alone += 1;
-                    self.act(Action::AskToGoOnAlone(self.asked_alone));
-                }
+                self.ask_to_go_on_alone()
             }
             _ if may || self.config.asks_before_alone => {
                 self.met_since_start = true;
@@ -569,6 +565,15 @@ impl Engine {
                 self.keeper.open(Why::PeerLost);
             }
             _ => {}
+        }
+    }
+
+    /// Asks once, until that is answered.
+    fn ask_to_go_on_alone(&mut self) {
+        if !self.asking_alone {
+            self.asking_alone = true;
+            self.asked_alone += 1;
+            self.act(Action::AskToGoOnAlone(self.asked_alone));
         }
     }
 

@@ -193,6 +193,9 @@ impl LinkEnd for Door {
     fn disconnected(&self, peer: NodeId, reason: &str) {
         self.missing(reason);
         self.end.event(Event::Disconnected(peer));
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.unseen();
+        }
         self.changed();
     }
 

@@ -300,12 +300,15 @@ impl Running {
         if self.released.load(Ordering::SeqCst) {
             return changed;
         }
-        for (side, volume) in [MirrorSide::First, MirrorSide::Second]
-            .into_iter()
-            .zip(&self.volumes)
-        {
-            if let Some(volume) = volume {
-                volume.unit().set_write_protected(!state.is_writable(side));
+        // One disk at two daemons has access states instead: what initiators take for read-only they don't use later.
+        if state.record().remote().is_none() {
+            for (side, volume) in [MirrorSide::First, MirrorSide::Second]
+                .into_iter()
+                .zip(&self.volumes)
+            {
+                if let Some(volume) = volume {
+                    volume.unit().set_write_protected(!state.is_writable(side));
+                }
             }
         }
         self.move_hosts(&state);
@@ -362,6 +365,11 @@ impl Running {
         let _ = self.news.send(News::Seen(self.id));
     }
 
+    /// There is none any more.
+    pub(super) fn unseen(&self) {
+        self.update(State::unseen);
+    }
+
     /// A source that waits for the other end does so for a while, if it went on without it before.
     fn wait_for_peer(self: &Arc<Self>) {
         let mirror = Arc::downgrade(self);
@@ -391,12 +399,8 @@ impl Running {
                         self.link.is_fine();
                     }
                 }
-                Do::TakeBack(source, rest) => {
-                    let _ = self.news.send(News::TakeBack {
-                        mirror: self.id,
-                        source,
-                        rest,
-                    });
+                Do::TakeBack(..) => {
+                    let _ = self.news.send(News::TakeBack { mirror: self.id });
                 }
             }
         }

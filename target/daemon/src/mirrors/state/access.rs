@@ -58,7 +58,15 @@ impl State {
         let side = remote.opposite();
         self.two_sources = false;
         // What isn't held meets, and then both know.
-        if !self.record.rest.is_held() || self.end(side).role != Some(Role::Source) {
+        if !self.record.rest.is_held() {
+            return Vec::new();
+        }
+        // Until they meet, that is all that is known of it.
+        self.end_mut(remote).role = Some(match is_source {
+            true => Role::Source,
+            false => Role::Target,
+        });
+        if self.end(side).role != Some(Role::Source) {
             return Vec::new();
         }
         if is_source {
@@ -70,6 +78,15 @@ impl State {
         match std::mem::take(&mut self.waits) {
             true => vec![Do::Wish(side, Wish::GoOnAlone)],
             false => Vec::new(),
+        }
+    }
+
+    /// There is no connection any more.
+    pub(crate) fn unseen(&mut self) {
+        if let Some((remote, _)) = self.record.remote()
+            && self.record.rest.is_held()
+        {
+            self.end_mut(remote).role = None;
         }
     }
 

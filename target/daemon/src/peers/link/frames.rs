@@ -23,7 +23,7 @@ const LINGER_BYTES: usize = 4 << 20;
 #[derive(Debug, Error)]
 pub(super) enum LinkError {
     #[error("the connection broke: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[source] std::io::Error),
     #[error("the connection ended")]
     Ended,
     #[error("nothing came for {0} s")]
@@ -43,6 +43,16 @@ pub(super) enum LinkError {
     /// Another connection is in its place.
     #[error("another connection takes its place")]
     Replaced,
+}
+
+impl From<std::io::Error> for LinkError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            // A daemon that was killed says no goodbye.
+            std::io::ErrorKind::UnexpectedEof => Self::Ended,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl LinkError {

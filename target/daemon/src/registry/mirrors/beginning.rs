@@ -303,17 +303,8 @@ async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
                 // It may take its time, and others have news as well.
                 tokio::spawn(async move { registry.tell_words(mirror).await });
             }
-            News::TakeBack {
-                mirror,
-                source,
-                rest,
-            } => {
-                let command = Command::SetMirror {
-                    mirror,
-                    source,
-                    rest,
-                };
-                if let Err(error) = registry.apply(command).await {
+            News::TakeBack { mirror } => {
+                if let Err(error) = registry.keep_agreed(mirror).await {
                     // It is tried again by the next operation, or begun again after a restart.
                     tracing::error!(%mirror, %error, "what is wanted of a mirror can't be kept");
                 }

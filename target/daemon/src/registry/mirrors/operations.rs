@@ -103,6 +103,23 @@ impl Registry {
         Ok(changes)
     }
 
+    /// What a mirror has come to becomes what is wanted of it: what it is by now, as it may have been asked for something
+    /// else since that was said.
+    pub(super) async fn keep_agreed(
+        self: &Arc<Self>,
+        mirror: MirrorId,
+    ) -> Result<Vec<Change>, ChangeError> {
+        self.detached(async move |this| {
+            let writer = this.writer.lock().await;
+            let Some(running) = this.mirrors.get(mirror) else {
+                return Ok(Vec::new());
+            };
+            let words = running.look(|state| (state.record().source, state.record().rest));
+            this.keep_words(&writer, mirror, words).await
+        })
+        .await
+    }
+
     /// Both ends have changes: those of one are dropped.
     async fn discard(
         &self,

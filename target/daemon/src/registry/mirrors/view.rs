@@ -56,7 +56,11 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
                     }
                     .to_owned()
                 }),
-                consistent: facts.is_some_and(|it| it.has_image),
+                // Of a peer's it is known by what the two have agreed on.
+                consistent: match record.end(side).is_here() {
+                    true => facts.is_some_and(|it| it.has_image),
+                    false => side == record.serving() || state.association().target_consistent,
+                },
                 problem: problem.clone().unwrap_or_default(),
             }
         };

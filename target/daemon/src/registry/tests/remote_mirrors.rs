@@ -167,6 +167,16 @@ impl Daemon {
         waited.unwrap_or_else(|_| panic!("{of} is {:?}", self.seen(of)));
     }
 
+    async fn until_used(&self, of: &str) {
+        self.until_seen(of, Shown::ActiveOptimized).await;
+    }
+
+    fn keeps_hosts_away(&self, of: &str) -> bool {
+        // An initiator that takes the disk for read-only doesn't use it when it is the source.
+        assert!(!self.house.is_protected(of));
+        self.seen(of) != Shown::ActiveOptimized
+    }
+
     fn has_no_mirror(&self) -> bool {
         let registry = self.house.registry();
         registry.mirrors().is_empty() && registry.catalog().mirrors().next().is_none()
@@ -261,7 +271,8 @@ async fn a_peer_makes_the_copy_gets_all_writes_and_what_it_has_missed() {
         );
         assert!(shown.next.is_none());
     }
-    assert!(!a.house.is_protected("a") && b.house.is_protected("copy"));
+    a.until_used("a").await;
+    assert!(b.keeps_hosts_away("copy"));
     a.house.write("a", 3, 2, 7);
     assert_eq!(b.house.content("copy"), a.house.content("a"));
     // Hosts go on while the copy is away, and it gets what it has missed.
@@ -271,13 +282,13 @@ async fn a_peer_makes_the_copy_gets_all_writes_and_what_it_has_missed() {
     a.house.write("a", 9, 1, 8);
     b.start(&a).await;
     in_step(&a, &b).await;
-    assert!(b.house.is_protected("copy"));
+    assert!(b.keeps_hosts_away("copy"));
     assert_eq!(b.house.content("copy"), a.house.content("a"));
     // The source comes back as what it was.
     a.stop().await;
     let broken = b.house.until("copy", "Broken").await;
     assert!(broken.detail.contains("a:a"), "{}", broken.detail);
-    assert!(b.house.is_protected("copy"));
+    assert!(b.keeps_hosts_away("copy"));
     a.start(&b).await;
     in_step(&a, &b).await;
     a.house.write("a", 11, 4, 9);
@@ -311,7 +322,7 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
         assert!(error.contains(part), "{error}");
         assert!(a.has_no_mirror() && b.has_no_mirror());
         assert_eq!((a.house.folders(), b.house.folders()), (0, 0));
-        assert!(!a.house.is_protected("a"));
+        a.until_used("a").await;
         assert_eq!(a.seen("a"), Shown::ActiveOptimized);
         let shared = a.house.registry().catalog();
         assert!(shared.shared_identity(&volume("a")).is_none());
@@ -451,7 +462,7 @@ async fn nothing_is_sent_while_that_is_wanted_whichever_daemon_was_told() {
 #[tokio::test]
 async fn roles_are_reversed_for_good_and_back() {
     for (at_source, over) in [(true, false), (false, false), (true, true), (false, true)] {
-        let (mut a, b) = mirrored().await;
+        let (mut a, mut b) = mirrored().await;
         if over {
             b.operate("copy", Operation::Failover).await.unwrap();
             failed_over(&a, &b).await;
@@ -476,6 +487,23 @@ async fn roles_are_reversed_for_good_and_back() {
         a.until_seen("a", Shown::ActiveOptimized).await;
         a.house.write("a", 3, 1, 7);
         assert_eq!(a.house.content("a"), b.house.content("copy"));
+        // And once more: it is kept at both.
+        a.operate("a", Operation::ReverseRoles).await.unwrap();
+        in_step(&a, &b).await;
+        a.stop().await;
+        a.start(&b).await;
+        in_step(&a, &b).await;
+        b.stop().await;
+        b.start(&a).await;
+        in_step(&a, &b).await;
+        assert_eq!(a.house.mirror("a").source.volume, "a");
+        assert_eq!(b.house.mirror("copy").source.volume, "a:a");
+        for shown in [a.house.mirror("a"), b.house.mirror("copy")] {
+            assert!(
+                shown.source.consistent && shown.target.consistent,
+                "{shown:?}"
+            );
+        }
     }
 }
 
@@ -488,7 +516,7 @@ async fn a_source_that_comes_back_alone_serves_nobody_until_an_operator_says_so(
     a.listen();
     let waiting = a.house.until_detail("a", "taken over").await;
     assert_eq!(waiting.serving, None);
-    assert!(a.house.is_protected("a"));
+    assert!(a.keeps_hosts_away("a"));
     assert_eq!(a.seen("a"), Shown::Transitioning);
     let command = waiting.next.unwrap().command;
     assert_eq!(command, "tidelock mirror fracture a --force");
@@ -542,7 +570,8 @@ async fn a_detached_mirror_is_one_at_neither_side() {
             false => b.detach("copy", false).await.unwrap(),
         }
         assert!(a.has_no_mirror() && b.has_no_mirror(), "{at_source}");
-        assert!(!a.house.is_protected("a") && !b.house.is_protected("copy"));
+        a.until_used("a").await;
+        b.until_used("copy").await;
         assert_eq!((a.house.folders(), b.house.folders()), (0, 0));
         a.house.write("a", 0, 1, 2);
         b.house.write("copy", 0, 1, 3);
@@ -560,7 +589,7 @@ async fn who_was_away_while_a_mirror_was_detached_says_so_and_can_detach_it() {
     b.start(&a).await;
     let left = b.house.until_detail("copy", "there is no mirror").await;
     assert!(left.detail.contains("peer a"), "{}", left.detail);
-    assert!(b.house.is_protected("copy"));
+    assert!(b.keeps_hosts_away("copy"));
     b.detach("copy", true).await.unwrap();
     assert!(b.has_no_mirror());
     assert_eq!(b.house.content("copy"), [1; BLOCKS]);
@@ -655,7 +684,8 @@ async fn failed_over(a: &Daemon, b: &Daemon) {
         };
         daemon.house.wait(name, done).await;
     }
-    assert!(a.house.is_protected("a") && !b.house.is_protected("copy"));
+    assert!(a.keeps_hosts_away("a"));
+    b.until_used("copy").await;
 }
 
 #[tokio::test]
@@ -679,7 +709,8 @@ async fn the_copy_takes_over_and_back_asked_at_either_side_and_that_survives_res
         let (one, name) = if at_first { (&b, "copy") } else { (&a, "a") };
         one.operate(name, Operation::Failback).await.unwrap();
         in_step(&a, &b).await;
-        assert!(!a.house.is_protected("a") && b.house.is_protected("copy"));
+        a.until_used("a").await;
+        assert!(b.keeps_hosts_away("copy"));
         a.house.write("a", at + 6, 1, 4);
         assert_eq!(a.house.content("a"), b.house.content("copy"));
     }
@@ -692,17 +723,17 @@ async fn the_copy_of_a_dead_source_takes_over_and_the_source_comes_back_as_a_cop
     b.house.until("copy", "Broken").await;
     let refused = b.operate("copy", Operation::Failover).await.unwrap_err();
     assert!(refused.to_string().contains("--force"), "{refused}");
-    assert!(b.house.is_protected("copy"));
+    assert!(b.keeps_hosts_away("copy"));
     b.force("copy", Operation::Failover).await.unwrap();
     b.until_seen("copy", Shown::ActiveOptimized).await;
-    assert!(!b.house.is_protected("copy"));
+    b.until_used("copy").await;
     b.house.write("copy", 7, 3, 8);
     a.start(&b).await;
     failed_over(&a, &b).await;
     assert_eq!(a.house.content("a"), b.house.content("copy"));
     b.operate("copy", Operation::Failback).await.unwrap();
     in_step(&a, &b).await;
-    assert!(!a.house.is_protected("a"));
+    a.until_used("a").await;
     assert_eq!(a.house.content("a")[7], 8);
 }
 

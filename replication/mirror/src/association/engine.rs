@@ -557,7 +557,7 @@ impl Engine {
                 self.fail_host(CommandError::Halted);
             }
             _ if self.config.asks_before_alone && !self.may_go_on_alone => {
-                self.ask_to_go_on_alone()
+                self.ask_to_go_on_alone();
             }
             _ if may || self.config.asks_before_alone => {
                 self.met_since_start = true;

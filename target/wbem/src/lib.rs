@@ -11,6 +11,8 @@
 
 mod datetime;
 pub mod error;
+mod errors;
+pub mod given;
 mod instance;
 pub mod message;
 mod methods;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::error::{CimError, Result};
+use crate::given::GivenInstance;
 use crate::path::{InstancePath, read_namespace};
 use crate::xml::{Element, Limits, XmlError, read, short};
 
@@ -131,6 +132,10 @@ pub enum Input {
     Path(InstancePath),
     /// Instances.
     Paths(Vec<InstancePath>),
+    /// An instance with its properties.
+    Instance(GivenInstance),
+    /// Something that no operation here takes, by the name of its element.
+    Other(String),
 }
 
 /// Reads a message.
@@ -246,7 +251,7 @@ fn parameters(element: &Element, called: &str) -> Result<Vec<(String, Input)>> {
 }
 
 impl Input {
-    fn read(name: &str, parameter: &Element) -> Result<Self> {
+    pub(crate) fn read(name: &str, parameter: &Element) -> Result<Self> {
         let wrong = |text: &str| CimError::parameter(format!("{}: {text}", short(name)));
         let value = match parameter.children.as_slice() {
             [] => return Ok(Self::Null),
@@ -282,10 +287,9 @@ impl Input {
             "INSTANCENAME" | "INSTANCEPATH" | "LOCALINSTANCEPATH" => {
                 InstancePath::read(value).map(Self::Path)
             }
-            other => Err(wrong(&format!(
-                "{} is no value that is understood here",
-                short(other)
-            ))),
+            "INSTANCE" => GivenInstance::read(value).map(Self::Instance),
+            // Whoever would take it says that it isn't taken.
+            other => Ok(Self::Other(short(other))),
         }
     }
 

@@ -4,9 +4,11 @@
 mod capabilities;
 mod groups;
 mod job;
+mod lists;
 mod modify;
 mod queries;
 mod replicas;
+mod settings;
 
 use tidelock_capabilities::values::{ReturnCode, ValueMap};
 
@@ -49,12 +51,12 @@ pub(crate) fn call(
     let outcome = if is("CIM_ReplicationServiceCapabilities") {
         capabilities::call(context, method.name, given)
     } else if is("CIM_ConcreteJob") {
-        job::call(context, instance, given)
+        job::call(context, instance, method.name, given)
     } else {
         service(context, method.name, given)
     };
     outcome.unwrap_or_else(|refused| {
-        let told = context.model.note(method.name, &refused);
+        let told = context.refused(method.name, &refused);
         let outputs = || method.parameters.iter().filter(|it| it.output);
         let arrays = outputs().filter(|it| it.array);
         let returned = Returned {
@@ -82,6 +84,8 @@ fn service(context: &Context<'_>, method: &str, given: &Arguments) -> Outcome {
     match method {
         "CreateElementReplica" => replicas::element(context, given),
         "CreateGroupReplica" => replicas::group(context, given),
+        "CreateListReplica" => lists::create(context, given),
+        "ModifyListSynchronization" => lists::modify(context, given),
         "ModifyReplicaSynchronization" => modify::modify(context, given),
         "CreateGroup" => groups::create(context, given),
         "DeleteGroup" => groups::delete(context, given),
@@ -132,6 +136,18 @@ impl Arguments {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// Texts; none if nothing was given.
+    pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
+        let Some(Value::Array(all)) = self.get(name) else {
+            return Vec::new();
+        };
+        let texts = all.iter().filter_map(|value| match value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
     }
 
     pub(crate) fn boolean(&self, name: &str) -> bool {

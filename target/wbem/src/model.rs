@@ -73,6 +73,9 @@ pub trait Model: Send + Sync {
     /// Why it isn't done.
     fn change_group(&self, change: &GroupChange) -> Result<(), Refused>;
 
+    /// A job that is done when these are.
+    fn all_of(&self, description: &str, jobs: &[u64]) -> u64;
+
     /// Tells a job to end; false if it can't be ended.
     fn cancel_job(&self, job: u64) -> bool;
 
@@ -142,6 +145,8 @@ pub struct NewReplica {
     pub name: Option<String>,
     /// WaitForCopyState.
     pub wait_for: Option<CopyState>,
+    /// FailedCopyStopsHostIO.
+    pub stops_hosts: bool,
 }
 
 /// ModifyReplicaSynchronization.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{CimError, Result, StatusCode};
 use crate::message::{Call, Intrinsic, NotValid, Request, parse};
-use crate::model::Model;
+use crate::model::{Model, Refused};
 use crate::view::{View, namespace};
 use crate::write::Writer;
 use crate::xml::{Limits, short};
@@ -179,6 +179,11 @@ impl Server {
 }
 
 impl<'a> Context<'a> {
+    /// Tells why a method does nothing; the job that has the words.
+    pub(crate) fn refused(&self, method: &str, refused: &Refused) -> u64 {
+        self.model.note(method, refused)
+    }
+
     pub(crate) fn new(
         called: &str,
         incoming: &Incoming<'a>,

@@ -7,6 +7,7 @@ mod associations;
 mod classes;
 mod hostile;
 mod instances;
+mod lists;
 mod methods;
 mod pulling;
 mod replicas;

@@ -107,6 +107,11 @@ impl Value {
         Self::Array(all.into_iter().map(|it| Self::Number(it.into())).collect())
     }
 
+    /// References, in order.
+    pub(crate) fn references(all: impl Iterator<Item = InstancePath>) -> Self {
+        Self::Array(all.map(Self::Reference).collect())
+    }
+
     /// The text of a value that has one.
     fn text(&self) -> String {
         match self {

@@ -115,12 +115,17 @@ fn make() -> Result<String, CertificateError> {
     if fits && host != "localhost" {
         names.insert(0, host);
     }
-    let made = rcgen::generate_simple_self_signed(names).map_err(failed)?;
-    Ok(format!(
-        "{}{}",
-        made.signing_key.serialize_pem(),
-        made.cert.pem()
-    ))
+    let mut params = rcgen::CertificateParams::new(names.clone()).map_err(failed)?;
+    let mut subject = rcgen::DistinguishedName::new();
+    subject.push(rcgen::DnType::OrganizationName, "Tidelock");
+    let host = names.into_iter().next().unwrap_or_default();
+    // A common name has at most 64 characters (RFC 5280, ub-common-name).
+    let host: String = host.chars().take(64).collect();
+    subject.push(rcgen::DnType::CommonName, host);
+    params.distinguished_name = subject;
+    let key = rcgen::KeyPair::generate().map_err(failed)?;
+    let made = params.self_signed(&key).map_err(failed)?;
+    Ok(format!("{}{}", key.serialize_pem(), made.pem()))
 }
 
 fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -171,8 +171,8 @@ impl DaemonModel {
 
 impl Model for DaemonModel {
     fn inventory(&self) -> Inventory {
-        let mut own = self.jobs.list(self.registry());
         let mut inventory = super::inventory::inventory(&self.shared, self.control.jobs());
+        let mut own = self.jobs.list(self.registry(), &inventory.jobs);
         inventory.jobs.append(&mut own);
         inventory
     }
@@ -349,6 +349,10 @@ impl Model for DaemonModel {
             }
             Ok(())
         })
+    }
+
+    fn all_of(&self, description: &str, jobs: &[u64]) -> u64 {
+        self.jobs.all_of(description, jobs)
     }
 
     fn cancel_job(&self, job: u64) -> bool {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use super::users::Users;
 /// What clients are given of time and memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Connections at once; more wait.
+    /// Connections at once. For another one the oldest that hasn't proved who it is is ended, or it waits.
     pub(super) connections: usize,
     /// How long a handshake and how long a request's header may take, and how long a connection may be idle.
     pub(super) header_timeout: Duration,
@@ -64,8 +65,9 @@ pub(super) async fn answer(
     house: &Arc<House>,
     request: Request<Incoming>,
     from: SocketAddr,
+    known: &AtomicBool,
 ) -> Answer {
-    match try_answer(house, request, from).await {
+    match try_answer(house, request, from, known).await {
         Ok(answer) | Err(answer) => answer,
     }
 }
@@ -74,8 +76,10 @@ async fn try_answer(
     house: &Arc<House>,
     request: Request<Incoming>,
     from: SocketAddr,
+    known: &AtomicBool,
 ) -> Result<Answer, Answer> {
     let user = user(house, &request, from).await?;
+    known.store(true, Ordering::Relaxed);
     if !matches!(request.uri().path(), "/cimom" | "/") {
         return Err(plain(StatusCode::NOT_FOUND, "CIM operations are at /cimom"));
     }

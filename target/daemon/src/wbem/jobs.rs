@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use tidelock_capabilities::facts::{AssociationKey, ElementId};
+use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::values::CopyState;
 use tidelock_catalog::schedule::time_text;
 use tidelock_wbem::model::{ConcreteJob, JobState};
@@ -42,6 +42,8 @@ struct Entry {
     job: ConcreteJob,
     /// What is waited for.
     wait: Option<(AssociationKey, CopyState)>,
+    /// Jobs that have to be done for this one.
+    parts: Vec<u64>,
     ended: Option<Instant>,
 }
 
@@ -52,10 +54,11 @@ enum Seen {
 }
 
 impl Jobs {
-    /// All of them, with how far copies are.
-    pub(super) fn list(&self, registry: &Registry) -> Vec<ConcreteJob> {
+    /// All of them, with how far copies are; `others` are the daemon's own.
+    pub(super) fn list(&self, registry: &Registry, others: &[ConcreteJob]) -> Vec<ConcreteJob> {
         let mut book = self.book.lock();
         book.forget();
+        book.put_together(others);
         let all = book.all.iter();
         all.map(|entry| {
             let going = entry.wait.filter(|_| entry.ended.is_none());
@@ -68,6 +71,15 @@ impl Jobs {
         .collect()
     }
 
+    /// One that is done when these are.
+    pub(super) fn all_of(&self, description: &str, jobs: &[u64]) -> u64 {
+        let mut book = self.book.lock();
+        book.add(Entry {
+            parts: jobs.to_vec(),
+            ..Entry::new(description.to_owned(), JobState::Running)
+        })
+    }
+
     /// Whether there is one of this number.
     pub(super) fn has(&self, id: u64) -> bool {
         let book = self.book.lock();
@@ -77,7 +89,10 @@ impl Jobs {
     /// Notes that something was refused.
     pub(super) fn refused(&self, method: &str, reason: String) -> u64 {
         let mut book = self.book.lock();
-        book.add(method.to_owned(), JobState::Exception, reason, None, None)
+        let mut entry = Entry::new(method.to_owned(), JobState::Exception);
+        entry.job.detail = reason;
+        entry.ended = Some(Instant::now());
+        book.add(entry)
     }
 
     /// Follows a mirror until it is in a state. There is one job for the same wait.
@@ -95,14 +110,10 @@ impl Jobs {
         if let Some(found) = book.all.iter().find(same) {
             return found.job.id;
         }
-        let target = Some(key.synced_element);
-        let id = book.add(
-            description,
-            JobState::Running,
-            String::new(),
-            target,
-            Some((key, wanted)),
-        );
+        let mut entry = Entry::new(description, JobState::Running);
+        entry.job.element = Some(key.synced_element);
+        entry.wait = Some((key, wanted));
+        let id = book.add(entry);
         drop(book);
         let (jobs, registry) = (self.clone(), Arc::clone(registry));
         runtime.spawn(async move { jobs.follow(id, key, wanted, &registry).await });
@@ -140,15 +151,57 @@ impl Jobs {
     }
 }
 
+impl Entry {
+    fn new(description: String, state: JobState) -> Self {
+        Self {
+            job: ConcreteJob {
+                id: 0,
+                description,
+                state,
+                percent: None,
+                started: time_text(unix_ms(SystemTime::now())),
+                detail: String::new(),
+                element: None,
+            },
+            wait: None,
+            parts: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// Remembers what has become of its parts.
+    fn put_together(&mut self, parts: &[Option<ConcreteJob>]) {
+        let states = || parts.iter().map(|it| it.as_ref().map(|it| it.state));
+        let is_over = |state: Option<JobState>| {
+            !matches!(
+                state,
+                Some(JobState::Running | JobState::Suspended | JobState::ShuttingDown)
+            )
+        };
+        let percents = parts.iter().flatten().map(|it| match it.state {
+            JobState::Completed => 100,
+            _ => u64::from(it.percent.unwrap_or(0)),
+        });
+        let percent = percents.sum::<u64>() / (parts.len().max(1) as u64);
+        self.job.percent = u8::try_from(percent).ok();
+        if !states().all(is_over) {
+            return;
+        }
+        let failed = states().position(|it| it != Some(JobState::Completed));
+        self.ended = Some(Instant::now());
+        self.job.state = JobState::Completed;
+        if let Some(at) = failed {
+            self.job.state = JobState::Exception;
+            self.job.detail = match parts.get(at).and_then(Option::as_ref) {
+                Some(part) => format!("{}: {}", part.description, part.detail),
+                None => format!("what became of part {at} isn't known any more"),
+            };
+        }
+    }
+}
+
 impl Book {
-    fn add(
-        &mut self,
-        description: String,
-        state: JobState,
-        detail: String,
-        element: Option<ElementId>,
-        wait: Option<(AssociationKey, CopyState)>,
-    ) -> u64 {
+    fn add(&mut self, entry: Entry) -> u64 {
         self.forget();
         if self.all.len() >= JOBS_MAX {
             // The oldest that has ended, or else the oldest: its copy goes on all the same.
@@ -157,20 +210,27 @@ impl Book {
         }
         let id = FIRST + self.made;
         self.made += 1;
-        self.all.push_back(Entry {
-            job: ConcreteJob {
-                id,
-                description,
-                state,
-                percent: None,
-                started: time_text(unix_ms(SystemTime::now())),
-                detail,
-                element,
-            },
-            ended: wait.is_none().then(Instant::now),
-            wait,
-        });
+        let mut entry = entry;
+        entry.job.id = id;
+        self.all.push_back(entry);
         id
+    }
+
+    /// What has become of those that are made of others.
+    fn put_together(&mut self, others: &[ConcreteJob]) {
+        let goes_on = |entry: &Entry| entry.ended.is_none() && !entry.parts.is_empty();
+        let open = self.all.iter().enumerate().filter(|(_, it)| goes_on(it));
+        let open: Vec<(usize, Vec<u64>)> = open.map(|(at, it)| (at, it.parts.clone())).collect();
+        for (at, parts) in open {
+            let found = |id: u64| {
+                let own = self.all.iter().map(|entry| &entry.job);
+                own.chain(others).find(|job| job.id == id).cloned()
+            };
+            let parts: Vec<_> = parts.into_iter().map(found).collect();
+            if let Some(entry) = self.all.get_mut(at) {
+                entry.put_together(&parts);
+            }
+        }
     }
 
     fn forget(&mut self) {

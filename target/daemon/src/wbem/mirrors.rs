@@ -20,7 +20,10 @@ impl DaemonModel {
         let request = MirrorRequest {
             source: source.volume.clone(),
             target: target.volume.clone(),
-            on_failure: OnFailure::Continue,
+            on_failure: match replica.stops_hosts {
+                true => OnFailure::Halt,
+                false => OnFailure::Continue,
+            },
         };
         let name = source.volume.to_string();
         let made =

@@ -75,6 +75,10 @@ impl Model for Nothing {
         Err(refused())
     }
 
+    fn all_of(&self, _: &str, _: &[u64]) -> u64 {
+        0
+    }
+
     fn cancel_job(&self, _: u64) -> bool {
         false
     }
@@ -214,8 +218,41 @@ async fn what_is_no_request_in_cim_xml_is_refused() {
 }
 
 #[tokio::test]
-async fn slow_senders_are_given_up_and_make_room() {
-    let (address, _stop) = serve(limits());
+async fn who_only_sits_there_keeps_nobody_out() {
+    let (address, _stop) = serve(Limits {
+        connections: 2,
+        ..Limits::default()
+    });
+    let text = request(&basic("admin", PASSWORD), BODY);
+    // Somebody who has given a password, and stays.
+    let mut known = TcpStream::connect(address).await.unwrap();
+    let stays = text.replace("Connection: close\r\n", "");
+    known.write_all(stays.as_bytes()).await.unwrap();
+    let mut begun = [0; 15];
+    known.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    // Others, who give none: one after the other is ended, though their time isn't up.
+    let mut idle = Vec::new();
+    for _ in 0..5 {
+        idle.push(TcpStream::connect(address).await.unwrap());
+        let answer = ask(address, &text).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    for mut stream in idle {
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    }
+    known.write_all(text.as_bytes()).await.unwrap();
+    let mut rest = Vec::new();
+    known.read_to_end(&mut rest).await.unwrap();
+    assert!(String::from_utf8(rest).unwrap().contains("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn slow_senders_are_given_up() {
+    let (address, _stop) = serve(Limits {
+        connections: 8,
+        ..limits()
+    });
     let text = request(&basic("admin", PASSWORD), BODY);
     // A head that doesn't end, and a body that doesn't come.
     let head =
@@ -223,7 +260,6 @@ async fn slow_senders_are_given_up_and_make_room() {
     let (start, _) = text.split_at(text.len() - 10);
     let start = start.to_owned();
     let body = tokio::spawn(async move { ask(address, &start).await });
-    // There is room for two: this one waits until they are gone.
     let answer = ask(address, &text).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(!head.await.unwrap().contains("200"));

@@ -9,7 +9,7 @@ use crate::instance::Instance;
 use crate::model::{Question, Refused, Subject};
 use crate::path::InstancePath;
 use crate::server::Context;
-use crate::value::Value;
+use crate::value::{Type, Value};
 use crate::view::{GroupName, NAMESPACE, association_key, element_id, group_name, numbers};
 
 pub(super) fn call(context: &Context<'_>, method: &str, given: &Arguments) -> Outcome {
@@ -150,6 +150,8 @@ fn defaults(replication_type: u16, settings: &[SettingValue]) -> Option<Value> {
     let instance = settings.iter().fold(instance, |instance, setting| {
         let name: &'static str = PropertyName::name(setting.property);
         match class.property(name) {
+            // Of booleans 3 is true.
+            Some(it) if it.of == Type::Boolean => instance.with(name, setting.value == 3),
             Some(_) => instance.with(name, setting.value),
             None => instance,
         }

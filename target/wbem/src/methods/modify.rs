@@ -1,6 +1,8 @@
 //! ModifyReplicaSynchronization: whether an operation is accepted is the table's to say; the daemon does it.
 
-use tidelock_capabilities::values::{CopyState, Operation, ReturnCode, WaitMethodName};
+use tidelock_capabilities::values::{
+    CopyState, Operation, ReplicationType, ReturnCode, WaitMethodName,
+};
 
 use super::{Arguments, JOB_STARTED, Outcome, Returned, missing};
 use crate::model::{Modification, Refused};
@@ -24,17 +26,14 @@ pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
     let mut all = context.view.inventory().associations.iter();
     let association = all.find(|it| it.key == key).ok_or_else(unknown)?;
     context.model.admit_operation(key, operation, force)?;
-    if let Some(state) = wait_for {
-        let of = association.replication_type().value();
-        let method = WaitMethodName::ModifyReplicaSynchronization.value();
-        let class = context.view.capabilities();
-        let states = class.get_supported_wait_for_copy_states(of, method, Some(operation.value()));
-        if !states.is_ok_and(|states| states.contains(state)) {
-            let reason =
-                format!("{state} isn't what {operation} leads to, so it can't be waited for");
-            return Err(Refused::new(ReturnCode::InvalidParameter, reason));
-        }
-    }
+    let method = WaitMethodName::ModifyReplicaSynchronization;
+    check_wait(
+        context,
+        association.replication_type(),
+        method,
+        operation,
+        wait_for,
+    )?;
     let job = context.model.modify(&Modification {
         association: key,
         operation,
@@ -46,6 +45,27 @@ pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
         ..Returned::default()
     }
     .with_some("Job", job.map(View::job_path)))
+}
+
+/// What can be waited for is what an operation leads to.
+pub(super) fn check_wait(
+    context: &Context<'_>,
+    of: ReplicationType,
+    method: WaitMethodName,
+    operation: Operation,
+    wait_for: Option<CopyState>,
+) -> Result<(), Refused> {
+    let Some(state) = wait_for else {
+        return Ok(());
+    };
+    let class = context.view.capabilities();
+    let only = Some(operation.value());
+    let states = class.get_supported_wait_for_copy_states(of.value(), method.value(), only);
+    if states.is_ok_and(|states| states.contains(state)) {
+        return Ok(());
+    }
+    let reason = format!("{state} isn't what {operation} leads to, so it can't be waited for");
+    Err(Refused::new(ReturnCode::InvalidParameter, reason))
 }
 
 fn of_group(

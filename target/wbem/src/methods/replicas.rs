@@ -6,23 +6,26 @@ use tidelock_capabilities::values::{
     CopyState, LocalOrRemote, Mode, ReplicationType, ReturnCode, SyncType, WaitMethodName,
 };
 
+use super::settings::Settings;
 use super::{Arguments, JOB_STARTED, Outcome, Returned, missing, reserved};
 use crate::model::{NewGroupReplica, NewReplica, Refused};
+use crate::path::InstancePath;
 use crate::server::Context;
 use crate::view::{GroupName, View, element_id, group_name};
 
-/// What both have in common.
-struct Wanted {
-    sync_type: SyncType,
-    mode: Option<Mode>,
-    wait_for: Option<CopyState>,
+/// What all have in common.
+pub(super) struct Wanted {
+    pub(super) sync_type: SyncType,
+    pub(super) mode: Option<Mode>,
+    pub(super) wait_for: Option<CopyState>,
+    pub(super) settings: Settings,
 }
 
 /// A name longer than any is nothing to look at.
 const NAME_BYTES_MAX: usize = 256;
 
 impl Wanted {
-    fn read(
+    pub(super) fn read(
         context: &Context<'_>,
         given: &Arguments,
         method: WaitMethodName,
@@ -45,11 +48,11 @@ impl Wanted {
             "TargetPool",
             "TargetSettingGoal",
         ])?;
-        given.not_built(&["ReplicationSettingData"])?;
         let wanted = Self {
             sync_type,
             mode,
             wait_for: given.mapped("WaitForCopyState")?,
+            settings: Settings::read(context, given, sync_type)?,
         };
         wanted.check_wait(context, method)?;
         Ok(wanted)
@@ -82,7 +85,7 @@ impl Wanted {
     }
 
     /// Whether the method may return while the copy is being filled.
-    fn is_content_with(&self, state: CopyState) -> bool {
+    pub(super) fn is_content_with(&self, state: CopyState) -> bool {
         self.wait_for == Some(state)
     }
 }
@@ -97,6 +100,7 @@ pub(super) fn element(context: &Context<'_>, given: &Arguments) -> Outcome {
         mode: wanted.mode,
         name: name(given, "ElementName")?,
         wait_for: wanted.wait_for,
+        stops_hosts: wanted.settings.stops_hosts(),
     };
     let made = context.model.create_element_replica(&replica)?;
     let early = [CopyState::Initialized, CopyState::Unsynchronized];
@@ -169,8 +173,17 @@ pub(super) fn known_element(
     let Some(path) = given.path(name) else {
         return Ok(None);
     };
+    known(context, path, name).map(Some)
+}
+
+/// An element that is there.
+pub(super) fn known(
+    context: &Context<'_>,
+    path: &InstancePath,
+    name: &str,
+) -> Result<ElementId, Refused> {
     let found = element_id(path).filter(|id| context.view.element(*id).is_some());
-    found.map(Some).ok_or_else(|| {
+    found.ok_or_else(|| {
         let reason = format!("{name} isn't known here: list the volumes again");
         Refused::new(ReturnCode::InvalidParameter, reason)
     })
@@ -178,10 +191,17 @@ pub(super) fn known_element(
 
 /// What a copy is to be called.
 fn name(given: &Arguments, parameter: &str) -> Result<Option<String>, Refused> {
-    match given.text(parameter) {
-        None | Some("") => Ok(None),
-        Some(name) if name.len() <= NAME_BYTES_MAX => Ok(Some(name.to_owned())),
-        Some(_) => Err(Refused::new(
+    given
+        .text(parameter)
+        .map_or(Ok(None), |name| name_of(name, parameter))
+}
+
+/// The same, of a text; an empty one is none.
+pub(super) fn name_of(name: &str, parameter: &str) -> Result<Option<String>, Refused> {
+    match name {
+        "" => Ok(None),
+        name if name.len() <= NAME_BYTES_MAX => Ok(Some(name.to_owned())),
+        _ => Err(Refused::new(
             ReturnCode::InvalidParameter,
             format!("{parameter} has more than {NAME_BYTES_MAX} bytes"),
         )),

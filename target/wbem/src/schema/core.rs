@@ -1,13 +1,26 @@
 //! What everything is derived from: the core model.
 
 use super::{Class, Property, class_of};
-use crate::value::Type::{Reference, String, Uint16};
+use crate::value::Type::{Reference, String, Uint16, Uint32};
 
 const fn end(name: &'static str) -> Property {
     Property::new(name, Reference("CIM_ManagedElement")).key()
 }
 
 pub(super) const CLASSES: &[Class] = &[
+    class_of(
+        "CIM_Error",
+        None,
+        &[
+            Property::new("ErrorType", Uint16),
+            Property::new("OwningEntity", String),
+            Property::new("MessageID", String),
+            Property::new("Message", String),
+            Property::new("PerceivedSeverity", Uint16),
+            Property::new("CIMStatusCode", Uint32),
+            Property::new("CIMStatusCodeDescription", String),
+        ],
+    ),
     class_of(
         "CIM_ManagedElement",
         None,

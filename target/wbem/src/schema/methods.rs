@@ -259,6 +259,35 @@ pub(super) const SERVICE: &[Method] = &[
         ],
     ),
     method(
+        "CreateListReplica",
+        &[
+            input("ElementNames", String).array(),
+            SYNC_TYPE,
+            MODE,
+            input("SourceElements", LOGICAL).array(),
+            input("SourceAccessPoint", ACCESS_POINT),
+            both("TargetElements", LOGICAL).array(),
+            input("TargetAccessPoint", ACCESS_POINT),
+            SETTINGS,
+            JOB_OUT,
+            output("Synchronizations", SYNCHRONIZED).array(),
+            input("TargetSettingGoal", Reference("CIM_SettingData")),
+            input("TargetPool", Reference("CIM_ResourcePool")),
+            WAIT,
+        ],
+    ),
+    method(
+        "ModifyListSynchronization",
+        &[
+            input("Operation", Uint16),
+            input("Synchronization", SYNCHRONIZED).array(),
+            SETTINGS,
+            JOB_OUT,
+            input("Force", Boolean),
+            WAIT,
+        ],
+    ),
+    method(
         "ModifyReplicaSynchronization",
         &[
             input("Operation", Uint16),
@@ -315,10 +344,13 @@ pub(super) const SERVICE: &[Method] = &[
 ];
 
 /// CIM_ConcreteJob.
-pub(super) const JOB: &[Method] = &[method(
-    "RequestStateChange",
-    &[
-        input("RequestedState", Uint16),
-        input("TimeoutPeriod", Datetime),
-    ],
-)];
+pub(super) const JOB: &[Method] = &[
+    method(
+        "RequestStateChange",
+        &[
+            input("RequestedState", Uint16),
+            input("TimeoutPeriod", Datetime),
+        ],
+    ),
+    method("GetError", &[output("Error", Embedded("CIM_Error"))]),
+];

@@ -119,7 +119,16 @@ pub(super) const CLASSES: &[Class] = &[
     class_of(
         "CIM_ReplicationSettingData",
         Some("CIM_SettingData"),
-        &[Property::new("TargetElementSupplier", Uint16)],
+        &[
+            Property::new("ConsistentPointInTime", Boolean),
+            Property::new("DesiredCopyMethodology", Uint16),
+            Property::new("OnGroupOrListError", Uint16),
+            Property::new("TargetElementSupplier", Uint16),
+            Property::new("FailedCopyStopsHostIO", Boolean),
+            Property::new("CopyRecoveryMode", Uint16).values(numbers::<CopyRecoveryMode>),
+            Property::new("UnequalListsAction", Uint16),
+            Property::new("ReadOnly", Uint16),
+        ],
     ),
 ];
 

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use tidelock_capabilities::built::BuiltSetting;
 use tidelock_capabilities::facts::{
     Association, AssociationKey, Element, ElementId, Facts, Group, GroupId, Place, ReservedAs,
     Totals,
@@ -9,7 +10,7 @@ use tidelock_capabilities::facts::{
 use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{
     Action, CopyState, EnabledState, GroupFeature, GroupPersistency, MethodName, Mode, Operation,
-    ProgressStatus, ReplicationType, ReturnCode, StorageObject, SyncType,
+    ProgressStatus, PropertyName, ReplicationType, ReturnCode, StorageObject, SyncType,
 };
 use tidelock_capabilities::{
     AccessPoint, BuiltCapabilities, BuiltType, Reference, ReplicationServiceCapabilities, Request,
@@ -32,6 +33,8 @@ pub(super) struct Fake {
     pub(super) done: Mutex<Vec<String>>,
     /// What the next change is refused with.
     pub(super) refuse: Option<ReturnCode>,
+    /// The element of which no copy is made.
+    pub(super) refuse_source: Option<ElementId>,
     pub(super) job: Option<u64>,
     /// How often everything was asked for.
     pub(super) gathered: std::sync::atomic::AtomicUsize,
@@ -91,6 +94,12 @@ fn built() -> BuiltCapabilities {
             BuiltType {
                 methods,
                 operations: Operation::set(&[Operation::Detach]),
+                list_operations: Operation::set(&[Operation::Detach]),
+                settings: vec![BuiltSetting {
+                    property: PropertyName::OnGroupOrListError,
+                    supported: vec![3, 2],
+                    default: Some(3),
+                }],
                 ..BuiltType::new(
                     ReplicationType::AsynchronousCloneLocal,
                     TargetSupply::Created,
@@ -102,6 +111,8 @@ fn built() -> BuiltCapabilities {
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
             Action::ModifyReplicaSynchronization,
+            Action::CreateListReplica,
+            Action::ModifyListSynchronization,
         ]),
         asynchronous_actions: Action::set(&[Action::CreateElementReplica]),
         group_persistency: Some(GroupPersistency::Persistent),
@@ -150,6 +161,7 @@ impl Fake {
             built: built(),
             done: Mutex::default(),
             refuse: None,
+            refuse_source: None,
             job: Some(7),
             gathered: std::sync::atomic::AtomicUsize::default(),
         }
@@ -280,6 +292,12 @@ impl Model for Fake {
     }
 
     fn create_element_replica(&self, replica: &NewReplica) -> Result<Made, Refused> {
+        if self.refuse_source == Some(replica.source) {
+            return Err(Refused::new(
+                ReturnCode::InUse,
+                "of this one no copy is made",
+            ));
+        }
         self.change(format!(
             "{} of {} to {:?}",
             replica.sync_type, replica.source.0, replica.name
@@ -324,6 +342,10 @@ impl Model for Fake {
 
     fn change_group(&self, change: &GroupChange) -> Result<(), Refused> {
         self.change(format!("{change:?}"))
+    }
+
+    fn all_of(&self, _: &str, jobs: &[u64]) -> u64 {
+        jobs.iter().sum()
     }
 
     fn cancel_job(&self, job: u64) -> bool {

@@ -64,7 +64,7 @@ fn the_service_is_found_by_its_profile() {
     let types = property(&capabilities[0], "SupportedReplicationTypes").unwrap();
     assert_eq!(types, ["6", "11"]);
     let actions = property(&capabilities[0], "SupportedSynchronousActions").unwrap();
-    assert_eq!(actions, ["2", "3", "5"]);
+    assert_eq!(actions, ["2", "3", "5", "6", "19"]);
 }
 
 #[test]

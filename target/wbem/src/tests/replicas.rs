@@ -60,7 +60,7 @@ fn what_is_wrong_or_not_built_makes_nothing() {
         (
             "7",
             vec![("ReplicationSettingData", value("&lt;INSTANCE/&gt;"))],
-            1,
+            5,
         ),
         ("7", vec![("ElementName", value(&"x".repeat(257)))], 5),
         ("7", vec![("WaitForCopyState", value("77"))], 5),

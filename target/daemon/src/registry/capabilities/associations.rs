@@ -33,7 +33,9 @@ fn offered() -> &'static BuiltCapabilities {
         offered.synchronous_actions = Action::set(&[
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
+            Action::CreateListReplica,
             Action::ModifyReplicaSynchronization,
+            Action::ModifyListSynchronization,
             Action::GetAvailableTargetElements,
             Action::GetPeerSystems,
             Action::GetReplicationRelationships,
@@ -46,7 +48,9 @@ fn offered() -> &'static BuiltCapabilities {
         // What copies has one, unless nobody waits for it.
         offered.asynchronous_actions = Action::set(&[
             Action::CreateElementReplica,
+            Action::CreateListReplica,
             Action::ModifyReplicaSynchronization,
+            Action::ModifyListSynchronization,
         ]);
         offered
     })

@@ -3,9 +3,10 @@
 
 use std::sync::OnceLock;
 
+use tidelock_capabilities::built::BuiltSetting;
 use tidelock_capabilities::values::{
     Action, Component, CopyRecoveryMode, Feature, GroupFeature, GroupPersistency, MethodName,
-    Operation, ReplicationType, StorageObject, ValueSet,
+    Operation, PropertyName, ReplicationType, StorageObject, ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, TargetSupply};
 use tidelock_catalog::snapshots::SNAPSHOTS_MAX;
@@ -49,6 +50,35 @@ const GROUPS: ValueSet<GroupFeature> = GroupFeature::set(&[
     GroupFeature::ElementCanBeMemberOfMultipleGroups,
 ]);
 
+/// A setting that may be said, and what it is if it isn't.
+fn setting(property: PropertyName, supported: &[u64]) -> BuiltSetting {
+    BuiltSetting {
+        property,
+        supported: supported.to_vec(),
+        default: supported.first().copied(),
+    }
+}
+
+/// What goes for copies of all kinds: the implementation decides how they are copied, and what can't be made of a list is
+/// told at once, or after the rest was tried.
+fn settings() -> Vec<BuiltSetting> {
+    vec![
+        setting(PropertyName::DesiredCopyMethodology, &[2]),
+        setting(PropertyName::OnGroupOrListError, &[STOP, CONTINUE]),
+        setting(PropertyName::UnequalListsAction, &[RETURN_AN_ERROR]),
+    ]
+}
+
+const FALSE: u64 = 2;
+const TRUE: u64 = 3;
+/// Of OnGroupOrListError.
+const CONTINUE: u64 = 2;
+const STOP: u64 = 3;
+/// Of UnequalListsAction.
+const RETURN_AN_ERROR: u64 = 2;
+/// Of ReadOnly: the copy.
+const SYNCED_ELEMENT: u64 = 3;
+
 /// Redirect-on-write: at once, and a target is made each time.
 fn snapshots() -> BuiltType {
     BuiltType {
@@ -61,8 +91,21 @@ fn snapshots() -> BuiltType {
             Component::TargetElementsPerSourceElement,
             SNAPSHOTS_MAX as u64,
         )],
+        list_operations: Operation::set(&[
+            Operation::RestoreFromReplica,
+            Operation::ReturnToResourcePool,
+        ]),
         group_operations: Operation::set(&[Operation::RestoreFromReplica]),
         group_features: GROUPS,
+        settings: [
+            // Of a group all are of one moment, whether or not that is asked for.
+            settings(),
+            vec![
+                setting(PropertyName::ConsistentPointInTime, &[TRUE, FALSE]),
+                setting(PropertyName::ReadOnly, &[SYNCED_ELEMENT]),
+            ],
+        ]
+        .concat(),
         ..BuiltType::new(
             ReplicationType::SynchronousSnapshotLocal,
             TargetSupply::Created,
@@ -70,21 +113,40 @@ fn snapshots() -> BuiltType {
     }
 }
 
+/// What is done with mirrors.
+const MIRROR_OPERATIONS: ValueSet<Operation> = Operation::set(&[
+    Operation::Fracture,
+    Operation::Split,
+    Operation::Suspend,
+    Operation::Resume,
+    Operation::ResyncReplica,
+    Operation::Failover,
+    Operation::Failback,
+    Operation::ReverseRoles,
+    Operation::Detach,
+]);
+
 /// Two volumes of this daemon, each of which can be the source.
 fn mirrors() -> BuiltType {
     BuiltType {
         methods: MethodName::set(&[MethodName::CreateElementReplica]),
-        operations: Operation::set(&[
-            Operation::Fracture,
-            Operation::Split,
-            Operation::Suspend,
-            Operation::Resume,
-            Operation::ResyncReplica,
-            Operation::Failover,
-            Operation::Failback,
-            Operation::ReverseRoles,
-            Operation::Detach,
-        ]),
+        operations: MIRROR_OPERATIONS,
+        list_operations: MIRROR_OPERATIONS,
+        settings: [
+            settings(),
+            vec![
+                setting(PropertyName::FailedCopyStopsHostIO, &[FALSE, TRUE]),
+                setting(
+                    PropertyName::CopyRecoveryMode,
+                    &[
+                        CopyRecoveryMode::Automatic as u64,
+                        CopyRecoveryMode::ImplementationDecides as u64,
+                    ],
+                ),
+                setting(PropertyName::ReadOnly, &[SYNCED_ELEMENT]),
+            ],
+        ]
+        .concat(),
         features: Feature::set(&[
             Feature::ReverseRolesOperationRequiresSynchronizedState,
             Feature::ReverseRolesOperationRequiresFailedOverState,
@@ -113,6 +175,8 @@ fn clones() -> BuiltType {
     BuiltType {
         methods: METHODS,
         operations: Operation::set(&[Operation::Detach]),
+        list_operations: Operation::set(&[Operation::Detach]),
+        settings: settings(),
         // Whatever isn't copied is read from the source for as long as there is a clone.
         detaches_incomplete: false,
         group_features: GROUPS,

@@ -1,6 +1,6 @@
 //! What is told of jobs, and what is forgotten.
 
-use tidelock_capabilities::facts::Association;
+use tidelock_capabilities::facts::{Association, ElementId};
 use tidelock_capabilities::values::{Mode, ProgressStatus, SyncType};
 use tidelock_catalog::MirrorId;
 
@@ -87,4 +87,38 @@ fn jobs_are_bounded_and_the_newest_are_kept() {
     assert_eq!(first.detail, "reason 10");
     assert_eq!(first.state, JobState::Exception);
     assert_eq!(first.id, FIRST + 10);
+}
+
+#[test]
+fn a_job_of_several_is_done_when_all_are_and_fails_if_one_has() {
+    let daemons = |id, state, percent| {
+        let mut job = Entry::new("split k".to_owned(), state).job;
+        (job.id, job.percent, job.detail) = (id, Some(percent), "it says why".to_owned());
+        job
+    };
+    let jobs = Jobs::default();
+    let both = jobs.all_of("CreateListReplica", &[1, 2]);
+    let look = |others: &[ConcreteJob]| {
+        let mut book = jobs.book.lock();
+        book.put_together(others);
+        let entry = book.all.iter().find(|it| it.job.id == both).unwrap();
+        (entry.job.state, entry.job.percent, entry.job.detail.clone())
+    };
+    let (one, other) = (
+        daemons(1, JobState::Completed, 100),
+        daemons(2, JobState::Running, 50),
+    );
+    assert_eq!(
+        look(&[one.clone(), other]),
+        (JobState::Running, Some(75), String::new())
+    );
+    let other = daemons(2, JobState::Exception, 50);
+    let failed = (
+        JobState::Exception,
+        Some(75),
+        "split k: it says why".to_owned(),
+    );
+    assert_eq!(look(&[one, other]), failed);
+    // It stays what it was when its parts are forgotten.
+    assert_eq!(look(&[]), failed);
 }

@@ -7,21 +7,23 @@ mod daemon;
 mod http;
 mod inventory;
 mod jobs;
+mod listeners;
 mod mirrors;
 mod settings;
 mod users;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::control::DaemonControl;
 use crate::shared::Shared;
-use crate::state_dir::StateDir;
+use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
 pub use settings::Settings;
 pub(crate) use settings::{Section, check};
@@ -29,6 +31,9 @@ pub use users::{HashError, hash_from_stdin, hash_password};
 
 /// Requests that are answered at once. Others wait.
 const WORKERS: usize = 4;
+
+/// What clients have subscribed to, in the state folder.
+const SUBSCRIPTIONS: &str = "wbem-subscriptions.xml";
 
 /// Why the WBEM server can't be had. The text says what to do.
 #[derive(Debug, Error)]
@@ -45,6 +50,19 @@ pub enum WbemError {
     /// The certificate or its key.
     #[error("the WBEM server's certificate: {0}")]
     Certificate(#[from] certificate::CertificateError),
+    /// The state folder.
+    #[error(transparent)]
+    State(StateDirError),
+    /// What clients have subscribed to.
+    #[error(
+        "{path}: what WBEM clients have subscribed to can't be read: {reason}; remove it, and they have to do so again"
+    )]
+    Subscriptions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The thread.
     #[error("cannot start the thread of the WBEM server: {0}")]
     Thread(std::io::Error),
@@ -80,11 +98,33 @@ impl Door {
         let listener = TcpListener::bind(settings.listen).map_err(fail)?;
         listener.set_nonblocking(true).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        let model =
-            daemon::DaemonModel::new(Arc::clone(shared), Arc::clone(control), Handle::current());
+        let tls_of_listeners = match &settings.listener_certificates {
+            Some(path) => Some(certificate::trusting(path)?),
+            None => None,
+        };
+        let ways = listeners::Ways::new(tls_of_listeners);
+        let kept = ReplacedFile::new(state, SUBSCRIPTIONS);
+        let server = tidelock_wbem::Server::default();
+        if let Some(text) = kept.read().map_err(WbemError::State)? {
+            let text = String::from_utf8_lossy(&text);
+            server
+                .restore(&text)
+                .map_err(|error| WbemError::Subscriptions {
+                    path: kept.path().to_owned(),
+                    reason: error.description,
+                })?;
+        }
+        let mirrors = shared.registry.watch_mirrors();
+        let model = daemon::DaemonModel::new(
+            Arc::clone(shared),
+            Arc::clone(control),
+            Handle::current(),
+            (ways.clone(), kept),
+        );
         let house = http::House {
-            server: tidelock_wbem::Server::default(),
+            server,
             model: Box::new(model),
+            refusals: Notify::new(),
             users: settings.users.clone(),
             limits: http::Limits::default(),
             workers: Semaphore::new(WORKERS),
@@ -93,8 +133,8 @@ impl Door {
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // Of those one looks at passwords.
-            .max_blocking_threads(WORKERS + 1)
+            // Of those one looks at passwords, and one at what has happened.
+            .max_blocking_threads(WORKERS + 2)
             .thread_name("tidelock-wbem")
             .build()
             .map_err(WbemError::Thread)?;
@@ -102,7 +142,10 @@ impl Door {
         std::thread::Builder::new()
             .name("tidelock-wbem".to_owned())
             .spawn(move || {
-                runtime.block_on(accept::accept(listener, tls, Arc::new(house), stopped));
+                let house = Arc::new(house);
+                let told = listeners::tell(Arc::clone(&house), ways, mirrors, stopped.clone());
+                runtime.spawn(told);
+                runtime.block_on(accept::accept(listener, tls, house, stopped));
                 // What is still asked of the daemon is nobody's any more.
                 runtime.shutdown_background();
             })

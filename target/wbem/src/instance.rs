@@ -133,8 +133,10 @@ impl Instance {
                     continue;
                 }
                 attributes.push(("TYPE", property.of.name()));
-                if matches!(property.of, Type::Embedded(_)) {
-                    attributes.push(("EmbeddedObject", "instance"));
+                match property.of {
+                    Type::Embedded("") => attributes.push(("EmbeddedObject", "object")),
+                    Type::Embedded(_) => attributes.push(("EmbeddedObject", "instance")),
+                    _ => {}
                 }
                 let name = if property.array {
                     "PROPERTY.ARRAY"

@@ -13,6 +13,7 @@ mod datetime;
 pub mod error;
 mod errors;
 pub mod given;
+mod indications;
 mod instance;
 pub mod message;
 mod methods;
@@ -25,6 +26,7 @@ mod view;
 mod write;
 pub mod xml;
 
+pub use indications::Delivery;
 pub use instance::Instance;
 pub use model::Model;
 pub use server::{Incoming, Outgoing, Server};

@@ -76,6 +76,18 @@ pub trait Model: Send + Sync {
     /// A job that is done when these are.
     fn all_of(&self, description: &str, jobs: &[u64]) -> u64;
 
+    /// Whether indications can be carried to a destination.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_listener(&self, destination: &str) -> Result<(), String>;
+
+    /// Keeps what clients have subscribed to, over restarts, in place of what was kept.
+    ///
+    /// # Errors
+    /// The disk stands against it.
+    fn keep_subscriptions(&self, text: &str) -> Result<(), String>;
+
     /// Tells a job to end; false if it can't be ended.
     fn cancel_job(&self, job: u64) -> bool;
 

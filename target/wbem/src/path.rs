@@ -74,6 +74,23 @@ impl InstancePath {
         format!("{namespace}:{class}({})", keys.join(","))
     }
 
+    /// As one text (DSP0004 8.2.5).
+    #[must_use]
+    pub fn text(&self) -> String {
+        let keys = self.keys.iter().map(|(name, value)| {
+            let value = match value {
+                KeyValue::Text(text) => quoted(text),
+                KeyValue::Number(number) => number.clone(),
+                KeyValue::Boolean(it) => it.to_string(),
+                KeyValue::Reference(path) => quoted(&path.text()),
+            };
+            format!("{name}={value}")
+        });
+        let keys = keys.collect::<Vec<_>>().join(",");
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        format!("{namespace}:{}.{keys}", self.class)
+    }
+
     /// INSTANCENAME, INSTANCEPATH or LOCALINSTANCEPATH.
     pub(crate) fn read(element: &Element) -> Result<Self> {
         match element.name.as_str() {
@@ -209,6 +226,11 @@ impl KeyValue {
             }
         }
     }
+}
+
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
 }
 
 /// LOCALNAMESPACEPATH.

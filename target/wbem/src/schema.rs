@@ -3,6 +3,7 @@
 //! what that schema lacks has the prefix Tidelock. Knows no instances.
 
 mod core;
+mod indications;
 mod interop;
 mod methods;
 mod replication;
@@ -78,6 +79,7 @@ pub struct Parameter {
 const ALL: &[&[Class]] = &[
     core::CLASSES,
     interop::CLASSES,
+    indications::CLASSES,
     storage::CLASSES,
     replication::CLASSES,
 ];
@@ -174,7 +176,9 @@ impl Class {
                 if self.association {
                     flag(w, "Association");
                 }
-                if !self.concrete {
+                if class("CIM_Indication").is_some_and(|it| self.is_a(it)) {
+                    flag(w, "Indication");
+                } else if !self.concrete {
                     flag(w, "Abstract");
                 }
             }
@@ -277,8 +281,10 @@ impl Property {
             if self.key {
                 flag(w, "Key");
             }
-            if let Type::Embedded(class) = self.of {
-                qualifier(w, "EmbeddedInstance", class);
+            match self.of {
+                Type::Embedded("") => flag(w, "EmbeddedObject"),
+                Type::Embedded(class) => qualifier(w, "EmbeddedInstance", class),
+                _ => {}
             }
             if let Some(values) = self.values {
                 let values = values();

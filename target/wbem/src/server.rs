@@ -1,5 +1,5 @@
 //! The server: a request in, an answer out. Which operation it is, and how answers are put together. It keeps
-//! nothing but the enumerations that are open.
+//! nothing but the enumerations that are open, and what clients have subscribed to.
 
 mod associations;
 mod classes;
@@ -11,6 +11,7 @@ mod pull;
 use std::time::Duration;
 
 use crate::error::{CimError, Result, StatusCode};
+use crate::indications::{Delivery, Indications};
 use crate::message::{Call, Intrinsic, NotValid, Request, parse};
 use crate::model::{Model, Refused};
 use crate::view::{View, namespace};
@@ -50,11 +51,13 @@ pub struct Outgoing {
 pub struct Server {
     limits: Limits,
     enumerations: Enumerations,
+    indications: Indications,
 }
 
 /// What an operation is done with.
 pub(crate) struct Context<'a> {
     pub(crate) model: &'a dyn Model,
+    pub(crate) indications: &'a Indications,
     pub(crate) view: View<'a>,
     pub(crate) namespace: &'static str,
     pub(crate) host: &'a str,
@@ -77,6 +80,7 @@ impl Server {
         Self {
             limits,
             enumerations: Enumerations::default(),
+            indications: Indications::default(),
         }
     }
 
@@ -94,6 +98,25 @@ impl Server {
                 body: format!("{error}\n"),
             },
         }
+    }
+
+    /// Takes up the subscriptions that were kept.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn restore(&self, kept: &str) -> std::result::Result<(), CimError> {
+        self.indications.restore(kept)
+    }
+
+    /// Whether somebody wants to be told what happens.
+    #[must_use]
+    pub fn has_subscribers(&self) -> bool {
+        self.indications.has_subscribers()
+    }
+
+    /// What has happened since the last look, for those who want to be told; `at` is this moment (RFC 3339, UTC).
+    pub fn observe(&self, model: &dyn Model, at: &str) -> Vec<Delivery> {
+        self.indications.observe(model, at)
     }
 
     fn try_answer(
@@ -126,9 +149,10 @@ impl Server {
                 ("IMETHODRESPONSE", answer.map(Answer::finish))
             }
             Call::Method(call) => {
-                let answer = call
-                    .clone()
-                    .and_then(|call| invoke::invoke(&request.name, &call, incoming, model, now));
+                let answer = call.clone().and_then(|call| {
+                    let server = (&self.indications, model);
+                    invoke::invoke(&request.name, &call, incoming, server, now)
+                });
                 ("METHODRESPONSE", answer)
             }
         };
@@ -143,7 +167,8 @@ impl Server {
         model: &dyn Model,
         now: Duration,
     ) -> Result<Answer> {
-        let context = Context::new(&call.namespace, incoming, model, now)?;
+        let server = (&self.indications, model);
+        let context = Context::new(&call.namespace, incoming, server, now)?;
         let given = Parameters::new(&call.parameters);
         match name {
             "GetClass" => classes::get_class(&given),
@@ -166,6 +191,8 @@ impl Server {
                 self.enumerations.pull(&context, name, &given)
             }
             "CloseEnumeration" => self.enumerations.close(&context, &given),
+            "CreateInstance" => instances::create_instance(&context, &given),
+            "DeleteInstance" => instances::delete_instance(&context, &given),
             "ExecQuery" | "OpenQueryInstances" => Err(CimError::new(
                 StatusCode::NotSupported,
                 "queries aren't answered: use EnumerateInstances or Associators",
@@ -181,13 +208,14 @@ impl Server {
 impl<'a> Context<'a> {
     /// Tells why a method does nothing; the job that has the words.
     pub(crate) fn refused(&self, method: &str, refused: &Refused) -> u64 {
+        self.indications.refused(method, refused);
         self.model.note(method, refused)
     }
 
     pub(crate) fn new(
         called: &str,
         incoming: &Incoming<'a>,
-        model: &'a dyn Model,
+        (indications, model): (&'a Indications, &'a dyn Model),
         now: Duration,
     ) -> Result<Self> {
         let namespace = namespace(called).ok_or_else(|| {
@@ -200,8 +228,9 @@ impl<'a> Context<'a> {
             CimError::new(StatusCode::InvalidNamespace, text)
         })?;
         Ok(Self {
-            view: View::new(model),
+            view: View::new(model, indications),
             model,
+            indications,
             namespace,
             host: incoming.host,
             user: incoming.user,

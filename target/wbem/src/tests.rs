@@ -6,6 +6,7 @@ mod fake;
 mod associations;
 mod classes;
 mod hostile;
+mod indications;
 mod instances;
 mod lists;
 mod methods;

@@ -25,7 +25,7 @@ pub enum Type {
     Datetime,
     /// An instance of this class or one of its subclasses.
     Reference(&'static str),
-    /// An instance of this class, written into a text.
+    /// An instance of this class, or of any if there is none, written into a text.
     Embedded(&'static str),
 }
 

@@ -12,10 +12,12 @@ use tidelock_capabilities::BuiltCapabilities;
 use tidelock_capabilities::facts::ElementId;
 
 pub(crate) use paths::{
-    GroupName, association_key, element_id, group_association, group_name, job_id,
+    GROUP_SYNCHRONIZED, GroupName, JOB, STORAGE_SYNCHRONIZED, SYSTEM, VOLUME, association_key,
+    element_id, group_association, group_name, job_id,
 };
 pub(crate) use replication::numbers;
 
+use crate::indications::{Indications, is_kept};
 use crate::instance::Instance;
 use crate::model::{Inventory, Model, StorageElement};
 use crate::schema::Class;
@@ -38,6 +40,7 @@ pub(crate) fn namespace(name: &str) -> Option<&'static str> {
 /// What there is at one moment: the moment in which it is first asked for.
 pub(crate) struct View<'a> {
     model: &'a dyn Model,
+    indications: &'a Indications,
     pub(crate) built: &'a BuiltCapabilities,
     known: OnceCell<Known>,
 }
@@ -66,9 +69,10 @@ impl Known {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(model: &'a dyn Model) -> Self {
+    pub(crate) fn new(model: &'a dyn Model, indications: &'a Indications) -> Self {
         Self {
             model,
+            indications,
             built: model.built(),
             known: OnceCell::new(),
         }
@@ -93,6 +97,7 @@ impl<'a> View<'a> {
     pub(crate) fn instances(&self, class: &Class, namespace: &'static str) -> Vec<Instance> {
         match (namespace, class.name) {
             (_, "Tidelock_ElementConformsToProfile") => self.conformances(namespace),
+            (INTEROP, name) if is_kept(name) => self.indications.instances(name),
             (INTEROP, name) => self.interop_instances(name),
             (_, name) => match self.storage_instances(name) {
                 Some(found) => found,

@@ -143,6 +143,14 @@ impl Model for Nobody {
         0
     }
 
+    fn check_listener(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn keep_subscriptions(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     fn cancel_job(&self, _: u64) -> bool {
         false
     }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::settings::CertificateSource;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
@@ -74,6 +75,27 @@ pub(super) fn load(
         .with_single_cert(chain, key)
         .map_err(unusable)?;
     Ok(Arc::new(config))
+}
+
+/// What listeners of indications have to prove themselves with: one of these, or one that these vouch for.
+pub(super) fn trusting(path: &PathBuf) -> Result<TlsConnector, CertificateError> {
+    let wrong = |reason: String| CertificateError::File {
+        path: path.clone(),
+        reason,
+    };
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut trusted = RootCertStore::empty();
+    for certificate in chain(&text).map_err(wrong)? {
+        trusted
+            .add(certificate)
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(error.to_string()))?
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -26,7 +26,9 @@ use crate::events::unix_ms;
 use crate::registry::capabilities::ElementName;
 use crate::registry::{CloneRequest, GroupCloneRequest, MirrorRelation, Registry};
 use crate::shared::Shared;
+use crate::state_dir::ReplacedFile;
 use crate::wbem::jobs::Jobs;
+use crate::wbem::listeners::Ways;
 
 /// The daemon.
 pub(super) struct DaemonModel {
@@ -36,15 +38,26 @@ pub(super) struct DaemonModel {
     runtime: Handle,
     /// Those that are only told of here.
     jobs: Jobs,
+    /// How listeners are reached.
+    ways: Ways,
+    /// What clients have subscribed to.
+    kept: ReplacedFile,
 }
 
 impl DaemonModel {
-    pub(super) fn new(shared: Arc<Shared>, control: Arc<DaemonControl>, runtime: Handle) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        control: Arc<DaemonControl>,
+        runtime: Handle,
+        (ways, kept): (Ways, ReplacedFile),
+    ) -> Self {
         Self {
             shared,
             control,
             runtime,
             jobs: Jobs::default(),
+            ways,
+            kept,
         }
     }
 
@@ -353,6 +366,15 @@ impl Model for DaemonModel {
 
     fn all_of(&self, description: &str, jobs: &[u64]) -> u64 {
         self.jobs.all_of(description, jobs)
+    }
+
+    fn check_listener(&self, destination: &str) -> Result<(), String> {
+        self.ways.check(destination)
+    }
+
+    fn keep_subscriptions(&self, text: &str) -> Result<(), String> {
+        let kept = self.kept.replace(text.as_bytes());
+        kept.map_err(|error| error.to_string())
     }
 
     fn cancel_job(&self, job: u64) -> bool {

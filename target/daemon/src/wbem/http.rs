@@ -14,7 +14,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use tidelock_wbem::{Model, Server};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::users::Users;
 
@@ -56,6 +56,8 @@ pub(super) struct House {
     /// Passwords that are looked at at once: one, whoever asks, so that guessing is slow and costs one core at most.
     pub(super) passwords: Semaphore,
     pub(super) begun: Instant,
+    /// Woken when something may have been refused.
+    pub(super) refusals: Notify,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -117,7 +119,9 @@ async fn try_answer(
         this.server
             .answer(&incoming, this.model.as_ref(), this.begun.elapsed())
     });
-    let outgoing = work.await.map_err(|error| {
+    let worked = work.await;
+    house.refusals.notify_one();
+    let outgoing = worked.map_err(|error| {
         tracing::error!(%error, "answering a WBEM request failed by a defect");
         let text =
             "the daemon failed by a defect while it answered: please report it, with the log";

@@ -20,6 +20,7 @@ pub(crate) struct Section {
     tls: bool,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    listener_certificates: Option<PathBuf>,
     #[serde(default)]
     users: BTreeMap<String, String>,
 }
@@ -37,6 +38,8 @@ pub struct Settings {
     pub(crate) tls: Option<CertificateSource>,
     /// Who may ask.
     pub(crate) users: Users,
+    /// The certificates that listeners of indications are trusted by (PEM).
+    pub(crate) listener_certificates: Option<PathBuf>,
 }
 
 /// Where the certificate comes from.
@@ -90,6 +93,7 @@ pub(crate) fn check(section: Section) -> Result<Settings, String> {
         listen: section.listen,
         tls,
         users: Users::new(section.users)?,
+        listener_certificates: section.listener_certificates,
     })
 }
 

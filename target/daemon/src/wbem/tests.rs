@@ -79,6 +79,14 @@ impl Model for Nothing {
         0
     }
 
+    fn check_listener(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn keep_subscriptions(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     fn cancel_job(&self, _: u64) -> bool {
         false
     }
@@ -102,6 +110,7 @@ fn serve(limits: Limits) -> (SocketAddr, watch::Sender<bool>) {
         workers: Semaphore::new(2),
         passwords: Semaphore::new(1),
         begun: Instant::now(),
+        refusals: tokio::sync::Notify::new(),
     };
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(super::accept::accept(

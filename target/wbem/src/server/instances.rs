@@ -1,4 +1,5 @@
-//! GetInstance, EnumerateInstances, EnumerateInstanceNames, GetProperty (DSP0200 5.4.2).
+//! GetInstance, EnumerateInstances, EnumerateInstanceNames, GetProperty, and CreateInstance and DeleteInstance of what
+//! clients subscribe with (DSP0200 5.4.2).
 
 use super::parameters::{Parameters, find_class};
 use super::{Answer, Context};
@@ -109,4 +110,34 @@ pub(super) fn get_property(context: &Context<'_>, given: &Parameters<'_>) -> Res
         Some(value) => Answer::of(|w| value.write(w)),
         None => Answer::default(),
     })
+}
+
+/// Only what clients subscribe with can be made, in the namespace in which they begin.
+pub(super) fn create_instance(context: &Context<'_>, given: &Parameters<'_>) -> Result<Answer> {
+    given.only(&["NewInstance"])?;
+    let instance = given.instance("NewInstance")?;
+    find_class(&instance.class)?;
+    in_interop(context)?;
+    let system = &context.view.inventory().system.name;
+    let path = context
+        .indications
+        .create(instance, system, context.model)?;
+    Ok(Answer::of(|w| path.write_name(w)))
+}
+
+pub(super) fn delete_instance(context: &Context<'_>, given: &Parameters<'_>) -> Result<Answer> {
+    given.only(&["InstanceName"])?;
+    let path = given.object("InstanceName")?;
+    find_class(&path.class)?;
+    in_interop(context)?;
+    context.indications.delete(path, context.model)?;
+    Ok(Answer::default())
+}
+
+fn in_interop(context: &Context<'_>) -> Result<()> {
+    if context.namespace == crate::view::INTEROP {
+        return Ok(());
+    }
+    let text = "only filters, destinations and subscriptions are made and deleted by clients, in the namespace interop";
+    Err(CimError::new(StatusCode::NotSupported, text))
 }

@@ -6,6 +6,7 @@ use super::instances::find;
 use super::parameters::find_class;
 use super::{Context, Incoming};
 use crate::error::{CimError, Result, StatusCode};
+use crate::indications::Indications;
 use crate::message::{Input, MethodCall, Object};
 use crate::methods::{self, Arguments, Returned};
 use crate::model::Model;
@@ -18,7 +19,7 @@ pub(super) fn invoke(
     name: &str,
     call: &MethodCall,
     incoming: &Incoming<'_>,
-    model: &dyn Model,
+    server: (&Indications, &dyn Model),
     now: Duration,
 ) -> Result<String> {
     let (namespace, class_name) = match &call.object {
@@ -28,7 +29,7 @@ pub(super) fn invoke(
             (namespace, path.class.as_str())
         }
     };
-    let context = Context::new(namespace, incoming, model, now)?;
+    let context = Context::new(namespace, incoming, server, now)?;
     let class = find_class(class_name)?;
     let method = class.method(name).ok_or_else(|| {
         let text = format!("{} has no method {} here", class.name, short(name));

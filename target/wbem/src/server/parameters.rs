@@ -1,6 +1,7 @@
 //! The parameters of an operation, by name and type. What isn't known is refused.
 
 use crate::error::{CimError, Result, StatusCode};
+use crate::given::GivenInstance;
 use crate::instance::Selection;
 use crate::message::Input;
 use crate::path::InstancePath;
@@ -110,6 +111,17 @@ impl<'a> Parameters<'a> {
             Some(_) => Err(wrong(name, "the path of an instance")),
             None => Err(CimError::parameter(format!(
                 "{name} is missing: give the path of an instance"
+            ))),
+        }
+    }
+
+    /// An instance with its properties.
+    pub(crate) fn instance(&self, name: &str) -> Result<&'a GivenInstance> {
+        match self.get(name) {
+            Some(Input::Instance(instance)) => Ok(instance),
+            Some(_) => Err(wrong(name, "an INSTANCE")),
+            None => Err(CimError::parameter(format!(
+                "{name} is missing: give an INSTANCE"
             ))),
         }
     }

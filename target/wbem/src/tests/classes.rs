@@ -127,8 +127,5 @@ fn a_class_or_namespace_that_is_not_there_has_its_own_code() {
     assert_eq!(error(&fake, &intrinsic("GetClass", NAMESPACE, &unknown)), 4);
     assert_eq!(error(&fake, &intrinsic("DeleteClass", NAMESPACE, &name)), 7);
     assert_eq!(error(&fake, &intrinsic("ExecQuery", NAMESPACE, &[])), 7);
-    assert_eq!(
-        error(&fake, &intrinsic("CreateInstance", NAMESPACE, &[])),
-        7
-    );
+    assert_eq!(error(&fake, &intrinsic("SetProperty", NAMESPACE, &[])), 7);
 }

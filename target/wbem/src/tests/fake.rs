@@ -31,6 +31,8 @@ pub(super) struct Fake {
     pub(super) inventory: Inventory,
     pub(super) built: BuiltCapabilities,
     pub(super) done: Mutex<Vec<String>>,
+    /// What clients have subscribed to.
+    pub(super) kept: Mutex<String>,
     /// What the next change is refused with.
     pub(super) refuse: Option<ReturnCode>,
     /// The element of which no copy is made.
@@ -160,6 +162,7 @@ impl Fake {
             },
             built: built(),
             done: Mutex::default(),
+            kept: Mutex::default(),
             refuse: None,
             refuse_source: None,
             job: Some(7),
@@ -346,6 +349,18 @@ impl Model for Fake {
 
     fn all_of(&self, _: &str, jobs: &[u64]) -> u64 {
         jobs.iter().sum()
+    }
+
+    fn check_listener(&self, destination: &str) -> Result<(), String> {
+        match destination.starts_with("http://") {
+            true => Ok(()),
+            false => Err("it has to begin with http://".to_owned()),
+        }
+    }
+
+    fn keep_subscriptions(&self, text: &str) -> Result<(), String> {
+        text.clone_into(&mut self.kept.lock().unwrap());
+        Ok(())
     }
 
     fn cancel_job(&self, job: u64) -> bool {

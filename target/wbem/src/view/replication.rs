@@ -7,7 +7,8 @@ use tidelock_capabilities::values::{
 };
 
 use super::paths::{
-    CAPABILITIES, CAPABILITIES_ID, GROUP, SERVICE, SERVICE_NAME, SYSTEM, group_instance_id,
+    CAPABILITIES, CAPABILITIES_ID, GROUP, SERVICE, SERVICE_NAME, SYSTEM, element_id,
+    group_instance_id,
 };
 use super::{NAMESPACE, View};
 use crate::datetime::timestamp;
@@ -95,7 +96,7 @@ impl View<'_> {
         tied.into_iter().collect()
     }
 
-    fn service(&self) -> Option<Instance> {
+    pub(crate) fn service(&self) -> Option<Instance> {
         let system = &self.inventory().system;
         let instance = Self::new_instance(SERVICE, NAMESPACE)?;
         let (status, enabled) = if system.ready {
@@ -180,6 +181,18 @@ impl View<'_> {
                     self.recovery_mode(association).map(CopyRecoveryMode::value),
                 ),
         )
+    }
+
+    /// What a volume or an association is called where somebody reads of it.
+    pub(crate) fn called(&self, instance: &Instance) -> String {
+        if let Some(Value::Text(name)) = instance.value("ElementName") {
+            return name.clone();
+        }
+        let names = instance.references().map(|(_, path)| {
+            let element = element_id(path).and_then(|id| self.element(id));
+            element.map_or_else(|| path.class.clone(), |it| it.name.clone())
+        });
+        names.collect::<Vec<_>>().join(" to ")
     }
 
     /// What follows when what has failed is back, of what is kept equal.

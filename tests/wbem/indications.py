@@ -27,7 +27,7 @@ class Indications(Case):
         self.manager = WBEMSubscriptionManager("tests")
         self.server = self.manager.add_server(WBEMServer(self.conn))
         self.destination = self.manager.add_destination(
-            self.server, f"http://127.0.0.1:{port}", owned=True, persistence_type="transient"
+            self.server, f"http://127.0.0.1:{port}", owned=True, destination_id="d"
         )
 
     def tearDown(self) -> None:
@@ -103,7 +103,7 @@ class Indications(Case):
         self.assertEqual(code, 5)
         found = self.await_one("CIM_InstMethodCall", lambda it: it["MethodName"] == "CreateElementReplica")
         self.assertEqual(found["ReturnValue"], "5")
-        self.assertIn("no name", found["Error"][0]["Message"])
+        self.assertIn("can't be in the name", found["Error"][0]["Message"])
 
     def test_subscriptions_outlive_a_restart(self) -> None:
         daemon = Daemon()

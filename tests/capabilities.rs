@@ -47,6 +47,10 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
         assert_eq!(told["return_code"], code, "{told}");
         assert_eq!(told["sync_types"], json!([]));
     }
+    // What is wrong is said once.
+    let wrong = daemon.tidelock(&["capabilities", "show", "nope"]);
+    let said = String::from_utf8([wrong.stdout, wrong.stderr].concat()).unwrap();
+    assert_eq!(said.matches("nope").count(), 1, "{said}");
     let table = daemon.run(&["capabilities", "show", "vol@a", "--explain"]);
     assert_eq!(table.lines().count(), 2 + 12, "{table}");
     assert!(table.contains("vol@a is a snapshot"), "{table}");

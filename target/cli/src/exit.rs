@@ -79,7 +79,7 @@ pub enum CliError {
         /// How many.
         damaged: u64,
     },
-    /// What was asked about isn't there; the answer has been printed.
+    /// What was asked about isn't there; as JSON, the answer has been printed.
     #[error("there is no answer about {element}: {problem}")]
     NoElement {
         /// What was asked about.

@@ -9,6 +9,8 @@ use crate::exit::CliError;
 use crate::run::Context;
 use crate::show;
 
+/// "Invalid Parameter".
+const INVALID_PARAMETER: u16 = 5;
 /// From one question to the next.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -22,7 +24,9 @@ pub(super) async fn run(verb: CapabilitiesVerb, context: &mut Context<'_>) -> Re
             generation: 0,
             ..told.clone()
         };
-        if last.as_ref() != Some(&news) {
+        // What is wrong is said once: as JSON, or by the error.
+        let is_told = context.json || args.watch || told.return_code != INVALID_PARAMETER;
+        if last.as_ref() != Some(&news) && is_told {
             context.print(&told, |told| show::capabilities(told, args.explain))?;
             last = Some(news);
         }
@@ -35,8 +39,6 @@ pub(super) async fn run(verb: CapabilitiesVerb, context: &mut Context<'_>) -> Re
 
 /// A script must notice that it has asked about nothing.
 fn check(told: Capabilities) -> Result<(), CliError> {
-    /// "Invalid Parameter".
-    const INVALID_PARAMETER: u16 = 5;
     if told.return_code != INVALID_PARAMETER {
         return Ok(());
     }

@@ -29,7 +29,8 @@ JOB_STARTED = 4096
 class Daemon:
     """A tidelockd with a WBEM server, in a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: str = "") -> None:
+        """`more` of its configuration."""
         self._folder = tempfile.TemporaryDirectory(prefix="tidelock-wbem-")
         self.folder = Path(self._folder.name)
         self.state = self.folder / "state"
@@ -39,7 +40,7 @@ class Daemon:
         )
         self._config = self.folder / "tidelockd.toml"
         self._config.write_text(
-            "space_warning_percent = 0\n"
+            f"space_warning_percent = 0\n{more}"
             f'[wbem]\nlisten = "127.0.0.1:0"\n[wbem.users]\n{USER} = "{done.stdout.strip()}"\n'
         )
         self._start()

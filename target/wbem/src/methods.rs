@@ -92,7 +92,7 @@ fn service(context: &Context<'_>, method: &str, given: &Arguments) -> Outcome {
         "AddMembers" => groups::add(context, given),
         "RemoveMembers" => groups::remove(context, given),
         "GetAvailableTargetElements" => queries::available_targets(context, given),
-        "GetPeerSystems" => queries::peer_systems(given),
+        "GetPeerSystems" => queries::peer_systems(context, given),
         "GetReplicationRelationships" => queries::relationships(context, given),
         "GetServiceAccessPoints" => queries::access_points(context, given),
         other => Err(Refused::new(

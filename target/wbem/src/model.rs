@@ -249,6 +249,8 @@ pub struct Inventory {
     pub groups: Vec<ReplicationGroup>,
     /// Jobs.
     pub jobs: Vec<ConcreteJob>,
+    /// Other daemons that this one knows.
+    pub peers: Vec<PeerSystem>,
 }
 
 /// The daemon.
@@ -260,6 +262,19 @@ pub struct System {
     pub ready: bool,
     /// Its version.
     pub version: String,
+}
+
+/// Another daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerSystem {
+    /// What tells it from others.
+    pub id: String,
+    /// What it is called here.
+    pub name: String,
+    /// Where it is, as address and port.
+    pub address: String,
+    /// Whether it answers.
+    pub reachable: bool,
 }
 
 /// A volume or a snapshot.

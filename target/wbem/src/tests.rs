@@ -10,5 +10,6 @@ mod indications;
 mod instances;
 mod lists;
 mod methods;
+mod peers;
 mod pulling;
 mod replicas;

@@ -2,6 +2,7 @@
 
 mod interop;
 mod paths;
+mod peers;
 mod replication;
 mod storage;
 
@@ -99,6 +100,7 @@ impl<'a> View<'a> {
             (_, "Tidelock_ElementConformsToProfile") => self.conformances(namespace),
             (INTEROP, name) if is_kept(name) => self.indications.instances(name),
             (INTEROP, name) => self.interop_instances(name),
+            (_, name) if name.starts_with("Tidelock_Peer") => self.peer_instances(name),
             (_, name) => match self.storage_instances(name) {
                 Some(found) => found,
                 None => self.replication_instances(name),

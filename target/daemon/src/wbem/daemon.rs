@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::SystemTime;
 
+use tidelock_admin::v1;
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode, SyncType};
@@ -14,12 +15,13 @@ use tidelock_catalog::{
 };
 use tidelock_wbem::model::{
     GroupChange, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
-    Question, Refused, Subject,
+    PeerSystem, Question, Refused, Subject,
 };
 use tokio::runtime::Handle;
 
 use crate::admin_server::{
-    CloneControl as _, Control as _, ControlError, JobControl as _, SnapshotControl as _,
+    CloneControl as _, Control as _, ControlError, JobControl as _, PeerControl as _,
+    SnapshotControl as _,
 };
 use crate::control::DaemonControl;
 use crate::events::unix_ms;
@@ -187,6 +189,9 @@ impl Model for DaemonModel {
         let mut inventory = super::inventory::inventory(&self.shared, self.control.jobs());
         let mut own = self.jobs.list(self.registry(), &inventory.jobs);
         inventory.jobs.append(&mut own);
+        // Without an identity there are none.
+        let peers = self.control.peers().map(|it| it.peers).unwrap_or_default();
+        inventory.peers = peers.into_iter().map(peer).collect();
         inventory
     }
 
@@ -395,6 +400,15 @@ impl Model for DaemonModel {
             "a WBEM client was refused"
         );
         self.jobs.refused(method, refused.reason.clone())
+    }
+}
+
+fn peer(peer: v1::Peer) -> PeerSystem {
+    PeerSystem {
+        id: peer.node_id,
+        name: peer.name,
+        address: peer.address,
+        reachable: peer.state == v1::PeerState::Connected,
     }
 }
 

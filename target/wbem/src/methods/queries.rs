@@ -8,11 +8,12 @@ use tidelock_capabilities::values::{
 use super::replicas::known_element;
 use super::{Arguments, Outcome, Returned, missing, reserved};
 use crate::model::{Question, Refused, Subject};
+use crate::path::InstancePath;
 use crate::server::Context;
 use crate::value::Value;
 use crate::view::View;
 
-fn references(all: impl Iterator<Item = crate::path::InstancePath>) -> Value {
+fn references(all: impl Iterator<Item = InstancePath>) -> Value {
     Value::Array(all.map(Value::Reference).collect())
 }
 
@@ -74,22 +75,30 @@ pub(super) fn available_targets(context: &Context<'_>, given: &Arguments) -> Out
     Ok(Returned::default().with("Candidates", references(paths)))
 }
 
-/// No peer is part of this model yet.
-pub(super) fn peer_systems(given: &Arguments) -> Outcome {
-    match given.number("Options") {
-        None | Some(2) => Ok(Returned::default().with("Systems", references(std::iter::empty()))),
-        Some(other) => Err(reserved("Options", other)),
-    }
+/// All of them, or those that answer now.
+pub(super) fn peer_systems(context: &Context<'_>, given: &Arguments) -> Outcome {
+    let only_reachable = match given.number("Options") {
+        None => false,
+        Some(2) => true,
+        Some(other) => return Err(reserved("Options", other)),
+    };
+    let peers = context.view.inventory().peers.iter();
+    let told = peers.filter(|it| it.reachable || !only_reachable);
+    Ok(Returned::default().with("Systems", references(told.map(View::peer_path))))
 }
 
 pub(super) fn access_points(context: &Context<'_>, given: &Arguments) -> Outcome {
     let path = given.path("System").ok_or_else(|| missing("System"))?;
-    let own = context.view.system_path();
-    if path.canonical(context.namespace) != own.canonical(context.namespace) {
-        let reason = "System isn't known here";
+    let is_it =
+        |it: InstancePath| it.canonical(context.namespace) == path.canonical(context.namespace);
+    let mut peers = context.view.inventory().peers.iter();
+    let found = peers.find(|peer| is_it(View::peer_path(peer)));
+    if found.is_none() && !is_it(context.view.system_path()) {
+        let reason = "System isn't known here: GetPeerSystems has those that are";
         return Err(Refused::new(ReturnCode::InvalidParameter, reason));
     }
-    Ok(Returned::default().with("ServiceAccessPoints", references(std::iter::empty())))
+    let points = found.into_iter().map(View::access_point_path);
+    Ok(Returned::default().with("ServiceAccessPoints", references(points)))
 }
 
 pub(super) fn relationships(context: &Context<'_>, given: &Arguments) -> Outcome {

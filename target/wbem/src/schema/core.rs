@@ -66,6 +66,32 @@ pub(super) const CLASSES: &[Class] = &[
         &[Property::new("Dedicated", Uint16).array()],
     ),
     class_of("Tidelock_ComputerSystem", Some("CIM_ComputerSystem"), &[]).concrete(),
+    class_of("Tidelock_PeerSystem", Some("CIM_ComputerSystem"), &[]).concrete(),
+    class_of(
+        "CIM_ServiceAccessPoint",
+        Some("CIM_EnabledLogicalElement"),
+        &[
+            Property::new("SystemCreationClassName", String).key(),
+            Property::new("SystemName", String).key(),
+            Property::new("CreationClassName", String).key(),
+            Property::new("Name", String).key(),
+        ],
+    ),
+    class_of(
+        "CIM_RemoteServiceAccessPoint",
+        Some("CIM_ServiceAccessPoint"),
+        &[
+            Property::new("AccessInfo", String),
+            Property::new("InfoFormat", Uint16),
+            Property::new("OtherInfoFormatDescription", String),
+        ],
+    ),
+    class_of(
+        "Tidelock_PeerAccessPoint",
+        Some("CIM_RemoteServiceAccessPoint"),
+        &[],
+    )
+    .concrete(),
     class_of(
         "CIM_Service",
         Some("CIM_EnabledLogicalElement"),
@@ -98,6 +124,22 @@ pub(super) const CLASSES: &[Class] = &[
     )
     .association(),
     class_of("CIM_HostedDependency", Some("CIM_Dependency"), &[]).association(),
+    class_of(
+        "CIM_HostedAccessPoint",
+        Some("CIM_HostedDependency"),
+        &[
+            Property::new("Antecedent", Reference("CIM_System")).key(),
+            Property::new("Dependent", Reference("CIM_ServiceAccessPoint")).key(),
+        ],
+    )
+    .association(),
+    class_of(
+        "Tidelock_PeerHostedAccessPoint",
+        Some("CIM_HostedAccessPoint"),
+        &[],
+    )
+    .association()
+    .concrete(),
     class_of(
         "CIM_HostedService",
         Some("CIM_HostedDependency"),

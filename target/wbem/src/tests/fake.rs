@@ -159,6 +159,7 @@ impl Fake {
                     detail: String::new(),
                     element: Some(CLONE),
                 }],
+                peers: Vec::new(),
             },
             built: built(),
             done: Mutex::default(),

@@ -355,6 +355,12 @@ fn what_cant_be_subscribed_to_says_why() {
         ("ModifiedInstance", named),
     );
     assert_eq!(code(&modify), 7);
+}
+
+#[test]
+fn destinations_are_bounded() {
+    let fake = Fake::new();
+    let server = Server::default();
     for number in 0..64 {
         let url = property_xml("Destination", URL);
         let name = property_xml("Name", &number.to_string());

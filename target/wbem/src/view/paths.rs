@@ -43,7 +43,7 @@ pub(crate) enum GroupName {
     },
 }
 
-fn path<const N: usize>(class: &str, keys: [(&str, String); N]) -> InstancePath {
+pub(super) fn path<const N: usize>(class: &str, keys: [(&str, String); N]) -> InstancePath {
     let keys = keys.into_iter();
     InstancePath {
         namespace: Some(NAMESPACE.to_owned()),

@@ -18,7 +18,7 @@ use tidelock_daemon::state_dir::StateDir;
 
 const QUESTIONS: u32 = 2_000;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut numbers = std::env::args().skip(1).map(|it| it.parse().unwrap());
     let volumes: usize = numbers.next().unwrap_or(1_000);

@@ -42,6 +42,7 @@ pub(super) fn inventory(shared: &Shared, jobs: Vec<v1::Job>) -> Inventory {
         associations: associations(registry, &catalog, &snapshots, &names),
         groups: groups(registry, &catalog, &names),
         jobs: jobs.into_iter().map(|it| job(it, &names)).collect(),
+        peers: Vec::new(),
         elements,
     }
 }

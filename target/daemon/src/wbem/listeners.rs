@@ -16,6 +16,7 @@ use tidelock_wbem::Delivery;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often one is tried, and how long there is between.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long who carries waits for the next one.
+const IDLE: Duration = Duration::from_secs(60);
 /// Bytes of an answer, which nobody needs.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -158,10 +161,7 @@ pub(super) async fn tell(
     mut mirrors: broadcast::Receiver<MirrorId>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut queues = Queues {
-        ways,
-        all: HashMap::new(),
-    };
+    let mut queues = Queues::new(ways);
     loop {
         let woken = async {
             tokio::select! {
@@ -182,7 +182,8 @@ pub(super) async fn tell(
             Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_))
         ) {}
         if !house.server.has_subscribers() {
-            queues.all.clear();
+            // Nobody waits for what is still under way.
+            queues = Queues::new(queues.ways);
             continue;
         }
         let this = Arc::clone(&house);
@@ -200,38 +201,70 @@ pub(super) async fn tell(
 /// What waits for each destination.
 struct Queues {
     ways: Ways,
-    all: HashMap<String, mpsc::Sender<String>>,
+    all: HashMap<String, Queue>,
+    /// Those who carry; they end with this.
+    carriers: JoinSet<()>,
+}
+
+struct Queue {
+    messages: mpsc::Sender<String>,
+    /// Whether some had to be dropped, and that was said.
+    full: bool,
 }
 
 impl Queues {
+    fn new(ways: Ways) -> Self {
+        Self {
+            ways,
+            all: HashMap::new(),
+            carriers: JoinSet::new(),
+        }
+    }
+
     fn put(&mut self, deliveries: Vec<Delivery>) {
+        // Those to whom nothing was said for long have nobody who carries.
+        self.all.retain(|_, queue| !queue.messages.is_closed());
+        while self.carriers.try_join_next().is_some() {}
         for Delivery { destination, body } in deliveries {
-            let ways = self.ways.clone();
+            let (ways, carriers) = (&self.ways, &mut self.carriers);
             let queue = self.all.entry(destination.clone()).or_insert_with(|| {
-                let (queue, waiting) = mpsc::channel(QUEUE);
-                tokio::spawn(carry(ways, destination.clone(), waiting));
-                queue
+                let (messages, waiting) = mpsc::channel(QUEUE);
+                carriers.spawn(carry(ways.clone(), destination.clone(), waiting));
+                Queue {
+                    messages,
+                    full: false,
+                }
             });
-            if queue.try_send(body).is_err() {
-                tracing::warn!(%destination, "an indication is dropped: {QUEUE} wait for that listener already");
+            let is_put = queue.messages.try_send(body).is_ok();
+            if !is_put && !queue.full {
+                tracing::warn!(%destination, "indications are dropped: {QUEUE} wait for that listener already");
             }
+            queue.full = !is_put;
         }
     }
 }
 
-/// Carries messages to one destination, in order, until nobody adds any more.
+/// Carries messages to one destination, in order, until none comes for long. Where one couldn't be delivered at all, each of
+/// the next is tried once, until one is.
 async fn carry(ways: Ways, destination: String, mut waiting: mpsc::Receiver<String>) {
-    while let Some(body) = waiting.recv().await {
+    let mut attempts = ATTEMPTS;
+    while let Ok(Some(body)) = tokio::time::timeout(IDLE, waiting.recv()).await {
         let mut attempt = 1;
         loop {
             let sent = tokio::time::timeout(PATIENCE, ways.send(&destination, body.clone())).await;
             let reason = match sent {
-                Ok(Ok(())) => break,
+                Ok(Ok(())) => {
+                    attempts = ATTEMPTS;
+                    break;
+                }
                 Ok(Err(reason)) => reason,
                 Err(_) => "it doesn't answer in time".to_owned(),
             };
-            if attempt == ATTEMPTS {
-                tracing::warn!(%destination, %reason, attempts = ATTEMPTS, "an indication can't be delivered: it is dropped");
+            if attempt >= attempts {
+                if attempts == ATTEMPTS {
+                    tracing::warn!(%destination, %reason, "indications can't be delivered: they are dropped");
+                }
+                attempts = 1;
                 break;
             }
             tokio::time::sleep(PAUSE * attempt).await;

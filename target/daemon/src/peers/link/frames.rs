@@ -102,7 +102,12 @@ impl Incoming {
             let reading = timeout(self.patience, stream.read(&mut self.buffer));
             let read = reading
                 .await
-                .map_err(|_| LinkError::Silent(self.patience.as_secs()))??;
+                .map_err(|_| LinkError::Silent(self.patience.as_secs()))?;
+            let read = match read {
+                // Whoever is killed says no farewell, which TLS takes for an error.
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+                read => read?,
+            };
             let bytes = self.buffer.get(..read).unwrap_or_default();
             if bytes.is_empty() {
                 return Err(LinkError::Ended);

@@ -144,7 +144,7 @@ fn run(engine: &mut Engine, size: u64) {
                 (operation, Outcome::Read(vec![0; length].into()))
             }
             Action::Flush { operation, .. }
-            | Action::TakeSnapshot(operation)
+            | Action::TakeSnapshot { operation, .. }
             | Action::RollBack(operation) => (operation, Outcome::Done),
             _ => continue,
         };

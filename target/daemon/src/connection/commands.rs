@@ -120,6 +120,12 @@ impl Commands {
         self.waiting.len()
     }
 
+    /// How many commands are being done.
+    #[must_use]
+    pub fn running_len(&self) -> usize {
+        self.running.len()
+    }
+
     /// Whether a write is under way, which may hold receive memory.
     #[must_use]
     pub fn is_writing(&self) -> bool {

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tidelock_iscsi::framing::{Decoder, FramingLimits};
 use tidelock_iscsi::parameters::Parameters;
 use tidelock_iscsi::session::{ConnectionConfig, ConnectionId};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::connection::full_feature::FullFeature;
@@ -83,6 +84,15 @@ pub(super) enum Received {
     All,
     /// There may be more.
     More,
+}
+
+/// A read took less than there was room for, so the socket had no more, as when it says that a read would block: what comes
+/// later, or has come since, is announced.
+fn wait_for_more(stream: &TcpStream) {
+    // That is how the readiness is taken back; the end of the stream is remembered all the same.
+    let nothing: io::Result<()> =
+        stream.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
+    drop(nothing);
 }
 
 impl FullFeature {
@@ -287,7 +297,7 @@ impl FullFeature {
             let Some(link) = self.links.get_mut(at) else {
                 break;
             };
-            let mut batch = {
+            let (mut batch, drained) = {
                 let mut chunks = self.local.chunks.borrow_mut();
                 let room = match chunks.room() {
                     Some(room) => room,
@@ -303,15 +313,24 @@ impl FullFeature {
                         return Ok(Received::All);
                     }
                 };
+                let asked = room.capacity() - room.len();
                 match link.stream.try_read_buf(room) {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(_) => room.split(),
+                    Ok(read) => (room.split(), read < asked),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error),
                 }
             };
             budget = budget.saturating_sub(batch.len());
             self.decode(at, &mut batch);
+            // Whoever has one command at a time sends nothing before it is answered: asking the socket would be in vain.
+            // Of one that has many, more has come meanwhile as a rule, and goes with these.
+            if drained && self.commands.running_len() <= 1 {
+                if let Some(link) = self.links.get(at) {
+                    wait_for_more(&link.stream);
+                }
+                break;
+            }
         }
         Ok(Received::All)
     }

@@ -102,6 +102,8 @@ impl Regions {
 pub struct RegionSet {
     /// The first region of each run, and the one behind its last. Runs don't touch.
     runs: BTreeMap<u64, u64>,
+    /// How many are in all runs: asked for at each write.
+    count: u64,
 }
 
 impl RegionSet {
@@ -124,9 +126,11 @@ impl RegionSet {
             && stop >= first
         {
             self.runs.remove(&start);
+            self.count -= stop - start;
             first = first.min(start);
             end = end.max(stop);
         }
+        self.count += end - first;
         self.runs.insert(first, end);
     }
 
@@ -136,6 +140,7 @@ impl RegionSet {
             return false;
         };
         self.runs.remove(&start);
+        self.count -= 1;
         if start < region.0 {
             self.runs.insert(start, region.0);
         }
@@ -165,8 +170,8 @@ impl RegionSet {
 
     /// How many are in.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        self.runs().map(|(first, end)| end - first).sum()
+    pub const fn len(&self) -> u64 {
+        self.count
     }
 
     /// Whether none is.

@@ -192,6 +192,10 @@ impl Engine {
     // --- Writes.
 
     fn begin_writes(&mut self) {
+        if self.host.waiting.is_empty() {
+            self.host.wants_room = false;
+            return;
+        }
         let room = self.config.hot_max.saturating_sub(self.log.hot().len());
         let mut cold = RegionSet::default();
         let mut blocked: Vec<Range> = Vec::new();
@@ -406,13 +410,13 @@ impl Engine {
     // --- Acknowledging.
 
     fn complete(&mut self) {
-        if !self.keeper.may_acknowledge() {
+        let nothing = self.host.writes.is_empty() && self.host.flushes.is_empty();
+        if nothing || !self.keeper.may_acknowledge() {
             return;
         }
-        let holders = self.keeper.record().holders.clone();
-        let is_done = |local: bool, awaiting: &BTreeSet<NodeId>| {
-            local && awaiting.intersection(&holders).next().is_none()
-        };
+        let holders = &self.keeper.record().holders;
+        let is_done =
+            |local: bool, awaiting: &BTreeSet<NodeId>| local && awaiting.is_disjoint(holders);
         let mut done: Vec<CommandId> = Vec::new();
         self.host.writes.retain(|_, it| {
             let is_done = is_done(it.local, &it.awaiting);
@@ -424,7 +428,7 @@ impl Engine {
             let is_done = is_done(it.local, &it.awaiting);
             if is_done {
                 done.extend(it.command);
-                if it.at.is_superset(&holders) {
+                if it.at.is_superset(holders) {
                     settled.append(&mut it.covers);
                 }
             }
@@ -439,6 +443,9 @@ impl Engine {
 
     /// These are durable at every end, up to that write of each.
     fn settle(&mut self, settled: &[(Region, u64)]) {
+        if settled.is_empty() {
+            return;
+        }
         let kept = if self.host.handing_over.is_some() || self.host.wants_room {
             0
         } else {

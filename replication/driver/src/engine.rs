@@ -26,7 +26,8 @@
 //!
 //! # Ends of mirrors
 //! Whether a volume is one is looked at at the same moment. What changes it then, and flushes, go through
-//! the end, step by step ([`mirrored`]); the end itself uses [`Engine::start_below`].
+//! the end, step by step ([`mirrored`]); the end itself uses [`Engine::start_below`], or the engine that asked it
+//! does what it wants done ([`nearby`]).
 //!
 //! # Durability
 //! A write is done when it is in the page cache, or on the medium with `O_DIRECT`. A flush is a
@@ -53,6 +54,7 @@ mod command;
 mod detach;
 mod hold;
 mod mirrored;
+mod nearby;
 mod run;
 mod sync;
 
@@ -68,8 +70,9 @@ use crate::op::{VolumeOp, VolumeOutcome};
 use crate::ranges::Post;
 use crate::volume::Volume;
 use carry::Flushes;
-use command::{Carrier, Command};
+use command::{Asker, Carrier, Command};
 use hold::Commands;
+use nearby::Nearby;
 use sync::Syncs;
 
 /// Continuations that one `submit` and the drain after it may hand to the kernel, so that a long
@@ -113,6 +116,8 @@ pub struct Engine {
     answers: Arc<Answers>,
     /// Commands on such volumes.
     mirrored: usize,
+    /// What such ends want done here.
+    nearby: Nearby,
     /// Commands that wait for a range lock.
     for_lock: usize,
     /// Finished, not yet polled.
@@ -162,6 +167,7 @@ impl Engine {
             for_flush: 0,
             answers: Answers::new(io.waker()),
             mirrored: 0,
+            nearby: Nearby::default(),
             for_lock: 0,
             io,
             done: VecDeque::new(),
@@ -201,7 +207,7 @@ impl Engine {
             self.done.push_back((token, kind.into()));
             return;
         }
-        self.start_as(token, volume, op, false);
+        self.start_as(Asker::Owner(token), volume, op, false);
     }
 
     /// As [`Self::start`], below the mirror that the volume may be an end of: for that end itself, which says what may
@@ -212,15 +218,15 @@ impl Engine {
             self.done.push_back((token, kind.into()));
             return;
         }
-        self.start_as(token, volume, op, true);
+        self.start_as(Asker::Owner(token), volume, op, true);
     }
 
-    fn start_as(&mut self, token: u64, volume: &Arc<Volume>, op: VolumeOp, below: bool) {
+    fn start_as(&mut self, asker: Asker, volume: &Arc<Volume>, op: VolumeOp, below: bool) {
         let changing = op.changes().then(|| volume.watches().begin(&op));
         match command::admit(volume, op, &self.pool) {
-            Err(outcome) => self.done.push_back((token, outcome)),
+            Err(outcome) => self.ended(asker, outcome),
             Ok(work) => {
-                let mut command = Command::new(token, Arc::clone(volume), work, changing);
+                let mut command = Command::new(asker, Arc::clone(volume), work, changing);
                 command.below = below;
                 let key = self.commands.insert(command);
                 if self.hold(key) {
@@ -235,6 +241,10 @@ impl Engine {
     pub fn submit(&mut self) {
         self.rounds = ROUNDS_MAX;
         self.take_turns();
+        // What ends have said while commands were begun goes with the rest.
+        if self.mirrored > 0 && self.answers.has_any() {
+            self.take_answers();
+        }
         self.serve_waiting();
         self.io.submit();
     }
@@ -260,6 +270,9 @@ impl Engine {
             }
             if self.mirrored > 0 && self.answers.has_any() {
                 self.take_answers();
+                continue;
+            }
+            if self.nearby.ended() > 0 && self.tell_end() {
                 continue;
             }
             if !self.for_room.is_empty() && self.flushes.has_room() {
@@ -295,7 +308,7 @@ impl Engine {
     /// Operations that were started and whose outcome hasn't been polled, detached ones included.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.commands.len() + self.done.len()
+        self.commands.len() + self.done.len() + self.nearby.ended()
     }
 
     /// Operations that wait for memory, for a place in the I/O engine, for a range lock or for room in maps.

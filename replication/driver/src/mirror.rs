@@ -7,6 +7,8 @@
 //! * [`Images`]: the hidden snapshots that it goes back to, and that asynchronous peers are sent.
 //! * [`Performer`]: who reads and writes the volume for it, and [`Hands`], which is one.
 //! * `journal`, `scribe`: what is durable of it, and the thread that makes it so.
+//! * `here`: what is done on the thread of the I/O engine that asks.
+//! * [`Inbox`]: what is on its way to an end.
 //! * `landing`: what of it keeps hosts off when the end is closed.
 //! * `cutting`: when an asynchronous peer gets its next cut.
 //! * `answers`: how commands of the I/O engines hear from it.
@@ -16,8 +18,10 @@ mod cutting;
 mod end;
 mod error;
 mod facts;
+mod here;
 mod hidden;
 mod images;
+mod inbox;
 mod journal;
 mod landing;
 mod performer;
@@ -29,8 +33,11 @@ pub use cutting::{Behind, Look};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
 pub use facts::{EndFacts, PeerFacts};
+pub(crate) use here::{Job, during};
+pub use here::{Nearby, is_on_an_engine};
 pub use hidden::Hidden;
 pub use images::{Images, SnapshotKeeper, Untaken, take_hidden};
+pub use inbox::Inbox;
 pub use performer::{Hands, Performer};
 pub use shell::Shell;
 

@@ -36,8 +36,8 @@ pub(super) use mapped::{Carrier, Memory, Next};
 /// An operation under way.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// `None`: given up by its owner.
-    pub(super) token: Option<u64>,
+    /// Who asked for it; `None`: it was given up.
+    pub(super) asker: Option<Asker>,
     pub(super) volume: Arc<Volume>,
     pub(super) stage: Stage,
     /// Counted among the volume's detached writes.
@@ -61,6 +61,15 @@ pub(super) struct Command {
     work: Work,
     /// Of a command that changes the volume: until it has landed.
     _changing: Option<Changing>,
+}
+
+/// Who hears of an operation's outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The engine's owner, by this token.
+    Owner(u64),
+    /// The end of a mirror, which wants this job done.
+    End(usize),
 }
 
 /// How far it is.
@@ -106,13 +115,13 @@ pub(super) enum Step {
 
 impl Command {
     pub(super) fn new(
-        token: u64,
+        asker: Asker,
         volume: Arc<Volume>,
         work: Work,
         changing: Option<Changing>,
     ) -> Self {
         Self {
-            token: Some(token),
+            asker: Some(asker),
             volume,
             stage: Stage::New,
             holds_off: false,
@@ -203,7 +212,7 @@ impl Command {
     pub(super) fn is_given_up(&self) -> bool {
         let counts = |it: &Way| it.is_going();
         let is_counted_on = self.way.as_deref().is_some_and(counts);
-        self.token.is_none() && !self.must_go_on() && !is_counted_on
+        self.asker.is_none() && !self.must_go_on() && !is_counted_on
     }
 
     /// Whether it has to go on even if nobody waits for it any more: there is a record of what it
@@ -410,7 +419,7 @@ fn told(kind: VolumeFaultKind, error: BlockError) -> VolumeFault {
 }
 
 /// Whether direct I/O, or whatever the file demands, can take these pieces as they lie in memory.
-fn are_aligned(pieces: &[Bytes], alignment: Alignment) -> bool {
+pub(super) fn are_aligned(pieces: &[Bytes], alignment: Alignment) -> bool {
     alignment == Alignment::NONE
         || pieces.iter().all(|piece| {
             piece.as_ptr().addr().is_multiple_of(alignment.memory)

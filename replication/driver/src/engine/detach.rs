@@ -1,7 +1,7 @@
 //! Giving up on an operation that takes too long, or whose session is gone.
 
 use super::Engine;
-use super::command::Stage;
+use super::command::{Asker, Stage};
 use super::run::key_of;
 use crate::op::VolumeFaultKind;
 
@@ -16,7 +16,7 @@ impl Engine {
         let found = self
             .commands
             .iter()
-            .find(|(_, command)| command.token == Some(token));
+            .find(|(_, command)| command.asker == Some(Asker::Owner(token)));
         let Some(key) = found.map(|(key, _)| key) else {
             return;
         };
@@ -42,7 +42,7 @@ impl Engine {
                 self.for_place
                     .retain(|request| key_of(request.tag) != Some(key));
                 if let Some(command) = self.commands.get_mut(key) {
-                    command.token = None;
+                    command.asker = None;
                     if let Some(carrier) = &mut command.carrier {
                         carrier.drop_requests();
                     }
@@ -50,14 +50,14 @@ impl Engine {
                 self.finish(key, VolumeFaultKind::Busy.into());
             }
             Stage::Issued => {
-                command.token = None;
+                command.asker = None;
                 if command.changes() {
                     command.holds_off = true;
                     command.volume.write_detached();
                 }
             }
             // Its data has landed; only the flush is awaited.
-            Stage::Syncing => command.token = None,
+            Stage::Syncing => command.asker = None,
         }
     }
 }

@@ -151,9 +151,9 @@ impl Engine {
             return;
         };
         let end = Arc::clone(&way.end);
-        let answers = (&self.answers, key);
         // It is answered through `answers`, so never before this is done.
-        let command = end.begin_write(answers, offset, data, durability);
+        let command =
+            self.asking(|answers| end.begin_write((answers, key), offset, data, durability));
         if let Some(way) = self.way(key) {
             way.at = At::Asked(command, what);
         }
@@ -168,7 +168,7 @@ impl Engine {
             return;
         };
         let end = Arc::clone(&way.end);
-        let command = end.begin_flush((&self.answers, key));
+        let command = self.asking(|answers| end.begin_flush((answers, key)));
         if let Some(way) = self.way(key) {
             way.at = At::Asked(command, What::Flush);
         }
@@ -255,7 +255,7 @@ impl Engine {
         };
         if kind != Kind::Flush {
             it.stage = Stage::Issued;
-            if it.token.is_none() && !it.holds_off {
+            if it.asker.is_none() && !it.holds_off {
                 it.holds_off = true;
                 it.volume.write_detached();
             }
@@ -408,9 +408,9 @@ impl Engine {
         let end = Arc::clone(&way.end);
         let Some(error) = answer else {
             way.at = At::Landed { command, then };
-            return end.landed(command, operation, outcome);
+            return self.asking(|_| end.landed(command, operation, outcome));
         };
-        end.landed(command, operation, outcome);
+        self.asking(|_| end.landed(command, operation, outcome));
         let failed = then.filter(|it| matches!(it, VolumeOutcome::Failed(_)));
         self.finish(key, failed.unwrap_or_else(|| fault_of(error).into()));
     }
@@ -425,7 +425,7 @@ impl Engine {
         };
         match way.at {
             At::Asked(command, _) => {
-                it.token = None;
+                it.asker = None;
                 // It is answered as called off, or has been told to go.
                 let end = Arc::clone(&way.end);
                 end.cancel(command);
@@ -435,11 +435,11 @@ impl Engine {
             | At::Going {
                 kind: Kind::Flush, ..
             } => {
-                it.token = None;
+                it.asker = None;
                 true
             }
             At::Going { .. } => {
-                it.token = None;
+                it.asker = None;
                 it.holds_off = true;
                 it.volume.write_detached();
                 true

@@ -221,8 +221,8 @@ impl Engine {
         if command.holds_off {
             command.volume.detached_write_landed();
         }
-        if let Some(token) = command.token {
-            self.done.push_back((token, outcome));
+        if let Some(asker) = command.asker {
+            self.ended(asker, outcome);
         }
     }
 }

@@ -9,6 +9,8 @@ use tidelock_block::Waker;
 use tidelock_mirror::association::CommandError;
 use tidelock_mirror::id::{CommandId, OperationId};
 
+use super::here;
+
 /// What an end says to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -38,10 +40,10 @@ impl Answers {
         })
     }
 
-    /// Tells the engine, and wakes it if it may be asleep.
+    /// Tells the engine, and wakes it if it may be asleep. One that has its turn looks by itself.
     pub(crate) fn deliver(&self, key: usize, command: CommandId, answer: Answer) {
         self.waiting.lock().push((key, command, answer));
-        if !self.any.swap(true, Ordering::AcqRel) {
+        if !self.any.swap(true, Ordering::AcqRel) && !here::hears(self) {
             self.waker.wake();
         }
     }

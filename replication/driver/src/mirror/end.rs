@@ -87,8 +87,8 @@ impl EndConfig {
             alone_after_restart: false,
             images: None,
             window: 16 << 20,
-            hot_max: 8192,
-            hot_kept: 2048,
+            hot_max: 16_384,
+            hot_kept: 4096,
             copies_max: 8,
             limits: Limits {
                 rate_max: None,
@@ -132,6 +132,8 @@ pub struct End {
 struct State {
     core: Engine,
     todo: VecDeque<Todo>,
+    /// Room for it, while a thread has what was in it.
+    spare: VecDeque<Todo>,
     /// A thread does what is in `todo`.
     performing: bool,
     /// Commands of hosts that aren't answered.
@@ -261,6 +263,7 @@ impl End {
             state: Mutex::new(State {
                 core,
                 todo: VecDeque::new(),
+                spare: VecDeque::new(),
                 performing: false,
                 hosts: HashMap::new(),
                 next_command: 0,
@@ -520,12 +523,14 @@ impl End {
         }
         state.performing = true;
         while !state.todo.is_empty() {
-            let todo = std::mem::take(&mut state.todo);
+            let room = std::mem::take(&mut state.spare);
+            let mut todo = std::mem::replace(&mut state.todo, room);
             drop(state);
-            for todo in todo {
+            for todo in todo.drain(..) {
                 self.perform(todo);
             }
             state = self.state.lock();
+            state.spare = todo;
         }
         state.performing = false;
     }

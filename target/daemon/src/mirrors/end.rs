@@ -13,8 +13,9 @@ use tidelock_replication::mirror::{
 };
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
-/// The unit of a resync, in bytes.
-pub(super) const REGION_BYTES: u64 = 1 << 16;
+/// The unit of a resync, in bytes. A write where nothing was written for a while waits until that is noted durably, once
+/// for each of these; and after a crash, or when the other end was away, all of one is copied if any of it was written.
+const REGION_BYTES: u64 = 256 << 10;
 
 /// Where ends come from.
 pub(crate) struct Ends {
@@ -190,6 +191,16 @@ impl End {
     /// Something has happened.
     pub(crate) fn event(&self, event: Event) {
         self.driven.event(event);
+    }
+
+    /// The end that it talks to.
+    pub(crate) const fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Bytes of a region, which it was given when it was made.
+    pub(crate) fn region_bytes(&self) -> u64 {
+        self.driven.sizes().1
     }
 
     /// What is known of it.

@@ -9,7 +9,7 @@ use tidelock_mirror::association::Event;
 use tidelock_mirror::id::NodeId;
 use tidelock_mirror::link::Message;
 
-use super::end::{End, REGION_BYTES};
+use super::end::End;
 use super::running::{Running, which};
 use crate::peers::{Hello, LinkEnd, LinkHandle};
 
@@ -128,7 +128,7 @@ impl LinkEnd for Door {
             mirror: tidelock_mirror::id::MirrorId(0),
             size: 0,
             block_bytes: 0,
-            region_bytes: REGION_BYTES,
+            region_bytes: self.end.region_bytes(),
             is_source: false,
             chain: Vec::new(),
         };
@@ -146,7 +146,7 @@ impl LinkEnd for Door {
                 mirror: which.mirror,
                 size: unit.blocks() << block_size.shift(),
                 block_bytes: block_size.bytes(),
-                region_bytes: REGION_BYTES,
+                region_bytes: self.end.region_bytes(),
                 is_source,
                 chain: Vec::new(),
             })

@@ -1,5 +1,6 @@
 //! The connection between two ends in this daemon: messages from one to the other, in order, and moments at which
-//! there is none. Knows nothing of what is said.
+//! there is none. Knows nothing of what is said. On the thread of an I/O engine, which is about to write for a host, they
+//! are brought to the other end at once; what comes from elsewhere is brought by a task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tidelock_catalog::MirrorSide;
 use tidelock_mirror::link::Message;
+use tidelock_replication::mirror::Inbox;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// From the end of a connection to the next one, at first and at most. Ends that can't agree meet again and again.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -34,6 +35,10 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Rung when there may be a connection.
     bell: Notify,
+    /// What is on its way to each end. Put there with the state held, so that all of it is in order.
+    inboxes: [Inbox<OnItsWay>; 2],
+    /// Rung when there is something for an end that nobody brings.
+    rung: [Notify; 2],
 }
 
 #[derive(Debug)]
@@ -43,8 +48,6 @@ struct State {
     is_open: bool,
     /// Which ends are there.
     present: [bool; 2],
-    /// To each end.
-    ways: [UnboundedSender<OnItsWay>; 2],
     pause: Duration,
 }
 
@@ -55,47 +58,65 @@ const fn at(side: MirrorSide) -> usize {
     }
 }
 
-/// Where an end gets from what comes to it.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    link: Arc<Link>,
-    side: MirrorSide,
-    way: UnboundedReceiver<OnItsWay>,
-}
-
 impl Link {
-    /// A link, and what comes to its ends.
-    pub(super) fn new() -> (Arc<Self>, [Inbox; 2]) {
-        let (to_first, first) = unbounded_channel();
-        let (to_second, second) = unbounded_channel();
-        let link = Arc::new(Self {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
             state: Mutex::new(State {
                 number: 0,
                 is_open: false,
                 present: [false; 2],
-                ways: [to_first, to_second],
                 pause: PAUSE_MIN,
             }),
             bell: Notify::new(),
-        });
-        let inbox = |side, way| Inbox {
-            link: Arc::clone(&link),
-            side,
-            way,
-        };
-        let inboxes = [
-            inbox(MirrorSide::First, first),
-            inbox(MirrorSide::Second, second),
-        ];
-        (link, inboxes)
+            inboxes: [Inbox::default(), Inbox::default()],
+            rung: [Notify::new(), Notify::new()],
+        })
     }
 
-    /// Sends to the other end. What is sent while there is no connection is lost, as on any link; how much may be
-    /// on its way is bounded by the windows of the protocol.
+    /// Sends to the other end; somebody has to [`Self::bring`] it. What is sent while there is no connection is lost, as
+    /// on any link; how much may be on its way is bounded by the windows of the protocol.
     pub(super) fn send(&self, from: MirrorSide, message: Message) {
         let state = self.state.lock();
         if state.is_open {
-            state.tell(from.opposite(), Incoming::Received(message));
+            self.put(&state, from.opposite(), Incoming::Received(message));
+        }
+    }
+
+    /// Somebody is to bring an end what there is for it.
+    pub(super) fn ring(&self, to: MirrorSide) {
+        if let Some(rung) = self.rung.get(at(to)) {
+            rung.notify_one();
+        }
+    }
+
+    /// Waits until there may be something for an end.
+    pub(super) async fn rung(&self, side: MirrorSide) {
+        if let Some(rung) = self.rung.get(at(side)) {
+            rung.notified().await;
+        }
+    }
+
+    /// Brings an end what there is for it, unless a thread is at it.
+    pub(super) fn bring(&self, side: MirrorSide, mut to: impl FnMut(Incoming)) {
+        let Some(inbox) = self.inboxes.get(at(side)) else {
+            return;
+        };
+        inbox.bring(|(number, what)| {
+            // That it is gone is told in any case. The end may have said so itself, and then it changes nothing.
+            if what == Incoming::Disconnected || self.is_connection(number) {
+                to(what);
+            }
+        });
+    }
+
+    fn is_connection(&self, number: u64) -> bool {
+        let state = self.state.lock();
+        state.is_open && state.number == number
+    }
+
+    fn put(&self, state: &State, side: MirrorSide, what: Incoming) {
+        if let Some(inbox) = self.inboxes.get(at(side)) {
+            inbox.put((state.number, what));
         }
     }
 
@@ -103,7 +124,8 @@ impl Link {
     pub(super) fn disconnect(&self, from: MirrorSide) {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.is_open) {
-            state.tell(from.opposite(), Incoming::Disconnected);
+            self.put(&state, from.opposite(), Incoming::Disconnected);
+            self.ring(from.opposite());
             self.bell.notify_one();
         }
     }
@@ -157,50 +179,33 @@ impl Link {
         state.number += 1;
         state.is_open = true;
         for side in [MirrorSide::First, MirrorSide::Second] {
-            state.tell(side, Incoming::Connected);
+            self.put(&state, side, Incoming::Connected);
+            self.ring(side);
         }
-    }
-}
-
-impl State {
-    fn tell(&self, side: MirrorSide, what: Incoming) {
-        if let Some(way) = self.ways.get(at(side)) {
-            // Whoever doesn't listen any more isn't there any more.
-            let _ = way.send((self.number, what));
-        }
-    }
-}
-
-impl Inbox {
-    /// What comes next; `None`: nothing ever will.
-    pub(super) async fn next(&mut self) -> Option<Incoming> {
-        loop {
-            let (number, what) = self.way.recv().await?;
-            let is_of_now = {
-                let state = self.link.state.lock();
-                state.is_open && state.number == number
-            };
-            // That it is gone is told in any case. The end may have said so itself, and then it changes nothing.
-            if is_of_now || what == Incoming::Disconnected {
-                return Some(what);
-            }
-        }
-    }
-
-    pub(super) const fn side(&self) -> MirrorSide {
-        self.side
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use MirrorSide::{First, Second};
 
-    async fn both(inboxes: &mut [Inbox; 2]) {
-        for inbox in inboxes {
-            assert_eq!(inbox.next().await, Some(Incoming::Connected));
+    /// What comes to an end next.
+    async fn next(link: &Link, side: MirrorSide, seen: &mut VecDeque<Incoming>) -> Incoming {
+        loop {
+            link.bring(side, |it| seen.push_back(it));
+            if let Some(next) = seen.pop_front() {
+                return next;
+            }
+            link.rung(side).await;
         }
+    }
+
+    fn send(link: &Link, from: MirrorSide, message: Message) {
+        link.send(from, message);
+        link.ring(from.opposite());
     }
 
     fn connecting(link: &Arc<Link>) -> tokio::task::JoinHandle<()> {
@@ -210,33 +215,35 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_in_order_and_none_of_a_connection_that_is_gone() {
-        let (link, mut inboxes) = Link::new();
+        let link = Link::new();
         let task = connecting(&link);
-        link.send(First, Message::Deny);
+        let [mut to_first, mut to_second] = [VecDeque::new(), VecDeque::new()];
+        send(&link, First, Message::Deny);
         link.arrives(First);
         link.arrives(Second);
-        both(&mut inboxes).await;
-        link.send(First, Message::InStep);
-        link.send(First, Message::TakeOver);
-        let [_, second] = &mut inboxes;
+        let connected = Incoming::Connected;
+        assert_eq!(next(&link, First, &mut to_first).await, connected);
+        assert_eq!(next(&link, Second, &mut to_second).await, connected);
+        send(&link, First, Message::InStep);
+        send(&link, First, Message::TakeOver);
         for message in [Message::InStep, Message::TakeOver] {
-            assert_eq!(second.next().await, Some(Incoming::Received(message)));
+            let received = next(&link, Second, &mut to_second).await;
+            assert_eq!(received, Incoming::Received(message));
         }
-        link.send(First, Message::Deny);
-        link.send(Second, Message::Deny);
+        send(&link, First, Message::Deny);
+        send(&link, Second, Message::Deny);
         link.disconnect(First);
-        link.send(Second, Message::InStep);
-        let [first, second] = &mut inboxes;
-        assert_eq!(second.next().await, Some(Incoming::Disconnected));
-        for inbox in [first, second] {
-            assert_eq!(inbox.next().await, Some(Incoming::Connected));
-        }
+        send(&link, Second, Message::InStep);
+        let gone = next(&link, Second, &mut to_second).await;
+        assert_eq!(gone, Incoming::Disconnected);
+        assert_eq!(next(&link, First, &mut to_first).await, connected);
+        assert_eq!(next(&link, Second, &mut to_second).await, connected);
         task.abort();
     }
 
     #[test]
     fn there_is_no_connection_without_both_ends() {
-        let (link, _inboxes) = Link::new();
+        let link = Link::new();
         let connected = || {
             link.connect();
             link.state.lock().is_open
@@ -252,7 +259,7 @@ mod tests {
 
     #[test]
     fn ends_that_do_not_agree_meet_ever_more_seldom_until_they_do() {
-        let (link, _inboxes) = Link::new();
+        let link = Link::new();
         let pauses: Vec<_> = (0..12).map(|_| link.pause()).collect();
         assert!(pauses.is_sorted());
         assert_eq!((pauses[0], pauses[11]), (PAUSE_MIN, PAUSE_MAX));

@@ -11,7 +11,7 @@ use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
 use tidelock_mirror::id::{MirrorId as Mirrored, NodeId};
 use tidelock_mirror::link::Message;
-use tidelock_replication::mirror::Images;
+use tidelock_replication::mirror::{Images, is_on_an_engine};
 use tidelock_replication::{Id, Volume};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use super::News;
 use super::end::{Alone, End, Ends, House, Which};
 use super::line::Line;
-use super::link::{Inbox, Incoming, Link};
+use super::link::{Incoming, Link};
 use super::state::{Access, Do, State};
 use super::way::Way;
 use crate::peers::LinkEnd;
@@ -76,6 +76,7 @@ impl House for Side {
     fn send(&self, message: Message) {
         if let Some(mirror) = self.mirror.upgrade() {
             mirror.link.send(self.side, message);
+            mirror.brings(self.side.opposite());
         }
     }
 
@@ -127,12 +128,9 @@ impl Running {
         news: UnboundedSender<News>,
         runtime: &tokio::runtime::Handle,
     ) -> Arc<Self> {
-        let (link, inboxes) = match state.record().remote() {
-            Some(_) => (Way::Peer(Arc::new(Line::default())), None),
-            None => {
-                let (link, inboxes) = Link::new();
-                (Way::Here(link), Some(inboxes))
-            }
+        let link = match state.record().remote() {
+            Some(_) => Way::Peer(Arc::new(Line::default())),
+            None => Way::Here(Link::new()),
         };
         let (reports, said) = unbounded_channel();
         let running = Arc::new(Self {
@@ -157,10 +155,13 @@ impl Running {
             let link = Arc::clone(link);
             let connecting = async move { link.keep_connected().await };
             tasks.push(runtime.spawn(connecting).abort_handle());
-        }
-        for inbox in inboxes.into_iter().flatten() {
-            let delivering = deliver(Arc::downgrade(&running), inbox);
-            tasks.push(runtime.spawn(delivering).abort_handle());
+            for side in [MirrorSide::First, MirrorSide::Second] {
+                let (mirror, Way::Here(link)) = (Arc::downgrade(&running), &running.link) else {
+                    continue;
+                };
+                let delivering = deliver(mirror, Arc::clone(link), side);
+                tasks.push(runtime.spawn(delivering).abort_handle());
+            }
         }
         let listening = listen(Arc::downgrade(&running), said);
         tasks.push(runtime.spawn(listening).abort_handle());
@@ -406,6 +407,30 @@ impl Running {
         }
     }
 
+    /// There is something for an end here: it is brought at once where nobody holds a lock.
+    fn brings(&self, side: MirrorSide) {
+        match &self.link {
+            Way::Here(link) if is_on_an_engine() => self.bring(link, side),
+            Way::Here(link) => link.ring(side),
+            Way::Peer(_) => {}
+        }
+    }
+
+    /// Brings an end what there is for it. If there is no end, nothing comes that is of this connection.
+    fn bring(&self, link: &Link, side: MirrorSide) {
+        link.bring(side, |incoming| {
+            let Some(end) = self.end(side) else {
+                return;
+            };
+            let peer = end.peer();
+            end.event(match incoming {
+                Incoming::Connected => Event::Connected(peer),
+                Incoming::Disconnected => Event::Disconnected(peer),
+                Incoming::Received(message) => Event::Received(peer, message),
+            });
+        });
+    }
+
     fn event(&self, side: MirrorSide, event: Event) {
         if let Some(end) = self.end(side) {
             end.event(event);
@@ -559,22 +584,14 @@ impl Running {
     }
 }
 
-/// Gives an end what comes to it.
-async fn deliver(mirror: Weak<Running>, mut inbox: Inbox) {
-    let side = inbox.side();
-    while let Some(incoming) = inbox.next().await {
+/// Gives an end what comes to it and wasn't brought at once.
+async fn deliver(mirror: Weak<Running>, link: Arc<Link>, side: MirrorSide) {
+    loop {
+        link.rung(side).await;
         let Some(mirror) = mirror.upgrade() else {
             break;
         };
-        let (Which { peer, .. }, _) = mirror.which(side);
-        mirror.event(
-            side,
-            match incoming {
-                Incoming::Connected => Event::Connected(peer),
-                Incoming::Disconnected => Event::Disconnected(peer),
-                Incoming::Received(message) => Event::Received(peer, message),
-            },
-        );
+        mirror.bring(&link, side);
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog::{Catalog, CatalogError, Change, Mirror, MirrorId, MirrorSide, VolumeName};
-use tidelock_replication::mirror::Hands;
+use tidelock_replication::mirror::{Hands, Nearby};
 use tidelock_replication::{Engine, EngineKind, Volume};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -95,7 +95,7 @@ impl Mirrors {
             let hands = hands.map_err(|error| format!("its I/O can't be begun: {error}"))?;
             let albums = self.albums.get().ok_or("the daemon is still starting")?;
             let albums: Arc<dyn crate::mirrors::end::Albums> = Arc::clone(albums) as _;
-            Ok(Ends::new(Arc::new(hands), albums))
+            Ok(Ends::new(Arc::new(Nearby::new(Arc::new(hands))), albums))
         });
         made.as_ref().map_err(String::clone)
     }

@@ -1,5 +1,5 @@
-//! Two houses with an end each, and the link between them. What comes to an end comes in order, on one thread of its
-//! house.
+//! Two houses with an end each, and the link between them. What comes to an end comes in order, on a thread of its
+//! house, or of the I/O engine that leads to it if they are near each other.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +14,7 @@ use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::{Decoder, Encoder, Message, decode, encode};
 
 use crate::engine::EngineKind;
-use crate::mirror::{Beginning, End, EndConfig, Hands, Shell};
+use crate::mirror::{Beginning, End, EndConfig, Hands, Inbox, Nearby, Shell, is_on_an_engine};
 use crate::volume::Volume;
 
 pub(super) const REGION: u64 = 64 << 10;
@@ -30,42 +30,70 @@ pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-enum In {
-    Event(Box<Event>),
+enum Bell {
+    Rung,
     Stop,
+}
+
+/// What comes to an end.
+struct ToEnd {
+    inbox: Inbox<Event>,
+    end: Weak<End>,
+    bell: Sender<Bell>,
+}
+
+impl ToEnd {
+    fn bring(&self) {
+        self.inbox.bring(|event| {
+            if let Some(end) = self.end.upgrade() {
+                end.event(event);
+            }
+        });
+    }
 }
 
 /// The link of two houses.
 #[derive(Default)]
 pub(super) struct Link {
     state: Mutex<LinkState>,
+    /// The houses are one process.
+    near: bool,
 }
 
 #[derive(Default)]
 struct LinkState {
     up: bool,
-    inboxes: [Option<Sender<In>>; 2],
+    ends: [Option<Arc<ToEnd>>; 2],
     /// Bytes of all frames.
     bytes: u64,
 }
 
 impl LinkState {
-    fn bring(&self, to: usize, event: Event) {
-        if let Some(inbox) = &self.inboxes[to] {
-            let _ = inbox.send(In::Event(Box::new(event)));
+    fn put(&self, to: usize, event: Event) {
+        if let Some(end) = &self.ends[to] {
+            end.inbox.put(event);
+            let _ = end.bell.send(Bell::Rung);
         }
     }
 }
 
 impl Link {
+    /// One within a process.
+    pub(super) fn near() -> Self {
+        Self {
+            near: true,
+            ..Self::default()
+        }
+    }
+
     /// Both ends hear that they are connected.
     pub(super) fn connect(&self) {
         let mut state = self.state.lock();
-        state.up = state.inboxes.iter().all(Option::is_some);
+        state.up = state.ends.iter().all(Option::is_some);
         if state.up {
             for at in 0..2 {
-                state.bring(at, Event::Disconnected(node(1 - at)));
-                state.bring(at, Event::Connected(node(1 - at)));
+                state.put(at, Event::Disconnected(node(1 - at)));
+                state.put(at, Event::Connected(node(1 - at)));
             }
         }
     }
@@ -75,7 +103,7 @@ impl Link {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.up) {
             for at in 0..2 {
-                state.bring(at, Event::Disconnected(node(1 - at)));
+                state.put(at, Event::Disconnected(node(1 - at)));
             }
         }
     }
@@ -112,8 +140,19 @@ impl Shell for Room {
         let message = decode(decoder.next_frame().unwrap().unwrap()).unwrap();
         let mut state = self.link.state.lock();
         state.bytes += bytes.len() as u64;
-        if state.up {
-            state.bring(1 - self.at, Event::Received(node(self.at), message));
+        if !state.up {
+            return;
+        }
+        let to = 1 - self.at;
+        let event = Event::Received(node(self.at), message);
+        match &state.ends[to] {
+            Some(end) if self.link.near && is_on_an_engine() => {
+                let end = Arc::clone(end);
+                end.inbox.put(event);
+                drop(state);
+                end.bring();
+            }
+            _ => state.put(to, event),
         }
     }
 
@@ -140,7 +179,7 @@ pub(super) struct House {
     pub(super) end: Arc<End>,
     pub(super) volume: Arc<Volume>,
     room: Arc<Room>,
-    inbox: Sender<In>,
+    bell: Sender<Bell>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -151,8 +190,11 @@ impl House {
         folder: &Path,
         volume: Arc<Volume>,
         link: &Arc<Link>,
-        config: EndConfig,
+        mut config: EndConfig,
     ) -> Self {
+        if link.near {
+            config.performer = Arc::new(Nearby::new(config.performer));
+        }
         let room = Arc::new(Room {
             at,
             link: Arc::clone(link),
@@ -161,16 +203,20 @@ impl House {
         });
         let shell: Arc<dyn Shell> = Arc::clone(&room) as Arc<dyn Shell>;
         let end = End::open(folder, config, &volume, shell).unwrap();
-        let (inbox, events) = channel();
-        link.state.lock().inboxes[at] = Some(inbox.clone());
-        let weak = Arc::downgrade(&end);
-        let thread = std::thread::spawn(move || serve(&weak, &events));
+        let (bell, rung) = channel();
+        let to_end = Arc::new(ToEnd {
+            inbox: Inbox::default(),
+            end: Arc::downgrade(&end),
+            bell: bell.clone(),
+        });
+        link.state.lock().ends[at] = Some(Arc::clone(&to_end));
+        let thread = std::thread::spawn(move || serve(&to_end, &rung));
         Self {
             at,
             end,
             volume,
             room,
-            inbox,
+            bell,
             thread: Some(thread),
         }
     }
@@ -202,9 +248,9 @@ impl House {
     /// The daemon is gone: nothing is flushed, nobody is told, and what was on its way is done or isn't.
     pub(super) fn kill(mut self) -> Arc<Volume> {
         let link = Arc::clone(&self.room.link);
-        link.state.lock().inboxes[self.at] = None;
+        link.state.lock().ends[self.at] = None;
         link.cut();
-        let _ = self.inbox.send(In::Stop);
+        let _ = self.bell.send(Bell::Stop);
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -215,16 +261,13 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
-        let _ = self.inbox.send(In::Stop);
+        let _ = self.bell.send(Bell::Stop);
     }
 }
 
-fn serve(end: &Weak<End>, events: &Receiver<In>) {
-    while let Ok(In::Event(event)) = events.recv() {
-        let Some(end) = end.upgrade() else {
-            return;
-        };
-        end.event(*event);
+fn serve(end: &ToEnd, rung: &Receiver<Bell>) {
+    while let Ok(Bell::Rung) = rung.recv() {
+        end.bring();
     }
 }
 

@@ -26,8 +26,17 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(kind: EngineKind, volumes: [Arc<Volume>; 2]) -> Self {
+        Self::over(Link::default(), kind, volumes)
+    }
+
+    /// Both in one process.
+    pub(super) fn near(kind: EngineKind, volumes: [Arc<Volume>; 2]) -> Self {
+        Self::over(Link::near(), kind, volumes)
+    }
+
+    fn over(link: Link, kind: EngineKind, volumes: [Arc<Volume>; 2]) -> Self {
         let folder = TempDir::new().unwrap();
-        let link = Arc::new(Link::default());
+        let link = Arc::new(link);
         let mut volumes = volumes.into_iter();
         let mut house = |at: usize| {
             let place = folder.path().join(at.to_string());
@@ -144,6 +153,15 @@ fn hosts_and_cuts(kind: EngineKind, pair: &Pair, commands: usize) {
 
 #[test]
 fn raw_files_hold_the_same_whatever_hosts_do() {
+    raw_files(Pair::new);
+}
+
+#[test]
+fn raw_files_in_one_process_hold_the_same_whatever_hosts_do() {
+    raw_files(Pair::near);
+}
+
+fn raw_files(pair: fn(EngineKind, [Arc<Volume>; 2]) -> Pair) {
     for (kind, direct) in [
         (EngineKind::Uring, false),
         (EngineKind::Uring, true),
@@ -155,8 +173,7 @@ fn raw_files_hold_the_same_whatever_hosts_do() {
         let (Some(one), Some(other)) = (one, other) else {
             continue;
         };
-        let pair = Pair::new(kind, [one, other]);
-        hosts_and_cuts(kind, &pair, 200);
+        hosts_and_cuts(kind, &pair(kind, [one, other]), 200);
     }
 }
 
@@ -174,7 +191,7 @@ fn a_source_in_a_family_and_a_target_in_a_file_hold_the_same() {
     let bytes = usize::try_from(BYTES).unwrap();
     let (_disk, _family, one) = MemoryDisk::new(bytes, [1; 16]);
     let other = Volume::in_memory(MemoryFile::new(bytes), BlockSize::B512).unwrap();
-    let pair = Pair::new(EngineKind::Memory, [one, other]);
+    let pair = Pair::near(EngineKind::Memory, [one, other]);
     hosts_and_cuts(EngineKind::Memory, &pair, 300);
 }
 

@@ -8,10 +8,10 @@ nothing about what is run against it.
 from .istgt import Istgt
 from .process import Target, TargetError
 from .tgt import Tgt
-from .tidelock import Tidelock, TidelockUnderMany, TidelockUnderOne
+from .tidelock import Tidelock, TidelockMirror, TidelockUnderMany, TidelockUnderOne
 
 ADAPTERS: dict[str, type[Target]] = {
-    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, Tgt, Istgt)
+    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, TidelockMirror, Tgt, Istgt)
 }
 
 __all__ = ["ADAPTERS", "Istgt", "Target", "TargetError", "Tgt", "Tidelock"]

@@ -16,6 +16,8 @@ class Tidelock(Target):
     name = "tidelock"
     snapshots = 0
     """How many its volume has before anything is done."""
+    mirrored = False
+    """Whether it is mirrored to a second file beside the first one."""
 
     @staticmethod
     def missing() -> str | None:
@@ -53,6 +55,14 @@ class Tidelock(Target):
         self._admin("volume", "create", "v", "--file", str(self.file), "--block-size", str(self.block_size), *cache)
         for number in range(self.snapshots):
             self._admin("snapshot", "create", "v", f"s{number}")
+        if self.mirrored:
+            # One that an earlier run has left is part of what that one measured.
+            copy = self.file.with_name("copy.img")
+            copy.unlink(missing_ok=True)
+            with copy.open("wb") as new:
+                new.truncate(self.file.stat().st_size)
+            self._admin("volume", "create", "copy", "--file", str(copy), "--block-size", str(self.block_size), *cache)
+            self._admin("mirror", "create", "v", "copy", "--wait")
         self._admin("target", "create", self.iqn)
         if self.header_digest:
             self._admin("target", "set", self.iqn, "header-digest=required")
@@ -89,3 +99,10 @@ class TidelockUnderMany(Tidelock):
 
     name = "tidelock-100-snapshots"
     snapshots = 100
+
+
+class TidelockMirror(Tidelock):
+    """The same, mirrored to a second file by the same daemon: a write is answered when both have it."""
+
+    name = "tidelock-mirror"
+    mirrored = True

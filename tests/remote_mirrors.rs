@@ -353,6 +353,44 @@ fn hosts_are_stopped_if_that_is_wanted_until_an_operator_lets_them_go_on() {
     two.compare();
 }
 
+/// Runs what is shown as the next thing to do.
+fn follow_advice(daemon: &Daemon, volume: &str, expected: &str) {
+    let shown = until(daemon, volume, "told what to do", |it| {
+        it["next"]["command"] == expected
+    });
+    assert_eq!(shown["serving"], Value::Null, "{shown:#}");
+    let mut words: Vec<&str> = expected.split(' ').skip(1).collect();
+    words.push("-y");
+    daemon.run(&words);
+}
+
+#[test]
+fn a_daemon_that_comes_back_alone_shows_a_command_with_which_hosts_go_on() {
+    let mut two = Two::new("continue");
+    // The one whose volume is the source.
+    two.a.kill();
+    two.b.kill();
+    two.a = two.a.restart();
+    follow_advice(&two.a, "vol", "tidelock mirror fracture vol --force");
+    host(&two.a).write(0, 0, &[7; 4096], true).assert_good();
+    two.b = two.b.restart();
+    two.mend();
+    until_state(&two.b, "copy", "Fractured");
+    two.b.run(&["mirror", "resync", "copy"]);
+    two.until_synchronized();
+    // The one whose volume is the target, after a failover.
+    two.b.run(&["mirror", "failover", "copy", "-y"]);
+    two.a.kill();
+    two.b.kill();
+    two.a = two.a.restart();
+    follow_advice(&two.a, "vol", "tidelock mirror failover vol --force");
+    assert_eq!(host(&two.a).read(0, 0, BLOCKS).data, [7; 4096]);
+    two.b = two.b.restart();
+    two.mend();
+    two.until_synchronized();
+    two.compare();
+}
+
 #[test]
 fn of_two_sources_the_one_that_an_operator_made_is_used_until_he_drops_the_changes_of_one() {
     let two = Two::new("continue");

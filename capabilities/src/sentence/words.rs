@@ -183,7 +183,7 @@ impl<'a> Say<'a> {
                 self.name(peer),
                 match fault {
                     PeerFault::Authentication => {
-                        "and this daemon don't accept each other's identity: introduce them anew"
+                        "and this daemon haven't accepted each other's identity: `tidelock peer list` at both says what is missing"
                     }
                     PeerFault::Protocol => "breaks the protocol: see the logs of both",
                     PeerFault::PortGroups =>

@@ -23,6 +23,8 @@ async fn main() {
     let mut numbers = std::env::args().skip(1).map(|it| it.parse().unwrap());
     let volumes: usize = numbers.next().unwrap_or(1_000);
     let snapshots: usize = numbers.next().unwrap_or(10);
+    // As the daemon does: each volume keeps files open.
+    tidelock_daemon::limits::raise_descriptors();
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::open(folder.path()).unwrap();
     let registry = Registry::open(&state, Directory::new(8)).unwrap();

@@ -18,7 +18,7 @@ pub(crate) enum News {
     Changed(MirrorId),
     /// Hosts have to be told where the source is.
     Access(MirrorId),
-    /// There is a connection with the end at a peer: that is told what is wanted.
+    /// There is a connection with the end at a peer, or the two are in step: the peer is told what is wanted.
     Seen(MirrorId),
     /// What was wanted can't be, or the ends have agreed on something else: what the mirror says now is to be kept.
     TakeBack {

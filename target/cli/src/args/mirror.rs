@@ -19,7 +19,17 @@ pub enum MirrorVerb {
     /// Show what becomes of a mirror, until both volumes are equal.
     Watch(MirrorName),
     /// Send nothing to the target any more. What changes is noted, so that `resync` copies that alone.
-    Fracture(MirrorName),
+    Fracture {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Let hosts go on with a source that doesn't know whether the other end has taken over: make sure that it hasn't.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// The same, with a target that is what the source was at one moment.
     Split(MirrorName),
     /// The same, for a while: `resume` goes on.

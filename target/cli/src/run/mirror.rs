@@ -26,7 +26,11 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             context.print(&mirror, show::mirror)
         }
         MirrorVerb::Watch(MirrorName { name }) => watch(&name, context).await,
-        MirrorVerb::Fracture(mirror) => modify(mirror, MirrorOperation::Fracture, context).await,
+        MirrorVerb::Fracture {
+            mirror: MirrorName { name },
+            force,
+            yes,
+        } => fracture(&name, force, yes, context).await,
         MirrorVerb::Split(mirror) => modify(mirror, MirrorOperation::Split, context).await,
         MirrorVerb::Suspend(mirror) => modify(mirror, MirrorOperation::Suspend, context).await,
         MirrorVerb::Resume(mirror) => modify(mirror, MirrorOperation::Resume, context).await,
@@ -93,6 +97,26 @@ async fn modify(
         discard: None,
     };
     let mirror = context.client.modify_mirror(&name, &request).await?;
+    context.print(&mirror, show::mirror_line)
+}
+
+async fn fracture(
+    name: &str,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if force {
+        let what = "Hosts go on with the source. If they use the other end as well, because that has taken over, the changes \
+                    of one of the two are lost.";
+        confirm(what, yes, context.terminal)?;
+    }
+    let request = v1::ModifyMirror {
+        operation: MirrorOperation::Fracture,
+        force,
+        discard: None,
+    };
+    let mirror = context.client.modify_mirror(name, &request).await?;
     context.print(&mirror, show::mirror_line)
 }
 

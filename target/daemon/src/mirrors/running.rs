@@ -468,6 +468,10 @@ impl Running {
             self.link.is_fine();
         }
         self.change(|state| state.report(side, report));
+        if matches!(report, Report::InStep(_)) {
+            // A source that was just started says nothing before it has met the other end.
+            let _ = self.news.send(News::Seen(self.id));
+        }
     }
 
     /// Whether an end isn't open, or has failed, and its volume can be used.

@@ -536,6 +536,26 @@ async fn a_source_that_comes_back_alone_serves_nobody_until_an_operator_says_so(
 }
 
 #[tokio::test]
+async fn what_was_wanted_before_a_source_was_killed_is_known_at_the_other_end_when_it_is_back() {
+    let (mut a, mut b) = mirrored().await;
+    a.operate("a", Operation::Split).await.unwrap();
+    b.house.until("copy", "Split").await;
+    b.stop().await;
+    // It is kept, and can't be told.
+    let _ = a.operate("a", Operation::ResyncReplica).await;
+    a.stop().await;
+    a.house.open().await;
+    a.listen();
+    a.house.until_detail("a", "taken over").await;
+    b.start(&a).await;
+    let moved = b.peers().set_address(peer("a"), a.address());
+    moved.await.unwrap();
+    in_step(&a, &b).await;
+    b.house.until("copy", "Synchronized").await;
+    assert_eq!(a.house.mirror("a").copy_state, "Synchronized");
+}
+
+#[tokio::test]
 async fn the_volumes_are_compared_without_being_sent() {
     let (a, b) = mirrored().await;
     a.house.write("a", 5, 2, 7);

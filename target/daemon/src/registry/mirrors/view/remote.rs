@@ -88,7 +88,7 @@ fn usual(
     let is_refused = away.is_some_and(|it| it.contains("there is no mirror"));
     match (state.association().copy_state, role) {
         _ if is_refused => advice(
-            "it is no mirror at the peer any more: end it here as well",
+            "it is no mirror at the peer any more: unmap the volume here, if hosts use the other one, and end it here as well",
             format!("tidelock mirror detach {own} --force"),
         ),
         (CopyState::Failedover, _) if state.is_in_step() => advice(
@@ -96,12 +96,10 @@ fn usual(
             format!("tidelock mirror failback {own}"),
         ),
         (CopyState::Broken | CopyState::Failedover, Some(Role::Target)) if !state.is_in_step() => {
-            advice(
-                "it goes on by itself when the source is back; if that is gone, and no host uses it, let hosts use this one: \
-             what the source alone has is lost",
-                format!("tidelock mirror failover {own} --force"),
-            )
+            taking_over(own)
         }
+        // The link, or this daemon, ended while something was under way.
+        (CopyState::Unsynchronized, Some(Role::Target)) if away.is_some() => taking_over(own),
         (CopyState::Broken, _) => advice(
             "it goes on by itself when the other end is back; to have an independent volume, detach it",
             format!("tidelock mirror detach {own} --force"),
@@ -120,4 +118,13 @@ fn usual(
         ),
         _ => None,
     }
+}
+
+/// For a target whose source is away.
+fn taking_over(own: &VolumeName) -> Option<v1::MirrorNext> {
+    advice(
+        "it goes on by itself when the source is back; if that is gone, and no host uses it, let hosts use this one: what the \
+         source alone has is lost",
+        format!("tidelock mirror failover {own} --force"),
+    )
 }

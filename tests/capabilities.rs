@@ -22,15 +22,18 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     for (volume, mirrors) in [("vol", true), ("other", true), ("k", false)] {
         let told = ask(&[volume]);
         assert_eq!(told["return_code"], 0, "{told}");
-        let mirrors = if mirrors { 0 } else { 2 };
-        assert_eq!(told["sync_types"], json!([6, 6, 7, 8][mirrors..]));
-        assert_eq!(told["modes"], json!([2, 2, 2, 3][mirrors..]));
-        assert_eq!(told["local_element_role"], json!([2, 3, 2, 2][mirrors..]));
+        let mirrors = if mirrors { 0 } else { 4 };
+        assert_eq!(told["sync_types"], json!([6, 6, 6, 6, 7, 8][mirrors..]));
+        assert_eq!(told["modes"], json!([2, 2, 3, 3, 2, 3][mirrors..]));
+        assert_eq!(
+            told["local_element_role"],
+            json!([2, 3, 2, 3, 2, 2][mirrors..])
+        );
     }
     // The two could be a mirror, in either direction.
     let pair = ask(&["vol", "--other", "other"]);
-    assert_eq!(pair["sync_types"], json!([6, 6]));
-    assert_eq!(pair["local_element_role"], json!([2, 3]));
+    assert_eq!(pair["sync_types"], json!([6, 6, 6, 6]));
+    assert_eq!(pair["local_element_role"], json!([2, 3, 2, 3]));
     // A snapshot isn't frozen again, and can be cloned.
     assert_eq!(ask(&["vol@a"])["sync_types"], json!([8]));
     let group = ask(&["g", "--method", "create-group-replica"]);

@@ -62,7 +62,7 @@ class Client(Case):
 
     def test_a_volume_says_what_can_be_made_of_it(self) -> None:
         volume = self.volume("vol")
-        self.assertEqual(self.supported(volume), (0, [6, 6, 7, 8], [2, 2, 2, 3], [2, 3, 2, 2]))
+        self.assertEqual(self.supported(volume), (0, [6, 6, 6, 6, 7, 8], [2, 2, 3, 3, 2, 3], [2, 3, 2, 3, 2, 2]))
         self.assertEqual(self.supported(volume, OtherElement=volume), (5, [], [], []))
         self.assertEqual(self.supported(volume, OtherElement=self.volume("other")), (1, [], [], []))
         gone = volume.copy()
@@ -156,7 +156,7 @@ class Client(Case):
         self.assertEqual(self.daemon.json("clone", "list")["clones"], [])
         code, found = self.service("GetReplicationRelationships", SyncType=CLONE)
         self.assertEqual((code, found["Synchronizations"]), (0, []))
-        self.assertEqual(self.supported(self.volume("clone")), (0, [6, 6, 7, 8], [2, 2, 2, 3], [2, 3, 2, 2]))
+        self.assertEqual(self.supported(self.volume("clone")), (0, [6, 6, 6, 6, 7, 8], [2, 2, 3, 3, 2, 3], [2, 3, 2, 3, 2, 2]))
 
     def test_a_group_from_create_to_delete(self) -> None:
         code, out = self.service(

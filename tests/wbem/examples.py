@@ -39,12 +39,12 @@ class Examples(Case):
         # Mirrors are synchronous here; else as in the example.
         session = Session(self.daemon.portal)
         try:
-            self.assertEqual(self.supported(self.volume("vol")), (0, [6, 7, 8], [2, 2, 3], [2, 2, 2]))
+            self.assertEqual(self.supported(self.volume("vol")), (0, [6, 6, 7, 8], [2, 3, 2, 3], [2, 2, 2, 2]))
         finally:
             session.close()
 
     def test_2_the_same_without_sessions(self) -> None:
-        expected = (0, [6, 6, 7, 8], [2, 2, 2, 3], [2, 3, 2, 2])
+        expected = (0, [6, 6, 6, 6, 7, 8], [2, 2, 3, 3, 2, 3], [2, 3, 2, 3, 2, 2])
         # A clone's target is made by the service, so no volume could be one.
         self.assertEqual(self.supported(self.volume("other")), expected)
 
@@ -87,7 +87,7 @@ class Examples(Case):
         self.daemon.run("snapshot", "create", "other", "before")
         try:
             self.daemon.run("snapshot", "restore", "other@before", "--yes")
-            self.assertEqual(self.supported(self.volume("other"))[:3], (0, [6, 6, 7, 8], [2, 2, 2, 3]))
+            self.assertEqual(self.supported(self.volume("other"))[:3], (0, [6, 6, 6, 6, 7, 8], [2, 2, 3, 3, 2, 3]))
         finally:
             self.daemon.run("snapshot", "delete", "other@before", "--yes")
 

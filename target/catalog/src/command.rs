@@ -12,7 +12,7 @@ use crate::family::{DatasetId, Family, FamilyId, Place};
 use crate::group::Group;
 use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
-use crate::mirror::{Mirror, MirrorId, MirrorRest, MirrorSide};
+use crate::mirror::{Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide};
 use crate::parameters::SessionParameters;
 use crate::peer::{Peer, PeerAddress};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -128,6 +128,13 @@ pub enum Command {
         source: MirrorSide,
         /// What is wanted.
         rest: MirrorRest,
+    },
+    /// Answer writes of hosts from now on as this says.
+    SetMirrorMode {
+        /// Which one.
+        mirror: MirrorId,
+        /// When.
+        mode: MirrorMode,
     },
     /// Let the volumes of a mirror be independent.
     DeleteMirror {

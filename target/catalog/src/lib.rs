@@ -44,7 +44,9 @@ pub use family::{Backing, DatasetId, Family, FamilyId, HomeFile, Origin, Place};
 pub use group::Group;
 pub use hydration::{Hydration, HydrationProgress, Intent, IntentKind, RestoreMember};
 pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
-pub use mirror::{Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+pub use mirror::{
+    Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure,
+};
 pub use network::{Network, NetworkError};
 pub use parameters::{DigestUse, ParameterError, SessionParameters};
 pub use peer::{Fingerprint, FingerprintError, PEERS_MAX, Peer, PeerAddress, PeerAddressError};

@@ -114,6 +114,30 @@ impl MirrorRest {
     }
 }
 
+/// When a write of a host is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MirrorMode {
+    /// When both ends have it.
+    #[default]
+    Synchronous,
+    /// When the source has it.
+    Asynchronous {
+        /// The target should never be further behind, in milliseconds.
+        rpo_ms: u64,
+    },
+}
+
+impl MirrorMode {
+    /// How far the target may be behind, in milliseconds; `None`: not at all.
+    #[must_use]
+    pub const fn rpo_ms(self) -> Option<u64> {
+        match self {
+            Self::Synchronous => None,
+            Self::Asynchronous { rpo_ms } => Some(rpo_ms),
+        }
+    }
+}
+
 /// A mirror of two volumes, of which at least one is this daemon's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
@@ -127,6 +151,8 @@ pub struct Mirror {
     pub source: MirrorSide,
     /// What is done with hosts while the target is away.
     pub on_failure: OnFailure,
+    /// When writes of hosts are answered.
+    pub mode: MirrorMode,
     /// What an operator wants.
     pub rest: MirrorRest,
 }

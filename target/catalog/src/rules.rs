@@ -63,6 +63,7 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
             source,
             rest,
         } => mirrors::set(catalog, mirror, source, rest),
+        Command::SetMirrorMode { mirror, mode } => mirrors::set_mode(catalog, mirror, mode),
         Command::DeleteMirror { mirror } => mirrors::delete(catalog, mirror),
         Command::Intend(intent) => clones::intend(catalog, intent),
         Command::Fulfil { intent } => Ok(clones::fulfil(catalog, intent)),

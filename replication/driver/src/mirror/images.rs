@@ -146,6 +146,20 @@ impl Images {
         })
     }
 
+    /// Lets the volume of an end that is closed, and was receiving, be what it was before. The snapshot stays. **Blocks.**
+    ///
+    /// # Errors
+    /// It can't be.
+    pub fn go_back(volume: &Volume, node: NodeId, has: impl Fn(Id) -> bool) -> Result<(), String> {
+        let all = hidden(volume, node).into_iter();
+        let safety = all
+            .filter(|(_, id, kind)| matches!(kind, Hidden::Safety | Hidden::Dropped) && !has(*id));
+        match safety.last() {
+            Some((_, safety, _)) => restore(volume, node, safety, || false),
+            None => Ok(()),
+        }
+    }
+
     /// Deletes what an end has left of a volume's hidden snapshots that nobody needs any more, but for those that
     /// people have. **Blocks.**
     pub fn remove_all(volume: &Volume, node: NodeId, has: impl Fn(Id) -> bool) {
@@ -330,22 +344,8 @@ impl Images {
 
     fn roll_back(&self, volume: &Volume) -> Result<(), String> {
         let safety = self.state.lock().safety;
-        let (Some(safety), Some((family, head))) = (safety, volume.family()) else {
-            return Err("what a resync goes back to isn't there".to_owned());
-        };
-        let replaced = new_id(Hidden::Replaced, self.node);
-        let replaced = replaced.ok_or("the host has no random numbers")?;
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match family.restore(head, safety, replaced) {
-                Ok(()) => break,
-                Err(VolumeError::NotQuiet { .. }) if left > 0 && !self.state.lock().closed => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        delete(&family, replaced);
-        Ok(())
+        let safety = safety.ok_or("what a resync goes back to isn't there")?;
+        restore(volume, self.node, safety, || self.state.lock().closed)
     }
 
     fn drop_safety(&self, volume: &Volume) {
@@ -468,6 +468,30 @@ impl Images {
             delete(&family, cut.id);
         }
     }
+}
+
+/// A volume becomes what one of its hidden snapshots is. Commands that are under way are waited for, unless `is_over`.
+fn restore(
+    volume: &Volume,
+    node: NodeId,
+    to: Id,
+    is_over: impl Fn() -> bool,
+) -> Result<(), String> {
+    let (family, head) = volume
+        .family()
+        .ok_or("the volume isn't in a family any more")?;
+    let replaced = new_id(Hidden::Replaced, node).ok_or("the host has no random numbers")?;
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match family.restore(head, to, replaced) {
+            Ok(()) => break,
+            Err(VolumeError::NotQuiet { .. }) if left > 0 && !is_over() => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    delete(&family, replaced);
+    Ok(())
 }
 
 /// The hidden snapshots that an end has of a volume, the oldest first.

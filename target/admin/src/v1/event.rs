@@ -215,6 +215,9 @@ pub enum EventKind {
         progress_status: String,
         /// The volume that hosts may write; absent if there is none.
         serving: Option<String>,
+        /// Of an asynchronous mirror: whether its target is no further behind than it should be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rpo_kept: Option<bool>,
     },
     /// The volumes of a mirror are independent.
     MirrorDeleted {

@@ -15,6 +15,10 @@ pub struct CreateMirror {
     /// When writes are answered.
     #[serde(default)]
     pub mode: MirrorMode,
+    /// DesiredRPO of an asynchronous one, in milliseconds: the target should never be further behind. From 100 to 86400000; 5000 if it
+    /// is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_ms: Option<u64>,
     /// What is done with hosts while the target is away.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -28,6 +32,8 @@ pub enum MirrorMode {
     /// When both ends have it, as durably as was asked for.
     #[default]
     Synchronous,
+    /// When the source has it. The target is the source as it was a while ago.
+    Asynchronous,
     /// One that this client doesn't know.
     #[serde(other)]
     Unknown,
@@ -79,6 +85,9 @@ pub struct Mirror {
     pub left_bytes: u64,
     /// For how many seconds that end hasn't had everything; 0 if it has.
     pub behind_seconds: u64,
+    /// How far an asynchronous target is behind; absent of a synchronous one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asynchronous: Option<MirrorLag>,
     /// The volume that hosts may write; absent if there is none at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving: Option<String>,
@@ -88,6 +97,25 @@ pub struct Mirror {
     /// What can be done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<MirrorNext>,
+}
+
+/// How far the target of an asynchronous mirror is behind: what would be lost if the source were gone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorLag {
+    /// DesiredRPO: the target should never be further behind, in milliseconds.
+    pub rpo_ms: u64,
+    /// Bytes that hosts have written since the cut that the target has; what was written twice counts twice. Absent if
+    /// nothing is known of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_bytes: Option<u64>,
+    /// Milliseconds since that cut; 0 if nothing has been written since. Absent if nothing is known of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<u64>,
+    /// When that cut was taken (RFC 3339); absent if the target has got none since the source was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_at: Option<String>,
+    /// Whether the target is no further behind than it should be.
+    pub rpo_kept: bool,
 }
 
 /// One end of a mirror.
@@ -135,6 +163,10 @@ pub enum MirrorOperation {
     Failback,
     /// Source and target change places for good.
     Reverse,
+    /// Writes are answered when both ends have them from now on.
+    ResetToSync,
+    /// Writes are answered when the source has them from now on.
+    ResetToAsync,
     /// One that this client doesn't know.
     #[serde(other)]
     Unknown,

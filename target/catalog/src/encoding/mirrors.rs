@@ -6,7 +6,9 @@ use uuid::Uuid;
 use crate::document::Catalog;
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
-use crate::mirror::{Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure};
+use crate::mirror::{
+    Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure,
+};
 use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
 
@@ -18,6 +20,9 @@ pub(super) struct MirrorBody {
     second: EndBody,
     source: SideBody,
     on_failure: OnFailureBody,
+    /// Of an asynchronous one; absent for a synchronous one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rpo_ms: Option<u64>,
     rest: RestBody,
 }
 
@@ -106,6 +111,7 @@ impl From<&Mirror> for MirrorBody {
                 OnFailure::Continue => OnFailureBody::Continue,
                 OnFailure::Halt => OnFailureBody::Halt,
             },
+            rpo_ms: mirror.mode.rpo_ms(),
             rest: match mirror.rest {
                 MirrorRest::Linked => RestBody::Linked,
                 MirrorRest::Suspended => RestBody::Suspended,
@@ -130,6 +136,10 @@ impl MirrorBody {
             on_failure: match self.on_failure {
                 OnFailureBody::Continue => OnFailure::Continue,
                 OnFailureBody::Halt => OnFailure::Halt,
+            },
+            mode: match self.rpo_ms {
+                None => MirrorMode::Synchronous,
+                Some(rpo_ms) => MirrorMode::Asynchronous { rpo_ms },
             },
             rest: match self.rest {
                 RestBody::Linked => MirrorRest::Linked,

@@ -4,7 +4,9 @@
 use crate::command::Change;
 use crate::document::Catalog;
 use crate::error::CatalogError;
-use crate::mirror::{Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide};
+use crate::mirror::{
+    Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+};
 use crate::rules::volumes::find_writable;
 use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
@@ -138,6 +140,21 @@ pub(super) fn set(
         return Ok(Vec::new());
     }
     (mirror.source, mirror.rest) = (source, rest);
+    Ok(vec![Change::Noted])
+}
+
+pub(super) fn set_mode(
+    catalog: &mut Catalog,
+    id: MirrorId,
+    mode: MirrorMode,
+) -> Result<Vec<Change>, CatalogError> {
+    let mirror = catalog
+        .mirrors
+        .get_mut(&id)
+        .ok_or(CatalogError::MirrorIsGone { mirror: id })?;
+    if std::mem::replace(&mut mirror.mode, mode) == mode {
+        return Ok(Vec::new());
+    }
     Ok(vec![Change::Noted])
 }
 

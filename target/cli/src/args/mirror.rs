@@ -3,6 +3,8 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::time_span::parse_time_span;
+
 /// What can be done with mirrors. A mirror is named by either of its volumes.
 #[derive(Clone, Debug, Subcommand)]
 pub enum MirrorVerb {
@@ -68,6 +70,10 @@ pub enum MirrorVerb {
     Failback(MirrorName),
     /// Let source and target change places for good.
     Reverse(MirrorName),
+    /// Let hosts wait for both volumes from now on, of an asynchronous mirror.
+    ResetToSync(MirrorName),
+    /// Let hosts wait for the source alone from now on, of a synchronous mirror.
+    ResetToAsync(MirrorName),
     /// End the mirror: both volumes are independent, and keep what they have.
     Detach {
         /// Which mirror.
@@ -108,6 +114,12 @@ pub struct MirrorCreate {
     /// A volume of the same size that no host uses, whose content is replaced; or PEER:VOLUME, which the peer makes.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub target: String,
+    /// When writes are answered.
+    #[arg(long, value_name = "MODE", default_value = "sync")]
+    pub mode: Mode,
+    /// The target of an asynchronous mirror should never be further behind: 5s, 1m. 5s if nothing is said.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
+    pub rpo: Option<u64>,
     /// What is done with hosts while the target is away.
     #[arg(long, value_name = "WHAT", default_value = "continue")]
     pub on_failure: OnFailure,
@@ -117,6 +129,15 @@ pub struct MirrorCreate {
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// When a mirror answers writes of hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// When both volumes have it.
+    Sync,
+    /// When the source has it: the target is the source as it was a while ago.
+    Async,
 }
 
 /// What is done with hosts while the target of a mirror is away.

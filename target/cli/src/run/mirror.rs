@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
 
-use crate::args::{MirrorCreate, MirrorName, MirrorVerb, OnFailure};
+use crate::args::{MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::{Context, job};
@@ -35,6 +35,8 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
         MirrorVerb::Suspend(mirror) => modify(mirror, MirrorOperation::Suspend, context).await,
         MirrorVerb::Resume(mirror) => modify(mirror, MirrorOperation::Resume, context).await,
         MirrorVerb::Failback(mirror) => modify(mirror, MirrorOperation::Failback, context).await,
+        MirrorVerb::ResetToSync(it) => modify(it, MirrorOperation::ResetToSync, context).await,
+        MirrorVerb::ResetToAsync(it) => modify(it, MirrorOperation::ResetToAsync, context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror: MirrorName { name },
@@ -73,7 +75,11 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
     let request = v1::CreateMirror {
         source: wanted.source,
         target: wanted.target,
-        mode: v1::MirrorMode::Synchronous,
+        mode: match wanted.mode {
+            Mode::Sync => v1::MirrorMode::Synchronous,
+            Mode::Async => v1::MirrorMode::Asynchronous,
+        },
+        rpo_ms: wanted.rpo.map(|seconds| seconds.saturating_mul(1_000)),
         on_failure: match wanted.on_failure {
             OnFailure::Continue => v1::OnFailure::Continue,
             OnFailure::Halt => v1::OnFailure::Halt,
@@ -189,10 +195,15 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut shown = None;
     loop {
         let mirror = context.client.mirror(name).await?;
+        // An asynchronous target is never equal for long: it has got a cut.
+        let has_cut = mirror.asynchronous.as_ref();
+        let has_cut = has_cut.is_some_and(|it| it.cut_at.is_some());
         let is_equal = mirror.behind_seconds == 0 && mirror.percent_synced == Some(100);
+        let is_equal = is_equal || has_cut;
         // What a person sees changes with the seconds; only what has happened is worth another line.
         let seen = v1::Mirror {
             behind_seconds: 0,
+            asynchronous: None,
             ..mirror
         };
         if shown.as_ref() != Some(&seen) {

@@ -1,6 +1,6 @@
 //! Mirrors as text.
 
-use tidelock_admin::v1::{Job, Mirror, MirrorEnd, OnFailure};
+use tidelock_admin::v1::{Job, Mirror, MirrorEnd, MirrorLag, OnFailure};
 
 use crate::render::{duration, properties, table, yes_no};
 use crate::size::format_size;
@@ -40,7 +40,7 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
         ("mirror", mirror.id.clone()),
         ("source", end(&mirror.source)),
         ("target", end(&mirror.target)),
-        ("mode", "Synchronous".to_owned()),
+        ("mode", mode(mirror)),
         (
             "on failure",
             match mirror.on_failure {
@@ -62,6 +62,13 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
         ),
         ("target consistent", yes_no(mirror.target.consistent)),
     ];
+    if let Some(at) = mirror
+        .asynchronous
+        .as_ref()
+        .and_then(|it| it.cut_at.clone())
+    {
+        rows.push(("target is as of", at));
+    }
     if !mirror.detail.is_empty() {
         rows.push(("detail", mirror.detail.clone()));
     }
@@ -111,7 +118,41 @@ fn percent(mirror: &Mirror) -> String {
     percent.unwrap_or_else(|| "-".into())
 }
 
+fn mode(mirror: &Mirror) -> String {
+    match &mirror.asynchronous {
+        None => "Synchronous".to_owned(),
+        Some(MirrorLag {
+            rpo_ms, rpo_kept, ..
+        }) => {
+            let kept = match rpo_kept {
+                true => "",
+                false => ", which isn't kept",
+            };
+            format!("Asynchronous (RPO {}{kept})", milliseconds(*rpo_ms))
+        }
+    }
+}
+
+fn milliseconds(ms: u64) -> String {
+    match ms.is_multiple_of(1_000) {
+        true => duration(ms / 1_000),
+        false => format!("{ms} ms"),
+    }
+}
+
 fn lag(mirror: &Mirror) -> String {
+    if let Some(MirrorLag {
+        lag_bytes, lag_ms, ..
+    }) = &mirror.asynchronous
+    {
+        return match (lag_bytes, lag_ms) {
+            (Some(0), _) => "-".into(),
+            (Some(bytes), Some(ms)) => {
+                format!("{} for {}", format_size(*bytes), duration(ms / 1_000))
+            }
+            _ => "unknown".into(),
+        };
+    }
     match (mirror.percent_synced, mirror.left_bytes) {
         (Some(100), _) => "-".into(),
         (_, 0) => format!("for {}", duration(mirror.behind_seconds)),

@@ -43,6 +43,7 @@ impl DaemonControl {
                     copy_state: mirror.copy_state,
                     progress_status: mirror.progress_status,
                     serving: mirror.serving,
+                    rpo_kept: mirror.asynchronous.as_ref().map(|it| it.rpo_kept),
                 };
                 if told.get(&mirror.id) != Some(&event) {
                     tracing::info!(event = event.name(), change = %super::in_words(&event), "changed");

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidelock_mirror::association::{Event, OnFailure, Report};
+use tidelock_mirror::epochs::Settings;
 use tidelock_mirror::generation::Role;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_replication::mirror::{
-    Beginning, End as Driven, EndConfig, EndError, Images, Performer, Shell, SnapshotKeeper,
+    Beginning, Behind, End as Driven, EndConfig, EndError, Images, Look, Performer, Shell,
+    SnapshotKeeper,
 };
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
@@ -56,6 +58,8 @@ pub(crate) struct EndFacts {
     pub(crate) left_to_copy: Option<u64>,
     /// It is the source, and nobody else has what is written now.
     pub(crate) is_alone: bool,
+    /// How far its asynchronous peer is behind.
+    pub(crate) behind: Option<Behind>,
 }
 
 /// What an end needs from its house. Called in the order of its actions, and never waits.
@@ -203,6 +207,20 @@ impl End {
         self.driven.sizes().1
     }
 
+    /// From now on hosts wait for its peer, or that is never further behind than so many milliseconds.
+    pub(crate) fn set_rpo(&self, rpo_ms: Option<u64>) {
+        let settings = rpo_ms.map(|rpo_ms| Settings { rpo_ms });
+        if let Err(error) = self.driven.set_asynchronous(self.peer, settings) {
+            // All ends of a daemon have snapshots.
+            tracing::error!(%error, "a mirror isn't asynchronous");
+        }
+    }
+
+    /// Makes a cut if one is due; `None`: there is no asynchronous peer.
+    pub(crate) fn look_at_schedule(&self) -> Option<Look> {
+        self.driven.look_at_schedule()
+    }
+
     /// What is known of it.
     pub(crate) fn facts(&self) -> EndFacts {
         let facts = self.driven.facts();
@@ -213,6 +231,7 @@ impl End {
             goes_back: facts.goes_back,
             left_to_copy: peer.and_then(|it| it.left_to_copy),
             is_alone: facts.role == Role::Source && facts.holders.is_empty(),
+            behind: peer.and_then(|it| it.behind),
         }
     }
 

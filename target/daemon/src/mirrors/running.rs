@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
+use tidelock_mirror::epochs::RpoState;
 use tidelock_mirror::id::{MirrorId as Mirrored, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_replication::mirror::{Images, is_on_an_engine};
@@ -48,6 +49,8 @@ pub(crate) struct Running {
     /// Since when the target hasn't had everything.
     behind: Mutex<Option<Instant>>,
     tasks: Mutex<Vec<AbortHandle>>,
+    /// How far behind the peer of each end may be, as the ends were told.
+    rpos: Mutex<[Option<u64>; 2]>,
     /// The mirror is no more, and doesn't say who may write.
     released: AtomicBool,
     /// What hosts may do with the volume here, if the other one isn't, as they were told last.
@@ -145,6 +148,7 @@ impl Running {
             changed: watch::Sender::new(0),
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
+            rpos: Mutex::default(),
             released: AtomicBool::new(false),
             access: Mutex::default(),
             attaching: Mutex::default(),
@@ -163,6 +167,8 @@ impl Running {
                 tasks.push(runtime.spawn(delivering).abort_handle());
             }
         }
+        let looking = keep_schedule(Arc::downgrade(&running), running.changes());
+        tasks.push(runtime.spawn(looking).abort_handle());
         let listening = listen(Arc::downgrade(&running), said);
         tasks.push(runtime.spawn(listening).abort_handle());
         *running.tasks.lock() = tasks;
@@ -268,7 +274,12 @@ impl Running {
         if let Some(place) = self.ends.lock().get_mut(at(side)) {
             *place = Some(end);
         }
+        if let Some(rpo) = self.rpos.lock().get_mut(at(side)) {
+            // As every end begins.
+            *rpo = None;
+        }
         let todo = self.update(|state| state.opened(side, role));
+        self.set_rpos();
         self.perform(todo);
         self.link.arrives(side);
         if self.look(State::waits) {
@@ -290,8 +301,46 @@ impl Running {
     /// Changes what is known, and asks the ends for what follows.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State) -> Vec<Do>) {
         let todo = self.update(change);
+        self.set_rpos();
         self.perform(todo);
         self.has_changed();
+    }
+
+    /// Tells the ends how far behind their peers may be, where that isn't what they were told last.
+    fn set_rpos(&self) {
+        let mut told = self.rpos.lock();
+        let wanted = self.state.lock().rpo_ms();
+        for (side, told) in [MirrorSide::First, MirrorSide::Second]
+            .into_iter()
+            .zip(&mut *told)
+        {
+            if let Some(end) = self.end(side)
+                && std::mem::replace(told, wanted) != wanted
+            {
+                end.set_rpo(wanted);
+            }
+        }
+    }
+
+    /// Makes cuts that are due; when to look again, if anything is asynchronous.
+    fn look_at_schedule(&self) -> Option<Duration> {
+        let sides = [MirrorSide::First, MirrorSide::Second].into_iter();
+        let looks: Vec<_> = sides
+            .filter_map(|side| self.end(side)?.look_at_schedule())
+            .collect();
+        for look in &looks {
+            match look.rpo {
+                Some(RpoState::Missed) => {
+                    tracing::warn!(mirror = %self.id, "the target of a mirror is further behind than it should be");
+                }
+                Some(RpoState::Kept) => {
+                    tracing::info!(mirror = %self.id, "the target of a mirror isn't too far behind any more");
+                }
+                None => continue,
+            }
+            self.has_changed();
+        }
+        looks.iter().map(|look| look.again).min()
     }
 
     /// Changes what is known, and who may write, at once: nobody sees one without the other.
@@ -564,6 +613,22 @@ impl Running {
         self.end(target).is_some_and(|end| end.facts().goes_back)
     }
 
+    /// Closes the target's end, and lets the volume be what it was before it was overwritten. If the mirror isn't ended then
+    /// the end is opened anew by who looks after mirrors. Blocks.
+    pub(crate) fn take_back(&self, has: impl Fn(&str, Id) -> bool) -> Result<(), String> {
+        let target = self.state.lock().record().source.opposite();
+        let Some(Some(volume)) = self.volumes.get(at(target)) else {
+            return Ok(());
+        };
+        let Some(store) = volume.store() else {
+            return Ok(());
+        };
+        self.close_end(target);
+        self.update(|state| state.closed(target, "it was taken back to what it was".into()));
+        let (Which { me, .. }, _) = self.which(target);
+        Images::go_back(&store, me, |id| has(volume.name(), id))
+    }
+
     /// Deletes the snapshots that only its ends needed, which are closed. Blocks.
     pub(crate) fn remove_hidden(&self, has: impl Fn(&str, Id) -> bool) {
         let sides = [MirrorSide::First, MirrorSide::Second];
@@ -596,6 +661,17 @@ async fn deliver(mirror: Weak<Running>, link: Arc<Link>, side: MirrorSide) {
             break;
         };
         mirror.bring(&link, side);
+    }
+}
+
+/// Makes cuts when they are due.
+async fn keep_schedule(mirror: Weak<Running>, mut changes: watch::Receiver<u64>) {
+    while let Some(again) = mirror.upgrade().map(|mirror| mirror.look_at_schedule()) {
+        match again {
+            Some(again) => tokio::time::sleep(again).await,
+            None if changes.changed().await.is_err() => break,
+            None => {}
+        }
     }
 }
 

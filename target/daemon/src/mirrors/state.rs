@@ -15,7 +15,7 @@ use tidelock_capabilities::BuiltType;
 use tidelock_capabilities::facts::{Association, AssociationKey};
 use tidelock_capabilities::machine::{After, Event, Scope, State as Shown, created, observe};
 use tidelock_capabilities::values::{CopyState, Operation, ProgressStatus, SyncType};
-use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
+use tidelock_catalog::{Mirror, MirrorMode, MirrorRest, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Report, Wish};
 use tidelock_mirror::generation::{Refusal, Role, Verdict};
 use tidelock_mirror::id::NodeId;
@@ -74,6 +74,8 @@ pub(crate) struct State {
     fenced: bool,
     /// Both ends are sources, and don't meet, as nothing is sent.
     two_sources: bool,
+    /// The ends meet again in another mode: that they part for it is no failure.
+    switching: bool,
 }
 
 impl State {
@@ -131,6 +133,7 @@ impl State {
             waits: false,
             fenced: false,
             two_sources: false,
+            switching: false,
         }
     }
 
@@ -230,6 +233,33 @@ impl State {
         self.association.target_consistent = consistent;
     }
 
+    /// How far the target may be behind, as the ends have to be told; `None`: hosts wait for it. That is so as well while
+    /// another end is to become the source, so that nothing is lost by that.
+    pub(crate) fn rpo_ms(&self) -> Option<u64> {
+        let rpo_ms = self.record.mode.rpo_ms();
+        rpo_ms.filter(|_| !self.changes_roles() || self.conflict.is_some())
+    }
+
+    /// Whether hosts don't wait for the target.
+    pub(crate) const fn is_asynchronous(&self) -> bool {
+        self.record.mode.rpo_ms().is_some()
+    }
+
+    /// Another mode, of which mirrors are built so.
+    pub(crate) fn set_mode(&mut self, mode: MirrorMode, built: BuiltType) {
+        self.record.mode = mode;
+        self.association.mode = built.mode();
+        self.built = built;
+        self.switching = true;
+        self.failed = None;
+        if !self.is_asynchronous() {
+            self.show(Shown {
+                copy_state: CopyState::Unsynchronized,
+                progress_status: ProgressStatus::Resyncing,
+            });
+        }
+    }
+
     // --- What happens to its ends.
 
     /// An end is open. What it has to be asked for before it meets the other one.
@@ -306,7 +336,9 @@ impl State {
                     return self.lost_remote(side);
                 }
                 // What is held is away because that is wanted, and a change of roles goes on when they meet again.
-                let expected = self.record.rest.is_held() || self.changes_roles();
+                // Both ends are here, and one that has failed says so itself.
+                let meets_again = self.switching || self.is_asynchronous();
+                let expected = self.record.rest.is_held() || self.changes_roles() || meets_again;
                 if !expected && self.flows_from(side) {
                     self.event(Event::Failed);
                 }
@@ -321,17 +353,27 @@ impl State {
             }
             Report::Halted => self.halted = true,
             Report::Refused(wish, refusal) => return self.refused(side, *wish, *refusal),
-            Report::Alone
-            | Report::Following(_)
-            | Report::CutTaken(_)
-            | Report::CutConfirmed(_)
-            | Report::Misbehaved(..) => {}
+            Report::Alone | Report::Following(_) | Report::CutTaken(_) | Report::Misbehaved(..) => {
+            }
+            Report::CutConfirmed(_) => self.has_cut(side),
         }
         Vec::new()
     }
 
     fn is_remote(&self, side: MirrorSide) -> bool {
         !self.record.end(side).is_here()
+    }
+
+    /// The asynchronous target of an end has a cut.
+    fn has_cut(&mut self, side: MirrorSide) {
+        (self.conflict, self.to_copy, self.switching) = (None, 0, false);
+        if self.flows_from(side) {
+            self.event(Event::Recovered);
+            self.event(Event::Copied);
+            if self.association.copy_state == CopyState::Synchronized {
+                self.pending = None;
+            }
+        }
     }
 
     /// A source whose other end is known to have failed has nothing to wait for.
@@ -361,6 +403,7 @@ impl State {
             self.end_mut(side.opposite()).role = Some(Role::Target);
         }
         (self.conflict, self.halted, self.to_copy) = (None, false, 0);
+        self.switching = false;
         self.association.target_consistent = true;
         if side != self.record.serving() {
             // Another one is to be the source, and now it can be without losing anything.

@@ -148,6 +148,10 @@ impl Registry {
             if volume.integrity == Integrity::Full {
                 return None;
             }
+            let of_mirror = catalog.mirror_of(&volume.name);
+            if of_mirror.is_some_and(|it| it.mode.rpo_ms().is_some()) {
+                return None;
+            }
             let is_home = volume.path.as_ref() == Some(&record.home.path);
             let is_only = catalog.heads(place.family).count() == 1;
             if !is_home || !is_only || catalog.schedule(&volume.name).is_some() {

@@ -2,6 +2,7 @@
 //! moves, and crashes at places that the test chooses.
 
 mod associations;
+mod asynchronous_mirrors;
 mod capabilities;
 mod clones;
 mod crashes;

@@ -1,13 +1,16 @@
 //! Mirrors as WBEM clients make, change and end them: the same ways as all others go. Knows no CIM-XML.
 
 use tidelock_capabilities::facts::AssociationKey;
-use tidelock_capabilities::values::{CopyState, Operation, ReturnCode};
-use tidelock_catalog::{DatasetRef, OnFailure};
+use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode};
+use tidelock_catalog::{DatasetRef, MirrorMode, OnFailure};
 use tidelock_wbem::model::{Made, Modification, NewReplica, Refused};
 
 use super::daemon::DaemonModel;
 use crate::admin_server::MirrorControl as _;
 use crate::registry::{MirrorChange, MirrorRelation, MirrorRequest};
+
+/// The target of an asynchronous mirror is to be so far behind at most.
+const RPO_MS: u64 = 5_000;
 
 impl DaemonModel {
     /// Keeps a volume equal to another one from now on.
@@ -23,6 +26,10 @@ impl DaemonModel {
             on_failure: match replica.stops_hosts {
                 true => OnFailure::Halt,
                 false => OnFailure::Continue,
+            },
+            mode: match replica.mode {
+                Some(Mode::Asynchronous) => MirrorMode::Asynchronous { rpo_ms: RPO_MS },
+                _ => MirrorMode::Synchronous,
             },
         };
         let name = source.volume.to_string();

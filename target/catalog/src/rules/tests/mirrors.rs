@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, OnFailure, Peer,
-    PeerName,
+    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+    OnFailure, Peer, PeerName,
 };
 
 fn end(name: &str, node: u128) -> MirrorEnd {
@@ -21,6 +21,7 @@ fn mirror(id: u128, first: MirrorEnd, second: MirrorEnd) -> Mirror {
         second,
         source: MirrorSide::First,
         on_failure: OnFailure::Halt,
+        mode: MirrorMode::Synchronous,
         rest: MirrorRest::Linked,
     }
 }
@@ -139,6 +140,16 @@ fn what_is_wanted_survives_encoding_and_what_no_history_leads_to_is_refused() {
             _ => source,
         };
         assert_eq!(kept.serving(), serving);
+        assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    }
+    for mode in [
+        MirrorMode::Asynchronous { rpo_ms: 5_000 },
+        MirrorMode::Synchronous,
+    ] {
+        let set = Command::SetMirrorMode { mirror, mode };
+        assert_eq!(catalog.apply(set.clone()).unwrap(), [Change::Noted]);
+        assert_eq!(catalog.apply(set).unwrap(), [], "it is like that already");
+        assert_eq!(catalog.mirror(mirror).unwrap().mode, mode);
         assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
     }
     catalog.volumes.remove(&volume("b"));

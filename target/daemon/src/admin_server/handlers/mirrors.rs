@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1::{self, MirrorOperation};
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::OnFailure;
+use tidelock_catalog::{MirrorMode, OnFailure};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
@@ -33,9 +33,7 @@ pub(in crate::admin_server) async fn create(
     request: Request,
 ) -> Result<(StatusCode, Json<v1::Mirror>), Failure> {
     let request: v1::CreateMirror = body::read(request, &shared.limits).await?;
-    if request.mode != v1::MirrorMode::Synchronous {
-        return Err(Failure::invalid("mode is synchronous: there are no others"));
-    }
+    let mode = mode(request.mode, request.rpo_ms)?;
     let on_failure = match request.on_failure {
         v1::OnFailure::Continue => OnFailure::Continue,
         v1::OnFailure::Halt => OnFailure::Halt,
@@ -43,6 +41,11 @@ pub(in crate::admin_server) async fn create(
     };
     let source = parse::volume_name(&request.source)?;
     let EndName { peer, volume } = end_name(&request.target)?;
+    if peer.is_some() && mode != MirrorMode::Synchronous {
+        return Err(Failure::invalid(
+            "a mirror with a peer is synchronous: asynchronous ones are of two volumes of this daemon",
+        ));
+    }
     let control = shared.control.clone();
     let mirror = to_end(async move {
         match peer {
@@ -51,6 +54,7 @@ pub(in crate::admin_server) async fn create(
                     source,
                     target: volume,
                     on_failure,
+                    mode,
                 };
                 control.create_mirror(request).await
             }
@@ -95,6 +99,28 @@ fn end_name(text: &str) -> Result<EndName, Failure> {
     text.parse().map_err(Failure::invalid)
 }
 
+/// The target of an asynchronous mirror is to be so far behind at most, if nothing else is said.
+const RPO_MS: u64 = 5_000;
+
+fn mode(mode: v1::MirrorMode, rpo_ms: Option<u64>) -> Result<MirrorMode, Failure> {
+    match (mode, rpo_ms) {
+        (v1::MirrorMode::Synchronous, None) => Ok(MirrorMode::Synchronous),
+        (v1::MirrorMode::Synchronous, Some(_)) => Err(Failure::invalid(
+            "rpo_ms goes with the mode asynchronous: the target of a synchronous mirror is never behind",
+        )),
+        (v1::MirrorMode::Asynchronous, rpo_ms) => {
+            let rpo_ms = rpo_ms.unwrap_or(RPO_MS);
+            match (100..=86_400_000).contains(&rpo_ms) {
+                true => Ok(MirrorMode::Asynchronous { rpo_ms }),
+                false => Err(Failure::invalid(
+                    "rpo_ms is from 100 to 86400000: a tenth of a second to a day",
+                )),
+            }
+        }
+        _ => Err(Failure::invalid("mode is synchronous or asynchronous")),
+    }
+}
+
 fn operation(operation: MirrorOperation) -> Result<Operation, Failure> {
     Ok(match operation {
         MirrorOperation::Fracture => Operation::Fracture,
@@ -105,9 +131,12 @@ fn operation(operation: MirrorOperation) -> Result<Operation, Failure> {
         MirrorOperation::Failover => Operation::Failover,
         MirrorOperation::Failback => Operation::Failback,
         MirrorOperation::Reverse => Operation::ReverseRoles,
+        MirrorOperation::ResetToSync => Operation::ResetToSync,
+        MirrorOperation::ResetToAsync => Operation::ResetToAsync,
         _ => {
             return Err(Failure::invalid(
-                "operation is fracture, split, suspend, resume, resync, failover, failback or reverse",
+                "operation is fracture, split, suspend, resume, resync, failover, failback, reverse, \
+                 reset_to_sync or reset_to_async",
             ));
         }
     })

@@ -30,6 +30,7 @@ fn create(source: &str, target: &str) -> v1::CreateMirror {
         source: source.into(),
         target: target.into(),
         mode: v1::MirrorMode::Synchronous,
+        rpo_ms: None,
         on_failure: v1::OnFailure::Halt,
     }
 }
@@ -84,8 +85,16 @@ async fn what_no_mirror_can_be_asked_for_is_refused_by_name() {
         (r#"{"source":"a"}"#, "target"),
         (r#"{"source":"a","target":"b","rpo":5}"#, "rpo"),
         (
-            r#"{"source":"a","target":"b","mode":"asynchronous"}"#,
-            "mode is synchronous",
+            r#"{"source":"a","target":"b","mode":"sometimes"}"#,
+            "mode is synchronous or asynchronous",
+        ),
+        (
+            r#"{"source":"a","target":"b","rpo_ms":5000}"#,
+            "rpo_ms goes with the mode asynchronous",
+        ),
+        (
+            r#"{"source":"a","target":"b","mode":"asynchronous","rpo_ms":99}"#,
+            "rpo_ms is from 100 to 86400000",
         ),
         (
             r#"{"source":"a","target":"b","on_failure":"panic"}"#,

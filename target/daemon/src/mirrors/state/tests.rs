@@ -4,7 +4,7 @@ use tidelock_capabilities::TargetSupply;
 use tidelock_capabilities::facts::ElementId;
 use tidelock_capabilities::machine::transition;
 use tidelock_capabilities::values::{CopyRecoveryMode, ReplicationType};
-use tidelock_catalog::{MirrorEnd, MirrorId, VolumeName};
+use tidelock_catalog::{MirrorEnd, MirrorId, MirrorMode, VolumeName};
 use uuid::Uuid;
 
 use super::*;
@@ -22,6 +22,7 @@ fn found(rest: MirrorRest) -> State {
         second: end("b", 2),
         source: First,
         on_failure: OnFailure::Continue,
+        mode: MirrorMode::Synchronous,
         rest,
     };
     let key = AssociationKey {

@@ -19,7 +19,13 @@ pub(in crate::registry) fn built() -> &'static BuiltCapabilities {
 
 fn make() -> BuiltCapabilities {
     BuiltCapabilities {
-        types: vec![snapshots(), clones(), mirrors(), remote_mirrors()],
+        types: vec![
+            snapshots(),
+            clones(),
+            mirrors(),
+            asynchronous_mirrors(),
+            remote_mirrors(),
+        ],
         storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
         synchronous_actions: Action::set(&[
             Action::CreateElementReplica,
@@ -130,7 +136,7 @@ const MIRROR_OPERATIONS: ValueSet<Operation> = Operation::set(&[
 fn mirrors() -> BuiltType {
     BuiltType {
         methods: MethodName::set(&[MethodName::CreateElementReplica]),
-        operations: MIRROR_OPERATIONS,
+        operations: MIRROR_OPERATIONS.with(Operation::ResetToAsync),
         list_operations: MIRROR_OPERATIONS,
         settings: [
             settings(),
@@ -161,11 +167,24 @@ fn mirrors() -> BuiltType {
     }
 }
 
+/// The same, of which the target is the source as it was a while ago.
+fn asynchronous_mirrors() -> BuiltType {
+    let synchronous = mirrors();
+    let operations = synchronous.operations.without(Operation::ResetToAsync);
+    let operations = operations.with(Operation::ResetToSync);
+    BuiltType {
+        replication_type: ReplicationType::AsynchronousMirrorLocal,
+        operations,
+        ..synchronous
+    }
+}
+
 /// A volume of this daemon, and one that a peer makes: what is there already isn't overwritten by who doesn't own it.
 fn remote_mirrors() -> BuiltType {
     BuiltType {
         replication_type: ReplicationType::SynchronousMirrorRemote,
         target_supply: TargetSupply::Created,
+        operations: mirrors().operations.without(Operation::ResetToAsync),
         ..mirrors()
     }
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
-use tidelock_capabilities::values::{MethodName, Mode, ReplicationType, SyncType};
+use tidelock_capabilities::values::{LocalOrRemote, MethodName, Mode, ReplicationType, SyncType};
 use tidelock_capabilities::{BuiltType, Creation, admit};
 use tidelock_catalog::{
-    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide,
-    OnFailure, VolumeName,
+    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest,
+    MirrorSide, OnFailure, VolumeName,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
@@ -35,6 +35,8 @@ pub struct MirrorRequest {
     pub target: VolumeName,
     /// What is done with hosts while the copy is away.
     pub on_failure: OnFailure,
+    /// When writes of hosts are answered.
+    pub mode: MirrorMode,
 }
 
 impl Registry {
@@ -58,7 +60,19 @@ impl Registry {
         writer: &Writer,
         request: MirrorRequest,
     ) -> Result<Vec<Change>, ChangeError> {
-        self.admit_mirror(&request.source, &request.target.clone().into())?;
+        self.admit_mirror(
+            &request.source,
+            &request.target.clone().into(),
+            mode_of(request.mode),
+        )?;
+        let joined = match request.mode {
+            MirrorMode::Synchronous => Vec::new(),
+            MirrorMode::Asynchronous { .. } => {
+                check_hosts_go_on(request.on_failure)?;
+                self.have_families(writer, [&request.source, &request.target])
+                    .await?
+            }
+        };
         let (_, source, content) = self.ready(&request.source)?;
         let (_, target, copy) = self.ready(&request.target)?;
         let (volumes, stores) = ([source, target], [content, copy]);
@@ -73,6 +87,7 @@ impl Registry {
             second: end(&request.target),
             source: MirrorSide::First,
             on_failure: request.on_failure,
+            mode: request.mode,
             rest: MirrorRest::Linked,
         };
         let runtime = self.mirrors.runtime()?;
@@ -85,14 +100,19 @@ impl Registry {
         let (made, of) = (folder.clone(), record.clone());
         run_blocking(move || make(&made, &of, bytes)).await??;
         let saved = self.save(writer, command).await;
-        let (catalog, changes) = match saved {
+        let (catalog, mut changes) = match saved {
             Ok(saved) => saved,
             // If the catalog has it after all, the next start finds its ends; else it removes them.
             Err(error) => return Err(error),
         };
         self.install(catalog, &changes, None);
+        changes.extend(joined);
         let volumes = volumes.map(Some);
-        let state = State::new(record.clone(), key(&record, &volumes), mirror_type());
+        let state = State::new(
+            record.clone(),
+            key(&record, &volumes),
+            mirror_type(record.mode),
+        );
         let running = self.mirrors.begin(state, volumes, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
@@ -112,6 +132,7 @@ impl Registry {
         &self,
         source: &VolumeName,
         target: &EndName,
+        mode: Mode,
     ) -> Result<(), ChangeError> {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
@@ -133,7 +154,7 @@ impl Registry {
         let creation = Creation {
             method: MethodName::CreateElementReplica,
             sync_type: SyncType::Mirror,
-            mode: Some(Mode::Synchronous),
+            mode: Some(mode),
             source: gathered.reference(&source),
             target: gathered.other(&target),
             access_point: gathered.access_point(&target),
@@ -175,7 +196,7 @@ impl Registry {
             let mut here = here.filter(|(side, _)| record.end(*side).is_here());
             if here.all(|(_, volume)| volume.is_some()) {
                 let built = match record.remote() {
-                    None => mirror_type(),
+                    None => mirror_type(record.mode),
                     Some(_) => super::remote::mirror_type(),
                 };
                 let state = State::found(record.clone(), key_of(record, &volumes), built);
@@ -206,15 +227,30 @@ impl Mirrors {
 }
 
 /// How mirrors of two volumes here are built.
-pub(super) fn mirror_type() -> BuiltType {
-    let found = built().of(ReplicationType::SynchronousMirrorLocal);
+pub(super) fn mirror_type(mode: MirrorMode) -> BuiltType {
+    let wanted = ReplicationType::of(SyncType::Mirror, mode_of(mode), LocalOrRemote::Local);
     // It is what admitted the mirror; without it there would be none.
-    found.cloned().unwrap_or_else(|| {
-        BuiltType::new(
-            ReplicationType::SynchronousMirrorLocal,
-            tidelock_capabilities::TargetSupply::Supplied,
-        )
-    })
+    let found = built().of(wanted).cloned();
+    found.unwrap_or_else(|| BuiltType::new(wanted, tidelock_capabilities::TargetSupply::Supplied))
+}
+
+const fn mode_of(mode: MirrorMode) -> Mode {
+    match mode {
+        MirrorMode::Synchronous => Mode::Synchronous,
+        MirrorMode::Asynchronous { .. } => Mode::Asynchronous,
+    }
+}
+
+/// Hosts don't wait for an asynchronous target, so they can't be stopped while it is away either.
+pub(super) fn check_hosts_go_on(on_failure: OnFailure) -> Result<(), ChangeError> {
+    match on_failure {
+        OnFailure::Continue => Ok(()),
+        OnFailure::Halt => Err(super::operations::refuse(
+            "hosts don't wait for the target of an asynchronous mirror, so they can't be stopped while it is away: \
+             make it with --on-failure continue"
+                .into(),
+        )),
+    }
 }
 
 pub(super) fn key(

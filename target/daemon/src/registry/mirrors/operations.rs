@@ -9,7 +9,7 @@ use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::machine::{Modification, OperationRefusal, Transition, modify};
 use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
-    CatalogError, Change, Command, DatasetRef, Mirror, MirrorId, MirrorRest, MirrorSide,
+    CatalogError, Change, Command, DatasetRef, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide,
 };
 
 use super::facts::SIDES;
@@ -22,6 +22,9 @@ use crate::registry::shared_units::SharedRole;
 
 /// How long a change of roles is waited for. It goes on if that isn't enough.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After Reset To Async the target is to be so far behind at most, in milliseconds.
+const RPO_MS: u64 = 5_000;
 
 /// What is to be done with a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +81,45 @@ impl Registry {
                 .await?
                 .map_err(ChangeError::Mirror)?;
         }
+        if let Operation::ResetToSync | Operation::ResetToAsync = change.operation {
+            return self
+                .set_mode(&writer, &record, &running, change.operation)
+                .await;
+        }
         let words = running.look(|state| state.words(change.operation));
         let changes = self.keep_words(&writer, record.id, words).await?;
         running.change(|state| state.begin(change.operation, &transition));
         drop(writer);
         wait(&running).await?;
+        Ok(changes)
+    }
+
+    /// Reset To Sync, Reset To Async.
+    async fn set_mode(
+        &self,
+        writer: &Writer,
+        record: &Mirror,
+        running: &Running,
+        operation: Operation,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let (mode, joined) = match operation {
+            Operation::ResetToSync => (MirrorMode::Synchronous, Vec::new()),
+            _ => {
+                super::beginning::check_hosts_go_on(record.on_failure)?;
+                let volumes = [&record.first.volume, &record.second.volume];
+                let joined = self.have_families(writer, volumes).await?;
+                (MirrorMode::Asynchronous { rpo_ms: RPO_MS }, joined)
+            }
+        };
+        let mirror = record.id;
+        let set = Command::SetMirrorMode { mirror, mode };
+        let (catalog, mut changes) = self.save(writer, set).await?;
+        self.install(catalog, &changes, None);
+        changes.extend(joined);
+        running.change(|state| {
+            state.set_mode(mode, super::beginning::mirror_type(mode));
+            Vec::new()
+        });
         Ok(changes)
     }
 
@@ -232,6 +269,7 @@ impl Registry {
             let writer = this.writer.lock().await;
             let (record, running) = this.admit_detach(&mirror, force)?;
             if record.remote().is_none() {
+                this.take_back(&running).await?;
                 return this.end_mirror(&writer, &record, running).await;
             }
             // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
@@ -244,6 +282,16 @@ impl Registry {
             }
         })
         .await
+    }
+
+    /// A target that is being overwritten is what it was again, before it is a volume of its own.
+    async fn take_back(self: &Arc<Self>, running: &Arc<Running>) -> Result<(), ChangeError> {
+        if !running.goes_back() {
+            return Ok(());
+        }
+        let (running, this) = (Arc::clone(running), Arc::clone(self));
+        let taken = move || running.take_back(|volume, id| this.has_snapshot(volume, id));
+        run_blocking(taken).await?.map_err(ChangeError::Mirror)
     }
 
     /// Whether a mirror may be ended, as far as this daemon knows.
@@ -262,7 +310,9 @@ impl Registry {
             self.commands_of_ending(&record, &running)?;
         } else {
             let key = running.look(|state| state.association().key);
-            self.admit_mirror_operation(&record, key, Operation::Detach, force)?;
+            // What is being overwritten is taken back first.
+            let goes_back = running.goes_back();
+            self.admit_mirror_operation(&record, key, Operation::Detach, force || goes_back)?;
         }
         Ok((record, running))
     }

@@ -8,12 +8,12 @@
 use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
-use tidelock_capabilities::values::{Operation, ReplicationType};
+use tidelock_capabilities::values::{Mode, Operation, ReplicationType};
 use tidelock_capabilities::{BuiltType, TargetSupply};
 use tidelock_catalog::{
     BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd, MirrorId,
-    MirrorRest, MirrorSide, OnFailure, Peer, PeerName, SharedIdentity, SpaceLimits, VolumeId,
-    VolumeName,
+    MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName, SharedIdentity, SpaceLimits,
+    VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -109,7 +109,7 @@ impl Registry {
         let id = MirrorId(Uuid::new_v4());
         let (changes, ask) = {
             let writer = self.writer.lock().await;
-            self.admit_mirror(&request.source, &target)?;
+            self.admit_mirror(&request.source, &target, Mode::Synchronous)?;
             let (volume, ..) = self.ready(&request.source)?;
             let end = |volume: &VolumeName, elsewhere| MirrorEnd {
                 volume: volume.clone(),
@@ -123,6 +123,7 @@ impl Registry {
                 second: end(&request.target, Some(Elsewhere { peer, dials: false })),
                 source: MirrorSide::First,
                 on_failure: request.on_failure,
+                mode: MirrorMode::Synchronous,
                 rest: MirrorRest::Linked,
             };
             let words = |end: &MirrorEnd| EndWords {
@@ -238,6 +239,7 @@ impl Registry {
                 true => OnFailure::Halt,
                 false => OnFailure::Continue,
             },
+            mode: MirrorMode::Synchronous,
             rest: MirrorRest::Linked,
         };
         let (bytes, block_bytes) = (wanted.bytes, wanted.block_bytes);

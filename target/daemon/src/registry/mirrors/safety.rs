@@ -18,6 +18,7 @@ use super::Registry;
 use super::facts::SIDES;
 use crate::events::unix_ms;
 use crate::mirrors::end::Which;
+use crate::registry::Writer;
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::families::OpenFamily;
 use crate::registry::snapshots::free_name;
@@ -114,6 +115,20 @@ impl Registry {
                 runtime: tokio::runtime::Handle::current(),
             })
         });
+    }
+
+    /// Makes heads of families of volumes that are files: the ends of an asynchronous mirror need snapshots all the time.
+    pub(super) async fn have_families(
+        &self,
+        writer: &Writer,
+        volumes: [&VolumeName; 2],
+    ) -> Result<Vec<Change>, ChangeError> {
+        let mut changes = Vec::new();
+        for volume in volumes {
+            let (_, joined) = self.member_or_new(writer, volume).await?;
+            changes.extend(joined);
+        }
+        Ok(changes)
     }
 
     /// Takes a hidden snapshot of a volume in a mirror, which becomes the head of a family first if it is a file.

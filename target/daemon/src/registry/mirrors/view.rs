@@ -4,11 +4,14 @@ mod remote;
 
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
-use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
+use tidelock_catalog::{Mirror, MirrorMode, MirrorRest, MirrorSide, OnFailure, schedule};
+use tidelock_mirror::epochs::RpoState;
 use tidelock_mirror::generation::{Role, Verdict};
 
 use super::Registry;
 use super::facts::SIDES;
+use crate::events::unix_ms;
+use crate::mirrors::end::EndFacts;
 use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
 use crate::registry::changes::ChangeError;
@@ -56,33 +59,60 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
                     }
                     .to_owned()
                 }),
-                // Of a peer's it is known by what the two have agreed on.
+                // What is being overwritten is taken back when it takes over. Of a peer's it is known by what the two have agreed on.
                 consistent: match record.end(side).is_here() {
-                    true => facts.is_some_and(|it| it.has_image),
+                    true => facts.is_some_and(|it| it.has_image || it.goes_back),
                     false => side == record.serving() || state.association().target_consistent,
                 },
                 problem: problem.clone().unwrap_or_default(),
             }
         };
+        let asynchronous = lag(record, facts);
+        let is_synchronized = state.association().copy_state == CopyState::Synchronized;
         let writable = SIDES.into_iter().find(|side| state.is_writable(*side));
         v1::Mirror {
             id: record.id.to_string(),
             source: end(record.source),
             target: end(record.source.opposite()),
-            mode: v1::MirrorMode::Synchronous,
+            mode: match record.mode {
+                MirrorMode::Synchronous => v1::MirrorMode::Synchronous,
+                MirrorMode::Asynchronous { .. } => v1::MirrorMode::Asynchronous,
+            },
             on_failure: match record.on_failure {
                 OnFailure::Continue => v1::OnFailure::Continue,
                 OnFailure::Halt => v1::OnFailure::Halt,
             },
             copy_state: state.association().copy_state.to_string(),
             progress_status: state.association().progress_status.to_string(),
-            percent_synced: percent(state, left_bytes),
+            percent_synced: match &asynchronous {
+                Some(lag) if lag.lag_bytes == Some(0) && is_synchronized => Some(100),
+                _ => percent(state, left_bytes),
+            },
             left_bytes,
-            behind_seconds,
+            behind_seconds: match &asynchronous {
+                Some(lag) => lag.lag_ms.map_or(behind_seconds, |ms| ms / 1_000),
+                None => behind_seconds,
+            },
+            asynchronous,
             serving: writable.map(|side| record.end(side).to_string()),
             detail: detail(state, &problems),
             next: next(state, &problems),
         }
+    })
+}
+
+/// How far the target of an asynchronous mirror is behind.
+fn lag(record: &Mirror, facts: [Option<EndFacts>; 2]) -> Option<v1::MirrorLag> {
+    let rpo_ms = record.mode.rpo_ms()?;
+    let sources = facts.iter().flatten().filter(|it| it.role == Role::Source);
+    let behind = sources.filter_map(|it| it.behind).next();
+    let cut_at = behind.and_then(|it| it.cut_at);
+    Some(v1::MirrorLag {
+        rpo_ms,
+        lag_bytes: behind.map(|it| it.lag.bytes),
+        lag_ms: behind.map(|it| it.lag.ms),
+        cut_at: cut_at.map(|at| schedule::time_text(unix_ms(at))),
+        rpo_kept: behind.is_none_or(|it| it.rpo == RpoState::Kept),
     })
 }
 

@@ -217,6 +217,6 @@ async fn a_mirror_is_an_association_of_its_ends_until_it_is_detached() {
     assert_eq!(admit(None, None), Err(ReturnCode::InvalidParameter));
     assert_eq!(
         admit(Some(&target), Some(Mode::Asynchronous)),
-        Err(ReturnCode::NotSupported)
+        Ok(ReplicationType::AsynchronousMirrorLocal)
     );
 }

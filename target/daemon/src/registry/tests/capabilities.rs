@@ -10,6 +10,8 @@ use tidelock_scsi::MediumCondition;
 use super::*;
 use crate::registry::capabilities::{ElementName, built};
 use crate::registry::changes::ChangeError;
+use tidelock_catalog::MirrorMode;
+
 use crate::registry::{CloneRequest, FullClone, GroupCloneRequest, MirrorChange, MirrorRequest};
 
 const SNAPSHOT: Triple = Triple::new(
@@ -28,6 +30,19 @@ const MIRROR: Triple = Triple::new(
     Mode::Synchronous,
     LocalElementRole::SystemElement,
 );
+/// These have the same facts as synchronous ones.
+const ASYNCHRONOUS: [Triple; 2] = [
+    Triple::new(
+        SyncType::Mirror,
+        Mode::Asynchronous,
+        LocalElementRole::SystemElement,
+    ),
+    Triple::new(
+        SyncType::Mirror,
+        Mode::Asynchronous,
+        LocalElementRole::SyncedElement,
+    ),
+];
 const MIRRORED: Triple = Triple::new(
     SyncType::Mirror,
     Mode::Synchronous,
@@ -322,7 +337,8 @@ impl World {
                 let decision = ask(&self.house, name, Some(other), method);
                 let others = decision
                     .supported()
-                    .filter(|it| method != 2 || ![MIRROR, MIRRORED].contains(it));
+                    .filter(|it| method != 2 || ![MIRROR, MIRRORED].contains(it))
+                    .filter(|it| method != 2 || !ASYNCHRONOUS.contains(it));
                 assert_eq!(others.count(), 0, "{name} with {other}");
                 let ends = volume_of(name).zip(volume_of(other));
                 let told = foretold(&decision, MIRROR);
@@ -333,6 +349,7 @@ impl World {
                         source: source.clone(),
                         target,
                         on_failure: OnFailure::Continue,
+                        mode: MirrorMode::Synchronous,
                     };
                     let tried = registry.create_mirror(wanted).await;
                     let returned = code_of(&tried);
@@ -357,7 +374,8 @@ impl World {
         // With one exception nothing else is offered of it.
         let others = decision
             .supported()
-            .filter(|it| ![SNAPSHOT, CLONE, MIRROR, MIRRORED].contains(it));
+            .filter(|it| ![SNAPSHOT, CLONE, MIRROR, MIRRORED].contains(it))
+            .filter(|it| !ASYNCHRONOUS.contains(it));
         assert_eq!(others.count(), 0, "{name}");
         self.counted += 1;
         match returned {
@@ -372,6 +390,7 @@ fn mirror_of(source: &str, target: &str) -> MirrorRequest {
         source: volume(source),
         target: volume(target),
         on_failure: OnFailure::Continue,
+        mode: MirrorMode::Synchronous,
     }
 }
 

@@ -9,6 +9,8 @@ use tidelock_catalog::OnFailure;
 use super::every_step::Copies;
 use super::*;
 use crate::registry::changes::ChangeError;
+use tidelock_catalog::MirrorMode;
+
 use crate::registry::{CloneRequest, MirrorChange, MirrorRequest};
 
 const BLOCKS: usize = 256;
@@ -18,6 +20,7 @@ fn request(source: &str, target: &str) -> MirrorRequest {
         source: volume(source),
         target: volume(target),
         on_failure: OnFailure::Continue,
+        mode: MirrorMode::Synchronous,
     }
 }
 

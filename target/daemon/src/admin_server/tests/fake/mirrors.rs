@@ -5,8 +5,8 @@ use futures_util::future::ready;
 use tidelock_admin::v1::{self, JobKind};
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide,
-    OnFailure, VolumeName,
+    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest,
+    MirrorSide, OnFailure, VolumeName,
 };
 use uuid::Uuid;
 
@@ -47,6 +47,7 @@ impl Fake {
             second: end(target, elsewhere),
             source: MirrorSide::First,
             on_failure,
+            mode: MirrorMode::Synchronous,
             rest: MirrorRest::Linked,
         };
         let made = self.change(Command::CreateMirror(mirror.clone()));
@@ -75,6 +76,7 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
         percent_synced: None,
         left_bytes: 0,
         behind_seconds: 0,
+        asynchronous: None,
         serving: None,
         detail: String::new(),
         next: None,

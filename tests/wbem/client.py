@@ -71,7 +71,7 @@ class Client(Case):
 
     def test_the_class_says_what_is_built(self) -> None:
         found = self.conn.GetInstance(self.only("CIM_ReplicationServiceCapabilities"))
-        self.assertEqual(found["SupportedReplicationTypes"], [2, 6, 11])
+        self.assertEqual(found["SupportedReplicationTypes"], [2, 3, 6, 11])
         self.assertEqual(found["SupportedStorageObjects"], [2])
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(6))
         self.assertEqual((code, out["SupportedOperations"]), (0, [15, 19]))

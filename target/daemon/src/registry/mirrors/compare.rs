@@ -61,6 +61,12 @@ impl Registry {
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
         if !running.look(|state| state.is_in_step()) {
             let state = running.look(|state| state.association().copy_state);
+            if record.mode.rpo_ms().is_some() {
+                return Err(refuse(format!(
+                    "the target of an asynchronous mirror is the source as it was a while ago: make it synchronous with \
+                     `tidelock mirror reset-to-sync {name}`, and compare when it is Synchronized"
+                )));
+            }
             return Err(refuse(format!(
                 "the volumes of the mirror aren't meant to be equal while its CopyState is {state}: wait until it is \
                  Synchronized"

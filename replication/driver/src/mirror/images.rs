@@ -170,6 +170,15 @@ impl Images {
         }
     }
 
+    /// What an end has of a volume that an operator has dropped, whether people have it or not: it isn't there to be
+    /// deleted with the mirror.
+    #[must_use]
+    pub fn dropped(volume: &Volume, node: NodeId) -> Vec<Id> {
+        let all = hidden(volume, node).into_iter();
+        let dropped = all.filter(|(_, _, kind)| *kind == Hidden::Dropped);
+        dropped.map(|(_, id, _)| id).collect()
+    }
+
     /// An end is about to be opened. What an earlier one has left goes, but for what a resync that isn't finished goes
     /// back to. **Blocks.**
     pub(super) fn begin(&self, is_receiving: bool) {
@@ -178,16 +187,15 @@ impl Images {
         };
         let mut safety = None;
         for (family, id, kind) in hidden(&volume, self.node) {
-            if self.keeper.has(id) {
-                continue;
-            }
             match kind {
+                // People may have it already, if the mirror was about to end.
                 Hidden::Safety | Hidden::Dropped if is_receiving => {
                     // The youngest is the last one.
                     if let Some(older) = safety.replace(id) {
-                        delete(&family, older);
+                        self.delete(&family, older);
                     }
                 }
+                _ if self.keeper.has(id) => {}
                 Hidden::Dropped => self.keep(id),
                 Hidden::Safety | Hidden::Cut | Hidden::Replaced => delete(&family, id),
             }
@@ -335,7 +343,7 @@ impl Images {
         };
         if closed {
             // Nobody has noted that it is there.
-            delete(&family, id);
+            self.delete(&family, id);
             return Outcome::Failed;
         }
         // What is written from now on mustn't be durable before it is.
@@ -351,7 +359,14 @@ impl Images {
     fn drop_safety(&self, volume: &Volume) {
         let safety = self.state.lock().safety.take();
         if let (Some(id), Some((family, _))) = (safety, volume.family()) {
-            delete(&family, id);
+            self.delete(&family, id);
+        }
+    }
+
+    /// A safety snapshot goes, unless people have it.
+    fn delete(&self, family: &Arc<Family>, id: Id) {
+        if !self.keeper.has(id) {
+            delete(family, id);
         }
     }
 

@@ -642,6 +642,25 @@ impl Running {
         }
     }
 
+    /// Lets people have what an operator has dropped, if the resync that drops it isn't over. Blocks.
+    pub(crate) fn keep_dropped(
+        &self,
+        keep: impl Fn(&str, Id) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let sides = [MirrorSide::First, MirrorSide::Second];
+        for (side, volume) in sides.into_iter().zip(&self.volumes) {
+            if let Some(volume) = volume
+                && let Some(store) = volume.store()
+            {
+                let (Which { me, .. }, _) = self.which(side);
+                for id in Images::dropped(&store, me) {
+                    keep(volume.name(), id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whoever had to wait for it may write both volumes.
     pub(crate) fn release_volumes(&self) {
         // What an end has still said changes nothing after that.

@@ -66,7 +66,7 @@ pub(crate) struct State {
     /// Bytes of the copy that is under way, when it began.
     to_copy: u64,
     halted: bool,
-    /// It was there when the daemon was started.
+    /// It was there when the daemon was started, or before the disk of an end had failed.
     found: bool,
     /// The source here waits for the other end; see [`Self::access`].
     waits: bool,
@@ -264,6 +264,8 @@ impl State {
 
     /// An end is open. What it has to be asked for before it meets the other one.
     pub(crate) fn opened(&mut self, side: MirrorSide, role: Role) -> Vec<Do> {
+        // While its disk had failed the other one may have taken over, as while no daemon was there.
+        self.found |= self.end(side).problem.is_some();
         *self.end_mut(side) = End {
             role: Some(role),
             in_step: false,

@@ -323,3 +323,46 @@ fn what_an_operator_drops_is_kept_as_a_snapshot() {
         assert!(world.nodes[0].kept_content(0) == dropped);
     }
 }
+
+#[test]
+fn what_an_operator_drops_is_kept_also_if_the_mirror_ends_meanwhile() {
+    for back in [false, true] {
+        let mut random = Random(4);
+        let mut world = World::new();
+        let link = Arc::clone(&world.link);
+        world.nodes[0].open(&link, |it| it);
+        world.nodes[1].open(&link, |it| it);
+        world.meet();
+        world.alone();
+        fill(&mut random, world.nodes[0].volume(), 200);
+        let dropped = content(KIND, world.nodes[0].volume());
+        world.promote(1);
+        fill(&mut random, world.nodes[1].volume(), 200);
+        world.nodes[1].stop(false);
+        world.nodes[1].open(&link, slowly);
+        world.nodes[0].house().event(Event::Wish(Wish::GiveUp));
+        wait_until("half a resync", || {
+            if !world.link.is_up() {
+                world.link.connect();
+            }
+            !world.nodes[0].house().end.facts().has_image
+                && content(KIND, world.nodes[0].volume()) != dropped
+        });
+        assert_eq!(world.nodes[0].hidden(), [Hidden::Dropped]);
+        let ids = Images::dropped(world.nodes[0].volume(), node(0));
+        world.nodes[0].kept.lock().clone_from(&ids);
+        world.nodes[1].stop(false);
+        world.nodes[0].stop(true);
+        if back {
+            // The mirror hasn't ended after all: it is still what the end goes back to.
+            world.nodes[0].open(&link, |it| it);
+            wait_until("the image", || world.nodes[0].house().end.facts().has_image);
+            assert!(content(KIND, world.nodes[0].volume()) == dropped);
+            world.nodes[0].stop(true);
+        }
+        let kept = world.nodes[0].kept.lock().clone();
+        Images::remove_all(world.nodes[0].volume(), node(0), |id| kept.contains(&id));
+        assert_eq!((kept.len(), ids), (1, kept));
+        assert!(world.nodes[0].kept_content(0) == dropped);
+    }
+}

@@ -58,6 +58,33 @@ fn what_is_held_is_held_before_the_ends_meet_again() {
 }
 
 #[test]
+fn a_source_whose_disk_had_failed_has_to_meet_a_peer_before_hosts_use_it() {
+    let mut record = found(MirrorRest::Linked).record().clone();
+    record.second.elsewhere = Some(tidelock_catalog::Elsewhere {
+        peer: tidelock_catalog::PeerName::new("b").unwrap(),
+        dials: true,
+    });
+    let key = found(MirrorRest::Linked).association().key;
+    let built = BuiltType::new(
+        ReplicationType::SynchronousMirrorRemote,
+        TargetSupply::Created,
+    );
+    let mut state = State::new(record, key, built);
+    state.opened(First, Role::Source);
+    assert_eq!(state.access(), Some(Access::Active));
+    state.report(First, &Report::DiskFailed);
+    // What had the disk is opened anew; the other end may have been promoted.
+    state.opened(First, Role::Source);
+    assert_eq!(state.access(), Some(Access::Transitioning));
+    let has_all = Verdict::Send {
+        base: None,
+        drops_theirs: false,
+    };
+    state.report(First, &Report::Met(NodeId(2), has_all));
+    assert_eq!(state.access(), Some(Access::Active));
+}
+
+#[test]
 fn a_failover_that_can_not_be_is_taken_back() {
     let mut state = found(MirrorRest::Linked);
     state.opened(First, Role::Source);

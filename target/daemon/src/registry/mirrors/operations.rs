@@ -346,6 +346,11 @@ impl Registry {
         running: Arc<Running>,
     ) -> Result<Vec<Change>, ChangeError> {
         let commands = self.commands_of_ending(record, &running)?;
+        // Before the mirror is gone: what nobody knows after a crash is deleted. None is taken while this one has the turn.
+        let (this, ending) = (Arc::clone(self), Arc::clone(&running));
+        run_blocking(move || ending.keep_dropped(|volume, id| this.keep_dropped(volume, id)))
+            .await?
+            .map_err(ChangeError::Mirror)?;
         let (catalog, changes) = self.save_all(writer, commands).await?;
         self.install(catalog, &changes, None);
         self.mirrors.running.write().remove(&record.id);

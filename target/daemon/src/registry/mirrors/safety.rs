@@ -77,13 +77,14 @@ impl SnapshotKeeper for Album {
 
     fn keep(&self, id: Id) -> Result<(), String> {
         let (registry, volume) = self.find()?;
-        registry.keep_dropped(&volume, id)
+        registry.keep_dropped(volume.as_str(), id)
     }
 
     fn has(&self, id: Id) -> bool {
         // What nobody knows isn't deleted.
-        self.find()
-            .is_ok_and(|(registry, volume)| registry.has_snapshot(volume.as_str(), id))
+        self.find().map_or(true, |(registry, volume)| {
+            registry.has_snapshot(volume.as_str(), id)
+        })
     }
 }
 
@@ -200,7 +201,8 @@ impl Registry {
     }
 
     /// Lets people have what was dropped after a split brain. Blocks.
-    fn keep_dropped(&self, volume: &VolumeName, id: Id) -> Result<(), String> {
+    pub(super) fn keep_dropped(&self, volume: &str, id: Id) -> Result<(), String> {
+        let volume = &VolumeName::new(volume).map_err(|error| error.to_string())?;
         let catalog = self.catalog();
         let record = catalog.volume(volume).map_err(|error| error.to_string())?;
         let open = self

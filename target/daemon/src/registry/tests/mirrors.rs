@@ -583,6 +583,47 @@ async fn what_both_volumes_have_changed_is_told_and_never_resolved_by_itself() {
 }
 
 #[tokio::test]
+async fn what_was_dropped_stays_if_the_mirror_is_detached_while_it_is_overwritten() {
+    let mut house = House::mirrored().await;
+    house.operate(Operation::Suspend).await.unwrap();
+    house.write("a", 0, BLOCKS as u64, 2);
+    house.operate(Operation::Failover).await.unwrap();
+    house.until("a", "Failedover").await;
+    house.write("b", 2, 1, 3);
+    house.until_detail("a", "split brain").await;
+    let before = house.content("a");
+    let registry = Arc::clone(house.registry());
+    let discard = MirrorChange {
+        discard: Some(volume("a").into()),
+        ..change("a", Operation::ResyncReplica)
+    };
+    registry.modify_mirror(discard).await.unwrap();
+    // From here on it may be overwritten.
+    let is_taken = || {
+        let served = house.registry().volume(&volume("a")).unwrap();
+        let family = served.place().map(|(family, _)| family.open_family());
+        family.is_some_and(|open| open.is_ok_and(|open| open.datasets().len() > 1))
+    };
+    let taken = async {
+        while !is_taken() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), taken)
+        .await
+        .unwrap();
+    registry.detach_mirror("a".into(), true).await.unwrap();
+    let all = registry.snapshots(Some(&volume("a"))).unwrap();
+    let name = &all.first().unwrap().name;
+    assert!(name.starts_with("split-brain-"), "{name}");
+    let called: SnapshotRef = format!("a@{name}").parse().unwrap();
+    drop(registry);
+    house.reopen().await;
+    house.registry().restore_snapshot(called, 0).await.unwrap();
+    assert_eq!(house.content("a"), before);
+}
+
+#[tokio::test]
 async fn a_mirror_that_is_to_stop_hosts_does_so_while_its_target_is_away() {
     let house = House::with_two().await;
     let wanted = MirrorRequest {

@@ -87,7 +87,8 @@ pub(super) enum Received {
 }
 
 /// A read took less than there was room for, so the socket had no more, as when it says that a read would block: what comes
-/// later, or has come since, is announced.
+/// later, or has come since, is announced. Only because a reactor's runtime has one thread: on another one what has come since
+/// could have been announced already, and would be forgotten here.
 fn wait_for_more(stream: &TcpStream) {
     // That is how the readiness is taken back; the end of the stream is remembered all the same.
     let nothing: io::Result<()> =

@@ -134,7 +134,10 @@ fn a_renewal_without_an_answer_stops_nobody_and_is_repeated() {
 #[test]
 fn a_source_goes_on_alone_when_its_target_cannot_take_over() {
     let mut holder = holding(place(true, false), &standing(ME, &[PEER]));
+    assert!(holder.is_eligible(PEER));
     let wants = holder.handle(Event::WantsAlone(4), 1_500);
+    // It is being taken out: handed over to now, nobody might be allowed to serve.
+    assert!(!holder.is_eligible(PEER));
     let (_, change) = asked(&wants);
     assert_eq!(
         change,

@@ -104,15 +104,11 @@ fn show(daemon: &Daemon, volume: &str) -> Value {
 
 fn until(daemon: &Daemon, volume: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    wait_until(&format!("{volume} is {what}"), PATIENCE, || {
         last = show(daemon, volume);
-        if done(&last) {
-            return last;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{volume} isn't {what}: {last:#}");
+        done(&last)
+    });
+    last
 }
 
 fn until_state(daemon: &Daemon, volume: &str, state: &str) -> Value {

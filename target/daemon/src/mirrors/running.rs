@@ -210,6 +210,23 @@ impl Running {
         self.changed.subscribe()
     }
 
+    /// Waits until it is so, but not for longer than that: what takes longer is told by what the mirror shows.
+    pub(crate) async fn until(
+        &self,
+        within: Duration,
+        is_so: impl Fn(&State) -> bool + Send + Sync,
+    ) {
+        let mut changes = self.changes();
+        let so = async {
+            while !self.look(&is_so) {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(within, so).await;
+    }
+
     /// The end that is here, if the other one isn't.
     pub(crate) fn local(&self) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
         let side = self.state.lock().record().remote()?.0.opposite();

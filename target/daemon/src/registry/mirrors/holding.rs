@@ -42,7 +42,6 @@ impl Registry {
             mirror: record.id.0,
             operation: wanted,
         };
-        let mut changes = running.changes();
         let before = running.look(|state| state.record().clone());
         let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
         asked.map_err(|error| {
@@ -51,15 +50,10 @@ impl Registry {
                 record.end(remote)
             ))
         })?;
-        let told = async {
-            while running.look(|state| *state.record() == before) {
-                if changes.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
         // The other daemon has done it: what is shown here follows.
-        let _ = tokio::time::timeout(TELLING, told).await;
+        running
+            .until(TELLING, |state| *state.record() != before)
+            .await;
         Ok(Vec::new())
     }
 

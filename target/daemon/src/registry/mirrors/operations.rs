@@ -373,16 +373,7 @@ impl Registry {
 
 /// Waits until a change of roles is done.
 pub(super) async fn wait(running: &Running) -> Result<(), ChangeError> {
-    let mut changes = running.changes();
-    let done = async {
-        while running.look(|state| state.is_pending()) {
-            if changes.changed().await.is_err() {
-                break;
-            }
-        }
-    };
-    // What takes longer is told by what the mirror shows.
-    let _ = tokio::time::timeout(PATIENCE, done).await;
+    running.until(PATIENCE, |state| !state.is_pending()).await;
     match running.look(|state| state.failure().map(str::to_owned)) {
         Some(reason) => Err(refuse(reason)),
         None => Ok(()),

@@ -142,18 +142,10 @@ impl Registry {
         let ask = Ask::HandOver {
             mirror: running.id().0,
         };
-        let mut changes = running.changes();
         let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
         asked.map_err(|error| ChangeError::Mirror(error.to_string()))?;
-        let serving = async {
-            while running.look(|state| state.role(side)) != Some(Role::Source) {
-                if changes.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        // What takes longer is told by what the mirror shows.
-        let _ = tokio::time::timeout(PATIENCE, serving).await;
+        let serves = |state: &State| state.role(side) == Some(Role::Source);
+        running.until(PATIENCE, serves).await;
         Ok(Vec::new())
     }
 

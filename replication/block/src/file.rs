@@ -33,7 +33,8 @@ pub struct FileOptions {
     pub direct: bool,
     /// Never write; takes a shared lock, so that several readers may have it open.
     pub read_only: bool,
-    /// How many engines will use the file at once; more than that share lanes.
+    /// How many engines will use the file at once; more than that share lanes. 0: none will, and what blocks goes by the
+    /// description for control, unless the file is direct.
     pub lanes: usize,
 }
 

@@ -55,6 +55,7 @@ use crate::portal::Portal;
 use crate::renewal::Subject;
 use crate::state_dir::{ReplacedFile, StateDir, StateDirError};
 
+use capabilities::Census;
 pub use clones::{CloneRequest, FullClone};
 use families::Families;
 use fences::Fences;
@@ -98,6 +99,8 @@ pub enum RegistryError {
 #[derive(Clone, Debug)]
 struct View {
     catalog: Arc<Catalog>,
+    /// What is counted of it.
+    census: Arc<Census>,
     volumes: HashMap<VolumeName, Arc<ServedVolume>>,
     targets: HashMap<IscsiName, Arc<Target>>,
     portals: Vec<Portal>,
@@ -187,6 +190,7 @@ impl Registry {
             }
         };
         let view = View {
+            census: Arc::new(Census::of(&catalog)),
             catalog: Arc::new(catalog),
             volumes: HashMap::new(),
             targets: HashMap::new(),
@@ -264,6 +268,7 @@ impl Registry {
             targets.insert(target.name.clone(), Arc::new(served));
         }
         let view = View {
+            census: Arc::new(Census::of(&catalog)),
             catalog,
             volumes,
             targets,

@@ -69,7 +69,8 @@ impl BlockFile {
             lane_flags |= OFlags::DIRECT;
             alignment = direct_alignment(control.as_fd(), kind).map_err(fail)?;
         }
-        let lanes = open_lanes(&control, &path, lane_flags, options.lanes).map_err(|source| {
+        let lanes = options.lanes.clamp(usize::from(options.direct), LANES_MAX);
+        let lanes = open_lanes(&control, &path, lane_flags, lanes).map_err(|source| {
             if options.direct && source == Errno::INVAL {
                 let why = io::Error::other("its file system has no direct I/O");
                 BlockError::with_kind(BlockErrorKind::Unsupported, op, &path, None, why)
@@ -138,7 +139,7 @@ fn open_lanes(
             Err(Errno::STALE)
         }
     };
-    (0..count.clamp(1, LANES_MAX)).map(|_| again()).collect()
+    (0..count).map(|_| again()).collect()
 }
 
 fn lives_in_memory(fd: BorrowedFd<'_>) -> bool {

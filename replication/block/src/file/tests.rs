@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::OpKind;
 use crate::error::{BlockError, BlockErrorKind, OpName};
 
 fn folder() -> TempDir {
@@ -193,4 +194,28 @@ fn lanes_are_descriptions_of_their_own_that_repeat_beyond_their_number() {
     let fd = |lane| file.lane(lane).unwrap().as_raw_fd();
     assert_ne!(fd(0), fd(1));
     assert_eq!(fd(0), fd(2));
+    drop(file);
+    // A file that no engine uses is open once.
+    let options = FileOptions {
+        lanes: 0,
+        ..options
+    };
+    let file = BlockFile::open(&options).unwrap();
+    let Backing::Os { control, lanes } = &file.backing else {
+        panic!("it isn't in memory");
+    };
+    assert!(lanes.is_empty());
+    let fd = |lane| file.lane(lane).unwrap().as_raw_fd();
+    assert_eq!((fd(0), fd(7)), (control.as_raw_fd(), control.as_raw_fd()));
+    let offset = 0;
+    let data = smallvec::smallvec![bytes::Bytes::from_static(&[7; 512])];
+    let dsync = false;
+    let write = OpKind::Write {
+        offset,
+        data,
+        dsync,
+    };
+    file.perform(write).result.unwrap();
+    file.data_sync().unwrap();
+    assert_eq!(fs::read(file.path()).unwrap(), [7; 512]);
 }

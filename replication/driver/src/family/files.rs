@@ -462,8 +462,11 @@ fn bytes_of(pages: &[(Address, Vec<u8>)]) -> u64 {
     (pages.len() * BLOCK_BYTES) as u64
 }
 
+/// What the names of files of data begin with.
+const DATA: &str = "data-";
+
 fn data_name(number: usize) -> String {
-    format!("data-{number:04}")
+    format!("{DATA}{number:04}")
 }
 
 /// What is set aside; a family does without it, if it must.
@@ -479,8 +482,17 @@ fn reserve(folder: &Path) -> Option<Reserve> {
     }
 }
 
+/// Engines use files of data alone; all others are read and written by threads of the family, which may wait: so they are
+/// opened once, however many engines there are.
 fn options(folder: &Path, name: &str) -> FileOptions {
-    FileOptions::new(folder.join(name))
+    let options = FileOptions::new(folder.join(name));
+    match name.starts_with(DATA) {
+        true => options,
+        false => FileOptions {
+            lanes: 0,
+            ..options
+        },
+    }
 }
 
 /// Writes bytes.

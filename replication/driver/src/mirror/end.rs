@@ -6,6 +6,7 @@ mod asynchronous;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -126,6 +127,8 @@ pub struct End {
     desk: Arc<Desk>,
     scribe: Mutex<Option<JoinHandle<()>>>,
     me: Weak<Self>,
+    /// What the core says of that, for who isn't to hold up hosts.
+    has_image: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -260,6 +263,7 @@ impl End {
             desk: Arc::clone(&desk),
             scribe: Mutex::new(None),
             me: Weak::clone(me),
+            has_image: AtomicBool::new(false),
             state: Mutex::new(State {
                 core,
                 todo: VecDeque::new(),
@@ -313,6 +317,12 @@ impl End {
     /// Other limits for resyncs from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.state.lock().pace.rate.set(limits);
+    }
+
+    /// Whether what is on the disk is an image of something, as it stands. Waits for nobody.
+    #[must_use]
+    pub fn has_image(&self) -> bool {
+        self.has_image.load(Ordering::Acquire)
     }
 
     /// The end as it is. Takes time with the number of regions that are to be copied.
@@ -517,6 +527,8 @@ impl End {
     /// Takes what the core wants done, and does it, unless somebody is at it.
     fn proceed<'a>(&'a self, mut state: parking_lot::MutexGuard<'a, State>) {
         state.take_actions();
+        self.has_image
+            .store(state.core.has_image(), Ordering::Release);
         self.desk.copies(state.core.is_resyncing());
         if state.performing {
             return;

@@ -221,6 +221,11 @@ impl End {
         self.driven.look_at_schedule()
     }
 
+    /// Whether it has an image. Waits for nobody.
+    pub(crate) fn has_image(&self) -> bool {
+        self.driven.has_image()
+    }
+
     /// What is known of it.
     pub(crate) fn facts(&self) -> EndFacts {
         let facts = self.driven.facts();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
 use tidelock_mirror::epochs::RpoState;
@@ -39,7 +39,7 @@ pub(crate) struct Running {
     /// Where the durable files of its ends are.
     folder: PathBuf,
     state: Mutex<State>,
-    ends: Mutex<[Option<End>; 2]>,
+    ends: RwLock<[Option<End>; 2]>,
     /// `None`: it is at a peer.
     volumes: [Option<Arc<ServedVolume>>; 2],
     link: Way,
@@ -140,7 +140,7 @@ impl Running {
             id: state.record().id,
             folder,
             state: Mutex::new(state),
-            ends: Mutex::default(),
+            ends: RwLock::default(),
             volumes,
             link,
             reports,
@@ -193,7 +193,7 @@ impl Running {
     /// Whether the end that isn't the source has an image; `None`: nobody can say.
     fn is_target_consistent(&self) -> Option<bool> {
         let target = self.state.lock().record().source.opposite();
-        Some(self.end(target)?.facts().has_image)
+        Some(self.end(target)?.has_image())
     }
 
     /// For how long the target hasn't had everything.
@@ -201,8 +201,14 @@ impl Running {
         self.behind.lock().map(|since| since.elapsed())
     }
 
+    /// Whether a volume here is one of its ends. Waits for nobody.
+    pub(crate) fn has_volume(&self, name: &str) -> bool {
+        let mut volumes = self.volumes.iter().flatten();
+        volumes.any(|it| &**it.name() == name)
+    }
+
     pub(crate) fn end(&self, side: MirrorSide) -> Option<End> {
-        self.ends.lock().get(at(side))?.clone()
+        self.ends.read().get(at(side))?.clone()
     }
 
     /// Rung at each change.
@@ -288,7 +294,7 @@ impl Running {
             }
         };
         let role = end.facts().role;
-        if let Some(place) = self.ends.lock().get_mut(at(side)) {
+        if let Some(place) = self.ends.write().get_mut(at(side)) {
             *place = Some(end);
         }
         if let Some(rpo) = self.rpos.lock().get_mut(at(side)) {
@@ -606,7 +612,7 @@ impl Running {
 
     fn close_end(&self, side: MirrorSide) {
         self.link.leaves(side);
-        let end = self.ends.lock().get_mut(at(side)).and_then(Option::take);
+        let end = self.ends.write().get_mut(at(side)).and_then(Option::take);
         if let Some(end) = end {
             end.close();
         }

@@ -3,6 +3,7 @@
 
 mod associations;
 mod built;
+mod census;
 mod facts;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use tidelock_catalog::{Catalog, DatasetRef, GroupName, SnapshotName, VolumeName}
 use super::changes::ChangeError;
 use super::{EndName, Registry};
 pub(super) use built::built;
+pub(super) use census::Census;
 pub(super) use facts::Gathered;
 use facts::Named;
 

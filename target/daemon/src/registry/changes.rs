@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::adoption;
 use super::asymmetric_access::{AccessRequest, Cause};
+use super::capabilities::Census;
 use super::families::ListTrouble;
 use super::families::snapshot_log::SnapshotLogError;
 use super::served::{LunMap, ServedVolume, Target, lun_map};
@@ -318,6 +319,7 @@ impl Registry {
     ) {
         let old = self.view();
         let mut view = View {
+            census: Arc::new(Census::of(&catalog)),
             catalog: Arc::new(catalog),
             ..(*old).clone()
         };

@@ -125,7 +125,8 @@ impl Mirrors {
     /// The mirror that runs with a volume, and which end that is.
     pub(super) fn of(&self, volume: &str) -> Option<(Arc<Running>, MirrorSide)> {
         let running = self.running.read();
-        running.values().find_map(|it| {
+        let has_it = |it: &&Arc<Running>| it.has_volume(volume);
+        running.values().filter(has_it).find_map(|it| {
             let sides = [MirrorSide::First, MirrorSide::Second];
             let is_it = |side: &MirrorSide| {
                 it.look(|state| {

@@ -71,6 +71,8 @@ pub struct LogicalUnit {
     /// Steps of copies of any logical unit that read or write this one.
     third_parties: Arc<ThirdParties>,
     reservations: Mutex<Reservations>,
+    /// What `reservations` says of that, for who isn't to hold up commands.
+    is_reserved: AtomicBool,
     /// Locked before `nexuses`.
     identifying: Mutex<IdentifyingInformation>,
 }
@@ -94,6 +96,7 @@ impl LogicalUnit {
             copies: RunningCopies::default(),
             third_parties: Arc::default(),
             reservations: Mutex::default(),
+            is_reserved: AtomicBool::new(false),
             identifying: Mutex::default(),
             shown_as: RwLock::default(),
             own_identity: Arc::new(config.identity.clone()),

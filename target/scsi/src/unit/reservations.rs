@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::nexus::{LuNexus, NexusId, NexusInfo, NexusState, TargetPort};
 use crate::opcodes::{Access, AccessBits};
@@ -221,7 +222,7 @@ impl LogicalUnit {
             }
         };
         reservations.number += 1;
-        update(&reservations, &nexuses);
+        self.reservations_changed(&reservations, &nexuses);
         let mut aborted = Vec::new();
         let told: HashMap<_, _> = effects.attentions.into_iter().collect();
         for nexus in nexuses.iter() {
@@ -245,7 +246,7 @@ impl LogicalUnit {
                 let mut reservations = self.reservations.lock();
                 reservations.persistent = persistent;
                 reservations.number += 1;
-                update(&reservations, &self.nexuses.lock());
+                self.reservations_changed(&reservations, &self.nexuses.lock());
                 Ok(())
             }
             Err(error) => {
@@ -260,7 +261,19 @@ impl LogicalUnit {
         let mut reservations = self.reservations.lock();
         reservations.lost = true;
         reservations.number += 1;
-        update(&reservations, &self.nexuses.lock());
+        self.reservations_changed(&reservations, &self.nexuses.lock());
+    }
+
+    /// Whether a reservation is held, of either kind. Waits for nobody.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.is_reserved.load(Ordering::Acquire)
+    }
+
+    fn reservations_changed(&self, reservations: &Reservations, nexuses: &[Arc<NexusState>]) {
+        let is_held = reservations.persistent.reservation.is_some() || reservations.spc2.is_some();
+        self.is_reserved.store(is_held, Ordering::Release);
+        update(reservations, nexuses);
     }
 
     /// Says through which target ports the unit can be reached: what ALL_TG_PT stands for.
@@ -337,7 +350,7 @@ impl LogicalUnit {
                 .take_if(|holder| holder.id == id)
                 .is_some()
         {
-            update(&reservations, &nexuses);
+            self.reservations_changed(&reservations, &nexuses);
         }
     }
 
@@ -345,7 +358,7 @@ impl LogicalUnit {
     pub(super) fn end_spc2_reservation(&self) {
         let mut reservations = self.reservations.lock();
         if reservations.spc2.take().is_some() {
-            update(&reservations, &self.nexuses.lock());
+            self.reservations_changed(&reservations, &self.nexuses.lock());
         }
     }
 

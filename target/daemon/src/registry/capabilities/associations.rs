@@ -1,7 +1,7 @@
 //! What copies have to do with their sources, by the identities of both: which associations there are, and what may be
 //! done with them. Asked by the WBEM server, whose clients know no names.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tidelock_capabilities::facts::{Association, AssociationKey, ElementId, Store};
 use tidelock_capabilities::machine::{Modification, OperationRefusal, modify};
@@ -20,6 +20,7 @@ use super::facts::{at_rest, element_of, snapshot_id};
 use super::{Answer, ElementName, Gathered, Refused, built};
 use crate::registry::Registry;
 use crate::registry::changes::ChangeError;
+use crate::registry::families::ServedFamily;
 
 /// What the WBEM server offers of what is built: the rules are the same, and what it has no way to do isn't offered.
 fn offered() -> &'static BuiltCapabilities {
@@ -175,15 +176,9 @@ impl Registry {
     /// What an element is called.
     #[must_use]
     pub fn element_called(&self, id: ElementId) -> Option<DatasetRef> {
-        let catalog = self.catalog();
-        let mut volumes = catalog
-            .volumes()
-            .filter(|volume| !volume.name.is_of_snapshot());
-        if let Some(volume) = volumes.find(|volume| element_of(volume) == id) {
-            return Some(DatasetRef {
-                volume: volume.name.clone(),
-                snapshot: None,
-            });
+        let view = self.view();
+        if let Some(volume) = view.census.volume(uuid::Uuid::from_u128(id.0)) {
+            return Some(DatasetRef::from(volume.clone()));
         }
         let dataset = DatasetId(uuid::Uuid::from_u128(id.0));
         let families = self.families.all();
@@ -194,9 +189,9 @@ impl Registry {
             let found = open.look(|list| list.get(dataset).cloned()).ok()??;
             (!found.pending).then_some(found)
         })?;
-        let volume = catalog.volumes().find(|volume| volume.id == found.volume)?;
+        let volume = view.census.volume(found.volume.0)?;
         Some(DatasetRef {
-            volume: volume.name.clone(),
+            volume: volume.clone(),
             snapshot: Some(found.name),
         })
     }
@@ -220,14 +215,7 @@ impl Registry {
         record: &catalog::Volume,
     ) -> Option<(Association, String)> {
         let origin = record.origin.as_ref()?;
-        let families = self.families.all();
-        let mut open = families
-            .iter()
-            .filter_map(|family| family.open_family().ok());
-        let is_listed = open.any(|open| {
-            let listed = open.look(|list| list.get(origin.dataset).is_some_and(|it| !it.pending));
-            listed.unwrap_or(false)
-        });
+        let is_listed = self.is_source_listed(record, origin);
         let (source, name) = if is_listed {
             let name = format!("{}@{}", origin.volume, origin.snapshot);
             (snapshot_id(origin.dataset), name)
@@ -260,6 +248,26 @@ impl Registry {
             None => rest,
         };
         Some((relation, name))
+    }
+
+    /// Whether what a clone was made from is a snapshot that is there and that somebody was told of.
+    fn is_source_listed(&self, record: &catalog::Volume, origin: &catalog::Origin) -> bool {
+        let catalog = self.catalog();
+        let family = |it: &catalog::Volume| it.backing.place().map(|place| place.family);
+        let source = catalog.volume(&origin.volume).ok().and_then(family);
+        // It is in one of these two, mostly, and nobody has to look at all of them.
+        let near = [family(record), source].into_iter().flatten();
+        let near = near.filter_map(|id| self.families.get(id));
+        let state = |served: &Arc<ServedFamily>| {
+            let open = served.open_family().ok()?;
+            let found = open.look(|list| list.get(origin.dataset).map(|it| !it.pending));
+            found.ok().flatten()
+        };
+        let found = near.into_iter().find_map(|served| state(&served));
+        found.unwrap_or_else(|| {
+            let all = self.families.all();
+            all.iter().find_map(state).unwrap_or(false)
+        })
     }
 
     /// What a copy has to do with its source, and the job that fills it.

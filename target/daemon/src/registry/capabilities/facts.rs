@@ -1,7 +1,6 @@
 //! The facts for one question, gathered from the catalog and the live objects. Knows no rules. Nothing here waits
 //! for a disk or for a lock that hosts' commands take.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use tidelock_admin::v1::PeerState;
@@ -20,8 +19,8 @@ use tidelock_catalog::{
 };
 use tidelock_scsi::MediumCondition;
 
-use super::super::Registry;
 use super::super::served::ServedVolume;
+use super::super::{Registry, View};
 use super::ElementName;
 use crate::peers::PeerError;
 
@@ -220,14 +219,15 @@ impl Registry {
 
     /// What is known of a volume or a snapshot.
     pub(super) fn known(&self, what: &DatasetRef) -> Result<Known, CatalogError> {
-        let catalog = self.catalog();
-        let record = catalog.volume(&what.volume)?;
+        let view = self.view();
+        let record = view.catalog.volume(&what.volume)?;
         match (&what.snapshot, record.backing) {
             (None, Backing::Snapshot(_)) => Err(CatalogError::IsSnapshot {
                 volume: what.volume.clone(),
             }),
-            (None, _) => Ok(self.known_volume(&catalog, record)),
+            (None, _) => Ok(self.known_volume(&view, record)),
             (Some(snapshot), _) => self.known_snapshot(
+                &view,
                 record,
                 &SnapshotRef {
                     volume: what.volume.clone(),
@@ -239,26 +239,21 @@ impl Registry {
 
     /// What is known of the volumes of a group, in its order.
     pub(super) fn known_members(&self, group: &GroupName) -> Result<Vec<Known>, CatalogError> {
-        let catalog = self.catalog();
-        let members = catalog.group(group)?.members.iter();
+        let view = self.view();
+        let members = view.catalog.group(group)?.members.iter();
         members
-            .map(|name| Ok(self.known_volume(&catalog, catalog.volume(name)?)))
+            .map(|name| Ok(self.known_volume(&view, view.catalog.volume(name)?)))
             .collect()
     }
 
-    fn known_volume(&self, catalog: &catalog::Catalog, record: &catalog::Volume) -> Known {
+    fn known_volume(&self, view: &View, record: &catalog::Volume) -> Known {
         let id = element_of(record);
-        let served = self.volume(&record.name);
-        let (store, locks) = match &served {
+        let served = view.volumes.get(&record.name);
+        let (store, locks) = match served {
             Some(served) => self.health(record, served),
             None => (Store::Missing, Vec::new()),
         };
         let snapshots = self.snapshot_count(record).unwrap_or(0);
-        let origins = catalog.volumes().filter(|other| {
-            let origin = other.origin.as_ref();
-            origin.is_some_and(|origin| origin.linked && origin.volume == record.name)
-        });
-        let clones = origins.count() as u64;
         let mut relations = Vec::new();
         let mut sources = Vec::new();
         let mut others = Vec::new();
@@ -277,11 +272,11 @@ impl Registry {
         Known {
             element: Element {
                 store,
-                online: catalog.mappings(&record.name).next().is_some(),
-                hosts: self.hosts(catalog, record, served.as_deref()),
+                online: !view.census.shown(&record.name).is_empty(),
+                hosts: self.hosts(view, record, served.map(|it| &**it)),
                 snapshots,
-                clones,
-                room_for: room(catalog),
+                clones: view.census.clones_of(&record.name),
+                room_for: room(&view.catalog),
                 ..Element::volume(id, record.size_bytes, record.block_size.bytes())
             },
             name: record.name.to_string(),
@@ -294,6 +289,7 @@ impl Registry {
 
     fn known_snapshot(
         &self,
+        view: &View,
         record: &catalog::Volume,
         called: &SnapshotRef,
     ) -> Result<Known, CatalogError> {
@@ -301,7 +297,6 @@ impl Registry {
             snapshot: called.clone(),
         };
         let place = record.backing.place().ok_or_else(missing)?;
-        let catalog = self.catalog();
         let found: Option<Snapshot> = self
             .families
             .get(place.family)
@@ -311,15 +306,18 @@ impl Registry {
                     .ok()
             })
             .transpose()?;
-        let volume = self.known_volume(&catalog, record);
+        let volume = self.known_volume(view, record);
         // A family that can't be opened tells of no snapshot. Its volumes can't be opened either.
         let (id, size_bytes) = match &found {
             Some(found) => (snapshot_id(found.id), found.size_bytes),
             None if volume.element.store != Store::Healthy => (ElementId(0), record.size_bytes),
             None => return Err(missing()),
         };
-        let clones: Vec<_> = catalog
-            .volumes()
+        let of = found.as_ref().map(|found| found.id);
+        let clones = of.map_or(&[][..], |of| view.census.clones_of_snapshot(of));
+        let clones: Vec<_> = clones
+            .iter()
+            .filter_map(|name| view.catalog.volume(name).ok())
             .filter_map(|other| Some((other, self.clone_relation(other)?)))
             .filter(|(_, relation)| relation.key.system_element == id)
             .collect();
@@ -334,10 +332,10 @@ impl Registry {
                 id,
                 kind: ElementKind::Snapshot,
                 size_bytes,
-                online: catalog
-                    .mappings(&VolumeName::of_snapshot(called))
-                    .next()
-                    .is_some(),
+                online: !view
+                    .census
+                    .shown(&VolumeName::of_snapshot(called))
+                    .is_empty(),
                 hosts: Hosts::default(),
                 read_only: true,
                 snapshots: 0,
@@ -390,24 +388,18 @@ impl Registry {
     }
 
     /// What hosts do with a volume.
-    fn hosts(
-        &self,
-        catalog: &catalog::Catalog,
-        record: &catalog::Volume,
-        served: Option<&ServedVolume>,
-    ) -> Hosts {
-        let sessions: usize = catalog
-            .mappings(&record.name)
-            .filter(|(_, mapping)| !mapping.read_only)
-            .map(|(target, _)| self.directory.sessions_of(target.name.as_str()))
+    fn hosts(&self, view: &View, record: &catalog::Volume, served: Option<&ServedVolume>) -> Hosts {
+        let shown = view.census.shown(&record.name).iter();
+        let sessions: usize = shown
+            .filter(|(_, read_only)| !read_only)
+            .map(|(target, _)| self.directory.sessions_of(target.as_str()))
             .sum();
-        let report = served.map(|served| served.unit().reservations());
         // Those that can't write it do no harm.
         let protected = served.is_some_and(|served| served.unit().is_write_protected());
         let sessions = if protected { 0 } else { sessions };
         Hosts {
             sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
-            reserved: report.is_some_and(|it| it.kind.is_some() || it.reserved_by.is_some()),
+            reserved: served.is_some_and(|served| served.unit().is_reserved()),
         }
     }
 
@@ -436,22 +428,8 @@ impl Registry {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        let catalog = self.catalog();
-        let linked = catalog.volumes().filter_map(|volume| {
-            let origin = volume.origin.as_ref()?;
-            origin.linked.then_some(&origin.volume)
-        });
-        let mut sources = BTreeSet::new();
-        let mut targets = 0;
-        for source in linked {
-            sources.insert(source);
-            targets += 1;
-        }
         Totals {
-            clones: Total {
-                sources: sources.len() as u64,
-                targets,
-            },
+            clones: self.view().census.clones(),
             mirrors: Total {
                 sources: self.mirrors.count(),
                 targets: self.mirrors.count(),

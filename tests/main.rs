@@ -21,6 +21,7 @@ mod capabilities;
 mod copy;
 mod demo;
 mod endurance;
+mod failover;
 mod farewell;
 mod fence;
 mod identifying;

@@ -13,7 +13,7 @@ use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::{Initiator, cdb16};
 use crate::harness::wait_until;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const STANDBY: (u8, u8, u8) = (2, 0x04, 0x0b);
 /// 512-byte blocks of 4 KiB.
 const BLOCKS: u32 = 8;
@@ -77,14 +77,14 @@ fn pass(from: &TcpStream, to: &TcpStream) {
 }
 
 /// Two daemons, and the ways to them: a has volume `vol`, and b its copy, both LUN 0.
-struct Two {
-    a: Daemon,
-    b: Daemon,
+pub(crate) struct Two {
+    pub(crate) a: Daemon,
+    pub(crate) b: Daemon,
     ways: [Way; 2],
 }
 
-fn daemon(name: &str) -> Daemon {
-    let config = format!("peer_name = \"{name}\"\n");
+fn daemon(name: &str, more: &str) -> Daemon {
+    let config = format!("peer_name = \"{name}\"\n{more}");
     let group = if name == "a" { "1" } else { "2" };
     let portal = format!("{group}=127.0.0.1:0");
     Daemon::start_alone(
@@ -98,11 +98,16 @@ fn fingerprint(daemon: &Daemon) -> String {
     identity["fingerprint"].as_str().unwrap().to_owned()
 }
 
-fn show(daemon: &Daemon, volume: &str) -> Value {
+pub(crate) fn show(daemon: &Daemon, volume: &str) -> Value {
     daemon.json(&["mirror", "show", volume])
 }
 
-fn until(daemon: &Daemon, volume: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(
+    daemon: &Daemon,
+    volume: &str,
+    what: &str,
+    done: impl Fn(&Value) -> bool,
+) -> Value {
     let mut last = Value::Null;
     wait_until(&format!("{volume} is {what}"), PATIENCE, || {
         last = show(daemon, volume);
@@ -111,13 +116,25 @@ fn until(daemon: &Daemon, volume: &str, what: &str, done: impl Fn(&Value) -> boo
     last
 }
 
-fn until_state(daemon: &Daemon, volume: &str, state: &str) -> Value {
+pub(crate) fn until_state(daemon: &Daemon, volume: &str, state: &str) -> Value {
     until(daemon, volume, state, |it| it["copy_state"] == state)
 }
 
 impl Two {
     fn new(on_failure: &str) -> Self {
-        let (a, b) = (daemon("a"), daemon("b"));
+        Self::made("", &["--on-failure", on_failure])
+    }
+
+    /// Two daemons with more in their configuration, and a mirror that is made with these arguments.
+    pub(crate) fn made(more: &str, options: &[&str]) -> Self {
+        let two = Self::befriended([more, more]);
+        two.create(options);
+        two
+    }
+
+    /// Two daemons that know each other; a has the volume, and b no copy yet.
+    pub(crate) fn befriended([at_a, at_b]: [&str; 2]) -> Self {
+        let (a, b) = (daemon("a", at_a), daemon("b", at_b));
         let ways = [Way::new(), Way::new()];
         let [to_a, to_b] = &ways;
         to_a.leads_to(&a);
@@ -136,15 +153,13 @@ impl Two {
         initiator.settle(0);
         initiator.write(0, 0, &[1; 4096], false).assert_good();
         drop(initiator);
-        let create = [
-            "mirror",
-            "create",
-            "vol",
-            "b:copy",
-            "--wait",
-            "--on-failure",
-            on_failure,
-        ];
+        Self { a, b, ways }
+    }
+
+    pub(crate) fn create(&self, options: &[&str]) {
+        let Self { a, b, .. } = self;
+        let mut create = vec!["mirror", "create", "vol", "b:copy", "--wait"];
+        create.extend(options);
         let said = a.run(&create);
         assert!(
             said.contains("mirror of vol to b:copy: Synchronized"),
@@ -153,27 +168,25 @@ impl Two {
         b.run(&["target", "create", TARGET]);
         b.run(&["lun", "map", TARGET, "copy"]);
         b.run(&["acl", "allow", TARGET, "*"]);
-        let two = Self { a, b, ways };
-        two.until_synchronized();
-        two
+        self.until_synchronized();
     }
 
-    fn until_synchronized(&self) {
+    pub(crate) fn until_synchronized(&self) {
         until_state(&self.a, "vol", "Synchronized");
         until_state(&self.b, "copy", "Synchronized");
     }
 
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.ways.iter().for_each(Way::cut);
     }
 
-    fn mend(&self) {
+    pub(crate) fn mend(&self) {
         let [to_a, to_b] = &self.ways;
         to_a.leads_to(&self.a);
         to_b.leads_to(&self.b);
     }
 
-    fn compare(&self) {
+    pub(crate) fn compare(&self) {
         for (daemon, name) in [(&self.a, "vol"), (&self.b, "copy")] {
             let job = daemon.json(&["mirror", "verify", name]);
             assert_eq!(job["report"]["checked_bytes"], 8 << 20, "{job}");
@@ -183,7 +196,7 @@ impl Two {
 }
 
 /// A host that has found the disk at a daemon.
-fn host(daemon: &Daemon) -> Initiator {
+pub(crate) fn host(daemon: &Daemon) -> Initiator {
     let mut host = Initiator::log_in(daemon.portal);
     wait_until("the disk is there", PATIENCE, || {
         host.read_command(0, &[0; 6], 0).status == 0
@@ -192,7 +205,7 @@ fn host(daemon: &Daemon) -> Initiator {
 }
 
 /// A host that is told that the disk is elsewhere.
-fn is_elsewhere(daemon: &Daemon) -> bool {
+pub(crate) fn is_elsewhere(daemon: &Daemon) -> bool {
     let mut host = Initiator::log_in(daemon.portal);
     // The first answers may be unit attentions.
     (0..8).any(|_| host.read_command(0, &[0; 6], 0).sense_code() == STANDBY)

@@ -72,6 +72,8 @@ impl Shell for Wire {
     fn disconnect(&self, _: NodeId) {}
     fn start_timer(&self) {}
     fn stop_timer(&self) {}
+    fn ask_to_go_on_alone(&self, _: u64) {}
+
     fn report(&self, _: Report) {}
 }
 

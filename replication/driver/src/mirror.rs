@@ -32,7 +32,7 @@ pub(crate) use answers::{Answer, Answers};
 pub use cutting::{Behind, Look};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
-pub use facts::{EndFacts, PeerFacts};
+pub use facts::{EndFacts, PeerFacts, PlaceFacts};
 pub(crate) use here::{Job, during};
 pub use here::{Nearby, is_on_an_engine};
 pub use hidden::Hidden;

@@ -95,6 +95,7 @@ use utoipa::OpenApi;
         mirrors::create_mirror,
         mirrors::show_mirror,
         mirrors::modify_mirror,
+        mirrors::set_mirror_failover,
         mirrors::detach_mirror,
         mirrors::verify_mirror,
         jobs::list_jobs,

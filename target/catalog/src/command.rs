@@ -12,7 +12,7 @@ use crate::family::{DatasetId, Family, FamilyId, Place};
 use crate::group::Group;
 use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
-use crate::mirror::{Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide};
+use crate::mirror::{Mirror, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide};
 use crate::parameters::SessionParameters;
 use crate::peer::{Peer, PeerAddress};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -135,6 +135,13 @@ pub enum Command {
         mirror: MirrorId,
         /// When.
         mode: MirrorMode,
+    },
+    /// Say who lets hosts use the target of a mirror.
+    SetMirrorFailover {
+        /// Which mirror.
+        mirror: MirrorId,
+        /// Who.
+        failover: MirrorFailover,
     },
     /// Let the volumes of a mirror be independent.
     DeleteMirror {

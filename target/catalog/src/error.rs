@@ -233,6 +233,14 @@ pub enum CatalogError {
         /// The end that is here.
         volume: VolumeName,
     },
+    /// It can't fail over by itself.
+    #[error("the mirror of {first} and {second} can't fail over by itself")]
+    NoAutomaticFailover {
+        /// One end.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// A mirror's identities can only be used once.
     #[error("an identity of mirror {mirror} is another mirror's")]
     MirrorIdentityInUse {
@@ -524,6 +532,7 @@ impl CatalogError {
             | Self::MirrorOfItself { .. }
             | Self::MirrorSizes { .. }
             | Self::MirrorIdentityInUse { .. }
+            | Self::NoAutomaticFailover { .. }
             | Self::MirrorIsElsewhere { .. }
             | Self::RemoteIsMirrored { .. }
             | Self::PeerHasMirror { .. }
@@ -596,6 +605,10 @@ impl CatalogError {
             Self::MirrorOfItself { .. } => "name another volume of the same size",
             Self::MirrorSizes { .. } => {
                 "make a volume of exactly that size with `tidelock volume create`"
+            }
+            Self::NoAutomaticFailover { .. } => {
+                "only synchronous mirrors between two daemons do: `tidelock mirror set-failover VOLUME manual` first, or leave \
+                 it to an operator"
             }
             Self::MirrorIdentityInUse { .. } => "try again: new identities are made each time",
             Self::NotAClone { .. } => "`tidelock clone list` shows the clones there are",

@@ -45,7 +45,8 @@ pub use group::Group;
 pub use hydration::{Hydration, HydrationProgress, Intent, IntentKind, RestoreMember};
 pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 pub use mirror::{
-    Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure,
+    Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+    OnFailure,
 };
 pub use network::{Network, NetworkError};
 pub use parameters::{DigestUse, ParameterError, SessionParameters};

@@ -138,6 +138,16 @@ impl MirrorMode {
     }
 }
 
+/// Who lets hosts use the target when the source is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MirrorFailover {
+    /// An operator.
+    #[default]
+    Manual,
+    /// The ends, by leases that a third party gives.
+    Automatic,
+}
+
 /// A mirror of two volumes, of which at least one is this daemon's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
@@ -155,6 +165,8 @@ pub struct Mirror {
     pub mode: MirrorMode,
     /// What an operator wants.
     pub rest: MirrorRest,
+    /// Who lets hosts use the target when the source is gone.
+    pub failover: MirrorFailover,
 }
 
 impl Mirror {
@@ -186,6 +198,12 @@ impl Mirror {
             MirrorRest::FailedOver => self.source.opposite(),
             _ => self.source,
         }
+    }
+
+    /// Whether its ends fail over by themselves.
+    #[must_use]
+    pub const fn is_automatic(&self) -> bool {
+        matches!(self.failover, MirrorFailover::Automatic)
     }
 
     /// Which end a volume of this daemon is.

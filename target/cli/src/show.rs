@@ -18,7 +18,7 @@ pub(crate) use capabilities::capabilities;
 pub(crate) use clone::{clone, cloned, clones, hydrating, promoted};
 pub(crate) use family_tree::family_tree;
 pub(crate) use job::{job, job_ended, job_line, jobs};
-pub(crate) use mirror::{job_line_begun, mirror, mirror_line, mirrors};
+pub(crate) use mirror::{job_line_begun, mirror, mirror_failover, mirror_line, mirrors};
 pub(crate) use peer::{peer, peer_added, peer_identity, peers};
 pub(crate) use session::sessions;
 pub(crate) use snapshot::{

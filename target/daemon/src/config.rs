@@ -77,6 +77,9 @@ pub enum ConfigError {
     /// The WBEM server.
     #[error("section [wbem]: {0}")]
     Wbem(String),
+    /// The store of leases.
+    #[error("section [failover]: {0}")]
+    Failover(String),
     /// A value is outside its range.
     #[error("{key} = {value} is out of range: allowed is {range}")]
     OutOfRange {
@@ -133,6 +136,7 @@ struct File {
     peer_name: Option<String>,
     peer_timeout_seconds: Option<u64>,
     wbem: Option<crate::wbem::Section>,
+    failover: Option<crate::failover::Section>,
 }
 
 /// A portal group of the TOML file. `portals` at the top is group 1.
@@ -203,6 +207,8 @@ pub struct Config {
     pub peer_timeout: Duration,
     /// The WBEM server; none unless it is configured.
     pub wbem: Option<crate::wbem::Settings>,
+    /// The store of leases of mirrors that fail over by themselves; none does unless it is configured.
+    pub failover: Option<crate::failover::Settings>,
     /// Set up and announce the demonstration LUN.
     pub demo: bool,
 }
@@ -315,6 +321,11 @@ impl Config {
                 .map(crate::wbem::check)
                 .transpose()
                 .map_err(ConfigError::Wbem)?,
+            failover: file
+                .failover
+                .map(crate::failover::check)
+                .transpose()
+                .map_err(ConfigError::Failover)?,
             demo: args.demo,
         })
     }

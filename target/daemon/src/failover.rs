@@ -1,5 +1,5 @@
-//! Automatic failover: the store of leases, and how it is reached. The rules are [`tidelock_mirror::lease`]'s. No mirror
-//! asks it yet.
+//! Automatic failover: the store of leases, and how it is reached. The rules are [`tidelock_mirror::lease`]'s; who asks it is
+//! the task of each mirror (`mirrors/lease.rs`).
 
 mod etcd;
 mod settings;

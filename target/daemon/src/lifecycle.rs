@@ -159,6 +159,7 @@ impl Daemon {
         let directory = Directory::new(config.max_sessions);
         let registry = Registry::open(&state, Arc::clone(&directory))?;
         registry.set_quiesce(config.quiesce.clone());
+        registry.set_failover_store(config.failover.clone());
         let demo = config.demo;
         let shared = Arc::new(Shared {
             directory,

@@ -2,6 +2,8 @@
 //! mirror: what is wanted is decided and made durable by the registry.
 
 pub(crate) mod end;
+pub(crate) mod gate;
+pub(crate) mod lease;
 pub(crate) mod line;
 mod link;
 pub(crate) mod post;
@@ -18,6 +20,8 @@ pub(crate) enum News {
     Changed(MirrorId),
     /// Hosts have to be told where the source is.
     Access(MirrorId),
+    /// The end here has the place of the source, and is to become it.
+    Promote(MirrorId),
     /// There is a connection with the end at a peer, or the two are in step: the peer is told what is wanted.
     Seen(MirrorId),
     /// What was wanted can't be, or the ends have agreed on something else: what the mirror says now is to be kept.

@@ -64,7 +64,8 @@ use hydration::Hydrations;
 use journals::Journals;
 use mirrors::Mirrors;
 pub use mirrors::{
-    EndName, MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest, RemoteMirrorRequest,
+    EndName, FailoverChange, MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest,
+    RemoteMirrorRequest,
 };
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};

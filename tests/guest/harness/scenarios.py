@@ -88,6 +88,7 @@ class Requests:
             "portals": target.listen_on,
             "options": target.run_with,
             "second": target.second,
+            "leases": target.leases,
             "allocated": target.allocated,
             "secret": target.secret_file,
             "keep": self._keep,

@@ -153,6 +153,10 @@ class Target:
         """Asks another daemon of the same kind, with a state of its own, for the same."""
         raise NotImplementedError
 
+    def leases(self, seconds: str) -> None:
+        """An etcd for this daemon and the second one, with leases that long; they use it from their next start on."""
+        raise NotImplementedError
+
     def secret_file(self, name: str, secret: str) -> str:
         """Writes a secret and returns the file's path."""
         path = self.folder / f"{name}.secret"
@@ -243,24 +247,53 @@ class Tidelock(Target):
         self._options: list[str] = []
         self._sockets = sockets
         self._second: Tidelock | None = None
+        self._etcd: subprocess.Popen | None = None
 
-    def second(self, *words: str) -> str | None:
+    def _second_one(self) -> "Tidelock":
         if self._second is None:
             sockets = self._sockets / "second"
             sockets.mkdir(exist_ok=True)
             log = self._log_path.with_name("second.log")
             log.touch()
             self._second = Tidelock(self.folder / "second", log, self._binaries, sockets)
+        return self._second
+
+    def second(self, *words: str) -> str | None:
+        second = self._second_one()
         name, *rest = words
         known = {
             "volume": "volume_create", "target": "target_create", "map": "lun_map", "unmap": "lun_unmap", "allow": "allow",
             "tidelock": "command_line", "portals": "listen_on", "options": "run_with", "start": "start", "kill": "kill",
             "stop": "stop", "freeze": "freeze", "thaw": "thaw", "drop": "drop_sessions",
         }
-        return getattr(self._second, known[name])(*rest)
+        return getattr(second, known[name])(*rest)
+
+    def leases(self, seconds: str) -> None:
+        client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+        words = ["etcd", "--data-dir", str(self.folder / "etcd"), "--initial-cluster", f"default={peer}"]
+        words += ["--listen-client-urls", client, "--advertise-client-urls", client]
+        words += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
+        with self._log_path.with_name("etcd.log").open("ab") as log:
+            try:
+                self._etcd = subprocess.Popen(
+                    words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                )
+            except OSError as error:
+                raise TargetError(f"etcd can't be started (Debian: etcd-server): {error}") from error
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        while not network.listening(["127.0.0.1:2379"]):
+            if self._etcd.poll() is not None or time.monotonic() > deadline:
+                raise TargetError("etcd doesn't start: etcd.log says why")
+            time.sleep(0.05)
+        for daemon in (self, self._second_one()):
+            daemon._config.write_text(f'[failover]\netcd = ["{client}"]\nlease_seconds = {seconds}\n')
 
     def end(self) -> None:
         super().end()
+        if self._etcd is not None:
+            self._etcd.kill()
+            self._etcd.wait()
+            self._etcd = None
         if self._second is not None:
             self._second.end()
 

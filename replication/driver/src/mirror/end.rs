@@ -1,6 +1,7 @@
 //! One end of a mirror: the core behind a lock. What the core wants done is put into a queue under that lock and done
 //! by one thread at a time without it, so that all of it is done in its order, and nobody waits for anybody.
 
+mod alone;
 mod asynchronous;
 
 use std::collections::{HashMap, VecDeque};
@@ -181,6 +182,7 @@ enum Todo {
     Disconnect(NodeId),
     StartTimer,
     StopTimer,
+    AskAlone(u64),
     Report(Report),
     Snapshot(SnapshotOperation),
 }
@@ -556,6 +558,7 @@ impl End {
             Todo::Disconnect(peer) => self.shell.disconnect(peer),
             Todo::StartTimer => self.shell.start_timer(),
             Todo::StopTimer => self.shell.stop_timer(),
+            Todo::AskAlone(number) => self.shell.ask_to_go_on_alone(number),
             Todo::Report(report) => {
                 if let (Report::Serving, Some(images)) = (&report, &self.images) {
                     images.is_source(&self.me);
@@ -664,8 +667,7 @@ impl State {
                 self.pace.took(host.began, self.core.is_resyncing());
                 Todo::Tell(host.answers, host.key, command, Answer::Done(result))
             }
-            // Not without being told to ask, in the configuration below.
-            Action::AskToGoOnAlone(_) => return None,
+            Action::AskToGoOnAlone(number) => Todo::AskAlone(number),
             Action::StartTimer => Todo::StartTimer,
             Action::StopTimer => Todo::StopTimer,
             Action::Report(report) => Todo::Report(report),

@@ -46,3 +46,16 @@ pub struct PeerFacts {
     /// How far it is behind, if it is asynchronous ([`End::set_asynchronous`](super::End::set_asynchronous)).
     pub behind: Option<Behind>,
 }
+
+/// How an end stands with its peers: what decides who may be the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceFacts {
+    /// The part that it plays.
+    pub role: Role,
+    /// Peers without which a source acknowledges nothing.
+    pub required: Vec<NodeId>,
+    /// Peers that have all that was acknowledged.
+    pub in_step: Vec<NodeId>,
+    /// Whether what is on the disk is an image of something.
+    pub has_image: bool,
+}

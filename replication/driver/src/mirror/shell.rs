@@ -19,6 +19,10 @@ pub trait Shell: Send + Sync + 'static {
     fn start_timer(&self);
     /// Don't.
     fn stop_timer(&self);
+    /// Hosts wait for a peer that is away, and it has to be asked whether it can take over by itself
+    /// ([`End::ask_before_alone`](super::End::ask_before_alone)). Answered by
+    /// [`Event::MayGoOnAlone`](tidelock_mirror::association::Event::MayGoOnAlone) of this number, if it can't.
+    fn ask_to_go_on_alone(&self, number: u64);
     /// What an operator would want to know.
     fn report(&self, report: Report);
 }

@@ -177,6 +177,14 @@ impl Engine {
         record.receiving.is_none() && !record.lineage.is_empty()
     }
 
+    /// [`Config::asks_before_alone`] from now on.
+    pub fn ask_before_alone(&mut self, asks: bool) {
+        self.config.asks_before_alone = asks;
+        // What was asked before is asked again.
+        (self.asking_alone, self.may_go_on_alone) = (false, false);
+        self.pump();
+    }
+
     /// The log of regions.
     #[must_use]
     pub const fn region_log(&self) -> &RegionLog {

@@ -101,6 +101,7 @@ impl Store {
                 }
                 self.put(standing)
             }
+            Request::Settle { .. } => unreachable!("no holder asks for it"),
             Request::Revoke(lease) => {
                 self.leases.remove(&lease.0);
                 self.at(self.now_ms);

@@ -107,6 +107,14 @@ pub enum Request {
         /// What it was made from.
         from: Revision,
     },
+    /// If the standing is of this revision: nobody is the holder, and this is the standing, or there is none. An operator's,
+    /// where failover becomes automatic, or isn't any more; no holder asks for it.
+    Settle {
+        /// From then on.
+        standing: Option<Standing>,
+        /// What it was made from.
+        from: Revision,
+    },
     /// The lease ends now, and what is bound to it goes.
     Revoke(LeaseId),
 }

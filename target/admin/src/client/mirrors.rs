@@ -32,6 +32,16 @@ impl Client {
             .await
     }
 
+    /// Says who lets hosts use the target of a mirror.
+    pub async fn set_mirror_failover(
+        &self,
+        name: &str,
+        request: &v1::SetMirrorFailover,
+    ) -> Answer<v1::MirrorFailoverSet> {
+        self.send("PUT", path(&["mirrors", name, "failover"]), request)
+            .await
+    }
+
     /// Makes two independent volumes of a mirror.
     pub async fn detach_mirror(&self, name: &str, force: bool) -> Answer<()> {
         let force = if force { "?force=true" } else { "" };

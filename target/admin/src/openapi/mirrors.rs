@@ -1,7 +1,10 @@
 //! What can be asked about mirrors. Each function stands for one path and method; none is ever called.
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
-use crate::v1::{CreateMirror, ErrorBody, Job, Mirror, MirrorList, ModifyMirror};
+use crate::v1::{
+    CreateMirror, ErrorBody, Job, Mirror, MirrorFailoverSet, MirrorList, ModifyMirror,
+    SetMirrorFailover,
+};
 
 /// All mirrors
 #[utoipa::path(get, path = "/v1/mirrors", tag = "mirrors",
@@ -32,6 +35,17 @@ pub(super) fn show_mirror() {}
     responses((status = 200, body = Mirror), (status = "4XX", body = ErrorBody),
               (status = "5XX", body = ErrorBody)))]
 pub(super) fn modify_mirror() {}
+
+/// Say who lets hosts use the target
+///
+/// An operator, or the two daemons by themselves. Refused for automatic failover unless the mirror is a synchronous one with a
+/// peer, and both daemons are configured with the same etcd, which answers. Back to manual works without etcd as well; the
+/// answer says what is left there.
+#[utoipa::path(put, path = "/v1/mirrors/{mirror}/failover", tag = "mirrors", request_body = SetMirrorFailover,
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
+    responses((status = 200, body = MirrorFailoverSet), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_mirror_failover() {}
 
 /// Detach the volumes of a mirror
 ///

@@ -22,6 +22,25 @@ pub struct CreateMirror {
     /// What is done with hosts while the target is away.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Who lets hosts use the target when the source is gone. `automatic` is for synchronous mirrors with a peer, where both
+    /// daemons have a section `[failover]` in their configuration.
+    #[serde(default)]
+    pub failover: MirrorFailover,
+}
+
+/// Who lets hosts use the target when the source is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MirrorFailover {
+    /// An operator.
+    #[default]
+    Manual,
+    /// The two daemons, by leases in etcd.
+    Automatic,
+    /// One that this client doesn't know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// When a write is answered.
@@ -74,6 +93,9 @@ pub struct Mirror {
     pub mode: MirrorMode,
     /// FailedCopyStopsHostIO in words.
     pub on_failure: OnFailure,
+    /// Who lets hosts use the target when the source is gone.
+    #[serde(default)]
+    pub failover: MirrorFailover,
     /// CopyState of `CIM_Synchronized`, in its words.
     pub copy_state: String,
     /// ProgressStatus of `CIM_Synchronized`, in its words.
@@ -185,4 +207,25 @@ pub struct ModifyMirror {
     /// are dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discard: Option<String>,
+}
+
+/// Who is to let hosts use the target of a mirror when the source is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetMirrorFailover {
+    /// Who.
+    pub failover: MirrorFailover,
+    /// Of `manual`: though neither the other daemon nor the store can be told.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// A mirror, after it was said who lets hosts use its target.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorFailoverSet {
+    /// As it is now.
+    pub mirror: Mirror,
+    /// What couldn't be told or taken away everywhere, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
 }

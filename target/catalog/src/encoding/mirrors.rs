@@ -7,7 +7,8 @@ use crate::document::Catalog;
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
 use crate::mirror::{
-    Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure,
+    Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+    OnFailure,
 };
 use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
@@ -24,6 +25,9 @@ pub(super) struct MirrorBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rpo_ms: Option<u64>,
     rest: RestBody,
+    /// Absent where an operator lets hosts use the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failover: Option<FailoverBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -55,6 +59,12 @@ enum SideBody {
 enum OnFailureBody {
     Continue,
     Halt,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum FailoverBody {
+    Automatic,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -119,6 +129,10 @@ impl From<&Mirror> for MirrorBody {
                 MirrorRest::Split => RestBody::Split,
                 MirrorRest::FailedOver => RestBody::FailedOver,
             },
+            failover: match mirror.failover {
+                MirrorFailover::Manual => None,
+                MirrorFailover::Automatic => Some(FailoverBody::Automatic),
+            },
         }
     }
 }
@@ -147,6 +161,10 @@ impl MirrorBody {
                 RestBody::Fractured => MirrorRest::Fractured,
                 RestBody::Split => MirrorRest::Split,
                 RestBody::FailedOver => MirrorRest::FailedOver,
+            },
+            failover: match self.failover {
+                None => MirrorFailover::Manual,
+                Some(FailoverBody::Automatic) => MirrorFailover::Automatic,
             },
         })
     }

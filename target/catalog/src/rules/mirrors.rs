@@ -5,7 +5,8 @@ use crate::command::Change;
 use crate::document::Catalog;
 use crate::error::CatalogError;
 use crate::mirror::{
-    Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+    Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest,
+    MirrorSide,
 };
 use crate::rules::volumes::find_writable;
 use crate::snapshot::PeerName;
@@ -28,6 +29,7 @@ fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
     for end in [&mirror.first, &mirror.second] {
         check_end(catalog, mirror, end)?;
     }
+    check_failover(mirror)?;
     if mirror.remote().is_none() {
         check_alike(catalog, &mirror.first.volume, &mirror.second.volume)?;
     }
@@ -42,6 +44,18 @@ fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
         return Err(CatalogError::MirrorIdentityInUse { mirror: mirror.id });
     }
     Ok(())
+}
+
+/// Nobody takes over by himself what isn't all there, or what nobody else has.
+fn check_failover(mirror: &Mirror) -> Result<(), CatalogError> {
+    let can = mirror.remote().is_some() && mirror.mode == MirrorMode::Synchronous;
+    match mirror.failover {
+        MirrorFailover::Automatic if !can => Err(CatalogError::NoAutomaticFailover {
+            first: mirror.first.to_string(),
+            second: mirror.second.to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn check_end(catalog: &mut Catalog, mirror: &Mirror, end: &MirrorEnd) -> Result<(), CatalogError> {
@@ -152,9 +166,34 @@ pub(super) fn set_mode(
         .mirrors
         .get_mut(&id)
         .ok_or(CatalogError::MirrorIsGone { mirror: id })?;
-    if std::mem::replace(&mut mirror.mode, mode) == mode {
+    if mirror.mode == mode {
         return Ok(Vec::new());
     }
+    check_failover(&Mirror {
+        mode,
+        ..mirror.clone()
+    })?;
+    mirror.mode = mode;
+    Ok(vec![Change::Noted])
+}
+
+pub(super) fn set_failover(
+    catalog: &mut Catalog,
+    id: MirrorId,
+    failover: MirrorFailover,
+) -> Result<Vec<Change>, CatalogError> {
+    let mirror = catalog
+        .mirrors
+        .get_mut(&id)
+        .ok_or(CatalogError::MirrorIsGone { mirror: id })?;
+    if mirror.failover == failover {
+        return Ok(Vec::new());
+    }
+    check_failover(&Mirror {
+        failover,
+        ..mirror.clone()
+    })?;
+    mirror.failover = failover;
     Ok(vec![Change::Noted])
 }
 

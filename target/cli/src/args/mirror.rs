@@ -70,6 +70,21 @@ pub enum MirrorVerb {
     Failback(MirrorName),
     /// Let source and target change places for good.
     Reverse(MirrorName),
+    /// Say who lets hosts use the target when the source is gone, of a mirror with a peer.
+    SetFailover {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Who.
+        #[arg(value_name = "WHO")]
+        failover: Failover,
+        /// Back to manual though the other daemon or etcd can't be told: make sure that the other end doesn't take over.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Let hosts wait for both volumes from now on, of an asynchronous mirror.
     ResetToSync(MirrorName),
     /// Let hosts wait for the source alone from now on, of a synchronous mirror.
@@ -123,12 +138,25 @@ pub struct MirrorCreate {
     /// What is done with hosts while the target is away.
     #[arg(long, value_name = "WHAT", default_value = "continue")]
     pub on_failure: OnFailure,
+    /// Who lets hosts use the target when the source is gone: an operator, or the two daemons by themselves, by leases in an
+    /// etcd that both are configured with.
+    #[arg(long, value_name = "WHO", default_value = "manual")]
+    pub failover: Failover,
     /// Wait until both volumes are equal.
     #[arg(long)]
     pub wait: bool,
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Who lets hosts use the target of a mirror when the source is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Failover {
+    /// An operator: `failover --force`.
+    Manual,
+    /// The two daemons, when the source's lease in etcd is over.
+    Automatic,
 }
 
 /// When a mirror answers writes of hosts.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
 
-use crate::args::{MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure};
+use crate::args::{Failover, MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::{Context, job};
@@ -37,6 +37,12 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
         MirrorVerb::Failback(mirror) => modify(mirror, MirrorOperation::Failback, context).await,
         MirrorVerb::ResetToSync(it) => modify(it, MirrorOperation::ResetToSync, context).await,
         MirrorVerb::ResetToAsync(it) => modify(it, MirrorOperation::ResetToAsync, context).await,
+        MirrorVerb::SetFailover {
+            mirror: MirrorName { name },
+            failover,
+            force,
+            yes,
+        } => set_failover(&name, failover, force, yes, context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror: MirrorName { name },
@@ -84,6 +90,7 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
             OnFailure::Continue => v1::OnFailure::Continue,
             OnFailure::Halt => v1::OnFailure::Halt,
         },
+        failover: who(wanted.failover),
     };
     let mirror = context.client.create_mirror(&request).await?;
     if wanted.wait {
@@ -104,6 +111,33 @@ async fn modify(
     };
     let mirror = context.client.modify_mirror(&name, &request).await?;
     context.print(&mirror, show::mirror_line)
+}
+
+const fn who(failover: Failover) -> v1::MirrorFailover {
+    match failover {
+        Failover::Manual => v1::MirrorFailover::Manual,
+        Failover::Automatic => v1::MirrorFailover::Automatic,
+    }
+}
+
+async fn set_failover(
+    name: &str,
+    failover: Failover,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if force && failover == Failover::Manual {
+        let what = "If the other end can't be told it may still take over by itself. If hosts use both ends then, the changes of \
+                    one of the two are lost.";
+        confirm(what, yes, context.terminal)?;
+    }
+    let request = v1::SetMirrorFailover {
+        failover: who(failover),
+        force,
+    };
+    let set = context.client.set_mirror_failover(name, &request).await?;
+    context.print(&set, show::mirror_failover)
 }
 
 async fn fracture(

@@ -1,6 +1,8 @@
 //! Mirrors as text.
 
-use tidelock_admin::v1::{Job, Mirror, MirrorEnd, MirrorLag, OnFailure};
+use tidelock_admin::v1::{
+    Job, Mirror, MirrorEnd, MirrorFailover, MirrorFailoverSet, MirrorLag, OnFailure,
+};
 
 use crate::render::{duration, properties, table, yes_no};
 use crate::size::format_size;
@@ -17,6 +19,7 @@ pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
             mirror.progress_status.clone(),
             percent(mirror),
             lag(mirror),
+            failover(mirror).to_owned(),
             mirror.serving.clone().unwrap_or_else(|| "-".into()),
         ]
     };
@@ -28,6 +31,7 @@ pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
             "PROGRESS",
             "SYNCED",
             "BEHIND",
+            "FAILOVER",
             "HOSTS USE",
         ],
         &[4],
@@ -46,6 +50,14 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
             match mirror.on_failure {
                 OnFailure::Halt => "halt: writes of hosts fail while the target is away",
                 _ => "continue: hosts go on while the target is away",
+            }
+            .to_owned(),
+        ),
+        (
+            "failover",
+            match mirror.failover {
+                MirrorFailover::Automatic => "automatic: by leases in etcd",
+                _ => "manual",
             }
             .to_owned(),
         ),
@@ -99,6 +111,27 @@ pub(crate) fn mirror_line(mirror: &Mirror) -> String {
         detail => format!("  {detail}\n"),
     };
     format!("mirror of {source} to {target}: {state}{synced}; {serving}\n{detail}")
+}
+
+/// The same, after it was said who fails it over.
+pub(crate) fn mirror_failover(set: &MirrorFailoverSet) -> String {
+    let left = match &set.left {
+        Some(left) => format!("  {left}\n"),
+        None => String::new(),
+    };
+    format!(
+        "failover of the mirror of {} to {} is {}\n{left}",
+        set.mirror.source.volume,
+        set.mirror.target.volume,
+        failover(&set.mirror)
+    )
+}
+
+const fn failover(mirror: &Mirror) -> &'static str {
+    match mirror.failover {
+        MirrorFailover::Automatic => "automatic",
+        _ => "manual",
+    }
 }
 
 pub(crate) fn job_line_begun(job: &Job) -> String {

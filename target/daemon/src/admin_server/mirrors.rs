@@ -3,7 +3,7 @@
 use tidelock_admin::v1;
 
 use crate::admin_server::control::Outcome;
-use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 /// The daemon's mirrors as the admin server sees them. What holds of [`Control`] holds here. A mirror is named by a
 /// volume in it, or by its id.
@@ -24,6 +24,9 @@ pub trait MirrorControl: Send + Sync + 'static {
 
     /// Does an operation.
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;
+
+    /// Says who lets hosts use its target; and what had to be left.
+    fn set_mirror_failover(&self, change: FailoverChange) -> Outcome<'_, v1::MirrorFailoverSet>;
 
     /// Makes two independent volumes of it.
     fn detach_mirror(&self, name: String, force: bool) -> Outcome<'_, ()>;

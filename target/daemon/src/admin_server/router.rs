@@ -183,6 +183,7 @@ fn of_mirrors() -> Router<Shared> {
         .route("/v1/mirrors", get(mirrors::list).post(mirrors::create))
         .route(one, get(mirrors::show).delete(mirrors::detach))
         .route(&format!("{one}/operations"), post(mirrors::modify))
+        .route(&format!("{one}/failover"), put(mirrors::set_failover))
         .route(&format!("{one}/verify"), post(mirrors::verify))
 }
 

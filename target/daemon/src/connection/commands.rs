@@ -235,7 +235,8 @@ impl FullFeature {
             return;
         };
         let underway = Some(attached.nexus.underway());
-        let plan = attached.volume.unit().begin(&mut attached.nexus, &request);
+        let unit = attached.volume.unit_in_time();
+        let plan = unit.begin(&mut attached.nexus, &request);
         let running = Running {
             task: command.task,
             lun: attached.id,
@@ -358,7 +359,7 @@ impl FullFeature {
         let Some(attached) = self.luns.by_id(running.lun) else {
             return self.reply(task, running.write, gone());
         };
-        let unit = attached.volume.unit();
+        let unit = attached.volume.unit_in_time();
         running.underway = Some(attached.nexus.underway());
         let plan = unit.data_out(&mut attached.nexus, pending, data.into_pieces());
         self.follow(running, plan);

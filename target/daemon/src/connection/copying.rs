@@ -286,7 +286,7 @@ impl Copier {
     /// Whether the logical unit lets the copy through.
     fn check(&self, segment: u16, end: &End) -> Result<(), CopyFailure> {
         let refused = |refusal: ThirdPartyRefusal| self.job.refused(segment, end.side, refusal);
-        let unit = end.volume.unit();
+        let unit = end.volume.unit_in_time();
         unit.check_third_party(&end.nexus, end.class)
             .map_err(refused)
     }

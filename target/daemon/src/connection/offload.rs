@@ -331,7 +331,7 @@ impl Writer {
             return Err(CopyFailure::aborted(0));
         }
         let volume = Arc::clone(&self.own.volume);
-        let unit = volume.unit();
+        let unit = volume.unit_in_time();
         let refused =
             |refusal: ThirdPartyRefusal| CopyFailure::refused(CopySide::Destination, refusal);
         let _announced = unit.third_party_underway();

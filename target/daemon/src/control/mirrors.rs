@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{DaemonControl, Outcome};
 use crate::admin_server::{ControlError, MirrorControl};
-use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 impl DaemonControl {
     /// Tells those who watch what becomes of mirrors; for ever.
@@ -93,6 +93,17 @@ impl MirrorControl for DaemonControl {
             let name = change.mirror.clone();
             registry.modify_mirror(change).await?;
             Ok(registry.mirror(&name)?)
+        }
+        .boxed()
+    }
+
+    fn set_mirror_failover(&self, change: FailoverChange) -> Outcome<'_, v1::MirrorFailoverSet> {
+        async move {
+            let registry = &self.shared.registry;
+            let name = change.mirror.clone();
+            let left = registry.set_mirror_failover(change).await?;
+            let mirror = registry.mirror(&name)?;
+            Ok(v1::MirrorFailoverSet { mirror, left })
         }
         .boxed()
     }

@@ -72,6 +72,12 @@ impl Etcd {
         }
     }
 
+    /// What the keys are called.
+    #[must_use]
+    pub fn keys(&self) -> String {
+        self.keys.names()
+    }
+
     /// Asks once.
     ///
     /// # Errors

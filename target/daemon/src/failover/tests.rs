@@ -179,7 +179,34 @@ async fn etcd_does_what_the_rules_want_of_a_store() {
         BTreeSet::from([NodeId(2)])
     );
     let taken = other.ask(&take(2, second, newer), WITHIN).await.unwrap();
-    assert!(matches!(taken, Answer::Done(_)));
+    let Answer::Done(latest) = taken else {
+        panic!("{taken:?}");
+    };
+    settle(&mut one, &mut other, [newer, latest]).await;
+}
+
+/// What an operator's word does to what is there in the second of two revisions.
+async fn settle(one: &mut Etcd, other: &mut Etcd, [earlier, latest]: [Revision; 2]) {
+    // An operator's word ends all that, unless somebody was quicker.
+    let settle = |standing, from| Request::Settle { standing, from };
+    let late = one.ask(&settle(None, earlier), WITHIN).await.unwrap();
+    assert_eq!(late, Answer::Refused);
+    let claim = Standing {
+        source: NodeId(2),
+        eligible: BTreeSet::new(),
+    };
+    let claimed = settle(Some(claim.clone()), latest);
+    let claimed = one.ask(&claimed, WITHIN).await.unwrap();
+    let Answer::Done(claimed) = claimed else {
+        panic!("{claimed:?}");
+    };
+    let found = seen(other).await;
+    assert_eq!((found.holder, found.standing), (None, Some(claim)));
+    let gone = one.ask(&settle(None, claimed), WITHIN).await.unwrap();
+    assert!(matches!(gone, Answer::Done(_)));
+    let found = seen(other).await;
+    assert_eq!((found.holder, found.standing), (None, None));
+    assert_eq!(found.revision, Revision(0));
 }
 
 #[tokio::test]

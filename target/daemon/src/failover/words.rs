@@ -21,6 +21,11 @@ impl Keys {
         }
     }
 
+    /// As they are called in the store.
+    pub(super) fn names(&self) -> String {
+        format!("{} and {}", self.holder, self.standing)
+    }
+
     /// Where it is asked, and what is sent there.
     pub(super) fn body(&self, request: &Request) -> (&'static str, Value) {
         let (holder, standing) = (encode(&self.holder), encode(&self.standing));
@@ -62,6 +67,10 @@ impl Keys {
                     ],
                 }),
             ),
+            Request::Settle {
+                standing: value,
+                from,
+            } => self.settling(value.as_ref(), *from),
             Request::Change {
                 lease,
                 standing: value,
@@ -79,6 +88,26 @@ impl Keys {
                 }),
             ),
         }
+    }
+
+    fn settling(&self, value: Option<&Standing>, from: Revision) -> (&'static str, Value) {
+        let (holder, standing) = (encode(&self.holder), encode(&self.standing));
+        let settled = match value {
+            Some(value) => json!({ "request_put": {
+                "key": standing,
+                "value": encode(&value.to_string()),
+            } }),
+            None => json!({ "request_delete_range": { "key": standing } }),
+        };
+        (
+            "/v3/kv/txn",
+            json!({
+                "compare": [
+                    { "target": "MOD", "result": "EQUAL", "key": standing, "mod_revision": from.0.to_string() },
+                ],
+                "success": [{ "request_delete_range": { "key": holder } }, settled],
+            }),
+        )
     }
 
     /// What the answer says.
@@ -103,7 +132,7 @@ impl Keys {
             }
             Request::Revoke(_) => Ok(Answer::Done(Revision(0))),
             Request::Look => self.seen(answer).map(Answer::Seen),
-            Request::Take { .. } | Request::Change { .. } => {
+            Request::Take { .. } | Request::Change { .. } | Request::Settle { .. } => {
                 if answer.get("succeeded").and_then(Value::as_bool) == Some(true) {
                     let header = answer.get("header").unwrap_or(answer);
                     Ok(Answer::Done(Revision(number(header, "revision")?)))

@@ -10,8 +10,8 @@ use tidelock_mirror::generation::Role;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_replication::mirror::{
-    Beginning, Behind, End as Driven, EndConfig, EndError, Images, Look, Performer, Shell,
-    SnapshotKeeper,
+    Beginning, Behind, End as Driven, EndConfig, EndError, Images, Look, Performer, PlaceFacts,
+    Shell, SnapshotKeeper,
 };
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
@@ -73,6 +73,9 @@ pub(crate) trait House: Send + Sync + 'static {
     /// The time that commands may wait for the other end begins, or is stopped.
     fn timer(&self, runs: bool);
 
+    /// It has to be asked whether the other end can take over by itself.
+    fn ask_to_go_on_alone(&self, number: u64);
+
     /// What an operator would want to know.
     fn report(&self, report: Report);
 }
@@ -95,6 +98,10 @@ impl<H: House> Shell for Porch<H> {
 
     fn stop_timer(&self) {
         self.0.timer(false);
+    }
+
+    fn ask_to_go_on_alone(&self, number: u64) {
+        self.0.ask_to_go_on_alone(number);
     }
 
     fn report(&self, report: Report) {
@@ -214,6 +221,16 @@ impl End {
             // All ends of a daemon have snapshots.
             tracing::error!(%error, "a mirror isn't asynchronous");
         }
+    }
+
+    /// Whether it asks before it goes on without its peer. It doesn't when it is opened.
+    pub(crate) fn ask_before_alone(&self, asks: bool) {
+        self.driven.ask_before_alone(asks);
+    }
+
+    /// How it stands with its peer.
+    pub(crate) fn place(&self) -> PlaceFacts {
+        self.driven.place()
     }
 
     /// Makes a cut if one is due; `None`: there is no asynchronous peer.

@@ -1,4 +1,5 @@
-//! The thread on which messages go from end to end. It has nothing else to do: writes of hosts wait for it.
+//! A thread for the tasks of mirrors: one on which messages go from end to end, and which has nothing else to do, since
+//! writes of hosts wait for it; and one that keeps up leases.
 
 use std::io;
 
@@ -18,12 +19,12 @@ impl Post {
     ///
     /// # Errors
     /// The host has no threads or descriptors left.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         std::thread::Builder::new()
-            .name("mirrors".to_owned())
+            .name(name.to_owned())
             .spawn(move || {
                 // Nobody ever sends anything.
                 let _: Result<(), _> = runtime.block_on(stopped);

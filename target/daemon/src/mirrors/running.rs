@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 
 use super::News;
 use super::end::{Alone, End, Ends, House, Which};
+use super::lease::{Lease, Told};
 use super::line::Line;
 use super::link::{Incoming, Link};
 use super::state::{Access, Do, State};
@@ -44,7 +45,7 @@ pub(crate) struct Running {
     volumes: [Option<Arc<ServedVolume>>; 2],
     link: Way,
     reports: UnboundedSender<(MirrorSide, Report)>,
-    news: UnboundedSender<News>,
+    pub(super) news: UnboundedSender<News>,
     changed: watch::Sender<u64>,
     /// Since when the target hasn't had everything.
     behind: Mutex<Option<Instant>>,
@@ -55,6 +56,8 @@ pub(crate) struct Running {
     released: AtomicBool,
     /// What hosts may do with the volume here, if the other one isn't, as they were told last.
     access: Mutex<Option<Access>>,
+    /// Whoever keeps up the place of the source, if the ends fail over by themselves.
+    pub(super) lease: Mutex<Option<Lease>>,
     /// Held while ends are opened anew.
     attaching: Mutex<()>,
     runtime: tokio::runtime::Handle,
@@ -107,6 +110,12 @@ impl House for Side {
         *timer = Some(waiting.abort_handle());
     }
 
+    fn ask_to_go_on_alone(&self, number: u64) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            mirror.tell_lease(Told::WantsAlone(number));
+        }
+    }
+
     fn report(&self, report: Report) {
         if let Some(mirror) = self.mirror.upgrade() {
             // The task that listens ends with the mirror.
@@ -151,6 +160,7 @@ impl Running {
             rpos: Mutex::default(),
             released: AtomicBool::new(false),
             access: Mutex::default(),
+            lease: Mutex::default(),
             attaching: Mutex::default(),
             runtime: runtime.clone(),
         });
@@ -293,6 +303,7 @@ impl Running {
                 return Err(problem);
             }
         };
+        end.ask_before_alone(self.look(|state| state.record().is_automatic()));
         let role = end.facts().role;
         if let Some(place) = self.ends.write().get_mut(at(side)) {
             *place = Some(end);
@@ -367,7 +378,7 @@ impl Running {
     }
 
     /// Changes what is known, and who may write, at once: nobody sees one without the other.
-    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let changed = change(&mut state);
         if self.released.load(Ordering::SeqCst) {
@@ -465,6 +476,11 @@ impl Running {
     fn perform(&self, todo: Vec<Do>) {
         for it in todo {
             match it {
+                Do::Wish(_, Wish::HandOver(peer)) if self.is_automatic() => {
+                    self.tell_lease(Told::HandOver(peer));
+                }
+                // Who is the source is decided by who has the place.
+                Do::Wish(_, Wish::TakeOver(_)) if self.is_automatic() => {}
                 Do::Wish(side, wish) => {
                     tracing::info!(mirror = %self.id, ?side, ?wish, "an end is asked for");
                     self.event(side, Event::Wish(wish));
@@ -503,14 +519,14 @@ impl Running {
         });
     }
 
-    fn event(&self, side: MirrorSide, event: Event) {
+    pub(super) fn event(&self, side: MirrorSide, event: Event) {
         if let Some(end) = self.end(side) {
             end.event(event);
         }
     }
 
     /// Whoever waits is told.
-    fn has_changed(&self) {
+    pub(super) fn has_changed(&self) {
         let in_step = self.state.lock().is_in_step();
         let mut behind = self.behind.lock();
         match in_step {
@@ -620,6 +636,8 @@ impl Running {
 
     /// Ends it: first the source, so that the target has all that was acknowledged. Blocks.
     pub(crate) fn close(&self) {
+        // The place stays this end's until its lease is over: it may be back before.
+        drop(self.lease.lock().take());
         let source = self.state.lock().record().serving();
         // Between the two the target must not take the source for lost.
         for side in [source, source.opposite()] {
@@ -689,8 +707,10 @@ impl Running {
         // What an end has still said changes nothing after that.
         let _state = self.state.lock();
         self.released.store(true, Ordering::SeqCst);
+        drop(self.lease.lock().take());
         for volume in self.volumes.iter().flatten() {
             volume.unit().set_write_protected(false);
+            volume.gate().lift();
         }
     }
 }

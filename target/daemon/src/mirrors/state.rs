@@ -6,6 +6,7 @@
 //! mirror that goes on to what was wanted.
 
 mod access;
+mod automatic;
 mod operations;
 mod remote;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use tidelock_mirror::generation::{Refusal, Role, Verdict};
 use tidelock_mirror::id::NodeId;
 
 pub(crate) use access::Access;
+pub(crate) use automatic::Place;
 
 /// What is to be done about an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,10 @@ pub(crate) struct State {
     two_sources: bool,
     /// The ends meet again in another mode: that they part for it is no failure.
     switching: bool,
+    /// Whether the source here has its place by the rules of automatic failover; `None`: there are none.
+    place: Option<Place>,
+    /// What is wrong with the store of leases.
+    trouble: Option<String>,
 }
 
 impl State {
@@ -111,7 +117,10 @@ impl State {
     }
 
     fn showing(record: Mirror, key: AssociationKey, built: BuiltType, shown: Shown) -> Self {
+        let place = record.is_automatic().then_some(Place::Asked);
         Self {
+            place,
+            trouble: None,
             association: Association {
                 key,
                 sync_type: SyncType::Mirror,

@@ -2,6 +2,7 @@
 //! ends. What is wanted is made durable first, then asked of the ends.
 
 mod asking;
+mod automatic;
 mod beginning;
 mod compare;
 mod digest;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Registry;
 use super::changes::ChangeError;
+use crate::failover::Settings;
 use crate::mirrors::News;
 use crate::mirrors::end::Ends;
 use crate::mirrors::post::Post;
@@ -36,6 +38,7 @@ use crate::peers::Peers;
 use crate::state_dir::{StateDir, StateDirError};
 
 pub use asking::MirrorEnds;
+pub use automatic::FailoverChange;
 pub use beginning::MirrorRequest;
 pub use naming::EndName;
 pub use operations::MirrorChange;
@@ -54,6 +57,10 @@ pub(super) struct Mirrors {
     /// Made when there is a first mirror.
     ends: OnceLock<Result<Ends, String>>,
     post: Mutex<Option<Post>>,
+    /// Who keeps up leases.
+    leases: Mutex<Option<Post>>,
+    /// How the store of leases is reached.
+    failover: OnceLock<Arc<Settings>>,
     running: RwLock<HashMap<MirrorId, Arc<Running>>>,
     /// Who has the snapshots of their volumes.
     albums: OnceLock<Arc<safety::Albums>>,
@@ -73,6 +80,8 @@ impl Mirrors {
             folder: state.folder("mirrors")?,
             ends: OnceLock::new(),
             post: Mutex::default(),
+            leases: Mutex::default(),
+            failover: OnceLock::new(),
             running: RwLock::default(),
             albums: OnceLock::new(),
             peers: OnceLock::new(),
@@ -106,7 +115,7 @@ impl Mirrors {
         if let Some(post) = &*post {
             return Ok(post.handle().clone());
         }
-        let begun = Post::new().map_err(|error| {
+        let begun = Post::new("mirrors").map_err(|error| {
             ChangeError::Mirror(format!("no thread can be begun for mirrors: {error}"))
         })?;
         let handle = begun.handle().clone();

@@ -15,7 +15,8 @@ use super::journals::ATOMIC_WRITE_MAX;
 use super::mirrors::Mirrors;
 use super::renewals::Renewals;
 use super::reservations::ReservationFile;
-use super::shared_units::identity_of;
+use super::shared_units::{SharedRole, identity_of};
+use crate::mirrors::gate::Gate;
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog as catalog;
 use tidelock_catalog::DatasetId;
@@ -42,6 +43,8 @@ pub struct ServedVolume {
     /// Where its blocks are, if they aren't in a file of its own.
     place: RwLock<Option<(Arc<ServedFamily>, DatasetId)>>,
     unit: LogicalUnit,
+    /// Until when hosts may be served.
+    gate: Gate,
     reservations: ReservationFile,
     identifying: IdentifyingFile,
     /// Somebody is finding out how much space it takes.
@@ -111,6 +114,7 @@ impl ServedVolume {
             record: record.clone(),
             place: RwLock::new(place),
             unit,
+            gate: Gate::default(),
             reservations: ReservationFile::new(&registry.reservations, record.id),
             identifying: IdentifyingFile::new(&registry.identifying, record.id),
             measuring: AtomicBool::new(false),
@@ -146,6 +150,22 @@ impl ServedVolume {
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.record.managed || self.parted.load(Ordering::SeqCst)
+    }
+
+    /// The same, for a command that begins or goes on. Where the time is over in which hosts may be served, they come back or
+    /// use another path from now on, whatever else is late.
+    #[must_use]
+    pub fn unit_in_time(&self) -> &LogicalUnit {
+        if self.gate.is_past() {
+            let elsewhere = SharedRole::Target.accesses();
+            self.unit.lead_transition(elsewhere);
+        }
+        &self.unit
+    }
+
+    /// Until when hosts may be served.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Its logical unit.

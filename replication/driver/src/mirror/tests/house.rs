@@ -127,6 +127,8 @@ struct Room {
     link: Arc<Link>,
     reports: Mutex<Vec<Report>>,
     timer: Mutex<bool>,
+    /// The last question whether it may go on alone.
+    asked_alone: Mutex<Option<u64>>,
 }
 
 impl Shell for Room {
@@ -168,6 +170,10 @@ impl Shell for Room {
         *self.timer.lock() = false;
     }
 
+    fn ask_to_go_on_alone(&self, number: u64) {
+        *self.asked_alone.lock() = Some(number);
+    }
+
     fn report(&self, report: Report) {
         self.reports.lock().push(report);
     }
@@ -200,6 +206,7 @@ impl House {
             link: Arc::clone(link),
             reports: Mutex::default(),
             timer: Mutex::default(),
+            asked_alone: Mutex::default(),
         });
         let shell: Arc<dyn Shell> = Arc::clone(&room) as Arc<dyn Shell>;
         let end = End::open(folder, config, &volume, shell).unwrap();
@@ -234,6 +241,11 @@ impl House {
 
     pub(super) fn timer(&self) -> bool {
         *self.room.timer.lock()
+    }
+
+    /// The question whether it may go on alone, if there is one.
+    pub(super) fn asked_alone(&self) -> Option<u64> {
+        *self.room.asked_alone.lock()
     }
 
     pub(super) fn reported(&self, wanted: impl Fn(&Report) -> bool) -> usize {
@@ -312,5 +324,6 @@ pub(super) fn deaf() -> Arc<dyn Shell> {
         link: Arc::default(),
         reports: Mutex::default(),
         timer: Mutex::default(),
+        asked_alone: Mutex::default(),
     })
 }

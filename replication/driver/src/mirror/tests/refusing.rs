@@ -11,7 +11,7 @@ use tidelock_mirror::association::{Event, OnFailure, Report, Wish};
 use tidelock_volume::BlockSize;
 
 use super::host::Host;
-use super::house::{House, Link, config, create, wait_until};
+use super::house::{House, Link, config, create, node, wait_until};
 use super::in_step::{Pair, content};
 use crate::engine::EngineKind;
 use crate::family::testing::MemoryDisk;
@@ -68,7 +68,7 @@ fn a_command_that_is_given_up_before_it_begins_never_does() {
     let mut host = Host::new(KIND, &source.volume);
     assert!(is_done(&host.run(write(0, 1))));
     memories[1].hold(OpName::DataSync);
-    source.event(Event::Wish(Wish::HandOver(super::house::node(1))));
+    source.event(Event::Wish(Wish::HandOver(node(1))));
     let token = host.start(write(0, 2));
     assert!(host.turn().is_empty());
     waiting(source, 1);
@@ -191,6 +191,38 @@ fn hosts_are_stopped_where_it_is_configured_so() {
     link.connect();
     wait_until("a peer in step", || houses[0].is_in_step());
     assert!(is_done(&host.run(write(0, 3))));
+}
+
+#[test]
+fn a_source_whose_peer_takes_over_by_itself_goes_on_alone_when_it_is_told_that_it_cannot() {
+    let (_, pair) = pair();
+    let source = &pair.houses[0];
+    source.end.ask_before_alone(true);
+    let place = source.end.place();
+    assert_eq!(place.in_step, [node(1)]);
+    assert_eq!(place.required, [node(1)]);
+    pair.link.cut();
+    let mut host = Host::new(KIND, &source.volume);
+    let token = host.start(write(0, 1));
+    wait_until("the timer", || {
+        assert!(host.turn().is_empty());
+        source.timer()
+    });
+    source.event(Event::TimeOut);
+    wait_until("the question", || source.asked_alone().is_some());
+    let number = source.asked_alone().unwrap();
+    // The answer to another question is none.
+    source.event(Event::MayGoOnAlone(number + 1));
+    assert!(host.turn().is_empty());
+    let place = source.end.place();
+    assert!(place.in_step.is_empty());
+    assert_eq!(place.required, [node(1)]);
+    source.event(Event::MayGoOnAlone(number));
+    let finished = host.finish();
+    assert!(finished[0].0 == token && is_done(&finished[0].1));
+    assert!(source.end.place().required.is_empty());
+    pair.meet();
+    pair.compare(KIND);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest, MirrorSide,
-    OnFailure, Peer, PeerName,
+    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest,
+    MirrorSide, OnFailure, Peer, PeerName,
 };
 
 fn end(name: &str, node: u128) -> MirrorEnd {
@@ -23,6 +23,7 @@ fn mirror(id: u128, first: MirrorEnd, second: MirrorEnd) -> Mirror {
         on_failure: OnFailure::Halt,
         mode: MirrorMode::Synchronous,
         rest: MirrorRest::Linked,
+        failover: MirrorFailover::Manual,
     }
 }
 
@@ -281,4 +282,45 @@ fn mirrors_of_before_peers_are_read_and_written_as_they_were() {
         .unwrap();
     let text = String::from_utf8(catalog.encode()).unwrap();
     assert!(!text.contains("elsewhere"), "{text}");
+}
+
+#[test]
+fn synchronous_mirrors_of_two_daemons_alone_fail_over_by_themselves() {
+    let mut catalog = befriended();
+    catalog
+        .apply(create(1, end("a", 10), at("east", "copy", 11)))
+        .unwrap();
+    let text = String::from_utf8(catalog.encode()).unwrap();
+    assert!(!text.contains("automatic"), "{text}");
+    let mirror = MirrorId(Uuid::from_u128(1));
+    let set = |failover| Command::SetMirrorFailover { mirror, failover };
+    let automatic = set(MirrorFailover::Automatic);
+    assert_eq!(catalog.apply(automatic.clone()).unwrap(), [Change::Noted]);
+    assert_eq!(catalog.apply(automatic).unwrap(), []);
+    assert!(catalog.mirror(mirror).unwrap().is_automatic());
+    assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    let before = catalog.clone();
+    let mode = MirrorMode::Asynchronous { rpo_ms: 1_000 };
+    let of_one_daemon = Mirror {
+        failover: MirrorFailover::Automatic,
+        ..self::mirror(2, end("b", 12), end("c", 13))
+    };
+    for command in [
+        Command::SetMirrorMode { mirror, mode },
+        Command::CreateMirror(of_one_daemon),
+    ] {
+        let error = catalog.apply(command).unwrap_err();
+        assert!(error.to_string().contains("by itself"), "{error}");
+        assert!(error.hint().contains("set-failover"));
+        assert_eq!(catalog, before);
+    }
+    catalog.apply(set(MirrorFailover::Manual)).unwrap();
+    catalog
+        .apply(Command::SetMirrorMode { mirror, mode })
+        .unwrap();
+    let error = catalog.apply(set(MirrorFailover::Automatic));
+    assert!(matches!(
+        error,
+        Err(CatalogError::NoAutomaticFailover { .. })
+    ));
 }

@@ -6,14 +6,14 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1::{self, MirrorOperation};
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{MirrorMode, OnFailure};
+use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::parse;
 use crate::admin_server::router::Shared;
-use crate::registry::{EndName, MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{EndName, FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::MirrorList> {
     Json(v1::MirrorList {
@@ -46,6 +46,13 @@ pub(in crate::admin_server) async fn create(
             "a mirror with a peer is synchronous: asynchronous ones are of two volumes of this daemon",
         ));
     }
+    let failover = failover(request.failover)?;
+    let is_possible = peer.is_some() && mode == MirrorMode::Synchronous;
+    if failover == MirrorFailover::Automatic && !is_possible {
+        return Err(Failure::invalid(
+            "failover automatic is for synchronous mirrors with a peer (target PEER:VOLUME) alone",
+        ));
+    }
     let control = shared.control.clone();
     let mirror = to_end(async move {
         match peer {
@@ -64,6 +71,7 @@ pub(in crate::admin_server) async fn create(
                     peer,
                     target: volume,
                     on_failure,
+                    failover,
                 };
                 control.create_remote_mirror(request).await
             }
@@ -93,6 +101,30 @@ pub(in crate::admin_server) async fn modify(
     let control = shared.control.clone();
     let mirror = to_end(async move { control.modify_mirror(change).await }).await?;
     Ok(Json(mirror))
+}
+
+pub(in crate::admin_server) async fn set_failover(
+    State(shared): State<Shared>,
+    Segments(mirror): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::MirrorFailoverSet>, Failure> {
+    let request: v1::SetMirrorFailover = body::read(request, &shared.limits).await?;
+    let change = FailoverChange {
+        mirror,
+        failover: failover(request.failover)?,
+        force: request.force,
+    };
+    let control = shared.control.clone();
+    let set = to_end(async move { control.set_mirror_failover(change).await }).await?;
+    Ok(Json(set))
+}
+
+fn failover(failover: v1::MirrorFailover) -> Result<MirrorFailover, Failure> {
+    match failover {
+        v1::MirrorFailover::Manual => Ok(MirrorFailover::Manual),
+        v1::MirrorFailover::Automatic => Ok(MirrorFailover::Automatic),
+        _ => Err(Failure::invalid("failover is manual or automatic")),
+    }
 }
 
 fn end_name(text: &str) -> Result<EndName, Failure> {

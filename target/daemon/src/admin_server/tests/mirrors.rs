@@ -30,6 +30,7 @@ fn create(source: &str, target: &str) -> v1::CreateMirror {
         source: source.into(),
         target: target.into(),
         mode: v1::MirrorMode::Synchronous,
+        failover: v1::MirrorFailover::Manual,
         rpo_ms: None,
         on_failure: v1::OnFailure::Halt,
     }

@@ -6,7 +6,7 @@ use tidelock_catalog::{MirrorRest, MirrorSide};
 use tidelock_mirror::association::Wish;
 use tidelock_mirror::generation::{Generation, Role, Verdict, Why};
 
-use super::{Do, State};
+use super::{Do, Place, State};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +22,19 @@ pub(crate) enum Access {
 impl State {
     /// What hosts may do with a volume of this daemon, if the other one isn't here; `None`: both are.
     pub(crate) fn access(&self) -> Option<Access> {
+        Some(self.within_the_lease(self.usual_access()?))
+    }
+
+    fn usual_access(&self) -> Option<Access> {
         let side = self.record.remote()?.0.opposite();
         let end = self.end(side);
         let other = self.end(side.opposite()).role;
         let is_meant = side == self.record.serving();
         Some(match end.role {
-            None if self.waits => Access::Transitioning,
+            None if self.waits() => Access::Transitioning,
             None | Some(Role::Target) => Access::Standby,
             Some(Role::Source) if self.fenced => Access::Standby,
-            Some(Role::Source) if self.waits => Access::Transitioning,
+            Some(Role::Source) if self.waits && self.place.is_none() => Access::Transitioning,
             Some(Role::Source) if is_meant => Access::Active,
             // It never took over, and nobody is about to change that.
             Some(Role::Source) if other == Some(Role::Target) && self.pending.is_none() => {
@@ -41,8 +45,11 @@ impl State {
     }
 
     /// Whether the source here has yet to find out whether the other end was made the source meanwhile.
-    pub(crate) const fn waits(&self) -> bool {
-        self.waits
+    pub(crate) fn waits(&self) -> bool {
+        match &self.place {
+            None => self.waits,
+            Some(place) => self.is_source_here() && *place != Place::Open,
+        }
     }
 
     /// Whether hosts are kept away from the source here, since the other end was made the source as well.

@@ -76,7 +76,7 @@ impl State {
         todo
     }
 
-    fn pend(
+    pub(super) fn pend(
         &mut self,
         operation: Operation,
         after: After,

@@ -4,7 +4,7 @@ use tidelock_capabilities::TargetSupply;
 use tidelock_capabilities::facts::ElementId;
 use tidelock_capabilities::machine::transition;
 use tidelock_capabilities::values::{CopyRecoveryMode, ReplicationType};
-use tidelock_catalog::{MirrorEnd, MirrorId, MirrorMode, VolumeName};
+use tidelock_catalog::{MirrorEnd, MirrorFailover, MirrorId, MirrorMode, VolumeName};
 use uuid::Uuid;
 
 use super::*;
@@ -24,6 +24,7 @@ fn found(rest: MirrorRest) -> State {
         on_failure: OnFailure::Continue,
         mode: MirrorMode::Synchronous,
         rest,
+        failover: MirrorFailover::Manual,
     };
     let key = AssociationKey {
         system_element: ElementId(1),

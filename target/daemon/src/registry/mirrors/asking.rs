@@ -10,6 +10,7 @@ use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{Mirror, MirrorId, MirrorRest, MirrorSide, Peer, PeerName};
 use uuid::Uuid;
 
+use super::automatic::Terms;
 use super::operations::refuse;
 use super::{ChangeError, Registry, Running};
 use crate::peers::{Ends, LinkEnd};
@@ -33,7 +34,18 @@ pub(super) enum Ask {
         mirror: Uuid,
         source: Side,
         rest: Rest,
+        /// An older daemon says nothing of it.
+        #[serde(default)]
+        terms: Option<Terms>,
     },
+    /// The end there is the source: let the ends fail over by themselves, or not.
+    TurnFailover {
+        mirror: Uuid,
+        automatic: bool,
+        force: bool,
+    },
+    /// The end of the one that asks is the source, and this is so of the mirror.
+    FollowFailover { mirror: Uuid, terms: Terms },
     /// What a part of the volume there amounts to.
     Digest {
         mirror: Uuid,
@@ -52,6 +64,9 @@ pub(super) struct CreateTarget {
     pub(super) bytes: u64,
     pub(super) block_bytes: u32,
     pub(super) halts: bool,
+    /// Of a mirror that fails over by itself: how long leases are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease_ms: Option<u64>,
     /// As which logical unit hosts see both.
     pub(super) naa: String,
     pub(super) serial: String,
@@ -210,6 +225,16 @@ impl Ends for MirrorEnds {
                     let digests = digests.await.map_err(|error| error.to_string())?;
                     serde_json::to_value(digests)
                 }
+                Ask::TurnFailover {
+                    mirror,
+                    automatic,
+                    force,
+                } => {
+                    let mirror = MirrorId(mirror);
+                    let turned = registry.turn_for_peer(peer, mirror, automatic, force);
+                    let turned = turned.await.map_err(|error| error.to_string())?;
+                    serde_json::to_value(turned)
+                }
                 other => {
                     let done = registry.do_for_peer(peer, other).await;
                     done.map_err(|error| error.to_string())?;
@@ -250,12 +275,16 @@ impl Registry {
                 mirror,
                 source,
                 rest,
+                terms,
             } => {
                 let words = (source.into(), rest.into());
-                self.told_words(peer, MirrorId(mirror), words).await
+                self.told_words(peer, MirrorId(mirror), words, terms).await
             }
-            // Answered by itself.
-            Ask::Digest { .. } => Ok(()),
+            Ask::FollowFailover { mirror, terms } => {
+                self.follow_terms(peer, MirrorId(mirror), terms).await
+            }
+            // Answered by themselves.
+            Ask::Digest { .. } | Ask::TurnFailover { .. } => Ok(()),
         }
     }
 

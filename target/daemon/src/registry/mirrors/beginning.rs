@@ -8,8 +8,8 @@ use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::values::{LocalOrRemote, MethodName, Mode, ReplicationType, SyncType};
 use tidelock_capabilities::{BuiltType, Creation, admit};
 use tidelock_catalog::{
-    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest,
-    MirrorSide, OnFailure, VolumeName,
+    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
+    MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
@@ -89,6 +89,7 @@ impl Registry {
             on_failure: request.on_failure,
             mode: request.mode,
             rest: MirrorRest::Linked,
+            failover: MirrorFailover::Manual,
         };
         let runtime = self.mirrors.runtime()?;
         let command = Command::CreateMirror(record.clone());
@@ -221,6 +222,7 @@ impl Mirrors {
         self.running
             .write()
             .insert(running.id(), Arc::clone(&running));
+        self.keep_lease(&running);
         self.dial(&running);
         running
     }
@@ -335,6 +337,9 @@ async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
                 let _ = registry.mirror_changes.send(mirror);
             }
             News::Access(mirror) => registry.move_hosts(mirror).await,
+            News::Promote(mirror) => {
+                tokio::spawn(async move { registry.promote_by_lease(mirror).await });
+            }
             News::Seen(mirror) => {
                 // It may take its time, and others have news as well.
                 tokio::spawn(async move { registry.tell_words(mirror).await });

@@ -10,11 +10,12 @@ use tidelock_catalog::{Change, Mirror, MirrorId, MirrorRest, MirrorSide, Peer};
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done, Wanted};
+use super::automatic::Terms;
 use super::operations::{PATIENCE, refuse, wait};
 use super::remote::admit;
 use super::roles::check_no_conflict;
 use super::{ChangeError, Registry, Running};
-use crate::mirrors::state::State;
+use crate::mirrors::state::{Place, State};
 use crate::registry::changes::run_blocking;
 
 /// How long an operation waits for the other daemon to know what is wanted. It is told again when it connects.
@@ -93,6 +94,7 @@ impl Registry {
         let transition = admit(running, operation, force)?;
         let waits = running.look(State::waits);
         if waits {
+            check_place(running)?;
             check_going_on(record, operation, force)?;
         }
         if matches!(operation, Operation::Resume | Operation::ResyncReplica) {
@@ -186,6 +188,7 @@ impl Registry {
             mirror: mirror.0,
             source: record.source.into(),
             rest: record.rest.into(),
+            terms: Some(self.mirrors.terms(&record)),
         };
         let told: Result<Done, _> = peers.ask(&elsewhere.peer, &words).await;
         if let Err(error) = told {
@@ -199,8 +202,15 @@ impl Registry {
         peer: &Peer,
         id: MirrorId,
         (source, rest): (MirrorSide, MirrorRest),
+        terms: Option<Terms>,
     ) -> Result<(), ChangeError> {
         let running = self.mirror_of_peer(peer, id)?;
+        let is_news = |it: &Terms| it.lease_ms.is_some() != running.is_automatic();
+        if let Some(terms) = terms.filter(is_news)
+            && let Err(error) = self.follow_terms(peer, id, terms).await
+        {
+            tracing::warn!(mirror = %id, %error, "this end doesn't fail over as the source's does");
+        }
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
             if !running.look(|state| state.is_told(source, rest)) {
@@ -212,6 +222,21 @@ impl Registry {
         })
         .await
         .map(drop)
+    }
+}
+
+/// The same, of one that has to have its place first.
+fn check_place(running: &Running) -> Result<(), ChangeError> {
+    let why = running.look(|state| match state.place() {
+        Some(Place::Closed(why)) => Some(why.clone()),
+        Some(_) => Some("it isn't known yet whether the end there may serve hosts".to_owned()),
+        None => None,
+    });
+    match why {
+        None => Ok(()),
+        Some(why) => Err(refuse(format!(
+            "hosts aren't served from this end: {why}. It goes on by itself when that changes"
+        ))),
     }
 }
 

@@ -274,12 +274,16 @@ impl Registry {
             }
             // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
             drop(writer);
+            this.leave_failover(&record, &running, force).await?;
             this.detach_there(&record, force).await?;
             let writer = this.writer.lock().await;
-            match this.catalog().mirror(record.id) {
-                Some(_) => this.end_mirror(&writer, &record, running).await,
-                None => Ok(Vec::new()),
-            }
+            let changes = match this.catalog().mirror(record.id) {
+                Some(_) => this.end_mirror(&writer, &record, running).await?,
+                None => Vec::new(),
+            };
+            drop(writer);
+            this.forget_ended(&record).await;
+            Ok(changes)
         })
         .await
     }

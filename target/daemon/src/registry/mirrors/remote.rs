@@ -11,13 +11,14 @@ use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transi
 use tidelock_capabilities::values::{Mode, Operation, ReplicationType};
 use tidelock_capabilities::{BuiltType, TargetSupply};
 use tidelock_catalog::{
-    BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd, MirrorId,
-    MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName, SharedIdentity, SpaceLimits,
-    VolumeId, VolumeName,
+    BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd,
+    MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName,
+    SharedIdentity, SpaceLimits, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
 use super::asking::{Ask, CreateTarget, Done, EndWords};
+use super::automatic::Terms;
 use super::beginning::{key, make};
 use super::facts::SIDES;
 use super::operations::refuse;
@@ -42,6 +43,8 @@ pub struct RemoteMirrorRequest {
     pub target: VolumeName,
     /// What is done with hosts while the copy is away.
     pub on_failure: OnFailure,
+    /// Who lets hosts use the copy when the source is gone.
+    pub failover: MirrorFailover,
 }
 
 impl Mirrors {
@@ -94,37 +97,57 @@ impl Registry {
         self: &Arc<Self>,
         request: RemoteMirrorRequest,
     ) -> Result<Vec<Change>, ChangeError> {
-        self.detached(async move |this| this.create_remote_now(request).await)
-            .await
+        self.detached(async move |this| {
+            let (id, node) = (MirrorId(Uuid::new_v4()), Uuid::new_v4());
+            if request.failover == MirrorFailover::Manual {
+                return this.create_remote_now(request, id, node).await;
+            }
+            this.claim(id, (node, request.source.as_str())).await?;
+            let created = this.create_remote_now(request, id, node).await;
+            if created.is_err()
+                && this.catalog().mirror(id).is_none()
+                && let Err(error) = this.forget_mirror(id).await
+            {
+                tracing::warn!(mirror = %id, %error, "keys in etcd of a mirror that wasn't made are left");
+            }
+            created
+        })
+        .await
     }
 
     async fn create_remote_now(
         self: &Arc<Self>,
         request: RemoteMirrorRequest,
+        id: MirrorId,
+        node: Uuid,
     ) -> Result<Vec<Change>, ChangeError> {
         let target = EndName {
             peer: Some(request.peer.clone()),
             volume: request.target.clone(),
         };
-        let id = MirrorId(Uuid::new_v4());
         let (changes, ask) = {
             let writer = self.writer.lock().await;
             self.admit_mirror(&request.source, &target, Mode::Synchronous)?;
             let (volume, ..) = self.ready(&request.source)?;
-            let end = |volume: &VolumeName, elsewhere| MirrorEnd {
+            let end = |volume: &VolumeName, node, elsewhere| MirrorEnd {
                 volume: volume.clone(),
-                node: Uuid::new_v4(),
+                node,
                 elsewhere,
             };
             let peer = request.peer.clone();
             let record = Mirror {
                 id,
-                first: end(&request.source, None),
-                second: end(&request.target, Some(Elsewhere { peer, dials: false })),
+                first: end(&request.source, node, None),
+                second: end(
+                    &request.target,
+                    Uuid::new_v4(),
+                    Some(Elsewhere { peer, dials: false }),
+                ),
                 source: MirrorSide::First,
                 on_failure: request.on_failure,
                 mode: MirrorMode::Synchronous,
                 rest: MirrorRest::Linked,
+                failover: request.failover,
             };
             let words = |end: &MirrorEnd| EndWords {
                 volume: end.volume.to_string(),
@@ -138,6 +161,7 @@ impl Registry {
                 bytes: volume.size_bytes,
                 block_bytes: volume.block_size.bytes(),
                 halts: request.on_failure == OnFailure::Halt,
+                lease_ms: self.mirrors.terms(&record).lease_ms,
                 naa: identity.naa_text(),
                 serial: identity.serial.clone(),
             };
@@ -227,6 +251,9 @@ impl Registry {
             peer: peer.name.clone(),
             dials: true,
         };
+        let terms = Terms {
+            lease_ms: wanted.lease_ms,
+        };
         let record = Mirror {
             id: MirrorId(wanted.mirror),
             first: MirrorEnd {
@@ -241,7 +268,15 @@ impl Registry {
             },
             mode: MirrorMode::Synchronous,
             rest: MirrorRest::Linked,
+            failover: match terms.lease_ms {
+                None => MirrorFailover::Manual,
+                Some(_) => MirrorFailover::Automatic,
+            },
         };
+        if record.is_automatic() {
+            self.check_terms(record.id, terms, record.first.node)
+                .await?;
+        }
         let (bytes, block_bytes) = (wanted.bytes, wanted.block_bytes);
         let block_size = BlockSize::from_bytes(block_bytes);
         let block_size = block_size.ok_or_else(|| {

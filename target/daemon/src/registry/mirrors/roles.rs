@@ -13,9 +13,11 @@ use tidelock_catalog::{
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done};
+use super::automatic::check_handing_over;
 use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
 use super::remote::admit;
 use super::{ChangeError, EndName, Registry, Running};
+use crate::mirrors::lease::Told;
 use crate::mirrors::state::State;
 
 impl Registry {
@@ -69,22 +71,35 @@ impl Registry {
             }
             (true, Some(Role::Target)) if operation == Operation::Failover => {
                 check_taking_over(running, own, other, force)?;
-                self.change_roles(running, operation, force).await
+                self.check_not_served(record).await?;
+                let changes = self.change_roles(running, operation, force).await?;
+                running.tell_lease(Told::Forced);
+                Ok(changes)
             }
             (true, Some(Role::Target)) => Err(refuse(format!(
                 "volume {} hasn't got what {other} has yet: wait until it is connected and has all",
                 own.volume
             ))),
             // It is the source, and doesn't know whether another one is it as well.
+            (true, Some(Role::Source)) if waits && force && record.is_automatic() => {
+                self.check_not_served(record).await?;
+                running.tell_lease(Told::Forced);
+                running.until(PATIENCE, |state| !state.waits()).await;
+                Ok(Vec::new())
+            }
             (true, Some(Role::Source)) if waits && force => {
                 running.change(State::go_on_alone);
                 Ok(Vec::new())
             }
             (false, Some(Role::Target)) if operation == Operation::Failover && !in_step => {
                 check_taking_over(running, own, other, force)?;
-                self.take_over(running, record.source).await
+                self.check_not_served(record).await?;
+                let changes = self.take_over(running, record.source).await?;
+                running.tell_lease(Told::Forced);
+                Ok(changes)
             }
             (false, Some(Role::Source)) if in_step => {
+                check_handing_over(running)?;
                 self.change_roles(running, operation, force).await
             }
             (false, Some(Role::Source)) => Err(refuse(format!(
@@ -171,6 +186,7 @@ impl Registry {
                 MirrorRest::FailedOver => Operation::Failback,
                 _ => Operation::Failover,
             };
+            check_handing_over(&running)?;
             this.change_roles(&running, operation, false).await
         })
         .await

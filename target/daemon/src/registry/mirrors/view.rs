@@ -4,7 +4,9 @@ mod remote;
 
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
-use tidelock_catalog::{Mirror, MirrorMode, MirrorRest, MirrorSide, OnFailure, schedule};
+use tidelock_catalog::{
+    Mirror, MirrorFailover, MirrorMode, MirrorRest, MirrorSide, OnFailure, schedule,
+};
 use tidelock_mirror::epochs::RpoState;
 use tidelock_mirror::generation::{Role, Verdict};
 
@@ -81,6 +83,10 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
             on_failure: match record.on_failure {
                 OnFailure::Continue => v1::OnFailure::Continue,
                 OnFailure::Halt => v1::OnFailure::Halt,
+            },
+            failover: match record.failover {
+                MirrorFailover::Manual => v1::MirrorFailover::Manual,
+                MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
             },
             copy_state: state.association().copy_state.to_string(),
             progress_status: state.association().progress_status.to_string(),

@@ -9,7 +9,8 @@ use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::values::{LocalElementRole, Mode, Operation, SyncType};
 use tidelock_capabilities::{Decision, Triple};
 use tidelock_catalog::{
-    AccessChange, AccessState, OnFailure, Peer, PeerAddress, PeerName, PortalGroupTag,
+    AccessChange, AccessState, MirrorFailover, OnFailure, Peer, PeerAddress, PeerName,
+    PortalGroupTag,
 };
 use tidelock_scsi::{AccessState as Shown, TargetPort};
 
@@ -96,6 +97,7 @@ impl Daemon {
             peer: peer("b"),
             target: volume(target),
             on_failure: OnFailure::Continue,
+            failover: MirrorFailover::Manual,
         };
         let made = self.house.registry().create_remote_mirror(request).await;
         made.map(drop)
@@ -355,6 +357,7 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
         peer: peer("stranger"),
         target: volume("x"),
         on_failure: OnFailure::Halt,
+        failover: MirrorFailover::Manual,
     };
     let error = a.house.registry().create_remote_mirror(stranger).await;
     assert!(error.unwrap_err().to_string().contains("no peer stranger"));

@@ -5,14 +5,14 @@ use futures_util::future::ready;
 use tidelock_admin::v1::{self, JobKind};
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorMode, MirrorRest,
-    MirrorSide, OnFailure, VolumeName,
+    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
+    MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
 use uuid::Uuid;
 
 use super::Fake;
 use crate::admin_server::{Control, ControlError, MirrorControl, Outcome};
-use crate::registry::{MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
 
 impl Fake {
     fn find_mirror(&self, name: &str) -> Result<Mirror, ControlError> {
@@ -49,6 +49,7 @@ impl Fake {
             on_failure,
             mode: MirrorMode::Synchronous,
             rest: MirrorRest::Linked,
+            failover: MirrorFailover::Manual,
         };
         let made = self.change(Command::CreateMirror(mirror.clone()));
         ready(made.map(|_| describe(&mirror))).boxed()
@@ -70,6 +71,10 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
         on_failure: match mirror.on_failure {
             OnFailure::Continue => v1::OnFailure::Continue,
             OnFailure::Halt => v1::OnFailure::Halt,
+        },
+        failover: match mirror.failover {
+            MirrorFailover::Manual => v1::MirrorFailover::Manual,
+            MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
         },
         copy_state: format!("{:?}", mirror.rest),
         progress_status: "Completed".into(),
@@ -124,6 +129,23 @@ impl MirrorControl for Fake {
             Ok(describe(&self.find_mirror(&change.mirror)?))
         });
         ready(modified).boxed()
+    }
+
+    fn set_mirror_failover(&self, change: FailoverChange) -> Outcome<'_, v1::MirrorFailoverSet> {
+        let set = self.find_mirror(&change.mirror).and_then(|mirror| {
+            let FailoverChange { failover, .. } = change;
+            let set = Command::SetMirrorFailover {
+                mirror: mirror.id,
+                failover,
+            };
+            self.change(set)?;
+            let mirror = Mirror { failover, ..mirror };
+            Ok(v1::MirrorFailoverSet {
+                mirror: describe(&mirror),
+                left: None,
+            })
+        });
+        ready(set).boxed()
     }
 
     fn detach_mirror(&self, name: String, _: bool) -> Outcome<'_, ()> {

@@ -6,13 +6,16 @@ use tidelock_catalog::{MirrorRest, MirrorSide, VolumeName};
 use tidelock_mirror::generation::Role;
 
 use super::advice;
-use crate::mirrors::state::State;
+use crate::mirrors::state::{Place, State};
 
 /// What is waited for, or stands against it that hosts use the volume here.
 pub(super) fn detail(state: &State) -> Option<String> {
     let record = state.record();
     let (remote, _) = record.remote()?;
     let (own, other) = (&record.end(remote.opposite()).volume, record.end(remote));
+    if let Some(kept_away) = by_its_lease(state, own) {
+        return Some(kept_away);
+    }
     if state.sees_two_sources() {
         return Some(format!(
             "{other} was made the source as well, while nothing was sent, so hosts are kept away from volume {own}"
@@ -29,6 +32,26 @@ pub(super) fn detail(state: &State) -> Option<String> {
              taken over since"
         )
     })
+}
+
+/// The same of one that fails over by itself.
+fn by_its_lease(state: &State, own: &VolumeName) -> Option<String> {
+    let trouble = state.trouble();
+    match state.place()? {
+        Place::Closed(why) if state.is_source_here() => {
+            Some(format!("hosts are kept away from volume {own}: {why}"))
+        }
+        Place::Asked if state.is_source_here() => Some(format!(
+            "hosts wait until it is known whether volume {own} has the place of the source{}",
+            trouble.map_or_else(String::new, |it| format!(": {it}"))
+        )),
+        Place::Open => trouble.map(|it| {
+            format!("hosts use volume {own} until its lease is over, and it can't be kept up at the moment: {it}")
+        }),
+        Place::Asked | Place::Closed(_) => trouble.map(|it| {
+            format!("volume {own} can't take over by itself at the moment: {it}")
+        }),
+    }
 }
 
 /// What can be done next.
@@ -63,6 +86,13 @@ pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::
         return advice(
             "let the two compare what they have gone through",
             format!("tidelock mirror resync {own}"),
+        );
+    }
+    if state.waits() && state.place().is_some() {
+        return advice(
+            "it goes on by itself when the store lets it, or the other end is back; if the store is gone for good, and no host uses \
+             the other end, leave failover to an operator",
+            format!("tidelock mirror set-failover {own} manual --force"),
         );
     }
     if state.waits() {

@@ -36,6 +36,7 @@ mod portal_groups;
 mod recovery;
 mod redirect;
 mod remote_mirrors;
+mod remote_reservations;
 mod reservations;
 mod sanitize;
 mod sharing;

@@ -14,12 +14,12 @@ use crate::harness::initiator::{Initiator, cdb16};
 use crate::harness::wait_until;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-const STANDBY: (u8, u8, u8) = (2, 0x04, 0x0b);
+pub(crate) const STANDBY: (u8, u8, u8) = (2, 0x04, 0x0b);
 /// 512-byte blocks of 4 KiB.
 const BLOCKS: u32 = 8;
 
 /// What peers connect to: it leads to a daemon's portal, which is another one after a restart, or nowhere.
-struct Way {
+pub(crate) struct Way {
     address: SocketAddr,
     to: Arc<Mutex<Option<SocketAddr>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
@@ -51,7 +51,7 @@ impl Way {
         way
     }
 
-    fn leads_to(&self, daemon: &Daemon) {
+    pub(crate) fn leads_to(&self, daemon: &Daemon) {
         let portal = daemon.json(&["peer", "show"])["portal"]
             .as_str()
             .unwrap()
@@ -80,7 +80,7 @@ fn pass(from: &TcpStream, to: &TcpStream) {
 pub(crate) struct Two {
     pub(crate) a: Daemon,
     pub(crate) b: Daemon,
-    ways: [Way; 2],
+    pub(crate) ways: [Way; 2],
 }
 
 fn daemon(name: &str, more: &str) -> Daemon {
@@ -121,7 +121,7 @@ pub(crate) fn until_state(daemon: &Daemon, volume: &str, state: &str) -> Value {
 }
 
 impl Two {
-    fn new(on_failure: &str) -> Self {
+    pub(crate) fn new(on_failure: &str) -> Self {
         Self::made("", &["--on-failure", on_failure])
     }
 

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::{Answer, INITIATOR, Initiator, LoginAs, cdb16};
 
-const CONFLICT: u8 = 0x18;
-const REGISTER: u8 = 0x00;
-const RESERVE: u8 = 0x01;
-const PREEMPT_AND_ABORT: u8 = 0x05;
+pub(crate) const CONFLICT: u8 = 0x18;
+pub(crate) const REGISTER: u8 = 0x00;
+pub(crate) const RESERVE: u8 = 0x01;
+pub(crate) const PREEMPT_AND_ABORT: u8 = 0x05;
 /// Write Exclusive - Registrants Only: what clusters use.
-const WRITE_EXCLUSIVE_RO: u8 = 0x05;
+pub(crate) const WRITE_EXCLUSIVE_RO: u8 = 0x05;
 const APTPL: u8 = 0x01;
 
 /// A host of the cluster: the same one whenever it has the same number.
@@ -28,7 +28,13 @@ fn host(daemon: &Daemon, number: u8) -> Initiator {
     host
 }
 
-fn reserve_out(host: &mut Initiator, action: u8, kind: u8, keys: (u64, u64), flags: u8) -> Answer {
+pub(crate) fn reserve_out(
+    host: &mut Initiator,
+    action: u8,
+    kind: u8,
+    keys: (u64, u64),
+    flags: u8,
+) -> Answer {
     let cdb = [0x5f, action, kind, 0, 0, 0, 0, 0, 24, 0];
     let mut list = keys.0.to_be_bytes().to_vec();
     list.extend(keys.1.to_be_bytes());
@@ -37,7 +43,7 @@ fn reserve_out(host: &mut Initiator, action: u8, kind: u8, keys: (u64, u64), fla
 }
 
 /// All keys that are registered.
-fn keys(host: &mut Initiator) -> Vec<u64> {
+pub(crate) fn keys(host: &mut Initiator) -> Vec<u64> {
     let answer = host.read_command(0, &[0x5e, 0, 0, 0, 0, 0, 0, 0x10, 0, 0], 0x1000);
     answer.assert_good();
     let keys = answer.data[8..].chunks(8);
@@ -46,7 +52,7 @@ fn keys(host: &mut Initiator) -> Vec<u64> {
 }
 
 /// Key and type of the reservation.
-fn reservation(host: &mut Initiator) -> Option<(u64, u8)> {
+pub(crate) fn reservation(host: &mut Initiator) -> Option<(u64, u8)> {
     let answer = host.read_command(0, &[0x5e, 1, 0, 0, 0, 0, 0, 0x10, 0, 0], 0x1000);
     answer.assert_good();
     let key = answer.data.get(8..16)?;

@@ -22,6 +22,7 @@ mod identifying;
 mod intents;
 mod journals;
 mod mirrors;
+pub(crate) mod preempting;
 mod promotion;
 mod receiving;
 mod recovery;

@@ -3,6 +3,7 @@
 
 mod alone;
 mod asynchronous;
+mod settling;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

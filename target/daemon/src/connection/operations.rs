@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tidelock_block::AllocationExtent;
@@ -13,25 +12,21 @@ use tidelock_replication::{
 };
 use tidelock_scsi::{
     AccessState, Extent, IdentifyingInformationType, LbaExtent, NexusId, NexusInfo, Operation,
-    Outcome, ReservationChange, UnitAttention,
+    Outcome, ReservationChange,
 };
 use tidelock_volume::Range;
-use tokio::sync::oneshot;
 
 use crate::admin_server::event_of;
 use crate::connection::copying;
-use crate::connection::management::PATIENCE;
 use crate::connection::offload::{self, Own};
 use crate::connection::shown::Shown;
 use crate::reactor::Local;
 use crate::registry::ServedVolume;
 use crate::registry::asymmetric_access::{AccessRequest, Cause, requested};
+use crate::registry::preempting;
 use crate::registry::reservations::ReservationError;
 use crate::renewal::{self, Subject};
 use crate::shared::Shared;
-
-/// How long to wait before looking again whether a step of a copy has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Who does an operation.
 pub(crate) enum Work {
@@ -300,19 +295,34 @@ fn reservations(change: ReservationChange, surroundings: &Surroundings<'_>) -> W
         let changed = tokio::spawn({
             let (volume, shared) = (Arc::clone(&volume), Arc::clone(&shared));
             async move {
-                let reservations = volume.reservations();
-                let changed = reservations.change(volume.unit(), &change).await;
-                changed.map(|preempted| {
-                    let waiters = ask_to_end(&preempted, &volume, &shared, session);
-                    (preempted, waiters)
+                let changed = shared.registry.change_reservations(&volume, &change);
+                changed.await.map(|preempted| {
+                    let directory = &shared.directory;
+                    preempting::ask_to_end(preempted, &volume, directory, Some(session))
                 })
             }
         });
         match changed.await {
-            Ok(Ok((preempted, waiters))) => {
-                end_tasks_of(&preempted, waiters, &volume, session).await
-            }
+            Ok(Ok(ending)) => match ending.have_ended(&volume).await {
+                true => Outcome::Done,
+                false => {
+                    tracing::warn!(
+                        volume = %volume.name(),
+                        session,
+                        "I/O of a preempted host still runs: PREEMPT AND ABORT is answered with an error"
+                    );
+                    Outcome::HardwareError
+                }
+            },
             Ok(Err(ReservationError::Refused(refused))) => Outcome::ReservationsRefused(refused),
+            Ok(Err(ReservationError::OtherPart(reason))) => {
+                tracing::warn!(
+                    volume = %volume.name(),
+                    %reason,
+                    "a change of reservations has to wait for the other daemon: the host is told to try again"
+                );
+                Outcome::Busy
+            }
             Ok(Err(error)) => {
                 tracing::error!(volume = %volume.name(), %error, "reservations can't be kept");
                 Outcome::HardwareError
@@ -355,57 +365,6 @@ fn identify(
             }
         }
     })
-}
-
-/// Asks the sessions of those nexuses to end their tasks and then to tell of it, and returns what to
-/// wait for. The commands of the session that asks are its own business: PREEMPT AND ABORT itself is one
-/// of them.
-fn ask_to_end(
-    nexuses: &[NexusId],
-    volume: &ServedVolume,
-    shared: &Shared,
-    session: u64,
-) -> Vec<oneshot::Receiver<bool>> {
-    if nexuses.is_empty() {
-        return Vec::new();
-    }
-    let chosen = |id| id != session && nexuses.contains(&NexusId(id));
-    let attention = UnitAttention::RegistrationsPreempted;
-    let directory = &shared.directory;
-    directory.abort_tasks_where(volume.name(), attention, chosen)
-}
-
-/// Waits until no task of those nexuses has I/O running any more.
-async fn end_tasks_of(
-    nexuses: &[NexusId],
-    waiters: Vec<oneshot::Receiver<bool>>,
-    volume: &ServedVolume,
-    session: u64,
-) -> Outcome {
-    let ended = async {
-        let mut all = true;
-        for waiter in waiters {
-            // A session that ended instead of answering has no tasks either.
-            all &= waiter.await.unwrap_or(true);
-        }
-        // Copies that they sent to other logical units read and write this one as well.
-        let copies = volume.unit().earlier_third_parties();
-        while !nexuses.is_empty() && !copies.have_ended() {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        all
-    };
-    match tokio::time::timeout(PATIENCE, ended).await {
-        Ok(true) => Outcome::Done,
-        Ok(false) | Err(_) => {
-            tracing::warn!(
-                volume = %volume.name(),
-                session,
-                "I/O of a preempted host still runs: PREEMPT AND ABORT is answered with an error"
-            );
-            Outcome::HardwareError
-        }
-    }
 }
 
 /// Asks the file system what is allocated. That may wait for the disk, so another thread does it.

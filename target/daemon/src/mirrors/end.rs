@@ -243,6 +243,11 @@ impl End {
         self.driven.has_image()
     }
 
+    /// A source whose peer is away finds out whether it goes on alone, as if a host had written.
+    pub(crate) fn settle(&self) {
+        self.driven.settle();
+    }
+
     /// What is known of it.
     pub(crate) fn facts(&self) -> EndFacts {
         let facts = self.driven.facts();

@@ -257,6 +257,26 @@ impl Running {
         }
     }
 
+    /// Whether there is a connection with an end at a peer.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.line().is_some_and(|line| line.problem().is_none())
+    }
+
+    /// Whether the end here is the source, and nobody else has what is written now.
+    pub(crate) fn is_alone(&self) -> bool {
+        let end = self.local().and_then(|(side, _)| self.end(side));
+        end.is_some_and(|end| end.facts().is_alone)
+    }
+
+    /// The end here finds out whether it goes on alone, if that is what it is to do, as if a host had written.
+    pub(crate) fn settle(&self) {
+        let goes_on = self.look(|state| state.record().on_failure == OnFailure::Continue);
+        let end = self.local().and_then(|(side, _)| self.end(side));
+        if let Some(end) = end.filter(|_| goes_on) {
+            end.settle();
+        }
+    }
+
     /// The end here, for one connection with a peer; `None`: it isn't open, or both are here.
     pub(crate) fn door(self: &Arc<Self>) -> Option<Arc<dyn LinkEnd>> {
         Some(Arc::new(self.line()?.door(self)?))
@@ -462,8 +482,7 @@ impl Running {
             let Some(mirror) = mirror.upgrade() else {
                 return;
             };
-            let end = mirror.local().and_then(|(side, _)| mirror.end(side));
-            let is_alone = end.is_some_and(|end| end.facts().is_alone);
+            let is_alone = mirror.is_alone();
             mirror.change(|state| {
                 state.waited(is_alone);
                 Vec::new()

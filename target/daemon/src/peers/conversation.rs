@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// The longest request or answer between peers, in bytes.
-pub(super) const PEER_MAX: usize = 256 << 10;
+/// The longest request or answer between peers, in bytes: room for as many registrations as a unit can have.
+pub(super) const PEER_MAX: usize = 1 << 20;
 /// The longest one with a stranger, in bytes.
 pub(super) const STRANGER_MAX: usize = 4 << 10;
 

@@ -215,7 +215,7 @@ async fn peers_ask_each_other_about_mirrors_and_a_refusal_says_why() {
     assert_eq!(refused.to_string(), "peer b refuses: it was asked for a no");
     let long = "x".repeat(300 << 10);
     let error = a.peers.ask::<_, String>(&b_name, &long).await.unwrap_err();
-    assert!(error.to_string().contains("at most 262144"), "{error}");
+    assert!(error.to_string().contains("at most 1048576"), "{error}");
     let nobody = a
         .peers
         .ask::<_, String>(&nodes::name("z"), &"x")

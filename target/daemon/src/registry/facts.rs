@@ -87,9 +87,10 @@ impl Registry {
             return Ok(());
         };
         // A task of its own: it must run to its end even if the client hangs up.
+        let this = Arc::clone(self);
         let clearing = tokio::spawn(async move {
             let change = ReservationChange::operator_clear();
-            let cleared = volume.reservations().change(volume.unit(), &change).await;
+            let cleared = this.change_reservations(&volume, &change).await;
             if cleared.is_ok() {
                 tracing::info!(volume = %volume.name(), "an operator cleared all reservations");
             }
@@ -98,6 +99,7 @@ impl Registry {
         match clearing.await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(ReservationError::NotKept(error))) => Err(error.into()),
+            Ok(Err(ReservationError::OtherPart(reason))) => Err(ChangeError::Mirror(reason)),
             Ok(Err(error)) => Err(ChangeError::Defect(error.to_string())),
             Err(error) => Err(ChangeError::Defect(error.to_string())),
         }

@@ -12,6 +12,7 @@ mod hosts;
 mod naming;
 mod operations;
 mod remote;
+mod reservations;
 mod roles;
 mod safety;
 mod told;
@@ -27,8 +28,8 @@ use tidelock_replication::mirror::{Hands, Nearby};
 use tidelock_replication::{Engine, EngineKind, Volume};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Registry;
 use super::changes::ChangeError;
+use super::{Registry, ServedVolume};
 use crate::failover::Settings;
 use crate::mirrors::News;
 use crate::mirrors::end::Ends;
@@ -145,6 +146,16 @@ impl Mirrors {
             };
             Some((Arc::clone(it), sides.into_iter().find(is_it)?))
         })
+    }
+
+    /// The mirror with a peer that has its end here at a volume.
+    fn of_shared(&self, volume: &Arc<ServedVolume>) -> Option<Arc<Running>> {
+        let running = self.running.read();
+        let is_it = |it: &&Arc<Running>| {
+            let local = it.local();
+            local.is_some_and(|(_, served)| Arc::ptr_eq(served, volume))
+        };
+        running.values().find(is_it).cloned()
     }
 
     /// A volume's file is open: if it is in a mirror, nobody may see it before its end is open as well. Blocks.

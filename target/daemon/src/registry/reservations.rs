@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tidelock_catalog::VolumeId;
@@ -23,12 +24,21 @@ pub enum ReservationError {
     /// What must outlive the daemon can't be kept.
     #[error(transparent)]
     NotKept(#[from] StateDirError),
+    /// The daemon that has the other part of the logical unit.
+    #[error("{0}")]
+    OtherPart(String),
     /// The volume is being deleted.
     #[error("the volume is gone")]
     Gone,
     /// A defect.
     #[error("the change ended by a defect: {0}")]
     Defect(#[from] tokio::task::JoinError),
+}
+
+/// The daemon that has the other part of a logical unit: what is in force here holds there as well.
+pub trait OtherPart: Send + Sync {
+    /// Lets it have what reservations are to be. Fails with a reason if it may have to know and doesn't.
+    fn have(&self, replica: Vec<u8>) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// The reservations of one volume, on disk.
@@ -82,7 +92,7 @@ impl ReservationFile {
         self.problem.lock().clone()
     }
 
-    /// Makes a change: it is kept, then in force. Returns the nexuses whose tasks must end, and which
+    /// Makes a change: the other part has it, if there is one, then it is kept, then in force. Returns the nexuses whose tasks must end, and which
     /// are to be told only then. Must run to its end once begun: a record on disk without its change in
     /// force would come back later.
     ///
@@ -92,6 +102,7 @@ impl ReservationFile {
         &self,
         unit: &LogicalUnit,
         change: &ReservationChange,
+        other: Option<&dyn OtherPart>,
     ) -> Result<Vec<NexusId>, ReservationError> {
         let turn = self.turn.lock().await;
         if *turn {
@@ -100,6 +111,12 @@ impl ReservationFile {
         let prepared = unit
             .prepare_reservations(change)
             .map_err(ReservationError::Refused)?;
+        if let (Some(other), Some(replica)) = (other, prepared.replica()) {
+            other
+                .have(replica)
+                .await
+                .map_err(ReservationError::OtherPart)?;
+        }
         self.keep(&prepared).await?;
         let aborted = unit
             .commit_reservations_quietly(prepared)
@@ -108,6 +125,43 @@ impl ReservationFile {
             *self.problem.lock() = None;
         }
         Ok(aborted)
+    }
+
+    /// Makes what is in force that which the daemon has decided that has the other part. Returns the nexuses whose tasks
+    /// must end, and which are to be told only then. Must run to its end once begun.
+    ///
+    /// # Errors
+    /// It isn't a state of reservations, or can't be kept: then nothing has changed.
+    pub async fn adopt(
+        &self,
+        unit: &LogicalUnit,
+        replica: &[u8],
+    ) -> Result<Vec<NexusId>, ReservationError> {
+        let turn = self.turn.lock().await;
+        if *turn {
+            return Err(ReservationError::Gone);
+        }
+        let prepared = unit
+            .prepare_replica(replica)
+            .map_err(|error| ReservationError::OtherPart(error.to_string()))?;
+        self.keep(&prepared).await?;
+        let aborted = unit
+            .commit_reservations_quietly(prepared)
+            .map_err(ReservationError::Refused)?;
+        *self.problem.lock() = None;
+        Ok(aborted)
+    }
+
+    /// Lets the other part have all that is in force, with no change in between.
+    ///
+    /// # Errors
+    /// It doesn't have it.
+    pub async fn tell(&self, unit: &LogicalUnit, other: &dyn OtherPart) -> Result<(), String> {
+        let gone = self.turn.lock().await;
+        match *gone || unit.reservations().lost {
+            true => Ok(()),
+            false => other.have(unit.reservations_replica()).await,
+        }
     }
 
     async fn keep(&self, prepared: &PreparedReservations) -> Result<(), ReservationError> {

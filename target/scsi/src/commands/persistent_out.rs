@@ -28,6 +28,22 @@ const TRANSPORT_IDS_AT: usize = 28;
 /// Where the TransportID of REGISTER AND MOVE begins.
 const MOVE_TRANSPORT_ID_AT: u16 = 24;
 
+/// Service action codes.
+const REGISTER: u8 = 0x00;
+const RESERVE: u8 = 0x01;
+const RELEASE: u8 = 0x02;
+const CLEAR: u8 = 0x03;
+const PREEMPT: u8 = 0x04;
+const PREEMPT_AND_ABORT: u8 = 0x05;
+const REGISTER_AND_IGNORE: u8 = 0x06;
+const REGISTER_AND_MOVE: u8 = 0x07;
+
+/// Flags of parameter lists.
+const SPEC_I_PT: u8 = 0x08;
+const ALL_TG_PT: u8 = 0x04;
+const UNREG: u8 = 0x02;
+const APTPL: u8 = 0x01;
+
 /// The service action of a command whose parameter list is on its way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PendingPersistentOut {
@@ -180,11 +196,103 @@ pub(super) fn execute(change: ReservationChange, transfer_length: u64) -> Plan {
     Plan::execute(Operation::ChangeReservations { change }, finish)
 }
 
+/// What a service action with its SCOPE and TYPE byte and its whole parameter list means: for one that comes from the
+/// daemon which has the other part of the unit.
+pub(crate) fn action_of(
+    service_action: u8,
+    scope_and_type: u8,
+    list: &Bytes,
+) -> Result<ServiceAction, Sense> {
+    let pending = match service_action {
+        REGISTER => PendingPersistentOut::Register {
+            ignore_existing_key: false,
+        },
+        RESERVE => PendingPersistentOut::Reserve {
+            kind: valid_type(scope_and_type)?,
+        },
+        RELEASE => PendingPersistentOut::Release { scope_and_type },
+        CLEAR => PendingPersistentOut::Clear,
+        PREEMPT | PREEMPT_AND_ABORT => PendingPersistentOut::Preempt {
+            scope_and_type,
+            abort: service_action == PREEMPT_AND_ABORT,
+        },
+        REGISTER_AND_IGNORE => PendingPersistentOut::Register {
+            ignore_existing_key: true,
+        },
+        REGISTER_AND_MOVE => return move_action(list),
+        _ => return Err(Sense::invalid_field_in_cdb(1, Some(4))),
+    };
+    basic_action(pending, list)
+}
+
+/// The service action, the SCOPE and TYPE byte and the parameter list that mean this: the way back from
+/// [`action_of`].
+pub(crate) fn in_bytes(action: &ServiceAction) -> (u8, u8, Vec<u8>) {
+    let list = |key: u64, new_key: u64, flags: u8| {
+        let mut list = Vec::with_capacity(BASIC_LENGTH as usize);
+        list.extend(key.to_be_bytes());
+        list.extend(new_key.to_be_bytes());
+        list.extend([0, 0, 0, 0, flags, 0, 0, 0]);
+        list
+    };
+    let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+    match action {
+        ServiceAction::Register(register) => {
+            let code = match register.expected {
+                Some(_) => REGISTER,
+                None => REGISTER_AND_IGNORE,
+            };
+            let flags = bit(register.others.is_some(), SPEC_I_PT)
+                | bit(register.all_target_ports, ALL_TG_PT)
+                | bit(register.aptpl, APTPL);
+            let mut list = list(register.expected.unwrap_or(0), register.key, flags);
+            if let Some(others) = &register.others {
+                let ids = others.iter().flat_map(|id| match id {
+                    TransportId::Node(name) | TransportId::Port(name) => transport_id::encode(name),
+                });
+                let ids: Vec<u8> = ids.collect();
+                list.extend(u32::try_from(ids.len()).unwrap_or(u32::MAX).to_be_bytes());
+                list.extend(ids);
+            }
+            (code, 0, list)
+        }
+        ServiceAction::Reserve { key, kind } => (RESERVE, kind.code(), list(*key, 0, 0)),
+        ServiceAction::Release {
+            key,
+            scope_and_type,
+        } => (RELEASE, *scope_and_type, list(*key, 0, 0)),
+        ServiceAction::Clear { key } => (CLEAR, 0, list(*key, 0, 0)),
+        ServiceAction::Preempt {
+            key,
+            victim,
+            scope_and_type,
+            abort,
+        } => {
+            let code = if *abort { PREEMPT_AND_ABORT } else { PREEMPT };
+            (code, *scope_and_type, list(*key, *victim, 0))
+        }
+        ServiceAction::Move {
+            key,
+            new_key,
+            unregister,
+            aptpl,
+            to,
+        } => {
+            let mut list = Vec::new();
+            list.extend(key.to_be_bytes());
+            list.extend(new_key.to_be_bytes());
+            list.extend([0, bit(*unregister, UNREG) | bit(*aptpl, APTPL)]);
+            list.extend(to.relative_port.to_be_bytes());
+            let id = transport_id::encode(&to.initiator_port);
+            list.extend(u32::try_from(id.len()).unwrap_or(u32::MAX).to_be_bytes());
+            list.extend(id);
+            (REGISTER_AND_MOVE, 0, list)
+        }
+    }
+}
+
 /// The parameter list of everything but REGISTER AND MOVE.
 fn basic_action(pending: PendingPersistentOut, list: &Bytes) -> Result<ServiceAction, Sense> {
-    const SPEC_I_PT: u8 = 0x08;
-    const ALL_TG_PT: u8 = 0x04;
-    const APTPL: u8 = 0x01;
     let (_, (key, new_key, flags, reserved)) =
         basic(list).map_err(|_| parameter_list_length_error())?;
     check_reserved(20, flags & !(SPEC_I_PT | ALL_TG_PT | APTPL))?;
@@ -274,8 +382,6 @@ fn transport_ids(list: &Bytes) -> Result<Vec<TransportId>, Sense> {
 
 /// The parameter list of REGISTER AND MOVE.
 fn move_action(list: &Bytes) -> Result<ServiceAction, Sense> {
-    const UNREG: u8 = 0x02;
-    const APTPL: u8 = 0x01;
     let (rest, (key, new_key, reserved, flags, relative_port, length)) =
         move_header(list).map_err(|_| parameter_list_length_error())?;
     check_reserved(16, reserved)?;

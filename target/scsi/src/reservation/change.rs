@@ -6,6 +6,7 @@
 
 use crate::nexus::NexusId;
 use crate::reservation::action::{Effects, Refused, ServiceAction};
+use crate::reservation::shared;
 use crate::reservation::state::{NexusName, PersistentState};
 
 /// A change that somebody asked for; only [`crate::LogicalUnit`] knows what is in it.
@@ -85,6 +86,18 @@ impl PreparedReservations {
     #[must_use]
     pub const fn record(&self) -> &RecordUpdate {
         &self.record
+    }
+
+    /// What the daemon that has another part of the same unit has to have before the change is committed; `None`: it is
+    /// none of its business.
+    #[must_use]
+    pub fn replica(&self) -> Option<Vec<u8>> {
+        match &self.outcome {
+            Prepared::Persistent { next, effects } | Prepared::Cleared { next, effects } => {
+                Some(shared::encode(next, Some(effects)))
+            }
+            Prepared::Reserved(_) | Prepared::Nothing => None,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod kind;
 mod preempt;
 pub(crate) mod record;
 mod report;
+pub(crate) mod shared;
 mod state;
 pub(crate) mod transport_id;
 

@@ -20,6 +20,7 @@ mod read_write;
 mod renewal;
 mod report_opcodes;
 mod reservation_matrix;
+mod reservation_parts;
 mod reservation_ports;
 mod reservations;
 mod residuals;

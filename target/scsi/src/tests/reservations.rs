@@ -78,7 +78,7 @@ pub(super) fn rig(count: usize) -> Rig {
 }
 
 /// TEST UNIT READY: finds unit attentions.
-fn ready(rig: &mut Rig, nexus: usize) -> Reply {
+pub(super) fn ready(rig: &mut Rig, nexus: usize) -> Reply {
     rig.run(nexus, &[0; 6], false, false, 0, &[])
 }
 
@@ -94,7 +94,7 @@ pub(super) fn assert_conflict(reply: &Reply) {
 
 /// The unit attention of `nexus`, exactly once.
 #[track_caller]
-fn assert_told(rig: &mut Rig, nexus: usize, code: Code) {
+pub(super) fn assert_told(rig: &mut Rig, nexus: usize, code: Code) {
     assert_sense(&ready(rig, nexus), 6, code);
     assert_good(&ready(rig, nexus));
 }

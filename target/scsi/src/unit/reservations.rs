@@ -11,6 +11,7 @@ use crate::reservation::{
     Change, Effects, InvalidRecord, Known, NexusName, PersistentState, Prepared,
     PreparedReservations, RecordUpdate, Refused, RefusedOrStale, Registrant, Requester,
     ReservationChange, ReservationReport, ReservationsRefused, record,
+    shared::{self, Replica},
 };
 use crate::sense::{AdditionalSense, Sense, SenseKey};
 use crate::status::Status;
@@ -144,6 +145,44 @@ impl LogicalUnit {
         if let Prepared::Persistent { next, .. } = &outcome {
             record = self.record_of(&reservations.persistent, next);
         }
+        Ok(PreparedReservations {
+            based_on: reservations.number,
+            record,
+            outcome,
+        })
+    }
+
+    /// All that is in force, for the daemon that has another part of the same unit.
+    #[must_use]
+    pub fn reservations_replica(&self) -> Vec<u8> {
+        shared::encode(&self.reservations.lock().persistent, None)
+    }
+
+    /// Looks at what the daemon that decides about reservations has made of them: it is to be so here as well. Nothing
+    /// has changed yet.
+    ///
+    /// # Errors
+    /// It isn't a state of reservations.
+    pub fn prepare_replica(&self, replica: &[u8]) -> Result<PreparedReservations, InvalidRecord> {
+        let Replica {
+            state: next,
+            effects,
+        } = shared::decode(replica)?;
+        let reservations = self.reservations.lock();
+        let now = &reservations.persistent;
+        let is_as_it_was = !reservations.lost && *now == next;
+        let record = match (reservations.lost, next.aptpl) {
+            (false, _) => self.record_of(now, &next),
+            // What was kept can't be read.
+            (true, true) => RecordUpdate::Replace(record::encode(&next, self.config.identity.naa)),
+            (true, false) => RecordUpdate::Remove,
+        };
+        let outcome = if is_as_it_was {
+            Prepared::Nothing
+        } else {
+            let effects = effects.unwrap_or_else(|| gone(now, &next));
+            Prepared::Cleared { next, effects }
+        };
         Ok(PreparedReservations {
             based_on: reservations.number,
             record,
@@ -377,6 +416,23 @@ impl LogicalUnit {
             }
         };
         reply.of_transfer(transfer_length)
+    }
+}
+
+/// Whoever is registered `now` and not in `next` is told.
+fn gone(now: &PersistentState, next: &PersistentState) -> Effects {
+    let gone = now.registrations.iter();
+    let gone = gone.filter(|one| next.key_of(&one.nexus).is_none());
+    Effects {
+        attentions: gone
+            .map(|one| {
+                (
+                    one.nexus.clone(),
+                    crate::UnitAttention::ReservationsPreempted,
+                )
+            })
+            .collect(),
+        aborted: Vec::new(),
     }
 }
 

@@ -53,6 +53,10 @@ pub(super) enum Ask {
         length: u64,
         piece: u64,
     },
+    /// A host has asked this of the logical unit through the end of the one that asks; the end there decides.
+    Reserve { mirror: Uuid, change: String },
+    /// The end of the one that asks decides about reservations, and they are so.
+    Reservations { mirror: Uuid, replica: String },
 }
 
 /// A target that is to be made.
@@ -86,6 +90,14 @@ pub(super) struct Done {}
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Digests {
     pub(super) digests: Vec<u32>,
+}
+
+/// What has come of a change of reservations.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Reserved {
+    /// Why nothing has, if so: for the host.
+    #[serde(default)]
+    pub(super) refused: Option<String>,
 }
 
 /// Operations that the source does.
@@ -235,6 +247,10 @@ impl Ends for MirrorEnds {
                     let turned = turned.await.map_err(|error| error.to_string())?;
                     serde_json::to_value(turned)
                 }
+                Ask::Reserve { mirror, change } => {
+                    let reserved = registry.reserve_for_peer(peer, MirrorId(mirror), &change);
+                    serde_json::to_value(reserved.await.map_err(|error| error.to_string())?)
+                }
                 other => {
                     let done = registry.do_for_peer(peer, other).await;
                     done.map_err(|error| error.to_string())?;
@@ -283,8 +299,12 @@ impl Registry {
             Ask::FollowFailover { mirror, terms } => {
                 self.follow_terms(peer, MirrorId(mirror), terms).await
             }
+            Ask::Reservations { mirror, replica } => {
+                self.take_reservations(peer, MirrorId(mirror), &replica)
+                    .await
+            }
             // Answered by themselves.
-            Ask::Digest { .. } | Ask::TurnFailover { .. } => Ok(()),
+            Ask::Digest { .. } | Ask::TurnFailover { .. } | Ask::Reserve { .. } => Ok(()),
         }
     }
 

@@ -336,13 +336,19 @@ async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
             News::Changed(mirror) => {
                 let _ = registry.mirror_changes.send(mirror);
             }
-            News::Access(mirror) => registry.move_hosts(mirror).await,
+            News::Access(mirror) => {
+                registry.move_hosts(mirror).await;
+                tokio::spawn(async move { registry.catch_up_reservations(mirror).await });
+            }
             News::Promote(mirror) => {
                 tokio::spawn(async move { registry.promote_by_lease(mirror).await });
             }
             News::Seen(mirror) => {
                 // It may take its time, and others have news as well.
-                tokio::spawn(async move { registry.tell_words(mirror).await });
+                tokio::spawn(async move {
+                    registry.tell_words(mirror).await;
+                    registry.catch_up_reservations(mirror).await;
+                });
             }
             News::TakeBack { mirror } => {
                 if let Err(error) = registry.keep_agreed(mirror).await {

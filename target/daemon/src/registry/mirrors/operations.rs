@@ -359,6 +359,7 @@ impl Registry {
         self.install(catalog, &changes, None);
         self.mirrors.running.write().remove(&record.id);
         self.mirrors.hang_up(record);
+        self.end_reservations(&running).await;
         let folder = self.mirrors.folder_of(record.id);
         let this = Arc::clone(self);
         run_blocking(move || {

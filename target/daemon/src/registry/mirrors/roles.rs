@@ -100,6 +100,7 @@ impl Registry {
             }
             (false, Some(Role::Source)) if in_step => {
                 check_handing_over(running)?;
+                self.tell_reservations(running).await?;
                 self.change_roles(running, operation, force).await
             }
             (false, Some(Role::Source)) => Err(refuse(format!(
@@ -182,6 +183,7 @@ impl Registry {
                     "the end here isn't the source, or the other one hasn't got everything yet: try again".into(),
                 ));
             }
+            this.tell_reservations(&running).await?;
             let operation = match record.rest {
                 MirrorRest::FailedOver => Operation::Failback,
                 _ => Operation::Failover,
@@ -272,7 +274,7 @@ fn check_taking_over(
     force: bool,
 ) -> Result<(), ChangeError> {
     let is_held = running.look(|state| state.record().rest.is_held());
-    let is_connected = running.line().is_some_and(|line| line.problem().is_none());
+    let is_connected = running.is_connected();
     if is_connected && is_held {
         return Err(refuse(format!(
             "{other} is there, and hosts use it: let the two be equal again (`tidelock mirror resume` or `resync`), and fail over \

@@ -2,6 +2,7 @@
 
 mod model;
 mod records;
+mod shared;
 
 use super::state::NexusName;
 

@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::nexus;
+use crate::NexusId;
 use crate::UnitAttention;
 use crate::opcodes::Access;
 use crate::reservation::state::PersistentState;
-use crate::reservation::{Known, Refused, Register, ReservationType, ServiceAction};
+use crate::reservation::{
+    Change, Effects, Known, NexusName, Refused, Register, Requester, ReservationChange,
+    ReservationType, ReservationsRefused, ServiceAction, shared,
+};
 
 const NEXUSES: u8 = 4;
 
@@ -358,6 +362,40 @@ fn action(step: Step) -> (u8, ServiceAction) {
     }
 }
 
+/// The same, as bytes and back: for the daemon that has the other part of the unit.
+fn other_daemon_understands(
+    by: &NexusName,
+    action: &ServiceAction,
+    next: &PersistentState,
+    done: &Result<Effects, Refused>,
+) {
+    let id = NexusId(u64::MAX);
+    let change = ReservationChange(Change::Persistent {
+        from: Requester {
+            id,
+            name: by.clone(),
+        },
+        action: Box::new(action.clone()),
+    });
+    let bytes = change.to_bytes().unwrap();
+    // Nobody can register or move to nothing; what is refused for that here is refused there.
+    assert_eq!(ReservationChange::from_bytes(&bytes), Some(change));
+    match done {
+        Ok(effects) => {
+            let replica = shared::decode(&shared::encode(next, Some(effects))).unwrap();
+            assert_eq!(
+                (&replica.state, replica.effects.as_ref()),
+                (next, Some(effects))
+            );
+        }
+        Err(refused) => {
+            let refused = ReservationsRefused::from(*refused);
+            let bytes = refused.to_bytes();
+            assert_eq!(ReservationsRefused::from_bytes(&bytes), Some(refused));
+        }
+    }
+}
+
 fn said(attention: UnitAttention) -> &'static str {
     match attention {
         UnitAttention::ReservationsPreempted => "preempted",
@@ -367,7 +405,7 @@ fn said(attention: UnitAttention) -> &'static str {
     }
 }
 
-fn number(name: &crate::reservation::NexusName) -> u8 {
+fn number(name: &NexusName) -> u8 {
     (0..NEXUSES).find(|number| nexus(*number) == *name).unwrap()
 }
 
@@ -382,6 +420,7 @@ proptest! {
             let (by, action) = action(step);
             let mut next = state.clone();
             let done = next.apply(&nexus(by), &action, &Known::default());
+            other_daemon_understands(&nexus(by), &action, &next, &done);
             let verdict = match &done {
                 Ok(_) => Verdict::Good,
                 Err(Refused::Conflict) => Verdict::Conflict,

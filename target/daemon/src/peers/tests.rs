@@ -213,7 +213,7 @@ async fn peers_ask_each_other_about_mirrors_and_a_refusal_says_why() {
     assert_eq!(answer, json!({"from": "a", "said": {"echo": [1, 2]}}));
     let refused = a.peers.ask::<_, String>(&b_name, &"no").await.unwrap_err();
     assert_eq!(refused.to_string(), "peer b refuses: it was asked for a no");
-    let long = "x".repeat(300 << 10);
+    let long = "x".repeat(1100 << 10);
     let error = a.peers.ask::<_, String>(&b_name, &long).await.unwrap_err();
     assert!(error.to_string().contains("at most 1048576"), "{error}");
     let nobody = a

@@ -15,6 +15,7 @@
 //!   without it, or commands fail ([`OnFailure`]).
 
 mod action;
+mod books;
 mod copying;
 mod cuts;
 mod engine;
@@ -22,6 +23,7 @@ mod host;
 mod peer;
 mod session;
 mod status;
+mod straight;
 mod target;
 
 pub use action::{

@@ -32,6 +32,31 @@ impl Range {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(pub u64);
 
+/// Regions in a row: those of one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Run {
+    /// The first one.
+    pub first: Region,
+    /// The one behind the last.
+    pub end: Region,
+}
+
+impl Run {
+    /// In the order of the volume.
+    pub fn iter(self) -> impl Iterator<Item = Region> {
+        (self.first.0..self.end.0).map(Region)
+    }
+}
+
+impl From<Region> for Run {
+    fn from(region: Region) -> Self {
+        Self {
+            first: region,
+            end: Region(region.0.saturating_add(1)),
+        }
+    }
+}
+
 /// How a volume is divided into regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Regions {
@@ -77,14 +102,23 @@ impl Regions {
     }
 
     /// Those that a range touches.
-    pub fn touched(self, range: Range) -> impl Iterator<Item = Region> {
+    #[must_use]
+    pub const fn run(self, range: Range) -> Run {
         let first = range.offset / self.region_bytes;
         let end = if range.length == 0 {
             first
         } else {
             range.end().div_ceil(self.region_bytes)
         };
-        (first..end).map(Region)
+        Run {
+            first: Region(first),
+            end: Region(end),
+        }
+    }
+
+    /// The same, one by one.
+    pub fn touched(self, range: Range) -> impl Iterator<Item = Region> {
+        self.run(range).iter()
     }
 
     /// Whether a range lies inside the volume.
@@ -134,6 +168,11 @@ impl RegionSet {
         self.runs.insert(first, end);
     }
 
+    /// Adds all of a run.
+    pub fn add_run(&mut self, run: Run) {
+        self.insert_run(run.first.0, run.end.0);
+    }
+
     /// Takes one out; false if it wasn't there.
     pub fn remove(&mut self, region: Region) -> bool {
         let Some((start, stop)) = self.run_of(region) else {
@@ -159,6 +198,23 @@ impl RegionSet {
     #[must_use]
     pub fn contains(&self, region: Region) -> bool {
         self.run_of(region).is_some()
+    }
+
+    /// Whether all of a run are in.
+    #[must_use]
+    pub fn has_all(&self, run: Run) -> bool {
+        let holds = |(_, stop): (u64, u64)| stop >= run.end.0;
+        run.first >= run.end || self.run_of(run.first).is_some_and(holds)
+    }
+
+    /// Whether any of a run is in.
+    #[must_use]
+    pub fn has_any(&self, run: Run) -> bool {
+        let mut before = self.runs.range(..run.end.0);
+        run.first < run.end
+            && before
+                .next_back()
+                .is_some_and(|(_, stop)| *stop > run.first.0)
     }
 
     /// Adds all of another set.
@@ -261,6 +317,11 @@ mod tests {
                     prop_assert_eq!(runs.remove(Region(number)), plain.remove(&number));
                 }
                 prop_assert_eq!(runs.len(), plain.len() as u64);
+                for (first, length) in [(number, 0), (number, 1), (number, 3), (number / 2, 9)] {
+                    let run = Run { first: Region(first), end: Region(first + length) };
+                    prop_assert_eq!(runs.has_all(run), run.iter().all(|it| plain.contains(&it.0)));
+                    prop_assert_eq!(runs.has_any(run), run.iter().any(|it| plain.contains(&it.0)));
+                }
             }
             let listed: Vec<u64> = runs.iter().map(|it| it.0).collect();
             prop_assert_eq!(&listed, &plain.iter().copied().collect::<Vec<_>>());

@@ -168,8 +168,7 @@ impl Engine {
         }
         let sequence = self.sequence();
         let data = Data::of(data);
-        self.peer(peer)
-            .sends(sequence, RegionSet::from_iter([region]), data.cost());
+        self.peer(peer).sends(sequence, region.into(), data.cost());
         let offset = range.offset;
         self.send(
             peer,

@@ -1,17 +1,18 @@
 //! The engine: takes events apart, keeps what all parts need, and does what the keeper of the record says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use tidelock_capabilities::values::Mode;
 
 use super::action::{Action, CommandError, Durable, Event, JournalEntry, Outcome, Report, Wish};
+use super::books::Operations;
 use super::host::Host;
 use super::peer::{Peer, Peers};
 use super::target::Target;
-use crate::generation::{Keeper, KeeperAction, Role, Standing, Why};
+use crate::generation::{Keeper, KeeperAction, Role, Why};
 use crate::id::{Incarnation, NodeId, OperationId};
 use crate::link::Message;
-use crate::region::{Region, RegionSet, Regions};
+use crate::region::{Region, RegionSet, Regions, Run};
 use crate::region_log::{LogEntry, RegionLog};
 
 /// What is done with hosts while a peer is away.
@@ -90,7 +91,7 @@ pub struct Engine {
     /// Hot in the log, but not durably yet.
     pub(super) heating: RegionSet,
     journal: VecDeque<Journaled>,
-    pub(super) operations: BTreeMap<OperationId, Purpose>,
+    pub(super) operations: Operations<Purpose>,
     pub(super) next_sequence: u64,
     pub(super) peers: Peers,
     pub(super) host: Host,
@@ -108,7 +109,7 @@ pub struct Engine {
     /// It has served hosts, or met a peer, since it was started.
     pub(super) met_since_start: bool,
     pub(super) failed: bool,
-    out: VecDeque<Action>,
+    pub(super) out: VecDeque<Action>,
 }
 
 impl Engine {
@@ -128,7 +129,7 @@ impl Engine {
             log: durable.log,
             heating: RegionSet::default(),
             journal: VecDeque::new(),
-            operations: BTreeMap::new(),
+            operations: Operations::default(),
             next_sequence: 1,
             peers: Peers::new(),
             host: Host::default(),
@@ -225,6 +226,13 @@ impl Engine {
 
     /// Something has happened. Take all actions afterwards.
     pub fn handle(&mut self, event: Event) {
+        if let Some(event) = self.straight(event) {
+            self.take_event(event);
+            self.pump();
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
         match event {
             Event::Write {
                 command,
@@ -260,7 +268,6 @@ impl Engine {
             Event::CopyBudget(bytes) => self.copy_budget = self.copy_budget.saturating_add(bytes),
             Event::Wish(wish) => self.wish(wish),
         }
-        self.pump();
     }
 
     fn pump(&mut self) {
@@ -300,12 +307,7 @@ impl Engine {
     }
 
     pub(super) fn operation(&mut self, purpose: Purpose) -> OperationId {
-        // The first free number, so that histories that lead to the same state are the same.
-        let free = self.operations.keys().zip(0..).find(|(it, at)| it.0 != *at);
-        let number = free.map_or(self.operations.len() as u64, |(_, at)| at);
-        let operation = OperationId(number);
-        self.operations.insert(operation, purpose);
-        operation
+        self.operations.insert(purpose)
     }
 
     pub(super) const fn sequence(&mut self) -> u64 {
@@ -328,9 +330,9 @@ impl Engine {
             .push_back(Action::Journal(JournalEntry::Log(entry)));
     }
 
-    /// Whether all these are hot, durably; those that aren't get hot.
-    pub(super) fn is_hot(&self, region: Region) -> bool {
-        self.log.hot().contains(region) && !self.heating.contains(region)
+    /// Whether all these are hot, durably.
+    pub(super) fn are_hot(&self, regions: Run) -> bool {
+        self.log.hot().has_all(regions) && !self.heating.has_any(regions)
     }
 
     /// The peer broke the rules.
@@ -349,10 +351,7 @@ impl Engine {
     }
 
     pub(super) fn is_member(&self, peer: NodeId) -> bool {
-        matches!(
-            self.keeper.standing(peer),
-            Standing::InStep | Standing::Joining
-        )
+        self.keeper.is_member(peer)
     }
 
     // --- What comes in.
@@ -377,7 +376,7 @@ impl Engine {
     }
 
     fn done(&mut self, operation: OperationId, outcome: Outcome) {
-        let Some(purpose) = self.operations.remove(&operation) else {
+        let Some(purpose) = self.operations.remove(operation) else {
             return;
         };
         match purpose {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, CommandError, Durability, Report};
+use super::books::{Book, Nodes};
 use super::engine::{Engine, Purpose};
 use crate::data::Data;
 use crate::generation::{Refusal, Role, Standing};
 use crate::id::{CommandId, NodeId};
 use crate::link::Message;
-use crate::region::{Range, Region, RegionSet};
+use crate::region::{Range, Region, RegionSet, Run};
 use crate::region_log::LogEntry;
 
 /// A write that hasn't begun.
@@ -36,7 +37,14 @@ struct Write {
     command: Option<CommandId>,
     range: Range,
     local: bool,
-    awaiting: BTreeSet<NodeId>,
+    awaiting: Nodes,
+}
+
+impl Write {
+    /// Whether it is everywhere where it has to be.
+    fn is_done(&self, holders: &BTreeSet<NodeId>) -> bool {
+        self.local && self.awaiting.has_none_of(holders)
+    }
 }
 
 /// A flush that isn't acknowledged.
@@ -57,7 +65,7 @@ struct Flush {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Host {
     waiting: VecDeque<Waiting>,
-    writes: BTreeMap<u64, Write>,
+    writes: Book<u64, Write>,
     flushes: BTreeMap<u64, Flush>,
     /// The last write of each hot region.
     last_write: BTreeMap<Region, u64>,
@@ -78,10 +86,15 @@ impl Host {
             && self.flushes.values().all(|it| it.command.is_none())
     }
 
+    /// Whether it waits for nothing but what is under way.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        self.waiting.is_empty() && !self.halted && !self.wants_room && self.handing_over.is_none()
+    }
+
     /// A write to it is covered by the resync that follows, a flush isn't.
     pub(super) fn lost(&mut self, peer: NodeId) {
         for write in self.writes.values_mut() {
-            write.awaiting.remove(&peer);
+            write.awaiting.remove(peer);
         }
         if self.handing_over == Some(peer) {
             self.handing_over = None;
@@ -132,6 +145,36 @@ impl Engine {
         }
     }
 
+    /// Begins a write that nothing keeps from beginning; false, with nothing done, if anything does.
+    pub(super) fn write_at_once(
+        &mut self,
+        command: CommandId,
+        offset: u64,
+        data: &Data,
+        durability: Durability,
+    ) -> bool {
+        let length = data.len();
+        let range = Range { offset, length };
+        let regions = self.config.regions.run(range);
+        let begins = length != 0
+            && !data.is_too_much()
+            && self.config.regions.contains(range)
+            && self.are_hot(regions)
+            && !self.host.writes_overlap(range)
+            && !self.target.is_applying_any()
+            && self.has_room(data.cost());
+        if begins {
+            let waiting = Waiting {
+                command,
+                offset,
+                data: data.clone(),
+                durability,
+            };
+            self.begin_write(waiting, regions);
+        }
+        begins
+    }
+
     pub(super) fn host_flush(&mut self, command: CommandId) {
         match self.admits(None) {
             Err(error) => self.act(Action::Complete(command, Err(error))),
@@ -180,7 +223,7 @@ impl Engine {
         if self.keeper.record().role != Role::Source {
             // Nothing that was under way when it resigned is answered by anybody.
             self.host.flushes.clear();
-            self.host.writes.retain(|_, it| !it.local);
+            self.host.writes.retain(|it| !it.local);
             return;
         }
         self.complete();
@@ -207,16 +250,18 @@ impl Engine {
                 && !self.target.is_applying_any()
                 && !self.is_copying(range)
                 && self.has_room(waiting.data.cost());
-            let regions: RegionSet = self.config.regions.touched(range).collect();
-            let mut more = cold.clone();
-            for region in regions.iter().filter(|it| !self.log.hot().contains(*it)) {
-                more.insert(region);
+            let regions = self.config.regions.run(range);
+            if !self.log.hot().has_all(regions) {
+                let mut more = cold.clone();
+                for region in regions.iter().filter(|it| !self.log.hot().contains(*it)) {
+                    more.insert(region);
+                }
+                // The first ones are made hot whatever comes behind them.
+                if at == 0 || more.len() <= room {
+                    cold = more;
+                }
             }
-            // The first ones are made hot whatever comes behind them.
-            if at == 0 || more.len() <= room {
-                cold = more;
-            }
-            if free && regions.iter().all(|it| self.is_hot(it)) {
+            if free && self.are_hot(regions) {
                 if let Some(waiting) = self.host.waiting.remove(at) {
                     self.begin_write(waiting, regions);
                 }
@@ -249,33 +294,29 @@ impl Engine {
         members.all(|it| self.peers.get(&it).is_none_or(|it| it.has_room(bytes)))
     }
 
-    fn begin_write(&mut self, waiting: Waiting, regions: RegionSet) {
+    fn begin_write(&mut self, waiting: Waiting, regions: Run) {
         let sequence = self.sequence();
         let range = waiting.range();
         let cost = waiting.data.cost();
         for region in regions.iter() {
             self.host.last_write.insert(region, sequence);
         }
-        let mut awaiting = BTreeSet::new();
-        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
-        for peer in peers {
-            let member = self.is_member(peer);
-            let it = self.peer(peer);
+        let mut awaiting = Nodes::default();
+        for (peer, it) in &mut self.peers {
+            let member = self.keeper.is_member(*peer);
             if it.asynchronous && !member {
                 continue;
             }
             // A region that is still to be copied is copied with this write in it.
-            let copied = |plan: &super::peer::Plan| {
-                !regions.iter().any(|region| plan.remaining.contains(region))
-            };
+            let copied = |plan: &super::peer::Plan| !plan.remaining.has_any(regions);
             let sends = member || (it.plan.as_ref().is_some_and(copied) && it.has_room(cost));
             if !sends {
-                it.lacks(&regions);
+                it.lacks(regions);
                 continue;
             }
-            it.sends(sequence, regions.clone(), cost);
+            it.sends(sequence, regions, cost);
             if member {
-                awaiting.insert(peer);
+                awaiting.insert(*peer);
             }
             let message = Message::Write {
                 sequence,
@@ -283,7 +324,7 @@ impl Engine {
                 durability: waiting.durability,
                 data: waiting.data.clone(),
             };
-            self.send(peer, message);
+            self.out.push_back(Action::Send(*peer, message));
         }
         let operation = self.operation(Purpose::HostWrite(sequence));
         self.act(Action::Write {
@@ -303,7 +344,7 @@ impl Engine {
     }
 
     pub(super) fn host_written(&mut self, sequence: u64) {
-        if let Some(write) = self.host.writes.get_mut(&sequence) {
+        if let Some(write) = self.host.writes.get_mut(sequence) {
             write.local = true;
         }
     }
@@ -311,18 +352,18 @@ impl Engine {
     /// A write wasn't done here, or in part. Peers that have it all the same meet this end again, and are sent what is
     /// here.
     pub(super) fn host_refused(&mut self, sequence: u64) {
-        let Some(write) = self.host.writes.remove(&sequence) else {
+        let Some(write) = self.host.writes.remove(sequence) else {
             return;
         };
         if let Some(command) = write.command {
             self.act(Action::Complete(command, Err(CommandError::Refused)));
         }
-        let regions: RegionSet = self.config.regions.touched(write.range).collect();
+        let regions = self.config.regions.run(write.range);
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in peers {
             let member = self.is_member(peer);
             let it = self.peer(peer);
-            it.lacks(&regions);
+            it.lacks(regions);
             // An asynchronous one gets single writes as well while it is in step.
             if it.connected && (member || !it.asynchronous) {
                 self.disconnect(peer);
@@ -340,8 +381,8 @@ impl Engine {
     }
 
     pub(super) fn write_answered(&mut self, peer: NodeId, sequence: u64) {
-        if let Some(write) = self.host.writes.get_mut(&sequence) {
-            write.awaiting.remove(&peer);
+        if let Some(write) = self.host.writes.get_mut(sequence) {
+            write.awaiting.remove(peer);
         }
     }
 
@@ -409,23 +450,35 @@ impl Engine {
 
     // --- Acknowledging.
 
+    /// Answers a write, if it is everywhere where it has to be. To be asked while writes may be acknowledged.
+    pub(super) fn complete_write(&mut self, sequence: u64) {
+        let holders = &self.keeper.record().holders;
+        let is_done = self.host.writes.get_mut(sequence);
+        if !is_done.is_some_and(|it| it.is_done(holders)) {
+            return;
+        }
+        let write = self.host.writes.remove(sequence);
+        if let Some(command) = write.and_then(|it| it.command) {
+            self.met_since_start = true;
+            self.act(Action::Complete(command, Ok(())));
+        }
+    }
+
     fn complete(&mut self) {
         let nothing = self.host.writes.is_empty() && self.host.flushes.is_empty();
         if nothing || !self.keeper.may_acknowledge() {
             return;
         }
         let holders = &self.keeper.record().holders;
-        let is_done =
-            |local: bool, awaiting: &BTreeSet<NodeId>| local && awaiting.is_disjoint(holders);
         let mut done: Vec<CommandId> = Vec::new();
-        self.host.writes.retain(|_, it| {
-            let is_done = is_done(it.local, &it.awaiting);
+        self.host.writes.retain(|it| {
+            let is_done = it.is_done(holders);
             done.extend(it.command.filter(|_| is_done));
             !is_done
         });
         let mut settled = Vec::new();
         self.host.flushes.retain(|_, it| {
-            let is_done = is_done(it.local, &it.awaiting);
+            let is_done = it.local && it.awaiting.is_disjoint(holders);
             if is_done {
                 done.extend(it.command);
                 if it.at.is_superset(holders) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::books::Book;
 use super::cuts::Cut;
 use crate::generation::View;
 use crate::id::{Incarnation, NodeId, OperationId};
-use crate::region::{Region, RegionSet};
+use crate::region::{Region, RegionSet, Run};
 
 /// What the peer showed when the ends met.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +20,7 @@ pub(super) struct Greeting {
 /// What was sent and isn't answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
-    pub(super) regions: RegionSet,
+    pub(super) regions: Run,
     pub(super) bytes: u64,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct Peer {
     /// Where it lacks something since.
     pub(super) missing: RegionSet,
     /// By sequence number.
-    pub(super) sent: BTreeMap<u64, Sent>,
+    pub(super) sent: Book<u64, Sent>,
     /// Bytes of that.
     pub(super) sent_bytes: u64,
     /// What is being copied to it.
@@ -74,14 +75,19 @@ impl Peer {
         under_way == 0 || under_way.saturating_add(bytes) <= window
     }
 
-    pub(super) fn sends(&mut self, sequence: u64, regions: RegionSet, bytes: u64) {
+    /// Whether it is sent nothing but what hosts write.
+    pub(super) const fn is_undisturbed(&self) -> bool {
+        self.plan.is_none() && self.cut.is_none() && !self.cut_due
+    }
+
+    pub(super) fn sends(&mut self, sequence: u64, regions: Run, bytes: u64) {
         self.sent_bytes += bytes;
         self.sent.insert(sequence, Sent { regions, bytes });
     }
 
     /// False if nothing was sent under that number.
     pub(super) fn answered(&mut self, sequence: u64) -> bool {
-        let Some(sent) = self.sent.remove(&sequence) else {
+        let Some(sent) = self.sent.remove(sequence) else {
             return false;
         };
         self.sent_bytes = self.sent_bytes.saturating_sub(sent.bytes);
@@ -89,13 +95,13 @@ impl Peer {
     }
 
     /// Something is written that it doesn't get.
-    pub(super) fn lacks(&mut self, regions: &RegionSet) {
-        self.missing.add(regions);
+    pub(super) fn lacks(&mut self, regions: Run) {
+        self.missing.add_run(regions);
         if let Some((_, saved)) = &mut self.saved {
-            saved.add(regions);
+            saved.add_run(regions);
         }
         if let Some(plan) = &mut self.plan {
-            plan.remaining.add(regions);
+            plan.remaining.add_run(regions);
         }
     }
 
@@ -122,7 +128,7 @@ impl Peer {
         self.cut_due = false;
         let mut open = RegionSet::default();
         for sent in self.sent.values() {
-            open.add(&sent.regions);
+            open.add_run(sent.regions);
         }
         self.sent.clear();
         self.sent_bytes = 0;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::action::{Action, Differing, Durability, Report};
+use super::books::Book;
 use super::engine::{Engine, Purpose};
 use super::session::Request;
 use crate::data::Data;
-use crate::generation::{Lineage, Receiving, Refusal, Role, Standing};
+use crate::generation::{Keeper, Lineage, Receiving, Refusal, Role, Standing};
 use crate::id::{GenerationId, NodeId, OperationId};
 use crate::link::Message;
-use crate::region::{Range, RegionSet};
+use crate::region::{Range, Region, RegionSet};
 use crate::region_log::LogEntry;
 
 /// How many messages may wait beside those that the window allows.
@@ -48,7 +49,7 @@ pub(super) struct Target {
     incoming: VecDeque<Message>,
     /// Bytes of data that came and aren't answered.
     unanswered: u64,
-    applying: BTreeMap<OperationId, Applying>,
+    applying: Book<OperationId, Applying>,
     alone: Option<Alone>,
     /// A lineage is being made durable. What comes behind it waits, so that what is hot is known to be settled by it.
     adopting: bool,
@@ -114,6 +115,22 @@ impl Target {
     /// one block, which the engine knows nothing of: they don't happen together.
     pub(super) fn is_applying_any(&self) -> bool {
         !self.applying.is_empty()
+    }
+
+    /// Whether nothing is to be done but what is under way.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        !self.starting
+            && !self.promoting
+            && !self.adopting
+            && self.alone.is_none()
+            && self.incoming.is_empty()
+            && self.source.as_ref().is_none_or(|it| it.prepares.is_none())
+    }
+
+    /// Whether it gets all that its source's hosts write.
+    pub(super) fn follows(&self, keeper: &Keeper) -> bool {
+        let source = self.source.as_ref();
+        source.is_some_and(|it| *keeper.standing(it.peer) == Standing::Following)
     }
 
     pub(super) fn is_applying(&self, range: Range) -> bool {
@@ -299,13 +316,48 @@ impl Engine {
 
     /// Whether all of it is hot; it becomes so.
     fn heated(&mut self, range: Range) -> bool {
-        let regions = self.config.regions.touched(range);
-        let cold: RegionSet = regions.filter(|it| !self.log.hot().contains(*it)).collect();
-        if !cold.is_empty() {
+        let regions = self.config.regions.run(range);
+        if !self.log.hot().has_all(regions) {
+            let is_cold = |it: &Region| !self.log.hot().contains(*it);
+            let cold = regions.iter().filter(is_cold).collect();
             self.log_entry(LogEntry::Heat(cold));
         }
-        let mut regions = self.config.regions.touched(range);
-        regions.all(|it| self.is_hot(it))
+        self.are_hot(regions)
+    }
+
+    /// Begins a write of the source that nothing keeps from beginning; false, with nothing done, if anything does, or it
+    /// may not come.
+    pub(super) fn apply_at_once(&mut self, peer: NodeId, message: &Message) -> bool {
+        let Message::Write {
+            sequence,
+            offset,
+            durability,
+            data,
+        } = message
+        else {
+            return false;
+        };
+        let range = Range {
+            offset: *offset,
+            length: data.len(),
+        };
+        let cost = data.cost();
+        let unanswered = self.target.unanswered.saturating_add(cost);
+        let comes = self
+            .target
+            .source
+            .as_ref()
+            .is_some_and(|it| it.peer == peer)
+            && range.length != 0
+            && !data.is_too_much()
+            && self.config.regions.contains(range)
+            && unanswered <= self.config.window
+            && self.are_hot(self.config.regions.run(range));
+        if !comes || !self.apply(peer, *sequence, range, data, *durability) {
+            return false;
+        }
+        self.target.unanswered = unanswered;
+        true
     }
 
     fn apply(
@@ -320,8 +372,8 @@ impl Engine {
             return false;
         }
         if *self.keeper.standing(peer) == Standing::Receiving {
-            let regions: RegionSet = self.config.regions.touched(range).collect();
-            self.target.overwritten.add(&regions);
+            let regions = self.config.regions.run(range);
+            self.target.overwritten.add_run(regions);
         }
         let operation = self.operation(Purpose::Apply);
         let applying = Applying {
@@ -341,7 +393,7 @@ impl Engine {
     }
 
     pub(super) fn applied(&mut self, operation: OperationId) {
-        let applying = self.target.applying.remove(&operation);
+        let applying = self.target.applying.remove(operation);
         let Some(applying) = applying else {
             return;
         };

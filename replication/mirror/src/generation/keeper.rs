@@ -194,6 +194,12 @@ impl Keeper {
         self.peers.iter().filter(member).map(|(peer, _)| *peer)
     }
 
+    /// Whether a peer is one of these.
+    #[must_use]
+    pub fn is_member(&self, peer: NodeId) -> bool {
+        matches!(self.standing(peer), Standing::InStep | Standing::Joining)
+    }
+
     /// Whether this end is the source, durably.
     #[must_use]
     pub fn is_source(&self) -> bool {

@@ -9,6 +9,7 @@ SERIES = (("iops", "throughput", "#2f6f9f"), ("iops_per_cpu_second", "commands p
 
 def svg(results: Results, workloads: list[Workload], peer: str) -> str:
     """Bars of first target : peer with their spread; the line marks 1."""
+    workloads = [workload for workload in workloads if results.has(workload, results.targets[0], peer)]
     spreads = {
         (workload.name, name): results.ratio(workload, peer, name) for workload in workloads for name, _, _ in SERIES
     }

@@ -1,9 +1,10 @@
 """Medians, ratios and their spread; as text and JSON."""
 
+import math
 from dataclasses import dataclass, field
 from statistics import median
 
-from .measure import Sample
+from .sample import Sample
 from .workloads import Workload
 
 FIELDS = (
@@ -26,10 +27,16 @@ class Results:
     def median(self, workload: Workload, target: str, name: str) -> float:
         return median(getattr(sample, name) for sample in self.samples[workload.name, target])
 
+    def has(self, workload: Workload, *targets: str) -> bool:
+        """Whether the workload was run against all of these."""
+        return all((workload.name, target) in self.samples for target in targets)
+
     def ratio(self, workload: Workload, peer: str, name: str) -> tuple[float, float, float]:
         """Lowest, median and highest of the rounds' ratios, first target to peer."""
         ours, theirs = self.samples[workload.name, self.targets[0]], self.samples[workload.name, peer]
-        ratios = [getattr(a, name) / getattr(b, name) for a, b in zip(ours, theirs, strict=True)]
+        pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(ours, theirs, strict=True)]
+        # What has no memory of its own isn't compared by it.
+        ratios = [a / b if b else math.nan for a, b in pairs]
         return min(ratios), median(ratios), max(ratios)
 
 
@@ -44,13 +51,18 @@ def text(results: Results, workloads: list[Workload], setting: dict) -> str:
     ]
     rows = [("workload", "target", "IOPS", "MB/s", "p50 us", "p99 us", "p99.9 us", "IOPS/CPU-s", "CPU-s/million", "RSS MiB")]
     for workload in workloads:
-        for number, target in enumerate(results.targets):
+        measured = [target for target in results.targets if results.has(workload, target)]
+        for number, target in enumerate(measured):
             rows.append(_row(results, workload, target, workload.name if number == 0 else ""))
     lines = [*head, *_align(rows), ""]
     for peer in results.targets[1:]:
+        if not any(results.has(workload, results.targets[0], peer) for workload in workloads):
+            continue
         lines += [f"{results.targets[0]} against {peer}: median of the rounds' ratios (lowest to highest)"]
         rows = [("workload", "throughput", "p50", "p99", "IOPS/CPU-s", "RSS")]
         for workload in workloads:
+            if not results.has(workload, results.targets[0], peer):
+                continue
             names = ("iops", "p50_us", "p99_us", "iops_per_cpu_second", "rss_bytes")
             rows.append((workload.name, *(_ratio(results.ratio(workload, peer, name)) for name in names)))
         lines += [*_align(rows), ""]
@@ -71,10 +83,12 @@ def as_json(results: Results, workloads: list[Workload], setting: dict) -> dict:
                         "samples": [sample.as_json() for sample in results.samples[workload.name, target]],
                     }
                     for target in results.targets
+                    if results.has(workload, target)
                 },
                 "ratios": {
                     peer: {name: results.ratio(workload, peer, name) for name in FIELDS}
                     for peer in results.targets[1:]
+                    if results.has(workload, results.targets[0], peer)
                 },
             }
             for workload in workloads
@@ -96,6 +110,8 @@ def _row(results: Results, workload: Workload, target: str, label: str) -> tuple
 
 def _ratio(spread: tuple[float, float, float]) -> str:
     low, middle, high = spread
+    if math.isnan(middle):
+        return ""
     return f"{middle:.2f}x ({low:.2f} to {high:.2f})"
 
 

@@ -19,6 +19,8 @@ class Workload:
     """Of a hundred commands, so many reads; for a mixed pattern."""
     header_digest: bool = False
     """Whether the target insists on header digests. (Debian's libiscsi has no data digests.)"""
+    digests: bool | None = None
+    """Not with fio but with an initiator of ours, which digests cost nothing: whether with both of them or without."""
 
     @property
     def by_throughput(self) -> bool:
@@ -32,6 +34,7 @@ WORKLOADS = [
     Workload("4K random write QD32", "randwrite", 4096, 32),
     Workload("128K seq. read QD16", "read", 131072, 16),
     Workload("128K seq. write QD16", "write", 131072, 16),
+    Workload("4K random read QD8, 64 sessions", "randread", 4096, 8, sessions=64),
 ]
 """What a short look is worth."""
 
@@ -53,5 +56,10 @@ MATRIX = [
     ),
     Workload("4K random read QD32, header digest", "randread", 4096, 32, header_digest=True),
     Workload("128K seq. read QD16, header digest", "read", 131072, 16, header_digest=True),
+    *(
+        Workload(f"128K seq. {what} QD16, own initiator, {how}", what, 131072, 16, digests=how != "no digests")
+        for what in ("read", "write")
+        for how in ("no digests", "both digests")
+    ),
 ]
 """Everything."""

@@ -103,6 +103,29 @@ fn hosts_write_one_of_two_equal_volumes_and_change_over_to_the_other_one() {
     assert!(daemon.run(&["mirror", "list"]).contains("no mirrors"));
 }
 
+#[test]
+fn fua_and_flush_reach_the_disks_of_both_ends_and_plain_writes_do_not() {
+    // Counted by the daemon itself, in its metrics: what the kernel was asked for, for both files.
+    let daemon = mirrored();
+    let mut initiator = Initiator::log_in(daemon.portal);
+    initiator.settle(0);
+    initiator.write(0, 0, &[1; 4096], false).assert_good();
+    let count = || daemon.metric("tidelock_data_syncs_total");
+    let before = count();
+    for _ in 0..5 {
+        initiator.write(0, 0, &[2; 4096], false).assert_good();
+    }
+    assert_eq!(count(), before, "a plain write isn't synced");
+    for number in 1..=5 {
+        initiator.write(0, 0, &[3; 4096], true).assert_good();
+        assert_eq!(count(), before + 2 * number, "each FUA write is, at both");
+    }
+    for number in 6..=10 {
+        initiator.flush(0).assert_good();
+        assert_eq!(count(), before + 2 * number, "each flush is, at both");
+    }
+}
+
 /// Writes ever higher numbers to each of some blocks in turn, until the daemon is gone; what was acknowledged of
 /// each is in `acknowledged`.
 fn write_on(mut initiator: Initiator, acknowledged: &[AtomicU8], from: u8) {

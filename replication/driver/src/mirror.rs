@@ -24,6 +24,7 @@ mod images;
 mod inbox;
 mod journal;
 mod landing;
+mod numbered;
 mod performer;
 mod scribe;
 mod shell;

@@ -34,6 +34,7 @@ use super::facts::{EndFacts, PeerFacts};
 use super::images::{Images, SnapshotOperation};
 use super::journal::{Identity, Journal};
 use super::landing::Landing;
+use super::numbered::Numbered;
 use super::performer::{Performer, Then};
 use super::scribe::{self, Desk};
 use super::shell::Shell;
@@ -142,10 +143,12 @@ struct State {
     /// A thread does what is in `todo`.
     performing: bool,
     /// Commands of hosts that aren't answered.
-    hosts: HashMap<CommandId, HostCommand>,
+    hosts: HashMap<CommandId, HostCommand, Numbered>,
     next_command: u64,
     closed: bool,
     written_bytes: u64,
+    /// A resync goes on, as the scribe was told.
+    copying: bool,
     pace: Pace,
     /// Of the asynchronous peer, if there is one.
     cutting: Option<Cutting>,
@@ -157,7 +160,8 @@ struct HostCommand {
     key: usize,
     /// It is being done on the volume.
     going: bool,
-    began: Instant,
+    /// While a resync goes on, which isn't to hold hosts up.
+    began: Option<Instant>,
 }
 
 /// How fast a resync goes on.
@@ -272,10 +276,11 @@ impl End {
                 todo: VecDeque::new(),
                 spare: VecDeque::new(),
                 performing: false,
-                hosts: HashMap::new(),
+                hosts: HashMap::default(),
                 next_command: 0,
                 closed: false,
                 written_bytes: 0,
+                copying: false,
                 pace: Pace {
                     rate: Rate::new(config.limits, 0),
                     began: now,
@@ -456,7 +461,7 @@ impl End {
             answers: Arc::clone(answers),
             key,
             going: false,
-            began: Instant::now(),
+            began: state.core.is_resyncing().then(Instant::now),
         };
         state.hosts.insert(command, host);
         begin(&mut state, command);
@@ -532,7 +537,10 @@ impl End {
         state.take_actions();
         self.has_image
             .store(state.core.has_image(), Ordering::Release);
-        self.desk.copies(state.core.is_resyncing());
+        let copying = state.core.is_resyncing();
+        if std::mem::replace(&mut state.copying, copying) != copying {
+            self.desk.copies(copying);
+        }
         if state.performing {
             return;
         }
@@ -665,7 +673,7 @@ impl State {
             Action::Disconnect(peer) => Todo::Disconnect(peer),
             Action::Complete(command, result) => {
                 let host = self.hosts.remove(&command)?;
-                self.pace.took(host.began, self.core.is_resyncing());
+                self.pace.took(host.began);
                 Todo::Tell(host.answers, host.key, command, Answer::Done(result))
             }
             Action::AskToGoOnAlone(number) => Todo::AskAlone(number),
@@ -714,8 +722,10 @@ impl State {
 }
 
 impl Pace {
-    fn took(&mut self, began: Instant, copying: bool) {
-        if copying && self.latencies.len() < LATENCIES_MAX {
+    fn took(&mut self, began: Option<Instant>) {
+        if let Some(began) = began
+            && self.latencies.len() < LATENCIES_MAX
+        {
             let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.latencies.push(us);
         }

@@ -125,11 +125,21 @@ fn write(fd: BorrowedFd<'_>, offset: u64, data: &[Bytes], dsync: bool) -> Result
     let mut done = 0;
     while done < length {
         let at = done as u64;
-        let slices: SmallVec<[IoSlice<'_>; 8]> = crate::engine::remaining(data, done)
-            .take(PIECES_MAX)
-            .map(IoSlice::new)
-            .collect();
-        match again(|| rustix::io::pwritev2(fd, &slices, offset + at, flags)) {
+        let written = match data {
+            // Most writes are in one piece, which needs no list of them.
+            [piece] if !dsync => {
+                let rest = piece.get(done..).unwrap_or_default();
+                again(|| rustix::io::pwrite(fd, rest, offset + at))
+            }
+            _ => {
+                let slices: SmallVec<[IoSlice<'_>; 8]> = crate::engine::remaining(data, done)
+                    .take(PIECES_MAX)
+                    .map(IoSlice::new)
+                    .collect();
+                again(|| rustix::io::pwritev2(fd, &slices, offset + at, flags))
+            }
+        };
+        match written {
             Ok(0) => {
                 return Err(Failure {
                     done: at,

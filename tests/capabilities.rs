@@ -1,6 +1,9 @@
 //! What `tidelock capabilities show` says is what a command given next meets.
 
-use serde_json::json;
+use std::io::BufReader;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::harness::daemon::Daemon;
 
@@ -13,7 +16,7 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     // It is an error to ask about nothing, and the answer is there all the same.
     let ask = |args: &[&str]| {
         let output = daemon.tidelock(&[&["--json", "capabilities", "show"], args].concat());
-        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         let code = i32::from(told["return_code"] == 5);
         assert_eq!(output.status.code(), Some(code), "{told}");
         told
@@ -42,7 +45,9 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
         (&["nobody"][..], 5),
         (&["vol@b"][..], 5),
         (&["a b"][..], 5),
-        (&["vol", "--method", "create-synchronization-aspect"][..], 1),
+        // A clone has no copies of a peer's; nobody knows the peer.
+        (&["vol", "--via", "nobody"][..], 5),
+        (&["vol", "--other", "copy", "--via", "nobody"][..], 5),
         (&["vol", "--other", "vol"][..], 5),
         (&["vol", "--other", "k"][..], 6),
     ] {
@@ -50,6 +55,10 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
         assert_eq!(told["return_code"], code, "{told}");
         assert_eq!(told["sync_types"], json!([]));
     }
+    // A snapshot is the aspect of its moment.
+    let aspect = ask(&["vol", "--method", "create-synchronization-aspect"]);
+    assert_eq!(aspect["sync_types"], json!([7]), "{aspect}");
+    assert_eq!(aspect["local_element_role"], json!([2]));
     // What is wrong is said once.
     let wrong = daemon.tidelock(&["capabilities", "show", "nope"]);
     let said = String::from_utf8([wrong.stdout, wrong.stderr].concat()).unwrap();
@@ -64,4 +73,30 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     assert_eq!(ask(&["vol"])["generation"], before);
     daemon.run(&["snapshot", "create", "vol", "b"]);
     assert_ne!(ask(&["vol"])["generation"], before);
+}
+
+#[test]
+fn what_is_watched_is_told_again_when_it_is_another_answer() {
+    let daemon = Daemon::with_lun("8M");
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_tidelock"))
+        .arg("--socket")
+        .arg(&daemon.socket)
+        .args(["--json", "capabilities", "show", "other", "--watch"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(watching.stdout.take().unwrap());
+    let mut answers = serde_json::Deserializer::from_reader(told).into_iter::<Value>();
+    let mut next = || answers.next().unwrap().unwrap();
+    assert_eq!(next()["return_code"], 5);
+    daemon.run(&["volume", "create", "other", "--size", "8M"]);
+    assert_eq!(next()["sync_types"], json!([6, 6, 6, 6, 7, 8]));
+    // A snapshot leaves all as it was, and a mirror doesn't.
+    daemon.run(&["snapshot", "create", "other", "s"]);
+    daemon.run(&["mirror", "create", "other", "vol"]);
+    let told = next();
+    assert_ne!(told["sync_types"], json!([6, 6, 6, 6, 7, 8]), "{told}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }

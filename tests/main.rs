@@ -26,6 +26,7 @@ mod farewell;
 mod fence;
 mod identifying;
 mod limits;
+mod live_capabilities;
 mod login;
 mod management;
 mod mirrors;

@@ -208,6 +208,47 @@ class Client(Case):
         self.assertEqual(self.service("CreateElementReplica", SyncType=SNAPSHOT)[0], 5)
         self.assertEqual(self.service("GetPeerSystems"), (0, {"Systems": []}))
 
+    def test_a_body_that_is_too_large_gets_an_answer(self) -> None:
+        with self.assertRaises(pywbem.HTTPError) as caught:
+            self.service(
+                "CreateElementReplica", ElementName="x" * (3 << 20), SyncType=SNAPSHOT, SourceElement=self.volume("vol")
+            )
+        self.assertEqual(caught.exception.status, 413)
+
+    def test_an_aspect_from_create_to_delete(self) -> None:
+        vol = self.volume("vol")
+        aspects = Uint16(4)
+        self.assertEqual(self.supported(vol, aspects), (0, [7], [2], [2]))
+        code, out = self.service("CreateSynchronizationAspect", Name="noon", SyncType=SNAPSHOT, SourceElement=vol)
+        self.assertEqual(code, 0, self.why(out))
+        state = out["SettingsState"]
+        self.assertEqual(state["ManagedElement"], vol)
+        aspect = self.conn.GetInstance(state["SettingData"])
+        self.assertEqual((aspect.classname, aspect["ElementName"]), ("Tidelock_SynchronizationAspect", "vol@noon"))
+        self.assertIsNotNone(aspect["WhenPointInTime"])
+        self.assertIn(
+            aspect.path["InstanceID"],
+            [it["InstanceID"] for it in self.conn.AssociatorNames(vol, AssocClass="CIM_SettingsDefineState")],
+        )
+        # An aspect isn't made of what is one.
+        self.assertEqual(self.supported(self.volume("vol@noon"), aspects)[0], 1)
+        copy_to_target, delete = Uint16(5), Uint16(4)
+        code, out = self.service("ModifySettingsDefineState", Operation=copy_to_target, SettingsState=state)
+        self.assertEqual(code, JOB_STARTED, self.why(out))
+        self.assertEqual(self.follow(out["Job"])["JobState"], 7)
+        tie = self.conn.GetInstance(out["Synchronization"])
+        self.assertEqual((tie["SyncType"], tie["CopyState"]), (8, 4))
+        # It isn't deleted while something hangs on it.
+        code, _ = self.service("ModifyReplicaSynchronization", Operation=DETACH, Synchronization=tie.path)
+        self.assertEqual(code, 0)
+        name = self.conn.GetInstance(out["TargetElement"])["ElementName"]
+        self.daemon.run("volume", "delete", name, "--yes")
+        code, out = self.service("ModifySettingsDefineState", Operation=delete, SettingsState=state)
+        self.assertEqual(code, 0, self.why(out))
+        self.assertNotIn("vol@noon", self.names())
+        code, out = self.service("ModifySettingsDefineState", Operation=delete, SettingsState=state)
+        self.assertEqual(code, 5)
+
     def test_nobody_comes_in_with_a_wrong_password_or_past_tls(self) -> None:
         with self.assertRaises(pywbem.AuthError):
             self.daemon.connect("wrong").EnumerateClassNames()

@@ -112,17 +112,20 @@ class Examples(Case):
             daemon.close()
 
     def test_8_a_volume_that_is_elsewhere(self) -> None:
-        # Volumes of peers have no paths in this model, so none can be named: what is named isn't known here.
+        # Whoever answers for it decides (peers.py): what nobody here has heard of isn't known.
         elsewhere = self.volume("vol").copy()
         elsewhere["SystemName"] = "another one"
         elsewhere["DeviceID"] = "00000000-0000-0000-0000-000000000001"
         self.assertEqual(self.supported(self.volume("other"), OtherElement=elsewhere), (5, *NOTHING))
 
     def test_9_methods_that_arent_there(self) -> None:
-        # There are groups here, but no aspects.
-        volume = self.volume("vol")
-        self.assertEqual(self.supported(volume, Uint16(4)), (1, *NOTHING))
-        self.assertEqual(self.supported(volume, CREATE_GROUP_REPLICA)[0], 1)
+        # There are groups here, and aspects of volumes; a volume alone has no copies as a group, and a snapshot no aspects.
+        self.assertEqual(self.supported(self.volume("vol"), CREATE_GROUP_REPLICA), (1, *NOTHING))
+        self.daemon.run("snapshot", "create", "vol", "ninth")
+        try:
+            self.assertEqual(self.supported(self.volume("vol@ninth"), Uint16(4)), (1, *NOTHING))
+        finally:
+            self.daemon.run("snapshot", "delete", "vol@ninth", "--yes")
 
     def test_10_a_reserved_number(self) -> None:
         for number in (0, 1, 5, 7, 8, 0x7FFF, 0x8000, 0xFFFF):

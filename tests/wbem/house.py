@@ -29,8 +29,9 @@ JOB_STARTED = 4096
 class Daemon:
     """A tidelockd with a WBEM server, in a folder of its own."""
 
-    def __init__(self, more: str = "") -> None:
-        """`more` of its configuration."""
+    def __init__(self, more: str = "", wbem: str = "", portal: str = "127.0.0.1:0") -> None:
+        """`more` of its configuration, and of the section `wbem`."""
+        self._portal = portal
         self._folder = tempfile.TemporaryDirectory(prefix="tidelock-wbem-")
         self.folder = Path(self._folder.name)
         self.state = self.folder / "state"
@@ -41,7 +42,7 @@ class Daemon:
         self._config = self.folder / "tidelockd.toml"
         self._config.write_text(
             f"space_warning_percent = 0\n{more}"
-            f'[wbem]\nlisten = "127.0.0.1:0"\n[wbem.users]\n{USER} = "{done.stdout.strip()}"\n'
+            f'[wbem]\nlisten = "127.0.0.1:0"\n{wbem}[wbem.users]\n{USER} = "{done.stdout.strip()}"\n'
         )
         self._start()
 
@@ -51,7 +52,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [
                     BUILD / "tidelockd", "--config", self._config, "--state-dir", self.state,
-                    "--admin-socket", self._socket, "--portal", "127.0.0.1:0",
+                    "--admin-socket", self._socket, "--portal", self._portal,
                 ],
                 stderr=out, stdin=subprocess.DEVNULL,
             )

@@ -2,6 +2,8 @@
 
 import queue
 import socket
+import tempfile
+from pathlib import Path
 
 import pywbem
 from pywbem import CIMError, Uint16, WBEMListener, WBEMServer, WBEMSubscriptionManager
@@ -130,6 +132,39 @@ class Indications(Case):
             self.await_one("CIM_InstMethodCall", lambda it: it["MethodName"] == "DeleteGroup")
         finally:
             daemon.close()
+
+    def test_listeners_over_https_are_told_if_their_certificate_is_vouched_for(self) -> None:
+        # One that a daemon has made for itself, for this host.
+        maker = Daemon()
+        made = (maker.state / "wbem.pem").read_text()
+        maker.close()
+        with tempfile.TemporaryDirectory(prefix="tidelock-wbem-") as folder:
+            pem = Path(folder) / "listener.pem"
+            pem.write_text(made)
+            port = free_port()
+            told: queue.Queue = queue.Queue()
+            listener = WBEMListener("127.0.0.1", https_port=port, certfile=str(pem), keyfile=str(pem))
+            listener.add_callback(lambda indication, host: told.put(indication))
+            listener.start()
+            daemon = Daemon(wbem=f'listener_certificates = "{pem}"\n')
+            try:
+                conn = daemon.connect()
+                ends = {
+                    "Filter": ("CIM_IndicationFilter", {"Query": "SELECT * FROM CIM_InstMethodCall", "QueryLanguage": "WQL"}),
+                    "Handler": ("CIM_ListenerDestinationCIMXML", {"Destination": f"https://127.0.0.1:{port}"}),
+                }
+                paths = {
+                    end: conn.CreateInstance(pywbem.CIMInstance(cls, {"Name": "s", **more}), namespace="interop")
+                    for end, (cls, more) in ends.items()
+                }
+                conn.CreateInstance(pywbem.CIMInstance("CIM_IndicationSubscription", paths), namespace="interop")
+                service, = conn.EnumerateInstanceNames("CIM_ReplicationService")
+                self.assertEqual(conn.InvokeMethod("DeleteGroup", service)[0], 5)
+                found = told.get(timeout=PATIENCE_SECONDS)
+                self.assertEqual((found.classname, found["MethodName"]), ("CIM_InstMethodCall", "DeleteGroup"))
+            finally:
+                daemon.close()
+                listener.stop()
 
     def test_what_cannot_be_subscribed_to_is_refused_in_words(self) -> None:
         for code, instance in [

@@ -156,6 +156,36 @@ impl ReplicationServiceCapabilities<'_> {
 }
 
 impl SupportedOperations {
+    /// Those of a type that somebody has found to be accepted, each with whether it needs Force.
+    #[must_use]
+    pub fn of(built: &BuiltType, accepted: impl Iterator<Item = (Operation, bool)>) -> Self {
+        let mut answer = Self::default();
+        for (operation, requires_force) in accepted {
+            answer.push(operation, built, requires_force);
+        }
+        answer
+    }
+
+    /// Those of them that somebody keeps, who is told of each whether it needs Force.
+    #[must_use]
+    pub fn retained(self, keep: impl Fn(Operation, bool) -> bool) -> Self {
+        let all = self.supported_operations.into_iter();
+        let all = all
+            .zip(self.service_controlling)
+            .zip(self.requires_force)
+            .zip(self.updates_synchronized_path);
+        let mut kept = Self::default();
+        for (((operation, controlling), force), path) in all {
+            if keep(operation, force) {
+                kept.supported_operations.push(operation);
+                kept.service_controlling.push(controlling);
+                kept.requires_force.push(force);
+                kept.updates_synchronized_path.push(path);
+            }
+        }
+        kept
+    }
+
     fn push(&mut self, operation: Operation, built: &BuiltType, requires_force: bool) {
         self.supported_operations.push(operation);
         self.service_controlling.push(controlling(built));

@@ -65,7 +65,7 @@ use hydration::Hydrations;
 use journals::Journals;
 use mirrors::Mirrors;
 pub use mirrors::{
-    EndName, FailoverChange, MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest,
+    EndName, FailoverChange, Far, MirrorChange, MirrorEnds, MirrorRelation, MirrorRequest,
     RemoteMirrorRequest,
 };
 use receiving::Receives;

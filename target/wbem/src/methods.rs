@@ -1,6 +1,7 @@
 //! The methods of the classes: which there are, and how parameters are taken and given. The rules are those of
 //! the crate of capabilities; there is no second copy of them here.
 
+mod aspects;
 mod capabilities;
 mod groups;
 mod job;
@@ -84,6 +85,8 @@ fn service(context: &Context<'_>, method: &str, given: &Arguments) -> Outcome {
     match method {
         "CreateElementReplica" => replicas::element(context, given),
         "CreateGroupReplica" => replicas::group(context, given),
+        "CreateSynchronizationAspect" => aspects::create(context, given),
+        "ModifySettingsDefineState" => aspects::modify(context, given),
         "CreateListReplica" => lists::create(context, given),
         "ModifyListSynchronization" => lists::modify(context, given),
         "ModifyReplicaSynchronization" => modify::modify(context, given),

@@ -3,8 +3,8 @@
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{
-    CopyState, LocalOrRemote, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode,
-    SyncType,
+    ConnectionFeature, CopyState, LocalOrRemote, Mode, Operation, ProgressStatus, ReplicationType,
+    ReturnCode, SyncType, ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, SynchronizationSupported};
 
@@ -41,6 +41,19 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// Why there is none.
     fn create_element_replica(&self, replica: &NewReplica) -> Result<Made, Refused>;
+
+    /// Makes an aspect of a volume: a point in time that copies can be made of. It is there, and durable, when this
+    /// returns, and the association is the one with the snapshot that it is.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn create_aspect(&self, aspect: &NewReplica) -> Result<Made, Refused>;
+
+    /// What restricts a connection with a peer: GetSupportedConnectionFeatures.
+    ///
+    /// # Errors
+    /// The code that is returned.
+    fn connection_features(&self, point: &Point) -> Answer<ValueSet<ConnectionFeature>>;
 
     /// Makes copies of all members of a group, at one moment.
     ///
@@ -128,6 +141,17 @@ pub enum Subject {
     Group(String),
 }
 
+/// What a request says of where something is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Nothing was given.
+    Null,
+    /// It is no access point that is known.
+    Unknown,
+    /// One of the peer of that id.
+    Of(String),
+}
+
 /// The parameters of GetSynchronizationSupported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -135,8 +159,8 @@ pub struct Question {
     pub local: Subject,
     /// OtherElement.
     pub other: Subject,
-    /// Whether an OtherElementAccessPoint was given. None is known here: there are no peers in this model yet.
-    pub access_point: bool,
+    /// OtherElementAccessPoint.
+    pub access_point: Point,
     /// MethodName.
     pub method_name: u16,
 }
@@ -150,6 +174,8 @@ pub struct NewReplica {
     pub sync_type: SyncType,
     /// TargetElement, if the client supplies one.
     pub target: Option<ElementId>,
+    /// The id of the peer that makes the target, if TargetAccessPoint is one of its.
+    pub peer: Option<String>,
     /// Mode; the implementation decides if it is absent.
     pub mode: Option<Mode>,
     /// ElementName, which is what the copy is called; one is made up if it is absent. A target that is supplied has a
@@ -294,6 +320,8 @@ pub struct StorageElement {
     pub block_size: u32,
     /// How it is.
     pub health: Health,
+    /// The id of the peer that has it; `None`: it is here.
+    pub peer: Option<String>,
 }
 
 /// How the store of an element is.
@@ -326,13 +354,15 @@ pub struct StorageAssociation {
     pub when_synced: Option<String>,
     /// FailedCopyStopsHostIO, of what is kept equal.
     pub stops_hosts: Option<bool>,
+    /// Whether both ends are here.
+    pub locality: LocalOrRemote,
 }
 
 impl StorageAssociation {
-    /// Its ReplicationType. All of them are local.
+    /// Its ReplicationType.
     #[must_use]
     pub const fn replication_type(&self) -> ReplicationType {
-        ReplicationType::of(self.sync_type, self.mode, LocalOrRemote::Local)
+        ReplicationType::of(self.sync_type, self.mode, self.locality)
     }
 }
 

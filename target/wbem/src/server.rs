@@ -65,6 +65,13 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Duration,
 }
 
+impl<'a> Context<'a> {
+    /// What there is at this moment, after something was made.
+    pub(crate) fn view_now(&self) -> View<'a> {
+        View::new(self.model, self.indications)
+    }
+}
+
 /// What an operation writes: what comes into IRETURNVALUE, and out parameters behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {

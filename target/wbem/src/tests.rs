@@ -3,6 +3,7 @@
 mod asking;
 mod fake;
 
+mod aspects;
 mod associations;
 mod classes;
 mod hostile;

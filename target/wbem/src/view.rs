@@ -1,5 +1,6 @@
 //! What there is, as instances of the classes. Knows the daemon only by its inventory.
 
+mod aspects;
 mod interop;
 mod paths;
 mod peers;
@@ -11,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidelock_capabilities::BuiltCapabilities;
 use tidelock_capabilities::facts::ElementId;
+use tidelock_capabilities::values::LocalOrRemote;
 
+pub(crate) use aspects::settings_state;
 pub(crate) use paths::{
     GROUP_SYNCHRONIZED, GroupName, JOB, STORAGE_SYNCHRONIZED, SYSTEM, VOLUME, association_key,
     element_id, group_association, group_name, job_id,
@@ -54,6 +57,8 @@ struct Known {
     sources: BTreeSet<ElementId>,
     /// Those that are copies.
     targets: BTreeSet<ElementId>,
+    /// Those that have something to do with a peer.
+    far: BTreeSet<ElementId>,
 }
 
 impl Known {
@@ -64,6 +69,12 @@ impl Known {
             by_id: by_id.map(|(at, element)| (element.id, at)).collect(),
             sources: keys().map(|key| key.system_element).collect(),
             targets: keys().map(|key| key.synced_element).collect(),
+            far: inventory
+                .associations
+                .iter()
+                .filter(|it| it.locality == LocalOrRemote::Remote)
+                .flat_map(|it| [it.key.system_element, it.key.synced_element])
+                .collect(),
             inventory,
         }
     }
@@ -103,7 +114,10 @@ impl<'a> View<'a> {
             (_, name) if name.starts_with("Tidelock_Peer") => self.peer_instances(name),
             (_, name) => match self.storage_instances(name) {
                 Some(found) => found,
-                None => self.replication_instances(name),
+                None => match self.aspect_instances(name) {
+                    Some(found) => found,
+                    None => self.replication_instances(name),
+                },
             },
         }
     }

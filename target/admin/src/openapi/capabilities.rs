@@ -10,7 +10,8 @@ use crate::v1::{Capabilities, ErrorBody};
 #[utoipa::path(get, path = "/v1/capabilities", tag = "capabilities",
     params(
         ("element" = String, Query, description = "`VOLUME`, `VOLUME@SNAPSHOT` or a group's name"),
-        ("other" = Option<String>, Query, description = "Another element, as the other end of the copy"),
+        ("other" = Option<String>, Query, description = "Another element, as the other end of the copy; `PEER:VOLUME` is a peer's"),
+        ("via" = Option<String>, Query, description = "The peer that has the other end, or would make it"),
         ("method" = Option<u16>, Query, description = "MethodName: 2 (the default), 3 or 4"),
     ),
     responses((status = 200, body = Capabilities), (status = "4XX", body = ErrorBody)))]

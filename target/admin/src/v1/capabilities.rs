@@ -12,6 +12,9 @@ pub struct Capabilities {
     /// The other element that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_element: Option<String>,
+    /// The peer that was named, which has the other end or would make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// MethodName: 2 CreateElementReplica, 3 CreateGroupReplica, 4 CreateSynchronizationAspect.
     pub method_name: u16,
     /// Which state of the daemon it is of. Another answer with the same number is of the same state.

@@ -14,9 +14,12 @@ pub enum CapabilitiesVerb {
 pub struct CapabilitiesArgs {
     /// A volume, VOLUME@SNAPSHOT, or a group.
     pub element: String,
-    /// Another element, as the other end of the copy.
+    /// Another element, as the other end of the copy; PEER:VOLUME is a volume that a peer would make.
     #[arg(long, value_name = "ELEMENT")]
     pub other: Option<String>,
+    /// The peer that would make the other end: copies at it are asked about, not copies here.
+    #[arg(long, value_name = "PEER")]
+    pub via: Option<String>,
     /// The method that would make the copy.
     #[arg(long, value_enum, default_value_t = Method::CreateElementReplica)]
     pub method: Method,

@@ -49,7 +49,10 @@ fn check(told: Capabilities) -> Result<(), CliError> {
 }
 
 async fn ask(args: &CapabilitiesArgs, context: &Context<'_>) -> Result<Capabilities, CliError> {
-    let (other, method) = (args.other.as_deref(), args.method.number());
-    let asked = context.client.capabilities(&args.element, other, method);
+    let (other, via) = (args.other.as_deref(), args.via.as_deref());
+    let method = args.method.number();
+    let asked = context
+        .client
+        .capabilities(&args.element, other, via, method);
     Ok(asked.await?)
 }

@@ -5,13 +5,16 @@ use tidelock_admin::v1::{Capabilities, SynchronizationVerdict};
 use crate::render::table;
 
 pub(crate) fn capabilities(told: &Capabilities, explain: bool) -> String {
+    let with = |word: &str, name: &Option<String>| {
+        let name = name.as_ref();
+        name.map(|name| format!(" {word} {name}"))
+            .unwrap_or_default()
+    };
     let mut text = format!(
-        "{}{}: {} ({})\n",
+        "{}{}{}: {} ({})\n",
         told.element,
-        told.other_element
-            .as_ref()
-            .map(|other| format!(" and {other}"))
-            .unwrap_or_default(),
+        with("and", &told.other_element),
+        with("at", &told.via),
         told.return_code,
         told.return_code_name,
     );

@@ -3,27 +3,50 @@
 use tidelock_admin::v1;
 use tidelock_capabilities::SynchronizationSupported;
 use tidelock_capabilities::values::LocalElementRole;
+use tidelock_catalog::PeerName;
 
 use super::DaemonControl;
 use crate::admin_server::CapabilityControl;
-use crate::registry::capabilities::{Answer, ElementName};
+use crate::registry::EndName;
+use crate::registry::capabilities::{Answer, Asked, ElementName, Via};
 
 impl CapabilityControl for DaemonControl {
     fn capabilities(
         &self,
         element: &str,
         other: Option<&str>,
+        via: Option<&str>,
         method_name: u16,
     ) -> v1::Capabilities {
         let registry = &self.shared.registry;
         let catalog = registry.catalog();
         let read = |text: &str| ElementName::read(text, method_name, &catalog);
         let named = read(element);
-        let other_named = other.map(read);
-        let answer = registry.synchronization_supported(&named, other_named.as_ref(), method_name);
+        let peer = via.map(PeerName::new);
+        let other_named = other.map(read).map(|other| match (other, &peer) {
+            // A name of that peer's, then, not of this daemon's.
+            (ElementName::Dataset(dataset), Some(Ok(peer))) if dataset.snapshot.is_none() => {
+                ElementName::AtPeer(EndName {
+                    peer: Some(peer.clone()),
+                    volume: dataset.volume,
+                })
+            }
+            (other, _) => other,
+        });
+        let answer = registry.answer(Asked {
+            element: Some(&named),
+            other: other_named.as_ref(),
+            via: match &peer {
+                None => Via::Nobody,
+                Some(Ok(peer)) => Via::Peer(peer),
+                Some(Err(_)) => Via::Unreadable,
+            },
+            method_name,
+        });
         v1::Capabilities {
             element: element.to_owned(),
             other_element: other.map(str::to_owned),
+            via: via.map(str::to_owned),
             method_name,
             ..in_words(&answer)
         }
@@ -55,6 +78,7 @@ fn in_words(answer: &Answer) -> v1::Capabilities {
     v1::Capabilities {
         element: String::new(),
         other_element: None,
+        via: None,
         method_name: 0,
         generation: decision.generation,
         return_code: supported.return_code.value(),

@@ -8,14 +8,17 @@ mod facts;
 
 use std::fmt;
 
+use tidelock_capabilities::facts::ElementId;
 use tidelock_capabilities::values::{EnabledState, MethodName, ReturnCode, SyncType};
 use tidelock_capabilities::{
-    AccessPoint, Creation, Decision, Names, Reference, Refusal, Request, admit, decide,
+    AccessPoint, BuiltCapabilities, Creation, Decision, Names, Reference, Refusal, Request, admit,
+    decide,
 };
-use tidelock_catalog::{Catalog, DatasetRef, GroupName, SnapshotName, VolumeName};
+use tidelock_catalog::{Catalog, DatasetRef, GroupName, PeerName, SnapshotName, VolumeName};
 
 use super::changes::ChangeError;
 use super::{EndName, Registry};
+pub use associations::ReplicaAsked;
 pub(super) use built::built;
 pub(super) use census::Census;
 pub(super) use facts::Gathered;
@@ -31,8 +34,10 @@ pub enum ElementName {
     Dataset(DatasetRef),
     /// A group.
     Group(GroupName),
-    /// A volume of a peer.
+    /// A volume of a peer, which may not be there yet.
     AtPeer(EndName),
+    /// The end that a peer has of a mirror with this daemon.
+    Far(ElementId),
     /// Something that was here, or could have been.
     Gone,
     /// Nothing that could be here.
@@ -78,6 +83,30 @@ impl ElementName {
             (None, None) => Self::Unreadable,
         }
     }
+}
+
+/// By whom the other end is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via<'a> {
+    /// That isn't said.
+    Nobody,
+    /// A peer.
+    Peer(&'a PeerName),
+    /// Nobody who could be a peer.
+    Unreadable,
+}
+
+/// A question about what can be made of an element.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What is asked about; `None`: nothing was named.
+    pub element: Option<&'a ElementName>,
+    /// The other end.
+    pub other: Option<&'a ElementName>,
+    /// By whom that is reached.
+    pub via: Via<'a>,
+    /// The number of the method that would make the copy, in its value map.
+    pub method_name: u16,
 }
 
 /// An answer, with what it takes to tell it in words.
@@ -147,15 +176,35 @@ impl Registry {
         other: Option<&ElementName>,
         method_name: u16,
     ) -> Answer {
-        let gathered = self.gather(element, other);
-        let request = Request {
-            local_element: gathered.reference(element),
-            other_element: other.map_or(Reference::Null, |other| gathered.other(other)),
-            other_element_access_point: other
-                .map_or(AccessPoint::Null, |other| gathered.access_point(other)),
+        self.answer(Asked {
+            element: Some(element),
+            other,
+            via: Via::Nobody,
             method_name,
+        })
+    }
+
+    /// The same with everything that can be asked.
+    #[must_use]
+    pub fn answer(&self, asked: Asked<'_>) -> Answer {
+        self.answer_of(asked, built())
+    }
+
+    fn answer_of(&self, asked: Asked<'_>, built: &BuiltCapabilities) -> Answer {
+        let element = asked.element.unwrap_or(&ElementName::Gone);
+        let gathered = self.gather_via(element, asked.other, asked.via);
+        let request = Request {
+            local_element: match asked.element {
+                Some(element) => gathered.reference(element),
+                None => Reference::Null,
+            },
+            other_element: asked
+                .other
+                .map_or(Reference::Null, |other| gathered.other(other)),
+            other_element_access_point: gathered.access_point(asked.other, asked.via),
+            method_name: asked.method_name,
         };
-        let decision = gathered.with_facts(built(), |facts| decide(&request, facts));
+        let decision = gathered.with_facts(built, |facts| decide(&request, facts));
         Answer {
             decision,
             names: gathered,
@@ -231,7 +280,10 @@ impl Registry {
             ElementName::Group(group) => {
                 catalog.group(group).ok()?.members.iter().cloned().collect()
             }
-            ElementName::AtPeer(_) | ElementName::Gone | ElementName::Unreadable => Vec::new(),
+            ElementName::AtPeer(_)
+            | ElementName::Far(_)
+            | ElementName::Gone
+            | ElementName::Unreadable => Vec::new(),
         };
         volumes.iter().find_map(|name| {
             let unready = self.ready(name).err().map(|error| error.to_string());
@@ -241,17 +293,31 @@ impl Registry {
 
     /// The facts about what is named, all of one state of the daemon.
     pub(super) fn gather(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
-        let mut gathered = self.gather_once(element, other);
+        self.gather_via(element, other, Via::Nobody)
+    }
+
+    fn gather_via(
+        &self,
+        element: &ElementName,
+        other: Option<&ElementName>,
+        via: Via<'_>,
+    ) -> Gathered {
+        let mut gathered = self.gather_once(element, other, via);
         for _ in 1..ATTEMPTS {
             if self.generation() == gathered.generation {
                 break;
             }
-            gathered = self.gather_once(element, other);
+            gathered = self.gather_once(element, other, via);
         }
         gathered
     }
 
-    fn gather_once(&self, element: &ElementName, other: Option<&ElementName>) -> Gathered {
+    fn gather_once(
+        &self,
+        element: &ElementName,
+        other: Option<&ElementName>,
+        via: Via<'_>,
+    ) -> Gathered {
         let service = match self.is_loaded() {
             true => EnabledState::Enabled,
             false => EnabledState::Starting,
@@ -261,10 +327,14 @@ impl Registry {
             match name {
                 ElementName::Gone | ElementName::Unreadable => {}
                 ElementName::AtPeer(EndName { peer, .. }) => {
-                    let Some(peer) = peer else { continue };
-                    match self.known_peer(peer) {
-                        Ok(known) => gathered.add_peer(known, peer),
-                        Err(error) => gathered.miss(error),
+                    if let Some(peer) = peer {
+                        self.gather_peer(&mut gathered, peer);
+                    }
+                }
+                ElementName::Far(id) => {
+                    if let Some((known, peer)) = self.known_far(*id) {
+                        self.gather_peer(&mut gathered, &peer);
+                        gathered.add(Named::Far(*id), vec![known]);
                     }
                 }
                 ElementName::Dataset(dataset) => match self.known(dataset) {
@@ -277,7 +347,17 @@ impl Registry {
                 },
             }
         }
+        if let Via::Peer(peer) = via {
+            self.gather_peer(&mut gathered, peer);
+        }
         gathered.totals = self.totals();
         gathered
+    }
+
+    fn gather_peer(&self, gathered: &mut Gathered, name: &PeerName) {
+        match self.known_peer(name) {
+            Ok(known) => gathered.add_peer(known, name),
+            Err(error) => gathered.miss(error),
+        }
     }
 }

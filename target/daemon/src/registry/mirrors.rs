@@ -45,7 +45,7 @@ pub use naming::EndName;
 pub use operations::MirrorChange;
 pub use remote::RemoteMirrorRequest;
 pub(super) use safety::is_hidden;
-pub use told::MirrorRelation;
+pub use told::{Far, MirrorRelation};
 
 /// Operations of mirrors that are in the kernel at a time, and the memory for what they read, in bytes.
 const DEPTH: u32 = 64;

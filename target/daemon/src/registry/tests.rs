@@ -3,13 +3,13 @@
 
 mod associations;
 mod asynchronous_mirrors;
-mod capabilities;
 mod clones;
 mod crashes;
 mod disk;
 mod every_step;
 mod groups;
 mod mirrors;
+mod oracle;
 mod receiving;
 mod remote_mirrors;
 mod schedules;

@@ -8,14 +8,17 @@ use std::time::SystemTime;
 use tidelock_admin::v1;
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::service::{Answer, SupportedOperations};
-use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode, SyncType};
-use tidelock_capabilities::{AccessPoint, BuiltCapabilities, SynchronizationSupported};
+use tidelock_capabilities::values::{
+    ConnectionFeature, CopyState, MethodName, Mode, Operation, ReturnCode, SyncType, ValueSet,
+};
+use tidelock_capabilities::{BuiltCapabilities, SynchronizationSupported};
 use tidelock_catalog::{
-    CatalogError, Command, DatasetRef, ErrorKind, GroupName, SnapshotName, SnapshotRef, VolumeName,
+    CatalogError, Command, DatasetRef, ErrorKind, GroupName, PeerName, SnapshotName, SnapshotRef,
+    VolumeName,
 };
 use tidelock_wbem::model::{
     GroupChange, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
-    PeerSystem, Question, Refused, Subject,
+    PeerSystem, Point, Question, Refused, Subject,
 };
 use tokio::runtime::Handle;
 
@@ -25,7 +28,7 @@ use crate::admin_server::{
 };
 use crate::control::DaemonControl;
 use crate::events::unix_ms;
-use crate::registry::capabilities::ElementName;
+use crate::registry::capabilities::{Asked, ElementName, ReplicaAsked, Via};
 use crate::registry::{CloneRequest, GroupCloneRequest, MirrorRelation, Registry};
 use crate::shared::Shared;
 use crate::state_dir::ReplacedFile;
@@ -99,15 +102,60 @@ impl DaemonModel {
         match subject {
             Subject::Null => None,
             Subject::Malformed => Some(ElementName::Unreadable),
-            Subject::Element(id) => Some(match self.registry().element_called(*id) {
-                Some(name) => ElementName::Dataset(name),
-                None => ElementName::Gone,
-            }),
+            Subject::Element(id) => Some(self.registry().element_named(*id)),
             Subject::Group(name) => Some(match GroupName::new(name) {
                 Ok(name) => ElementName::Group(name),
                 Err(_) => ElementName::Unreadable,
             }),
         }
+    }
+
+    /// The peer of that id.
+    pub(super) fn peer_called(&self, id: &str) -> Result<PeerName, Refused> {
+        let peers = self.control.peers().map(|it| it.peers).unwrap_or_default();
+        let found = peers.into_iter().find(|it| it.node_id == id);
+        let name = found.and_then(|it| PeerName::new(&it.name).ok());
+        name.ok_or_else(|| {
+            Refused::new(
+                ReturnCode::InvalidParameter,
+                "the peer isn't known here any more: GetPeerSystems has those that are",
+            )
+        })
+    }
+
+    /// Who is meant by an access point.
+    fn peer_of(&self, point: &Point) -> Result<Option<PeerName>, Refused> {
+        match point {
+            Point::Null => Ok(None),
+            Point::Of(id) => self.peer_called(id).map(Some),
+            Point::Unknown => Err(Refused::new(
+                ReturnCode::InvalidParameter,
+                "the access point isn't known here",
+            )),
+        }
+    }
+
+    /// Whether a copy, or an aspect, is made now; and its source. What nobody makes has to be refused before it is begun: a
+    /// snapshot of a snapshot, or one in a target that is supplied.
+    fn admit(
+        &self,
+        replica: &NewReplica,
+        method: MethodName,
+        peer: Option<&PeerName>,
+    ) -> Result<(ElementName, Option<ElementName>), Refused> {
+        let registry = self.registry();
+        let source = registry.element_named(replica.source);
+        let target = replica.target.map(|it| registry.element_named(it));
+        let admitted = registry.admit_replica(&ReplicaAsked {
+            method,
+            sync_type: replica.sync_type,
+            mode: replica.mode,
+            source: &source,
+            target: target.as_ref(),
+            via: peer.map_or(Via::Nobody, Via::Peer),
+        });
+        admitted.map_err(|error| refused(&error.into()))?;
+        Ok((source, target))
     }
 
     /// Whether the engines make such copies of groups, in that mode.
@@ -129,8 +177,11 @@ impl DaemonModel {
     /// The job by which a mirror comes to a state.
     pub(super) fn follow(&self, relation: &MirrorRelation, wanted: CopyState) -> u64 {
         let name = |id| {
+            let far = relation.far.as_ref().filter(|far| far.id == id);
             let found = self.registry().element_called(id);
-            found.map_or_else(|| "?".to_owned(), |it| it.to_string())
+            let found = found.map(|it| it.to_string());
+            let found = found.or_else(|| far.map(|far| far.name.clone()));
+            found.unwrap_or_else(|| "?".to_owned())
         };
         let key = relation.association.key;
         let (source, target) = (name(key.system_element), name(key.synced_element));
@@ -186,12 +237,13 @@ impl DaemonModel {
 
 impl Model for DaemonModel {
     fn inventory(&self) -> Inventory {
-        let mut inventory = super::inventory::inventory(&self.shared, self.control.jobs());
-        let mut own = self.jobs.list(self.registry(), &inventory.jobs);
-        inventory.jobs.append(&mut own);
         // Without an identity there are none.
         let peers = self.control.peers().map(|it| it.peers).unwrap_or_default();
-        inventory.peers = peers.into_iter().map(peer).collect();
+        let peers = peers.into_iter().map(peer).collect();
+        let jobs = self.control.jobs();
+        let mut inventory = super::inventory::inventory(&self.shared, jobs, peers);
+        let mut own = self.jobs.list(self.registry(), &inventory.jobs);
+        inventory.jobs.append(&mut own);
         inventory
     }
 
@@ -202,17 +254,19 @@ impl Model for DaemonModel {
     fn synchronization_supported(&self, question: &Question) -> SynchronizationSupported {
         let local = self.subject(&question.local);
         let other = self.subject(&question.other);
-        let access_point = match question.access_point {
-            true => AccessPoint::Malformed,
-            false => AccessPoint::Null,
-        };
-        let answer = self.registry().synchronization_offered(
-            local.as_ref(),
-            other.as_ref(),
-            access_point,
-            question.method_name,
-        );
+        let peer = self.peer_of(&question.access_point);
+        let answer = self.registry().synchronization_offered(Asked {
+            element: local.as_ref(),
+            other: other.as_ref(),
+            via: via(&peer),
+            method_name: question.method_name,
+        });
         SynchronizationSupported::from(&answer.decision)
+    }
+
+    fn connection_features(&self, point: &Point) -> Answer<ValueSet<ConnectionFeature>> {
+        let peer = self.peer_of(point);
+        self.registry().connection_features(via(&peer))
     }
 
     fn operations_for(&self, association: AssociationKey) -> Answer<SupportedOperations> {
@@ -232,23 +286,38 @@ impl Model for DaemonModel {
     }
 
     fn create_element_replica(&self, replica: &NewReplica) -> Result<Made, Refused> {
-        let source = self.name_of(replica.source)?;
-        let target = replica.target.map(|it| self.name_of(it)).transpose()?;
+        let peer = replica.peer.as_ref().map(|it| self.peer_called(it));
+        let peer = peer.transpose()?;
+        let method = MethodName::CreateElementReplica;
+        let (source, target) = self.admit(replica, method, peer.as_ref())?;
+        let ElementName::Dataset(source) = source else {
+            return Err(not_built("copies are made of volumes and snapshots here"));
+        };
         let name = replica.name.clone().unwrap_or_else(made_up);
-        // What nobody makes has to be refused here: a snapshot of a snapshot, or one in a target that is supplied.
-        let admitted = self.registry().admit_replica(
-            replica.sync_type,
-            replica.mode,
-            &source,
-            target.as_ref(),
-        );
-        admitted.map_err(|error| refused(&error.into()))?;
-        match (replica.sync_type, target) {
-            (SyncType::Snapshot, _) => self.create_snapshot(&source, &name),
-            (SyncType::Clone, _) => self.create_clone(source, &name),
-            (SyncType::Mirror, Some(target)) => self.create_mirror(replica, &source, &target),
-            (SyncType::Mirror, None) => Err(not_built("a mirror needs a TargetElement")),
+        match (replica.sync_type, target, peer) {
+            (SyncType::Snapshot, ..) => self.create_snapshot(&source, &name),
+            (SyncType::Clone, ..) => self.create_clone(source, &name),
+            (SyncType::Mirror, None, Some(peer)) => {
+                let target = parsed(&name, VolumeName::new)?;
+                self.create_remote_mirror(replica, &source, peer, target)
+            }
+            (SyncType::Mirror, Some(ElementName::Dataset(target)), None) => {
+                self.create_mirror(replica, &source, &target)
+            }
+            (SyncType::Mirror, ..) => Err(not_built(
+                "a mirror needs a TargetElement here, or a TargetAccessPoint",
+            )),
         }
+    }
+
+    fn create_aspect(&self, aspect: &NewReplica) -> Result<Made, Refused> {
+        let method = MethodName::CreateSynchronizationAspect;
+        let (source, _) = self.admit(aspect, method, None)?;
+        let ElementName::Dataset(source) = source else {
+            return Err(not_built("aspects are made of volumes"));
+        };
+        let name = aspect.name.clone().unwrap_or_else(made_up);
+        self.create_snapshot(&source, &name)
     }
 
     fn create_group_replica(&self, replica: &NewGroupReplica) -> Result<MadeGroup, Refused> {
@@ -400,6 +469,15 @@ impl Model for DaemonModel {
             "a WBEM client was refused"
         );
         self.jobs.refused(method, refused.reason.clone())
+    }
+}
+
+/// By whom somebody asks, as far as that is known.
+fn via(peer: &Result<Option<PeerName>, Refused>) -> Via<'_> {
+    match peer {
+        Ok(None) => Via::Nobody,
+        Ok(Some(peer)) => Via::Peer(peer),
+        Err(_) => Via::Unreadable,
     }
 }
 

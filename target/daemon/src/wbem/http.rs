@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, EXPECT, HOST, HeaderValue, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tidelock_wbem::{Model, Server};
 use tokio::sync::{Notify, Semaphore};
@@ -60,6 +62,9 @@ pub(super) struct House {
     pub(super) refusals: Notify,
 }
 
+/// How many times as much as a body may have is taken of one that is too large.
+const THROWN_AWAY: usize = 32;
+
 type Answer = Response<Full<Bytes>>;
 
 /// Answers a request.
@@ -104,7 +109,8 @@ async fn try_answer(
     };
     let (operation, method) = (header("CIMOperation"), header("CIMMethod"));
     let host = header(HOST.as_str()).unwrap_or_else(|| "localhost".to_owned());
-    let body = collect(request.into_body(), &house.limits).await?;
+    let asks_first = request.headers().contains_key(EXPECT);
+    let body = collect(request.into_body(), &house.limits, asks_first).await?;
     let gone = || plain(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping");
     let _turn = house.workers.acquire().await.map_err(|_| gone())?;
     let this = Arc::clone(house);
@@ -194,18 +200,37 @@ fn is_xml(content_type: Option<&HeaderValue>) -> bool {
     essence.eq_ignore_ascii_case(b"application/xml") || essence.eq_ignore_ascii_case(b"text/xml")
 }
 
-async fn collect(body: Incoming, limits: &Limits) -> Result<Bytes, Answer> {
+/// All of a body. What is too large is taken as well, for a while, and thrown away: who sends all of it before looking
+/// for an answer would find the connection broken instead.
+async fn collect(mut body: Incoming, limits: &Limits, asks_first: bool) -> Result<Bytes, Answer> {
     let limit = limits.body_bytes;
     let too_large = || {
         let text = format!("the body has more than {limit} bytes");
         plain(StatusCode::PAYLOAD_TOO_LARGE, text)
     };
-    if body.size_hint().lower() > limit as u64 {
+    // Such a client waits to be told whether to send it.
+    if asks_first && body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(limits.body_timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+    let mut kept = BytesMut::new();
+    let taking = async {
+        let mut taken = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(bytes) = frame?.into_data() else {
+                continue;
+            };
+            taken += bytes.len();
+            if taken <= limit {
+                kept.extend_from_slice(&bytes);
+            } else if taken > limit.saturating_mul(THROWN_AWAY) {
+                break;
+            }
+        }
+        Ok::<_, hyper::Error>(taken)
+    };
+    match tokio::time::timeout(limits.body_timeout, taking).await {
+        Ok(Ok(taken)) if taken > limit => Err(too_large()),
+        Ok(Ok(_)) => Ok(kept.freeze()),
         Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(plain(
             StatusCode::REQUEST_TIMEOUT,

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use tidelock_admin::v1;
 use tidelock_capabilities::facts::{ElementId, Store};
+use tidelock_capabilities::values::LocalOrRemote;
 use tidelock_catalog::{Catalog, SnapshotRef, Volume, VolumeName};
 use tidelock_wbem::model::{
-    ConcreteJob, Health, Inventory, JobState, ReplicationGroup, SnapshotSet, StorageAssociation,
-    StorageElement, System,
+    ConcreteJob, Health, Inventory, JobState, PeerSystem, ReplicationGroup, SnapshotSet,
+    StorageAssociation, StorageElement, System,
 };
 use uuid::Uuid;
 
-use crate::registry::Registry;
+use crate::registry::{Far, MirrorRelation, Registry};
 use crate::shared::Shared;
 
 /// All that there is now.
-pub(super) fn inventory(shared: &Shared, jobs: Vec<v1::Job>) -> Inventory {
+pub(super) fn inventory(shared: &Shared, jobs: Vec<v1::Job>, peers: Vec<PeerSystem>) -> Inventory {
     let registry = &shared.registry;
     let catalog = registry.catalog();
     let snapshots = registry.snapshots(None).unwrap_or_default();
@@ -33,16 +34,19 @@ pub(super) fn inventory(shared: &Shared, jobs: Vec<v1::Job>) -> Inventory {
         names.insert(element.name.clone(), element.id);
         elements.push(element);
     }
+    let mirrors = registry.mirror_relations();
+    let far = mirrors.iter().filter_map(|it| it.far.as_ref());
+    elements.extend(far.filter_map(|it| far_volume(&catalog, it, &peers)));
     Inventory {
         system: System {
             name: catalog.identity().0.to_string(),
             ready: registry.is_loaded(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        associations: associations(registry, &catalog, &snapshots, &names),
+        associations: associations(registry, &catalog, &snapshots, (&names, mirrors)),
         groups: groups(registry, &catalog, &names),
         jobs: jobs.into_iter().map(|it| job(it, &names)).collect(),
-        peers: Vec::new(),
+        peers,
         elements,
     }
 }
@@ -61,6 +65,7 @@ fn volume(registry: &Registry, record: &Volume) -> StorageElement {
         size_bytes: record.size_bytes,
         block_size: record.block_size.bytes(),
         health: health(registry, &record.name),
+        peer: None,
     }
 }
 
@@ -81,6 +86,27 @@ fn snapshot(registry: &Registry, catalog: &Catalog, it: &v1::Snapshot) -> Option
         size_bytes: it.size_bytes,
         block_size: record.block_size.bytes(),
         health: health(registry, &volume),
+        peer: None,
+    })
+}
+
+/// What a peer has of a mirror. It is as large as what is here, and whether it is well is the peer's to know.
+fn far_volume(catalog: &Catalog, far: &Far, peers: &[PeerSystem]) -> Option<StorageElement> {
+    let near = catalog.volume(&far.near).ok()?;
+    let peer = catalog.peer(&far.peer).ok()?.node.to_string();
+    let answers = peers.iter().any(|it| it.id == peer && it.reachable);
+    Some(StorageElement {
+        id: far.id,
+        name: far.name.clone(),
+        snapshot: false,
+        naa: None,
+        size_bytes: near.size_bytes,
+        block_size: near.block_size.bytes(),
+        health: match answers {
+            true => Health::Ok,
+            false => Health::NoContact,
+        },
+        peer: Some(peer),
     })
 }
 
@@ -101,7 +127,7 @@ fn associations(
     registry: &Registry,
     catalog: &Catalog,
     snapshots: &[v1::Snapshot],
-    names: &BTreeMap<String, ElementId>,
+    (names, mirrors): (&BTreeMap<String, ElementId>, Vec<MirrorRelation>),
 ) -> Vec<StorageAssociation> {
     let of_snapshots = snapshots.iter().filter_map(|it| {
         let source = names.get(&it.volume)?;
@@ -118,9 +144,12 @@ fn associations(
         let percent = percent.get(record.name.as_str()).copied().flatten();
         Some(association(&relation, percent, None))
     });
-    let mirrors = registry.mirror_relations();
     let of_mirrors = mirrors.into_iter().map(|it| StorageAssociation {
         stops_hosts: Some(it.stops_hosts),
+        locality: match it.far {
+            Some(_) => LocalOrRemote::Remote,
+            None => LocalOrRemote::Local,
+        },
         ..association(&it.association, it.percent_synced, None)
     });
     of_snapshots.chain(of_clones).chain(of_mirrors).collect()
@@ -140,6 +169,7 @@ fn association(
         percent_synced,
         when_synced,
         stops_hosts: None,
+        locality: LocalOrRemote::Local,
     }
 }
 

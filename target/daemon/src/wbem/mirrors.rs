@@ -2,12 +2,12 @@
 
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode};
-use tidelock_catalog::{DatasetRef, MirrorMode, OnFailure};
+use tidelock_catalog::{DatasetRef, MirrorFailover, MirrorMode, OnFailure, PeerName, VolumeName};
 use tidelock_wbem::model::{Made, Modification, NewReplica, Refused};
 
 use super::daemon::DaemonModel;
 use crate::admin_server::MirrorControl as _;
-use crate::registry::{MirrorChange, MirrorRelation, MirrorRequest};
+use crate::registry::{MirrorChange, MirrorRelation, MirrorRequest, RemoteMirrorRequest};
 
 /// The target of an asynchronous mirror is to be so far behind at most.
 const RPO_MS: u64 = 5_000;
@@ -32,11 +32,42 @@ impl DaemonModel {
                 _ => MirrorMode::Synchronous,
             },
         };
-        let name = source.volume.to_string();
         let made =
             self.run(|control| async move { Ok(control.create_mirror(request).await?.id) })?;
-        let found = self.mirror_called(&made);
-        let relation = found.ok_or_else(|| gone(&name))?;
+        self.made_mirror(replica, source, &made)
+    }
+
+    /// Keeps a volume that a peer makes equal to one here from now on.
+    pub(super) fn create_remote_mirror(
+        &self,
+        replica: &NewReplica,
+        source: &DatasetRef,
+        peer: PeerName,
+        target: VolumeName,
+    ) -> Result<Made, Refused> {
+        let request = RemoteMirrorRequest {
+            source: source.volume.clone(),
+            peer,
+            target,
+            on_failure: match replica.stops_hosts {
+                true => OnFailure::Halt,
+                false => OnFailure::Continue,
+            },
+            failover: MirrorFailover::Manual,
+        };
+        let made =
+            self.run(|control| async move { Ok(control.create_remote_mirror(request).await?.id) })?;
+        self.made_mirror(replica, source, &made)
+    }
+
+    fn made_mirror(
+        &self,
+        replica: &NewReplica,
+        source: &DatasetRef,
+        made: &str,
+    ) -> Result<Made, Refused> {
+        let found = self.mirror_called(made);
+        let relation = found.ok_or_else(|| gone(source.volume.as_str()))?;
         let wanted = replica.wait_for.unwrap_or(CopyState::Synchronized);
         Ok(Made {
             association: relation.association.key,

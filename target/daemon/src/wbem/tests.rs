@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::service::{Answer, SupportedOperations};
-use tidelock_capabilities::values::{Operation, ReturnCode};
+use tidelock_capabilities::values::{ConnectionFeature, Operation, ReturnCode, ValueSet};
 use tidelock_capabilities::{BuiltCapabilities, SynchronizationSupported};
 use tidelock_wbem::model::{
     GroupChange, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica, NewReplica,
-    Question, Refused,
+    Point, Question, Refused,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -57,6 +57,14 @@ impl Model for Nothing {
 
     fn create_element_replica(&self, _: &NewReplica) -> Result<Made, Refused> {
         Err(refused())
+    }
+
+    fn create_aspect(&self, _: &NewReplica) -> Result<Made, Refused> {
+        Err(refused())
+    }
+
+    fn connection_features(&self, _: &Point) -> Answer<ValueSet<ConnectionFeature>> {
+        Err(ReturnCode::Failed)
     }
 
     fn create_group_replica(&self, _: &NewGroupReplica) -> Result<MadeGroup, Refused> {
@@ -223,6 +231,14 @@ async fn what_is_no_request_in_cim_xml_is_refused() {
     let (head, _) = chunked.split_once("\r\n\r\n").unwrap();
     let endless = format!("{head}\r\n\r\n1400\r\n{}\r\n0\r\n\r\n", "x".repeat(0x1400));
     let answer = ask(address, &endless).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    // One that a socket doesn't hold, from somebody who reads the answer afterwards; and from one who asks first.
+    let large = request(&user, &"x".repeat(120_000));
+    let answer = ask(address, &large).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let (head, _) = large.split_once("\r\n\r\n").unwrap();
+    let asking = format!("{head}\r\nExpect: 100-continue\r\n\r\n");
+    let answer = ask(address, &asking).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 

@@ -16,6 +16,7 @@ pub(super) fn call(context: &Context<'_>, method: &str, given: &Arguments) -> Ou
     match method {
         "GetSynchronizationSupported" => Ok(synchronization_supported(context, given)),
         "GetSupportedOperationsForSynchronization" => operations_for(context, given),
+        "GetSupportedConnectionFeatures" => connection_features(context, given),
         _ => of_what_is_built(&context.view.capabilities(), method, given)
             .map_err(|code| Refused::new(code, format!("{method}: {code}"))),
     }
@@ -135,8 +136,6 @@ fn rest(
             let found = class.get_default_replication_setting_data(of_type)?;
             returned.with_some("DefaultInstance", defaults(of_type, &found))
         }
-        // Which needs a peer, and none is known here.
-        "GetSupportedConnectionFeatures" => return Err(ReturnCode::NotSupported),
         _ => return Err(ReturnCode::NotSupported),
     })
 }
@@ -163,7 +162,7 @@ fn synchronization_supported(context: &Context<'_>, given: &Arguments) -> Return
     let question = Question {
         local: subject(given.path("LocalElement")),
         other: subject(given.path("OtherElement")),
-        access_point: given.path("OtherElementAccessPoint").is_some(),
+        access_point: context.view.point(given.path("OtherElementAccessPoint")),
         // No number of the map is 0, so that a missing one is as wrong as a reserved one.
         method_name: given.number("MethodName").unwrap_or(0),
     };
@@ -184,6 +183,15 @@ fn synchronization_supported(context: &Context<'_>, given: &Arguments) -> Return
         "LocalElementRole",
         Value::numbers(answer.local_element_role.iter().map(|it| it.value())),
     )
+}
+
+fn connection_features(context: &Context<'_>, given: &Arguments) -> Outcome {
+    let point = context.view.point(given.path("connection"));
+    let found = context.model.connection_features(&point).map_err(|code| {
+        let reason = "connection is no access point of a peer: GetServiceAccessPoints has those";
+        Refused::new(code, reason)
+    })?;
+    Ok(Returned::default().with("SupportedConnectionFeatures", numbers(found)))
 }
 
 /// What a reference refers to, as far as it can be read.

@@ -30,7 +30,9 @@ pub(super) fn create(context: &Context<'_>, given: &Arguments) -> Outcome {
             }
         }
     }
-    let view = &context.view;
+    // Whose the copies are isn't known of what there was before.
+    let now = wanted.peer.as_ref().map(|_| context.view_now());
+    let view = now.as_ref().unwrap_or(&context.view);
     let targets = done
         .iter()
         .map(|it| view.element_path(it.association.synced_element));
@@ -86,6 +88,7 @@ fn replicas(
             target: target
                 .map(|it| known(context, it, "TargetElements"))
                 .transpose()?,
+            peer: wanted.peer.clone(),
             sync_type: wanted.sync_type,
             mode: wanted.mode,
             name: names
@@ -109,10 +112,10 @@ pub(super) fn modify(context: &Context<'_>, given: &Arguments) -> Outcome {
     let Some(first) = all.first() else {
         return Err(missing("Synchronization"));
     };
-    let kind = |it: &StorageAssociation| (it.sync_type, it.mode);
+    let kind = StorageAssociation::replication_type;
     if all.iter().any(|it| kind(it) != kind(first)) {
         return Err(invalid(
-            "all of a list have to have the same SyncType and Mode: ask for each kind by itself"
+            "all of a list have to have the same SyncType, Mode and locality: ask for each kind by itself"
                 .to_owned(),
         ));
     }

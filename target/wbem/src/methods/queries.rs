@@ -7,7 +7,7 @@ use tidelock_capabilities::values::{
 
 use super::replicas::known_element;
 use super::{Arguments, Outcome, Returned, missing, reserved};
-use crate::model::{Question, Refused, Subject};
+use crate::model::{Point, Question, Refused, Subject};
 use crate::path::InstancePath;
 use crate::server::Context;
 use crate::value::Value;
@@ -25,13 +25,23 @@ pub(super) fn available_targets(context: &Context<'_>, given: &Arguments) -> Out
         .mapped("SyncType")?
         .ok_or_else(|| missing("SyncType"))?;
     let mode: Option<Mode> = given.mapped("Mode")?;
-    given.none_of(&["TargetAccessPoint", "TargetSettingGoal", "TargetPools"])?;
+    given.none_of(&["TargetSettingGoal", "TargetPools"])?;
+    let point = context.view.point(given.path("TargetAccessPoint"));
+    let locality = match &point {
+        Point::Null => LocalOrRemote::Local,
+        Point::Of(_) => LocalOrRemote::Remote,
+        Point::Unknown => {
+            let reason =
+                "TargetAccessPoint isn't known here: GetServiceAccessPoints has those of peers";
+            return Err(Refused::new(ReturnCode::InvalidParameter, reason));
+        }
+    };
     given.not_built(&["ReplicationSettingData"])?;
     let built: Vec<_> = Mode::ALL
         .iter()
         .filter(|it| mode.is_none_or(|mode| mode == **it))
         .filter_map(|mode| {
-            let of = ReplicationType::of(sync_type, *mode, LocalOrRemote::Local);
+            let of = ReplicationType::of(sync_type, *mode, locality);
             context.view.built.of(of)
         })
         .collect();
@@ -50,13 +60,17 @@ pub(super) fn available_targets(context: &Context<'_>, given: &Arguments) -> Out
         .elements
         .iter()
         .filter(|candidate| {
-            if supplied.is_empty() || candidate.id == source || candidate.snapshot {
+            let is_there = match &point {
+                Point::Of(peer) => candidate.peer.as_ref() == Some(peer),
+                _ => candidate.peer.is_none(),
+            };
+            if supplied.is_empty() || candidate.id == source || candidate.snapshot || !is_there {
                 return false;
             }
             let answer = context.model.synchronization_supported(&Question {
                 local: Subject::Element(source),
                 other: Subject::Element(candidate.id),
-                access_point: false,
+                access_point: point.clone(),
                 method_name: MethodName::CreateElementReplica.value(),
             });
             let modes = answer.modes.iter();
@@ -111,10 +125,9 @@ pub(super) fn relationships(context: &Context<'_>, given: &Arguments) -> Outcome
     let sync_type: Option<SyncType> = given.mapped("SyncType")?;
     let mode: Option<Mode> = given.mapped("Mode")?;
     let state: Option<CopyState> = given.mapped("CopyState")?;
-    // All of them are local.
-    let local = given.mapped::<LocalOrRemote>("Locality")? != Some(LocalOrRemote::Remote);
-    let fits = |found: (SyncType, Mode, CopyState)| {
-        local
+    let locality: Option<LocalOrRemote> = given.mapped("Locality")?;
+    let fits = |found: (SyncType, Mode, CopyState), at: LocalOrRemote| {
+        locality.is_none_or(|it| it == at)
             && sync_type.is_none_or(|it| it == found.0)
             && mode.is_none_or(|it| it == found.1)
             && state.is_none_or(|it| it == found.2)
@@ -123,7 +136,9 @@ pub(super) fn relationships(context: &Context<'_>, given: &Arguments) -> Outcome
     let elements = inventory
         .associations
         .iter()
-        .filter(|it| of_type != Some(3) && fits((it.sync_type, it.mode, it.copy_state)))
+        .filter(|it| {
+            of_type != Some(3) && fits((it.sync_type, it.mode, it.copy_state), it.locality)
+        })
         .map(|it| context.view.association_path(it.key));
     let snapshots = (
         SyncType::Snapshot,
@@ -133,7 +148,7 @@ pub(super) fn relationships(context: &Context<'_>, given: &Arguments) -> Outcome
     let groups = inventory
         .groups
         .iter()
-        .filter(|_| of_type != Some(2) && fits(snapshots))
+        .filter(|_| of_type != Some(2) && fits(snapshots, LocalOrRemote::Local))
         .flat_map(|group| {
             group.sets.iter().map(|set| {
                 let target = format!("{}@{}", group.name, set.name);

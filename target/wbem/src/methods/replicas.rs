@@ -8,7 +8,7 @@ use tidelock_capabilities::values::{
 
 use super::settings::Settings;
 use super::{Arguments, JOB_STARTED, Outcome, Returned, missing, reserved};
-use crate::model::{NewGroupReplica, NewReplica, Refused};
+use crate::model::{Made, NewGroupReplica, NewReplica, Point, Refused};
 use crate::path::InstancePath;
 use crate::server::Context;
 use crate::view::{GroupName, View, element_id, group_name};
@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) mode: Option<Mode>,
     pub(super) wait_for: Option<CopyState>,
     pub(super) settings: Settings,
+    /// The peer that makes the target.
+    pub(super) peer: Option<String>,
 }
 
 /// A name longer than any is nothing to look at.
@@ -42,13 +44,9 @@ impl Wanted {
             Some(4 | 5) => return Err(not_built("this Mode")),
             _ => given.mapped::<Mode>("Mode")?,
         };
-        given.none_of(&[
-            "SourceAccessPoint",
-            "TargetAccessPoint",
-            "TargetPool",
-            "TargetSettingGoal",
-        ])?;
+        given.none_of(&["SourceAccessPoint", "TargetPool", "TargetSettingGoal"])?;
         let wanted = Self {
+            peer: peer(context, given)?,
             sync_type,
             mode,
             wait_for: given.mapped("WaitForCopyState")?,
@@ -64,7 +62,11 @@ impl Wanted {
             return Ok(());
         };
         let class = context.view.capabilities();
-        let of_mode = |mode| ReplicationType::of(self.sync_type, mode, LocalOrRemote::Local);
+        let locality = match self.peer {
+            Some(_) => LocalOrRemote::Remote,
+            None => LocalOrRemote::Local,
+        };
+        let of_mode = |mode| ReplicationType::of(self.sync_type, mode, locality);
         let modes = self
             .mode
             .map_or_else(|| Mode::ALL.to_vec(), |mode| vec![mode]);
@@ -96,19 +98,28 @@ pub(super) fn element(context: &Context<'_>, given: &Arguments) -> Outcome {
         source: known_element(context, given, "SourceElement")?
             .ok_or_else(|| missing("SourceElement"))?,
         target: known_element(context, given, "TargetElement")?,
+        peer: wanted.peer.clone(),
         sync_type: wanted.sync_type,
         mode: wanted.mode,
         name: name(given, "ElementName")?,
         wait_for: wanted.wait_for,
         stops_hosts: wanted.settings.stops_hosts(),
     };
-    let made = context.model.create_element_replica(&replica)?;
-    let early = [CopyState::Initialized, CopyState::Unsynchronized];
-    let job = made
-        .job
-        .filter(|_| !early.into_iter().any(|state| wanted.is_content_with(state)));
-    let view = &context.view;
-    Ok(Returned {
+    let copy = context.model.create_element_replica(&replica)?;
+    Ok(made(context, copy, &replica))
+}
+
+/// What is returned for a copy that was made.
+pub(super) fn made(context: &Context<'_>, made: Made, replica: &NewReplica) -> Returned {
+    let is_early = matches!(
+        replica.wait_for,
+        Some(CopyState::Initialized | CopyState::Unsynchronized)
+    );
+    let job = made.job.filter(|_| !is_early);
+    // Whose the copy is isn't known of what there was before.
+    let now = replica.peer.as_ref().map(|_| context.view_now());
+    let view = now.as_ref().unwrap_or(&context.view);
+    Returned {
         code: job.map_or(0, |_| JOB_STARTED),
         ..Returned::default()
     }
@@ -117,17 +128,27 @@ pub(super) fn element(context: &Context<'_>, given: &Arguments) -> Outcome {
         view.element_path(made.association.synced_element),
     )
     .with("Synchronization", view.association_path(made.association))
-    .with_some("Job", job.map(View::job_path)))
+    .with_some("Job", job.map(View::job_path))
+}
+
+/// The peer of TargetAccessPoint.
+fn peer(context: &Context<'_>, given: &Arguments) -> Result<Option<String>, Refused> {
+    match context.view.point(given.path("TargetAccessPoint")) {
+        Point::Null => Ok(None),
+        Point::Of(peer) => Ok(Some(peer)),
+        Point::Unknown => {
+            let reason =
+                "TargetAccessPoint isn't known here: GetServiceAccessPoints has those of peers";
+            Err(Refused::new(ReturnCode::InvalidParameter, reason))
+        }
+    }
 }
 
 pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
     let wanted = Wanted::read(context, given, WaitMethodName::CreateGroupReplica)?;
     given.not_built(&["SourceElement", "TargetGroup", "TargetElementCount"])?;
-    match given.number("Consistency") {
-        None | Some(2) => {}
-        Some(3) => return Err(not_built("sequential consistency")),
-        Some(number) => return Err(reserved("Consistency", number)),
-    }
+    check_consistency(given)?;
+    given.not_built(&["TargetAccessPoint"])?;
     if wanted.sync_type == SyncType::Clone && wanted.wait_for == Some(CopyState::Synchronized) {
         return Err(not_built("a wait for all clones of a group"));
     }
@@ -164,6 +185,15 @@ pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
         .with_some("Synchronization", tie))
 }
 
+/// Nothing here keeps the order of writes across several elements.
+pub(super) fn check_consistency(given: &Arguments) -> Result<(), Refused> {
+    match given.number("Consistency") {
+        None | Some(2) => Ok(()),
+        Some(3) => Err(not_built("sequential consistency")),
+        Some(number) => Err(reserved("Consistency", number)),
+    }
+}
+
 /// An element that is there, if one is given.
 pub(super) fn known_element(
     context: &Context<'_>,
@@ -190,7 +220,7 @@ pub(super) fn known(
 }
 
 /// What a copy is to be called.
-fn name(given: &Arguments, parameter: &str) -> Result<Option<String>, Refused> {
+pub(super) fn name(given: &Arguments, parameter: &str) -> Result<Option<String>, Refused> {
     given
         .text(parameter)
         .map_or(Ok(None), |name| name_of(name, parameter))

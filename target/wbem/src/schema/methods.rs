@@ -48,6 +48,7 @@ const LOGICAL: Type = Reference("CIM_LogicalElement");
 const ACCESS_POINT: Type = Reference("CIM_ServiceAccessPoint");
 const GROUP: Type = Reference("CIM_ReplicationGroup");
 const SYNCHRONIZED: Type = Reference("CIM_Synchronized");
+const SETTINGS_STATE: Type = Reference("CIM_SettingsDefineState");
 const JOB_OUT: Parameter = output("Job", Reference("CIM_ConcreteJob"));
 const SYNC_TYPE: Parameter = input("SyncType", Uint16);
 const MODE: Parameter = input("Mode", Uint16);
@@ -253,6 +254,38 @@ pub(super) const SERVICE: &[Method] = &[
             SETTINGS,
             JOB_OUT,
             output("Synchronization", SYNCHRONIZED),
+            input("TargetSettingGoal", Reference("CIM_SettingData")),
+            input("TargetPool", Reference("CIM_ResourcePool")),
+            WAIT,
+        ],
+    ),
+    method(
+        "CreateSynchronizationAspect",
+        &[
+            input("Name", String),
+            SYNC_TYPE,
+            MODE,
+            input("SourceGroup", GROUP),
+            input("SourceElement", LOGICAL),
+            input("SourceAccessPoint", ACCESS_POINT),
+            input("Consistency", Uint16),
+            SETTINGS,
+            JOB_OUT,
+            output("SettingsState", SETTINGS_STATE),
+        ],
+    ),
+    method(
+        "ModifySettingsDefineState",
+        &[
+            input("Operation", Uint16),
+            input("SettingsState", SETTINGS_STATE),
+            both("TargetElement", LOGICAL),
+            both("TargetGroup", GROUP),
+            input("TargetElementCount", Uint64),
+            input("TargetAccessPoint", ACCESS_POINT),
+            output("Synchronization", SYNCHRONIZED),
+            SETTINGS,
+            JOB_OUT,
             input("TargetSettingGoal", Reference("CIM_SettingData")),
             input("TargetPool", Reference("CIM_ResourcePool")),
             WAIT,

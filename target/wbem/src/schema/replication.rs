@@ -117,6 +117,38 @@ pub(super) const CLASSES: &[Class] = &[
         ],
     ),
     class_of(
+        "CIM_SynchronizationAspect",
+        Some("CIM_SettingData"),
+        &[
+            Property::new("SyncType", Uint16).values(numbers::<SyncType>),
+            Property::new("ConsistencyEnabled", Boolean),
+            Property::new("WhenPointInTime", Datetime),
+            Property::new("SourceElement", String),
+        ],
+    ),
+    class_of(
+        "Tidelock_SynchronizationAspect",
+        Some("CIM_SynchronizationAspect"),
+        &[],
+    )
+    .concrete(),
+    class_of(
+        "CIM_SettingsDefineState",
+        None,
+        &[
+            Property::new("ManagedElement", Reference("CIM_ManagedElement")).key(),
+            Property::new("SettingData", Reference("CIM_SettingData")).key(),
+        ],
+    )
+    .association(),
+    class_of(
+        "Tidelock_SettingsDefineState",
+        Some("CIM_SettingsDefineState"),
+        &[],
+    )
+    .association()
+    .concrete(),
+    class_of(
         "CIM_ReplicationSettingData",
         Some("CIM_SettingData"),
         &[

@@ -97,7 +97,8 @@ fn a_volume_leads_to_its_copies_by_their_roles() {
         [
             "Tidelock_OrderedMemberOfCollection",
             "MSISCSITARGET_SystemDevice",
-            "MSISCSITARGET_StorageSynchronized"
+            "MSISCSITARGET_StorageSynchronized",
+            "Tidelock_SettingsDefineState"
         ]
     );
     let only = [("ResultClass", class("CIM_Synchronized"))];

@@ -4,13 +4,14 @@ use std::sync::Mutex;
 
 use tidelock_capabilities::built::BuiltSetting;
 use tidelock_capabilities::facts::{
-    Association, AssociationKey, Element, ElementId, Facts, Group, GroupId, Place, ReservedAs,
-    Totals,
+    Association, AssociationKey, Element, ElementId, Facts, Group, GroupId, Peer, PeerId, Place,
+    Reach, ReservedAs, Totals,
 };
 use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{
-    Action, CopyState, EnabledState, GroupFeature, GroupPersistency, MethodName, Mode, Operation,
-    ProgressStatus, PropertyName, ReplicationType, ReturnCode, StorageObject, SyncType,
+    Action, ConnectionFeature, CopyState, EnabledState, GroupFeature, GroupPersistency,
+    LocalOrRemote, MethodName, Mode, Operation, ProgressStatus, PropertyName, ReplicationType,
+    ReturnCode, SettingsDefineStateOperation, StorageObject, SyncType, ValueSet,
 };
 use tidelock_capabilities::{
     AccessPoint, BuiltCapabilities, BuiltType, Reference, ReplicationServiceCapabilities, Request,
@@ -51,6 +52,7 @@ fn element(id: ElementId, name: &str, snapshot: bool) -> StorageElement {
         size_bytes: 1 << 30,
         block_size: 512,
         health: Health::Ok,
+        peer: None,
     }
 }
 
@@ -70,6 +72,7 @@ fn association(source: ElementId, target: ElementId, sync_type: SyncType) -> Sto
         percent_synced: (sync_type == SyncType::Clone).then_some(100),
         when_synced: Some("2026-11-26T16:43:06Z".to_owned()),
         stops_hosts: None,
+        locality: LocalOrRemote::Local,
     }
 }
 
@@ -81,7 +84,11 @@ fn built() -> BuiltCapabilities {
     BuiltCapabilities {
         types: vec![
             BuiltType {
-                methods,
+                methods: methods.with(MethodName::CreateSynchronizationAspect),
+                settings_operations: SettingsDefineStateOperation::set(&[
+                    SettingsDefineStateOperation::Delete,
+                    SettingsDefineStateOperation::CopyToTarget,
+                ]),
                 operations: Operation::set(&[
                     Operation::RestoreFromReplica,
                     Operation::ReturnToResourcePool,
@@ -107,11 +114,21 @@ fn built() -> BuiltCapabilities {
                     TargetSupply::Created,
                 )
             },
+            BuiltType {
+                methods: MethodName::set(&[MethodName::CreateElementReplica]),
+                operations: Operation::set(&[Operation::Fracture, Operation::Detach]),
+                ..BuiltType::new(
+                    ReplicationType::SynchronousMirrorRemote,
+                    TargetSupply::Created,
+                )
+            },
         ],
         storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
         synchronous_actions: Action::set(&[
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
+            Action::CreateSynchronizationAspect,
+            Action::ModifySettingsDefineState,
             Action::ModifyReplicaSynchronization,
             Action::CreateListReplica,
             Action::ModifyListSynchronization,
@@ -183,6 +200,18 @@ impl Fake {
         Ok(())
     }
 
+    fn peer_id(id: &str) -> PeerId {
+        PeerId(id.bytes().map(u128::from).sum())
+    }
+
+    fn access_point(point: &Point) -> AccessPoint {
+        match point {
+            Point::Null => AccessPoint::Null,
+            Point::Unknown => AccessPoint::Malformed,
+            Point::Of(peer) => AccessPoint::Of(Self::peer_id(peer)),
+        }
+    }
+
     fn relations(&self) -> Vec<Association> {
         let all = self.inventory.associations.iter();
         all.map(|it| Association {
@@ -206,6 +235,10 @@ impl Fake {
             .iter()
             .map(|it| Element {
                 relations: &relations,
+                place: match &it.peer {
+                    Some(peer) => Place::At(Self::peer_id(peer)),
+                    None => Place::Here,
+                },
                 ..match it.snapshot {
                     true => Element {
                         kind: tidelock_capabilities::facts::ElementKind::Snapshot,
@@ -214,6 +247,21 @@ impl Fake {
                     },
                     false => Element::volume(it.id, it.size_bytes, it.block_size),
                 }
+            })
+            .collect();
+        let peers: Vec<Peer> = self
+            .inventory
+            .peers
+            .iter()
+            .map(|it| Peer {
+                id: Self::peer_id(&it.id),
+                reach: match it.reachable {
+                    true => Reach::Answers,
+                    false => Reach::Silent,
+                },
+                types: ValueSet::all(),
+                room_for: ValueSet::all(),
+                connection: ValueSet::EMPTY,
             })
             .collect();
         let groups = [Group {
@@ -231,7 +279,7 @@ impl Fake {
             built: &self.built,
             elements: &elements,
             groups: &groups,
-            peers: &[],
+            peers: &peers,
             totals: Totals::default(),
         })
     }
@@ -258,10 +306,7 @@ impl Model for Fake {
         let request = Request {
             local_element: reference(&question.local),
             other_element: reference(&question.other),
-            other_element_access_point: match question.access_point {
-                true => AccessPoint::Malformed,
-                false => AccessPoint::Null,
-            },
+            other_element_access_point: Self::access_point(&question.access_point),
             method_name: question.method_name,
         };
         self.with_facts(|facts| SynchronizationSupported::from(&decide(&request, facts)))
@@ -302,9 +347,13 @@ impl Model for Fake {
                 "of this one no copy is made",
             ));
         }
+        let at = replica.peer.as_ref().map(|peer| format!(" at {peer}"));
         self.change(format!(
-            "{} of {} to {:?}",
-            replica.sync_type, replica.source.0, replica.name
+            "{} of {} to {:?}{}",
+            replica.sync_type,
+            replica.source.0,
+            replica.name,
+            at.unwrap_or_default()
         ))?;
         Ok(Made {
             association: AssociationKey {
@@ -313,6 +362,27 @@ impl Model for Fake {
             },
             job: self.job,
         })
+    }
+
+    fn create_aspect(&self, aspect: &NewReplica) -> Result<Made, Refused> {
+        self.change(format!(
+            "aspect of {} called {:?}",
+            aspect.source.0, aspect.name
+        ))?;
+        Ok(Made {
+            association: AssociationKey {
+                system_element: aspect.source,
+                synced_element: NEW,
+            },
+            job: None,
+        })
+    }
+
+    fn connection_features(&self, point: &Point) -> Answer<ValueSet<ConnectionFeature>> {
+        let edition = tidelock_capabilities::values::Edition::V2_29;
+        let class = ReplicationServiceCapabilities::new(&self.built, edition);
+        let point = Self::access_point(point);
+        self.with_facts(|facts| class.get_supported_connection_features(point, facts))
     }
 
     fn create_group_replica(&self, replica: &NewGroupReplica) -> Result<MadeGroup, Refused> {

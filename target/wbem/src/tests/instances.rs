@@ -62,9 +62,9 @@ fn the_service_is_found_by_its_profile() {
     assert_eq!(instances(&fake, INTEROP, "CIM_NamespaceInManager").len(), 2);
     let capabilities = instances(&fake, NAMESPACE, "CIM_ReplicationServiceCapabilities");
     let types = property(&capabilities[0], "SupportedReplicationTypes").unwrap();
-    assert_eq!(types, ["6", "11"]);
+    assert_eq!(types, ["4", "6", "11"]);
     let actions = property(&capabilities[0], "SupportedSynchronousActions").unwrap();
-    assert_eq!(actions, ["2", "3", "5", "6", "19"]);
+    assert_eq!(actions, ["2", "3", "4", "5", "6", "7", "19"]);
 }
 
 #[test]

@@ -30,10 +30,10 @@ fn the_question_of_the_class_is_answered_by_the_function_that_decides() {
     );
     let groups = ("MethodName", value("3"));
     assert_eq!(supported(&fake, &[local(group("both")), groups]).0, 0);
-    // Aspects aren't built; 7 is reserved, and so is none at all.
+    // An aspect is one of a volume; 7 is reserved, and so is none at all.
     assert_eq!(
         supported(&fake, &[local(volume(1)), ("MethodName", value("4"))]),
-        (1, empty())
+        (0, [vec![7], vec![2], vec![2]])
     );
     assert_eq!(
         supported(&fake, &[local(volume(1)), ("MethodName", value("7"))]),
@@ -114,12 +114,15 @@ fn methods_about_types_answer_from_what_is_built() {
         array("GetSupportedListOperations", "6", "SupportedListOperations").0,
         1
     );
-    let none = array(
-        "GetSupportedSettingsDefineStateOperations",
-        "6",
-        "SupportedOperations",
-    );
-    assert_eq!(none, (1, vec![]));
+    let of_aspects = |of| {
+        array(
+            "GetSupportedSettingsDefineStateOperations",
+            of,
+            "SupportedOperations",
+        )
+    };
+    assert_eq!(of_aspects("6"), (0, vec![4, 5]));
+    assert_eq!(of_aspects("11"), (1, vec![]));
     let out = "SupportedThinProvisioningFeatures";
     assert_eq!(
         array("GetSupportedThinProvisioningFeatures", "6", out),
@@ -214,7 +217,8 @@ fn types_are_converted_both_ways_and_defaults_are_told() {
         property(&instance, "TargetElementSupplier"),
         Some(vec!["4".to_owned()])
     );
-    assert_eq!(ask("GetSupportedConnectionFeatures", &[]).0, 1);
+    // Of which connection?
+    assert_eq!(ask("GetSupportedConnectionFeatures", &[]).0, 5);
 }
 
 #[test]

@@ -84,10 +84,10 @@ fn paths_and_associations_are_pulled_too() {
         (
             "OpenAssociatorInstancePaths",
             ("InstanceName", volume(1)),
-            3,
+            4,
         ),
-        ("OpenReferenceInstances", ("InstanceName", volume(1)), 3),
-        ("OpenReferenceInstancePaths", ("InstanceName", volume(1)), 3),
+        ("OpenReferenceInstances", ("InstanceName", volume(1)), 4),
+        ("OpenReferenceInstancePaths", ("InstanceName", volume(1)), 4),
     ] {
         let request = intrinsic(name, NAMESPACE, &[object, ("MaxObjectCount", value("50"))]);
         assert_eq!(

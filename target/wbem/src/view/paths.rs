@@ -80,14 +80,24 @@ impl View<'_> {
     }
 
     pub(crate) fn element_path(&self, id: ElementId) -> InstancePath {
+        let (class, system) = self.system_of(id);
         path(
             VOLUME,
             [
-                ("SystemCreationClassName", SYSTEM.to_owned()),
-                ("SystemName", self.inventory().system.name.clone()),
+                ("SystemCreationClassName", class.to_owned()),
+                ("SystemName", system.to_owned()),
                 ("CreationClassName", VOLUME.to_owned()),
                 ("DeviceID", id.to_string()),
             ],
+        )
+    }
+
+    /// The class and the name of the system that has an element.
+    pub(super) fn system_of(&self, id: ElementId) -> (&'static str, &str) {
+        let peer = self.element(id).and_then(|it| it.peer.as_deref());
+        peer.map_or_else(
+            || (SYSTEM, self.inventory().system.name.as_str()),
+            |peer| (super::peers::PEER, peer),
         )
     }
 
@@ -150,7 +160,11 @@ pub(crate) fn element_id(path: &InstancePath) -> Option<ElementId> {
     if !path.class.eq_ignore_ascii_case(VOLUME) {
         return None;
     }
-    let text = path.text_key("DeviceID")?;
+    identity(path.text_key("DeviceID")?)
+}
+
+/// An identity as it is written.
+pub(super) fn identity(text: &str) -> Option<ElementId> {
     let hex: String = text.chars().filter(|it| *it != '-').collect();
     let id = u128::from_str_radix(&hex, 16).ok().map(ElementId)?;
     // One spelling only.
@@ -194,7 +208,7 @@ pub(crate) fn group_association(path: &InstancePath) -> Option<(String, GroupNam
     }
 }
 
-fn reference<'p>(path: &'p InstancePath, name: &str) -> Option<&'p InstancePath> {
+pub(super) fn reference<'p>(path: &'p InstancePath, name: &str) -> Option<&'p InstancePath> {
     match path.key(name)? {
         KeyValue::Reference(path) => Some(path),
         _ => None,

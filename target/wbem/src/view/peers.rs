@@ -3,7 +3,7 @@
 use super::paths::path;
 use super::{NAMESPACE, View};
 use crate::instance::Instance;
-use crate::model::PeerSystem;
+use crate::model::{PeerSystem, Point};
 use crate::path::InstancePath;
 use crate::value::Value;
 
@@ -29,13 +29,33 @@ impl View<'_> {
 
     /// Its path.
     pub(crate) fn peer_path(peer: &PeerSystem) -> InstancePath {
+        Self::peer_path_of(&peer.id)
+    }
+
+    /// The path of the one of that id.
+    pub(super) fn peer_path_of(id: &str) -> InstancePath {
         path(
             PEER,
             [
                 ("CreationClassName", PEER.to_owned()),
-                ("Name", peer.id.clone()),
+                ("Name", id.to_owned()),
             ],
         )
+    }
+
+    /// What a path says of where something is.
+    pub(crate) fn point(&self, point: Option<&InstancePath>) -> Point {
+        let Some(point) = point else {
+            return Point::Null;
+        };
+        let is_it = |peer: &&PeerSystem| {
+            let known = Self::access_point_path(peer);
+            known.canonical(NAMESPACE) == point.canonical(NAMESPACE)
+        };
+        let mut peers = self.inventory().peers.iter();
+        peers
+            .find(is_it)
+            .map_or(Point::Unknown, |peer| Point::Of(peer.id.clone()))
     }
 
     /// The path of where it is.

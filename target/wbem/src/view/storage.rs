@@ -28,7 +28,11 @@ impl View<'_> {
                 .iter()
                 .filter_map(|element| {
                     let instance = one("MSISCSITARGET_SystemDevice")?;
-                    let instance = instance.with("GroupComponent", self.system_path());
+                    let system = match &element.peer {
+                        Some(peer) => Self::peer_path_of(peer),
+                        None => self.system_path(),
+                    };
+                    let instance = instance.with("GroupComponent", system);
                     Some(instance.with("PartComponent", self.element_path(element.id)))
                 })
                 .collect(),
@@ -87,10 +91,11 @@ impl View<'_> {
             Some(naa) => (naa.iter().map(|byte| format!("{byte:02X}")).collect(), 9, 2),
             None => (element.id.to_string(), 1, 1),
         };
+        let (system_class, system) = self.system_of(element.id);
         Some(
             instance
-                .with("SystemCreationClassName", SYSTEM)
-                .with("SystemName", self.inventory().system.name.as_str())
+                .with("SystemCreationClassName", system_class)
+                .with("SystemName", system)
                 .with("CreationClassName", VOLUME)
                 .with("DeviceID", element.id.to_string())
                 .with("ElementName", element.name.as_str())
@@ -117,11 +122,13 @@ impl View<'_> {
         }
         let is_target = self.known().targets.contains(&element.id);
         let is_source = self.known().sources.contains(&element.id);
+        // A copy at a peer is what has to be known first.
+        let is_far = u16::from(self.known().far.contains(&element.id));
         match (is_source, is_target) {
             (false, false) => 2,
-            (true, false) => 6,
-            (false, true) => 8,
-            (true, true) => 10,
+            (true, false) => 6 + is_far,
+            (false, true) => 8 + is_far,
+            (true, true) => 10 + is_far,
         }
     }
 }

@@ -18,6 +18,7 @@ const NAME_BYTES_MAX: usize = 1_024;
 pub(in crate::admin_server) struct Question {
     element: String,
     other: Option<String>,
+    via: Option<String>,
     #[serde(default = "create_element_replica")]
     method: u16,
 }
@@ -31,9 +32,13 @@ pub(in crate::admin_server) async fn show(
     Options(question): Options<Question>,
 ) -> Result<Json<Capabilities>, Failure> {
     let other = question.other.as_deref();
-    for name in std::iter::once(question.element.as_str()).chain(other) {
+    let via = question.via.as_deref();
+    let names = std::iter::once(question.element.as_str())
+        .chain(other)
+        .chain(via);
+    for name in names {
         if name.len() > NAME_BYTES_MAX {
-            let text = format!("the name of an element has at most {NAME_BYTES_MAX} bytes");
+            let text = format!("the name of an element or peer has at most {NAME_BYTES_MAX} bytes");
             return Err(Failure::invalid(text));
         }
     }
@@ -41,6 +46,7 @@ pub(in crate::admin_server) async fn show(
     Ok(Json(control.capabilities(
         &question.element,
         other,
+        via,
         question.method,
     )))
 }

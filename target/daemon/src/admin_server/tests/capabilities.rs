@@ -6,13 +6,20 @@ use super::harness::server;
 async fn a_question_arrives_as_it_was_asked() {
     let server = server();
     let client = server.client();
-    let told = client.capabilities("v@a b&c", Some("w"), 4).await.unwrap();
+    let told = client
+        .capabilities("v@a b&c", Some("w"), Some("x:y"), 4)
+        .await
+        .unwrap();
     assert_eq!(told.element, "v@a b&c");
     assert_eq!(
-        (told.other_element.as_deref(), told.method_name),
-        (Some("w"), 4)
+        (
+            told.other_element.as_deref(),
+            told.via.as_deref(),
+            told.method_name
+        ),
+        (Some("w"), Some("x:y"), 4)
     );
-    let told = client.capabilities("v", None, 2).await.unwrap();
+    let told = client.capabilities("v", None, None, 2).await.unwrap();
     assert_eq!((told.element.as_str(), told.other_element), ("v", None));
     let (status, told) = server.ask("GET", "/v1/capabilities?element=v", "").await;
     assert_eq!((status, &told["method_name"]), (200, &2.into()));
@@ -21,8 +28,9 @@ async fn a_question_arrives_as_it_was_asked() {
         "/v1/capabilities",
         "/v1/capabilities?element=v&method=x",
         "/v1/capabilities?element=v&method=65536",
-        "/v1/capabilities?element=v&via=w",
+        "/v1/capabilities?element=v&by=w",
         &long,
+        &long.replace("element=", "element=v&via="),
     ] {
         let (status, answer) = server.ask("GET", wrong, "").await;
         assert_eq!(status, 400, "{wrong}: {answer}");

@@ -7,36 +7,49 @@ use tidelock_capabilities::facts::{Association, AssociationKey, ElementId, Store
 use tidelock_capabilities::machine::{Modification, OperationRefusal, modify};
 use tidelock_capabilities::service::{Answer as Answered, SupportedOperations};
 use tidelock_capabilities::values::{
-    Action, CopyState, Edition, LocalOrRemote, MethodName, Mode, Operation, ProgressStatus,
-    ReplicationType, SyncType,
+    Action, ConnectionFeature, CopyState, Edition, LocalOrRemote, MethodName, Mode, Operation,
+    ProgressStatus, ReplicationType, ReturnCode, SyncType, ValueSet,
 };
 use tidelock_capabilities::{
-    AccessPoint, BuiltCapabilities, Creation, Reference, ReplicationServiceCapabilities, Request,
-    admit, decide,
+    BuiltCapabilities, Creation, Reference, ReplicationServiceCapabilities, admit,
 };
 use tidelock_catalog::{self as catalog, DatasetId, DatasetRef, VolumeName};
 
 use super::facts::{at_rest, element_of, snapshot_id};
-use super::{Answer, ElementName, Gathered, Refused, built};
+use super::{Answer, Asked, ElementName, Gathered, Refused, Via, built};
+use crate::mirrors::running::Running;
 use crate::registry::Registry;
 use crate::registry::changes::ChangeError;
 use crate::registry::families::ServedFamily;
+
+/// Why something isn't done, as it is returned. Nothing of this is a fault: it is asked again when that is put right.
+fn in_a_code(error: ChangeError) -> Refused {
+    match error {
+        ChangeError::Refused(refused) => refused,
+        other => Refused {
+            return_code: match &other {
+                ChangeError::Loading => ReturnCode::Unknown,
+                ChangeError::Rule(_) => ReturnCode::InUse,
+                _ => ReturnCode::Failed,
+            },
+            reason: other.to_string(),
+        },
+    }
+}
 
 /// What the WBEM server offers of what is built: the rules are the same, and what it has no way to do isn't offered.
 fn offered() -> &'static BuiltCapabilities {
     static OFFERED: OnceLock<BuiltCapabilities> = OnceLock::new();
     OFFERED.get_or_init(|| {
         let mut offered = built().clone();
-        // Volumes of peers have no names in this model yet.
-        offered
-            .types
-            .retain(|it| it.replication_type.locality() == LocalOrRemote::Local);
         offered.synchronous_actions = Action::set(&[
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
+            Action::CreateSynchronizationAspect,
             Action::CreateListReplica,
             Action::ModifyReplicaSynchronization,
             Action::ModifyListSynchronization,
+            Action::ModifySettingsDefineState,
             Action::GetAvailableTargetElements,
             Action::GetPeerSystems,
             Action::GetReplicationRelationships,
@@ -52,9 +65,27 @@ fn offered() -> &'static BuiltCapabilities {
             Action::CreateListReplica,
             Action::ModifyReplicaSynchronization,
             Action::ModifyListSynchronization,
+            Action::ModifySettingsDefineState,
         ]);
         offered
     })
+}
+
+/// A copy of an element, or an aspect of it, that somebody wants to have.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplicaAsked<'a> {
+    /// By which method.
+    pub method: MethodName,
+    /// SyncType.
+    pub sync_type: SyncType,
+    /// Mode; `None` leaves it to the service.
+    pub mode: Option<Mode>,
+    /// Of what.
+    pub source: &'a ElementName,
+    /// The target that is supplied.
+    pub target: Option<&'a ElementName>,
+    /// Who has the target, or is to make it.
+    pub via: Via<'a>,
 }
 
 impl Registry {
@@ -64,64 +95,56 @@ impl Registry {
         offered()
     }
 
-    /// The same question as [`Self::synchronization_supported`], from the WBEM server.
+    /// The same question as [`Self::answer`], from the WBEM server.
     #[must_use]
-    pub fn synchronization_offered(
-        &self,
-        element: Option<&ElementName>,
-        other: Option<&ElementName>,
-        access_point: AccessPoint,
-        method_name: u16,
-    ) -> Answer {
-        let gathered = self.gather(element.unwrap_or(&ElementName::Gone), other);
-        let reference = |name: Option<&ElementName>| {
-            name.map_or(Reference::Null, |name| gathered.reference(name))
-        };
-        let request = Request {
-            local_element: reference(element),
-            other_element: reference(other),
-            other_element_access_point: access_point,
-            method_name,
-        };
-        let decision = gathered.with_facts(offered(), |facts| decide(&request, facts));
-        Answer {
-            decision,
-            names: gathered,
-        }
+    pub fn synchronization_offered(&self, asked: Asked<'_>) -> Answer {
+        self.answer_of(asked, offered())
     }
 
-    /// Whether a copy of an element may be made now, and of which type it is then. Asked again by whoever makes it.
+    /// What can be said of the connection with a peer: GetSupportedConnectionFeatures.
+    ///
+    /// # Errors
+    /// The code that is returned.
+    pub fn connection_features(&self, via: Via<'_>) -> Answered<ValueSet<ConnectionFeature>> {
+        let gathered = self.gather_via(&ElementName::Gone, None, via);
+        let access_point = gathered.access_point(None, via);
+        let class = ReplicationServiceCapabilities::new(offered(), Edition::V2_29);
+        gathered.with_facts(offered(), |facts| {
+            class.get_supported_connection_features(access_point, facts)
+        })
+    }
+
+    /// Whether a copy of an element, or an aspect of it, may be made now, and of which type it is then. Asked again by
+    /// whoever makes it.
     ///
     /// # Errors
     /// What stands against it.
     pub fn admit_replica(
         &self,
-        sync_type: SyncType,
-        mode: Option<Mode>,
-        source: &DatasetRef,
-        target: Option<&DatasetRef>,
+        replica: &ReplicaAsked<'_>,
     ) -> Result<ReplicationType, ChangeError> {
         if !self.is_loaded() {
             return Err(ChangeError::Loading);
         }
-        let source = ElementName::Dataset(source.clone());
-        let target = target.cloned().map(ElementName::Dataset);
-        let gathered = self.gather(&source, target.as_ref());
+        let source = replica.source;
+        let gathered = self.gather_via(source, replica.target, replica.via);
         if let Some(missing) = gathered.missing() {
             return Err(missing.into());
         }
         let creation = Creation {
-            method: MethodName::CreateElementReplica,
-            sync_type,
-            mode,
-            source: gathered.reference(&source),
-            target: target.map_or(Reference::Null, |target| gathered.reference(&target)),
-            access_point: AccessPoint::Null,
+            method: replica.method,
+            sync_type: replica.sync_type,
+            mode: replica.mode,
+            source: gathered.reference(source),
+            target: replica
+                .target
+                .map_or(Reference::Null, |target| gathered.other(target)),
+            access_point: gathered.access_point(replica.target, replica.via),
         };
         let admitted = gathered.with_facts(offered(), |facts| admit(&creation, facts));
         admitted
             .map(|it| it.replication_type)
-            .map_err(|refusal| self.refused(&refusal, &gathered, &source))
+            .map_err(|refusal| self.refused(&refusal, &gathered, source))
     }
 
     /// What may be done with an association now.
@@ -129,13 +152,20 @@ impl Registry {
     /// # Errors
     /// The code that is returned.
     pub fn operations_for(&self, association: AssociationKey) -> Answered<SupportedOperations> {
+        if let Some(running) = self.far_mirror(association) {
+            return Ok(self.operations_with_a_peer(&running));
+        }
         let gathered = self.gather_ends(association);
         let class = ReplicationServiceCapabilities::new(offered(), Edition::V2_29);
-        gathered.with_facts(offered(), |facts| {
+        let told = gathered.with_facts(offered(), |facts| {
             class
                 .get_supported_operations_for_synchronization(association, facts)
                 .map_err(|refusal| refusal.return_code())
-        })
+        })?;
+        Ok(told.retained(|operation, force| {
+            let admitted = self.admit_operation(association, operation, force);
+            admitted.is_ok()
+        }))
     }
 
     /// Whether an operation on an association is accepted now.
@@ -148,6 +178,10 @@ impl Registry {
         operation: Operation,
         force: bool,
     ) -> Result<(), Refused> {
+        if let Some(running) = self.far_mirror(association) {
+            let admitted = self.admit_remote_operation(&running, operation, force);
+            return admitted.map_err(in_a_code);
+        }
         let modification = Modification {
             operation,
             synchronization: association,
@@ -155,22 +189,75 @@ impl Registry {
         };
         let gathered = self.gather_ends(association);
         let admitted = gathered.with_facts(offered(), |facts| modify(&modification, facts));
-        admitted.map(drop).map_err(|refusal| Refused {
+        admitted.map_err(|refusal| Refused {
             return_code: refusal.return_code(),
             reason: match &refusal {
                 OperationRefusal::End(reason) => reason.sentence(&gathered).to_string(),
                 other => other.to_string(),
             },
-        })
+        })?;
+        self.admit_of_snapshot(association, operation)
+            .map_err(in_a_code)
+    }
+
+    /// What stands against an operation on a snapshot beside the rules: it is done by the family of its volume, and what a
+    /// mirror keeps equal is brought back by nobody else.
+    fn admit_of_snapshot(
+        &self,
+        association: AssociationKey,
+        operation: Operation,
+    ) -> Result<(), ChangeError> {
+        let target = self.element_called(association.synced_element);
+        let Some(of) = target.filter(|it| it.snapshot.is_some()) else {
+            return Ok(());
+        };
+        self.ready(&of.volume)?;
+        match operation {
+            Operation::RestoreFromReplica => self.check_not_mirrored(&of.volume),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the two daemons of a mirror would do with it now: each is asked about as if it were wanted.
+    fn operations_with_a_peer(&self, running: &Running) -> SupportedOperations {
+        let mode = running.look(|state| state.association().mode);
+        let wanted = ReplicationType::of(SyncType::Mirror, mode, LocalOrRemote::Remote);
+        let Some(built) = offered().of(wanted) else {
+            return SupportedOperations::default();
+        };
+        let is_accepted = |operation, force| {
+            let admitted = self.admit_remote_operation(running, operation, force);
+            admitted.is_ok()
+        };
+        let accepted = built.operations.iter().filter_map(|operation| {
+            let without_force = is_accepted(operation, false);
+            let accepted = without_force || is_accepted(operation, true);
+            accepted.then_some((operation, !without_force))
+        });
+        SupportedOperations::of(built, accepted)
+    }
+
+    /// The mirror between two elements, of which a peer has one.
+    fn far_mirror(&self, association: AssociationKey) -> Option<Arc<Running>> {
+        let running = self.mirror_between(association)?;
+        let is_far = running.look(|state| state.record().remote().is_some());
+        is_far.then_some(running)
     }
 
     fn gather_ends(&self, association: AssociationKey) -> Gathered {
-        let named = |id| {
-            self.element_called(id)
-                .map_or(ElementName::Gone, ElementName::Dataset)
-        };
+        let named = |id| self.element_named(id);
         let target = named(association.synced_element);
         self.gather(&named(association.system_element), Some(&target))
+    }
+
+    /// What an element is, here or as the end that a peer has of a mirror.
+    #[must_use]
+    pub fn element_named(&self, id: ElementId) -> ElementName {
+        match self.element_called(id) {
+            Some(name) => ElementName::Dataset(name),
+            None if self.mirrors.far_end(id).is_some() => ElementName::Far(id),
+            None => ElementName::Gone,
+        }
     }
 
     /// What an element is called.

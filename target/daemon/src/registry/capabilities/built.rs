@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use tidelock_capabilities::built::BuiltSetting;
 use tidelock_capabilities::values::{
     Action, Component, CopyRecoveryMode, Feature, GroupFeature, GroupPersistency, MethodName,
-    Operation, PropertyName, ReplicationType, StorageObject, ValueSet,
+    Operation, PropertyName, ReplicationType, SettingsDefineStateOperation, StorageObject,
+    ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, TargetSupply};
 use tidelock_catalog::snapshots::SNAPSHOTS_MAX;
@@ -30,7 +31,9 @@ fn make() -> BuiltCapabilities {
         synchronous_actions: Action::set(&[
             Action::CreateElementReplica,
             Action::CreateGroupReplica,
+            Action::CreateSynchronizationAspect,
             Action::ModifyReplicaSynchronization,
+            Action::ModifySettingsDefineState,
             Action::CreateGroup,
             Action::DeleteGroup,
             Action::AddMembers,
@@ -88,15 +91,30 @@ const SYNCED_ELEMENT: u64 = 3;
 /// Redirect-on-write: at once, and a target is made each time.
 fn snapshots() -> BuiltType {
     BuiltType {
-        methods: METHODS,
+        // A snapshot is the aspect of its moment, and an element of its own as well.
+        methods: METHODS.with(MethodName::CreateSynchronizationAspect),
+        settings_operations: SettingsDefineStateOperation::set(&[
+            SettingsDefineStateOperation::Delete,
+            SettingsDefineStateOperation::CopyToTarget,
+        ]),
+        features: Feature::set(&[
+            Feature::TargetIsAssociatedToSynchronizationAspect,
+            Feature::SourceIsAssociatedToSynchronizationAspect,
+        ]),
         operations: Operation::set(&[
             Operation::RestoreFromReplica,
             Operation::ReturnToResourcePool,
         ]),
-        maximums: vec![(
-            Component::TargetElementsPerSourceElement,
-            SNAPSHOTS_MAX as u64,
-        )],
+        maximums: vec![
+            (
+                Component::TargetElementsPerSourceElement,
+                SNAPSHOTS_MAX as u64,
+            ),
+            (
+                Component::SynchronizationAspectsPerSourceElement,
+                SNAPSHOTS_MAX as u64,
+            ),
+        ],
         list_operations: Operation::set(&[
             Operation::RestoreFromReplica,
             Operation::ReturnToResourcePool,

@@ -21,7 +21,7 @@ use tidelock_scsi::MediumCondition;
 
 use super::super::served::ServedVolume;
 use super::super::{Registry, View};
-use super::ElementName;
+use super::{ElementName, Via};
 use crate::peers::PeerError;
 
 /// What was asked about.
@@ -29,6 +29,8 @@ use crate::peers::PeerError;
 pub(super) enum Named {
     Dataset(DatasetRef),
     Group(GroupName),
+    /// What a peer has of a mirror.
+    Far(ElementId),
 }
 
 /// What is known of one element, owned.
@@ -51,7 +53,7 @@ pub(in crate::registry) struct Gathered {
     named: Vec<(Named, Vec<Known>)>,
     missing: Option<CatalogError>,
     /// Those at which something was named, and what they are called.
-    peers: Vec<(Peer, String)>,
+    peers: Vec<(Peer, PeerName)>,
     pub(super) totals: Totals,
 }
 
@@ -76,16 +78,28 @@ impl Gathered {
     }
 
     pub(super) fn add_peer(&mut self, peer: Peer, name: &PeerName) {
-        self.peers.push((peer, format!("peer {name}")));
+        self.peers.push((peer, name.clone()));
     }
 
-    /// How a question refers to where something is that is named.
-    pub(in crate::registry) fn access_point(&self, name: &ElementName) -> AccessPoint {
-        match (name, self.peers.first()) {
-            (ElementName::AtPeer(_), Some((peer, _))) => AccessPoint::Of(peer.id),
-            (ElementName::AtPeer(_), None) => AccessPoint::Malformed,
-            _ => AccessPoint::Null,
-        }
+    /// How a question refers to where the other end is, by what that is called or by who was named beside it.
+    pub(in crate::registry) fn access_point(
+        &self,
+        other: Option<&ElementName>,
+        via: Via<'_>,
+    ) -> AccessPoint {
+        let named = match other {
+            Some(ElementName::AtPeer(end)) => end.peer.as_ref(),
+            _ => None,
+        };
+        let peer = match (named, via) {
+            (_, Via::Unreadable) => return AccessPoint::Malformed,
+            // It can't be in two places.
+            (Some(named), Via::Peer(via)) if named != via => return AccessPoint::Malformed,
+            (Some(peer), _) | (None, Via::Peer(peer)) => peer,
+            (None, Via::Nobody) => return AccessPoint::Null,
+        };
+        let found = self.peers.iter().find(|(_, name)| name == peer);
+        found.map_or(AccessPoint::Malformed, |(peer, _)| AccessPoint::Of(peer.id))
     }
 
     /// How it refers to the other element: what a peer is to make has no identity yet.
@@ -108,15 +122,16 @@ impl Gathered {
             ElementName::Gone => return Reference::Element(ElementId(0)),
             ElementName::Dataset(dataset) => Named::Dataset(dataset.clone()),
             ElementName::Group(group) => Named::Group(group.clone()),
+            ElementName::Far(id) => Named::Far(*id),
         };
         let found = self.named.iter().position(|(it, _)| *it == named);
         match (found.and_then(|at| Some((at, self.named.get(at)?))), named) {
-            (Some((_, (_, known))), Named::Dataset(_)) => known
+            (Some((_, (_, known))), Named::Dataset(_) | Named::Far(_)) => known
                 .first()
                 .map_or(Reference::Malformed, |it| Reference::Element(it.element.id)),
             (Some((at, _)), Named::Group(_)) => Reference::Group(group_id(at)),
             // Of something that isn't there nothing is known, whatever its id.
-            (None, Named::Dataset(_)) => Reference::Element(ElementId(0)),
+            (None, Named::Dataset(_) | Named::Far(_)) => Reference::Element(ElementId(0)),
             (None, Named::Group(_)) => Reference::Group(GroupId(0)),
         }
     }
@@ -134,7 +149,7 @@ impl Gathered {
             .collect();
         let named = || self.named.iter().zip(&all).enumerate();
         let elements: Vec<Element<'_>> = named()
-            .filter(|(_, ((named, _), _))| matches!(named, Named::Dataset(_)))
+            .filter(|(_, ((named, _), _))| !matches!(named, Named::Group(_)))
             .flat_map(|(_, (_, elements))| elements.iter().copied())
             .collect();
         let groups: Vec<Group<'_>> = named()
@@ -191,7 +206,7 @@ impl Names for Gathered {
 
     fn peer(&self, id: PeerId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.peers.iter().find(|(peer, _)| peer.id == id) {
-            Some((_, name)) => f.write_str(name),
+            Some((_, name)) => write!(f, "peer {name}"),
             None => fmt::Display::fmt(&id, f),
         }
     }
@@ -275,6 +290,8 @@ impl Registry {
                 online: !view.census.shown(&record.name).is_empty(),
                 hosts: self.hosts(view, record, served.map(|it| &**it)),
                 snapshots,
+                // Each is the aspect of its moment as well.
+                aspects: snapshots,
                 clones: view.census.clones_of(&record.name),
                 room_for: room(&view.catalog),
                 ..Element::volume(id, record.size_bytes, record.block_size.bytes())
@@ -339,6 +356,7 @@ impl Registry {
                 hosts: Hosts::default(),
                 read_only: true,
                 snapshots: 0,
+                aspects: 0,
                 clones: clones.iter().filter(|(clone, _)| holds(clone)).count() as u64,
                 ..volume.element
             },
@@ -348,6 +366,29 @@ impl Registry {
             relations,
             sources: vec![volume.element.id],
         })
+    }
+
+    /// What is known here of the end that a peer has of a mirror, and whose it is: nobody asks for it now.
+    pub(super) fn known_far(&self, id: ElementId) -> Option<(Known, PeerName)> {
+        let far = self.mirrors.far_end(id)?;
+        let catalog = self.catalog();
+        let near = catalog.volume(&far.near).ok()?;
+        let peer = catalog.peer(&far.peer).ok()?;
+        let association = far.association;
+        let is_target = association.key.synced_element == id;
+        let source = is_target.then_some(association.key.system_element);
+        let known = Known {
+            element: Element {
+                place: Place::At(PeerId(peer.node.as_u128())),
+                ..Element::volume(id, near.size_bytes, near.block_size.bytes())
+            },
+            name: far.name,
+            others: vec![(element_of(near), near.name.to_string())],
+            locks: Vec::new(),
+            relations: vec![association],
+            sources: source.into_iter().collect(),
+        };
+        Some((known, far.peer))
     }
 
     /// How the store of a volume is, and what runs on it that nothing may run beside.

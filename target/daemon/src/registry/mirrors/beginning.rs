@@ -19,7 +19,7 @@ use crate::mirrors::News;
 use crate::mirrors::end::Ends;
 use crate::mirrors::running::{Running, which};
 use crate::mirrors::state::State;
-use crate::registry::capabilities::{ElementName, built};
+use crate::registry::capabilities::{ElementName, Via, built};
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::{ServedVolume, Writer};
 use crate::state_dir::{StateDirError, sync_dir};
@@ -158,7 +158,7 @@ impl Registry {
             mode: Some(mode),
             source: gathered.reference(&source),
             target: gathered.other(&target),
-            access_point: gathered.access_point(&target),
+            access_point: gathered.access_point(Some(&target), Via::Nobody),
         };
         let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
         match admitted {

@@ -1,7 +1,7 @@
 //! What capabilities need to know of mirrors.
 
 use tidelock_capabilities::facts::{Association, ElementId};
-use tidelock_catalog::MirrorSide;
+use tidelock_catalog::{MirrorSide, PeerName, VolumeName};
 
 use super::Mirrors;
 
@@ -15,7 +15,36 @@ pub(in crate::registry) struct Mirrored {
     pub(in crate::registry) is_target: bool,
 }
 
+/// The end that a peer has of a mirror.
+pub(in crate::registry) struct FarEnd {
+    /// The mirror as it is now.
+    pub(in crate::registry) association: Association,
+    /// Who has it.
+    pub(in crate::registry) peer: PeerName,
+    /// What it is called.
+    pub(in crate::registry) name: String,
+    /// The volume here.
+    pub(in crate::registry) near: VolumeName,
+}
+
 impl Mirrors {
+    /// The end of that identity, if a peer has it.
+    pub(in crate::registry) fn far_end(&self, id: ElementId) -> Option<FarEnd> {
+        self.all().iter().find_map(|running| {
+            running.look(|state| {
+                let record = state.record();
+                let (side, elsewhere) = record.remote()?;
+                let end = record.end(side);
+                (end.node.as_u128() == id.0).then(|| FarEnd {
+                    association: *state.association(),
+                    peer: elsewhere.peer.clone(),
+                    name: end.to_string(),
+                    near: record.end(side.opposite()).volume.clone(),
+                })
+            })
+        })
+    }
+
     /// What is known of the mirror that a volume is in.
     pub(in crate::registry) fn facts_of(&self, volume: &str, id: ElementId) -> Option<Mirrored> {
         let (running, side) = self.of(volume)?;

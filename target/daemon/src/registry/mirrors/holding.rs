@@ -12,7 +12,7 @@ use tidelock_mirror::generation::Role;
 use super::asking::{Ask, Done, Wanted};
 use super::automatic::Terms;
 use super::operations::{PATIENCE, refuse, wait};
-use super::remote::admit;
+use super::remote::{admit, not_done};
 use super::roles::check_no_conflict;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::{Place, State};
@@ -33,12 +33,9 @@ impl Registry {
         let Some((remote, elsewhere)) = record.remote() else {
             return Ok(Vec::new());
         };
-        let role = running.look(|state| state.role(remote.opposite()));
-        let wanted = Wanted::of(operation).filter(|_| role != Some(Role::Source));
-        let Some(wanted) = wanted else {
+        let Some(wanted) = self.admit_at_source(record, running, operation, force)? else {
             return self.operate_here(record, running, operation, force).await;
         };
-        check_no_conflict(record, running)?;
         let ask = Ask::Operate {
             mirror: record.id.0,
             operation: wanted,
@@ -46,16 +43,47 @@ impl Registry {
         let before = running.look(|state| state.record().clone());
         let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
         asked.map_err(|error| {
-            refuse(format!(
-                "{} is the source, which does this: {error}",
-                record.end(remote)
-            ))
+            not_done(&error, |error| {
+                format!(
+                    "{} is the source, which does this: {error}",
+                    record.end(remote)
+                )
+            })
         })?;
         // The other daemon has done it: what is shown here follows.
         running
             .until(TELLING, |state| *state.record() != before)
             .await;
         Ok(Vec::new())
+    }
+
+    /// Whether an operation that the source does may be done now; and what the peer is asked for, if the source is there.
+    pub(super) fn admit_at_source(
+        &self,
+        record: &Mirror,
+        running: &Running,
+        operation: Operation,
+        force: bool,
+    ) -> Result<Option<Wanted>, ChangeError> {
+        let Some((remote, elsewhere)) = record.remote() else {
+            return Ok(None);
+        };
+        check_no_conflict(record, running)?;
+        let role = running.look(|state| state.role(remote.opposite()));
+        let wanted = Wanted::of(operation).filter(|_| role != Some(Role::Source));
+        match wanted {
+            Some(_) => {
+                admit(running, operation, false)?;
+                self.check_answers(elsewhere)?;
+            }
+            None => {
+                admit(running, operation, force)?;
+                if running.look(State::waits) {
+                    check_going_on(record, operation, force)?;
+                }
+            }
+        }
+        Ok(wanted)
     }
 
     /// A peer's operator wants the source here to do something.

@@ -322,7 +322,7 @@ impl Registry {
     }
 
     /// What the catalog is to be told, if that is possible.
-    fn commands_of_ending(
+    pub(super) fn commands_of_ending(
         &self,
         record: &Mirror,
         running: &Running,

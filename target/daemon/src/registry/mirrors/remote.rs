@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
-use tidelock_capabilities::values::{Mode, Operation, ReplicationType};
+use tidelock_capabilities::values::{Mode, Operation, ReplicationType, ReturnCode};
 use tidelock_capabilities::{BuiltType, TargetSupply};
 use tidelock_catalog::{
     BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd,
@@ -28,7 +28,7 @@ use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
 use crate::peers::{AskError, Peers};
 use crate::registry::Writer;
-use crate::registry::capabilities::built;
+use crate::registry::capabilities::{Refused, built};
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::shared_units::{SharedRole, states};
 
@@ -388,11 +388,13 @@ impl Registry {
                 tracing::warn!(mirror = %record.id, %error, "the other end doesn't know that the mirror is detached");
                 Ok(())
             }
-            Err(error) => Err(refuse(format!(
-                "{} can't be detached there: {error}. With --force (force=true) the mirror is ended here alone, and has to \
-                 be detached there as well",
-                record.end(remote)
-            ))),
+            Err(error) => Err(not_done(&error, |error| {
+                format!(
+                    "{} can't be detached there: {error}. With --force (force=true) the mirror is ended here alone, and has \
+                     to be detached there as well",
+                    record.end(remote)
+                )
+            })),
         }
     }
 
@@ -443,6 +445,17 @@ fn in_the_core(id: MirrorId) -> tidelock_mirror::id::MirrorId {
     tidelock_mirror::id::MirrorId(id.0.as_u128())
 }
 
+/// Why a peer hasn't done what it was asked for.
+pub(super) fn not_done(error: &AskError, reason: impl FnOnce(&AskError) -> String) -> ChangeError {
+    ChangeError::Refused(Refused {
+        return_code: match error {
+            AskError::Refused { .. } => ReturnCode::InUse,
+            _ => ReturnCode::Timeout,
+        },
+        reason: reason(error),
+    })
+}
+
 /// How mirrors with peers are built.
 pub(super) fn mirror_type() -> BuiltType {
     let found = built().of(ReplicationType::SynchronousMirrorRemote);
@@ -474,10 +487,16 @@ pub(super) fn admit(
         &mirror_type(),
         force,
     );
-    admitted.map_err(|refusal| match &refusal {
-        OperationRefusal::NeedsForce { .. } => {
-            refuse(format!("{refusal}, with --force (force=true)"))
-        }
-        other => refuse(other.to_string()),
+    admitted.map_err(|refusal| {
+        let reason = match &refusal {
+            OperationRefusal::NeedsForce { .. } => {
+                format!("{refusal}, with --force (force=true)")
+            }
+            other => other.to_string(),
+        };
+        ChangeError::Refused(Refused {
+            return_code: refusal.return_code(),
+            reason,
+        })
     })
 }

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use tidelock_capabilities::values::Operation;
+use tidelock_admin::v1::PeerState;
+use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
     Change, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, Peer,
 };
@@ -15,10 +16,28 @@ use tidelock_mirror::generation::Role;
 use super::asking::{Ask, Done};
 use super::automatic::check_handing_over;
 use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
-use super::remote::admit;
+use super::remote::{admit, not_done};
 use super::{ChangeError, EndName, Registry, Running};
 use crate::mirrors::lease::Told;
 use crate::mirrors::state::State;
+use crate::peers::AskError;
+use crate::registry::capabilities::Refused;
+
+/// How hosts are led to another end.
+enum Serving {
+    /// The peer hands over.
+    AskForRoles,
+    /// The end here hands over.
+    HandOver,
+    /// It takes over from one that doesn't hand over.
+    Replace,
+    /// It goes on without the other one, by the lease.
+    GoOnByLease,
+    /// It goes on without the other one.
+    GoOnAlone,
+    /// It takes over from one that had taken over from it.
+    TakeOver,
+}
 
 impl Registry {
     /// Does an operation on a mirror with a peer.
@@ -55,6 +74,49 @@ impl Registry {
         let Some((remote, elsewhere)) = record.remote() else {
             return Ok(Vec::new());
         };
+        let serving = self.admit_serving(record, running, operation, force)?;
+        if matches!(
+            serving,
+            Serving::Replace | Serving::GoOnByLease | Serving::TakeOver
+        ) {
+            self.check_not_served(record).await?;
+        }
+        let changes = match serving {
+            Serving::AskForRoles => {
+                return self
+                    .ask_for_roles(running, remote.opposite(), elsewhere)
+                    .await;
+            }
+            Serving::HandOver => {
+                self.tell_reservations(running).await?;
+                return self.change_roles(running, operation, force).await;
+            }
+            Serving::GoOnAlone => {
+                running.change(State::go_on_alone);
+                return Ok(Vec::new());
+            }
+            Serving::GoOnByLease => Vec::new(),
+            Serving::Replace => self.change_roles(running, operation, force).await?,
+            Serving::TakeOver => self.take_over(running, record.source).await?,
+        };
+        running.tell_lease(Told::Forced);
+        if matches!(serving, Serving::GoOnByLease) {
+            running.until(PATIENCE, |state| !state.waits()).await;
+        }
+        Ok(changes)
+    }
+
+    /// Whether hosts may be led to the end that an operation says, and how that is done.
+    fn admit_serving(
+        &self,
+        record: &Mirror,
+        running: &Running,
+        operation: Operation,
+        force: bool,
+    ) -> Result<Serving, ChangeError> {
+        let Some((remote, elsewhere)) = record.remote() else {
+            return Err(refuse("both ends of the mirror are here".into()));
+        };
         let side = remote.opposite();
         let (own, other) = (record.end(side), record.end(remote));
         let wanted = match operation {
@@ -64,17 +126,21 @@ impl Registry {
         let (role, in_step, waits) =
             running.look(|state| (state.role(side), state.is_in_step(), state.waits()));
         check_no_conflict(record, running)?;
+        // What is being overwritten is taken back first.
+        let changes = |force: bool| {
+            let goes_back = operation == Operation::Failover && running.goes_back();
+            admit(running, operation, force || goes_back).map(drop)
+        };
         match (wanted == side, role) {
             (true, Some(Role::Target)) if in_step => {
                 admit(running, operation, force)?;
-                self.ask_for_roles(running, side, elsewhere).await
+                self.check_answers(elsewhere)?;
+                Ok(Serving::AskForRoles)
             }
             (true, Some(Role::Target)) if operation == Operation::Failover => {
                 check_taking_over(running, own, other, force)?;
-                self.check_not_served(record).await?;
-                let changes = self.change_roles(running, operation, force).await?;
-                running.tell_lease(Told::Forced);
-                Ok(changes)
+                changes(force)?;
+                Ok(Serving::Replace)
             }
             (true, Some(Role::Target)) => Err(refuse(format!(
                 "volume {} hasn't got what {other} has yet: wait until it is connected and has all",
@@ -82,26 +148,17 @@ impl Registry {
             ))),
             // It is the source, and doesn't know whether another one is it as well.
             (true, Some(Role::Source)) if waits && force && record.is_automatic() => {
-                self.check_not_served(record).await?;
-                running.tell_lease(Told::Forced);
-                running.until(PATIENCE, |state| !state.waits()).await;
-                Ok(Vec::new())
+                Ok(Serving::GoOnByLease)
             }
-            (true, Some(Role::Source)) if waits && force => {
-                running.change(State::go_on_alone);
-                Ok(Vec::new())
-            }
+            (true, Some(Role::Source)) if waits && force => Ok(Serving::GoOnAlone),
             (false, Some(Role::Target)) if operation == Operation::Failover && !in_step => {
                 check_taking_over(running, own, other, force)?;
-                self.check_not_served(record).await?;
-                let changes = self.take_over(running, record.source).await?;
-                running.tell_lease(Told::Forced);
-                Ok(changes)
+                Ok(Serving::TakeOver)
             }
             (false, Some(Role::Source)) if in_step => {
                 check_handing_over(running)?;
-                self.tell_reservations(running).await?;
-                self.change_roles(running, operation, force).await
+                changes(force)?;
+                Ok(Serving::HandOver)
             }
             (false, Some(Role::Source)) => Err(refuse(format!(
                 "{other} doesn't have everything that was written here: wait until it is connected and in step, or use \
@@ -112,6 +169,63 @@ impl Registry {
                 record.end(wanted)
             ))),
         }
+    }
+
+    /// Whether an operation on a mirror with a peer would be begun now, as far as this daemon knows: what is done looks at
+    /// the same first.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(in crate::registry) fn admit_remote_operation(
+        &self,
+        running: &Running,
+        operation: Operation,
+        force: bool,
+    ) -> Result<(), ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let record = running.look(|state| state.record().clone());
+        match operation {
+            Operation::Detach => {
+                super::remote::admit_detach(running, force)?;
+                self.commands_of_ending(&record, running)?;
+                match record.remote() {
+                    Some((_, elsewhere)) if !force => self.check_answers(elsewhere),
+                    _ => Ok(()),
+                }
+            }
+            Operation::Failover | Operation::Failback => self
+                .admit_serving(&record, running, operation, force)
+                .map(drop),
+            Operation::ReverseRoles => {
+                admit(running, operation, false)?;
+                if record.rest == MirrorRest::FailedOver {
+                    let at_source = self.admit_at_source(&record, running, operation, false);
+                    return at_source.map(drop);
+                }
+                self.admit_serving(&record, running, Operation::Failover, false)
+                    .map(drop)
+            }
+            _ => self
+                .admit_at_source(&record, running, operation, force)
+                .map(drop),
+        }
+    }
+
+    /// Refuses what a peer has to do that doesn't answer.
+    pub(super) fn check_answers(&self, elsewhere: &Elsewhere) -> Result<(), ChangeError> {
+        let state = self.mirrors.peers()?.show(&elsewhere.peer);
+        if state.is_ok_and(|it| it.state == PeerState::Connected) {
+            return Ok(());
+        }
+        Err(ChangeError::Refused(Refused {
+            return_code: ReturnCode::Timeout,
+            reason: format!(
+                "peer {} doesn't answer: check the link, and try again",
+                elsewhere.peer
+            ),
+        }))
     }
 
     /// Changes the roles as this end can do it: the words first, then what is asked of the end.
@@ -159,7 +273,7 @@ impl Registry {
             mirror: running.id().0,
         };
         let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
-        asked.map_err(|error| ChangeError::Mirror(error.to_string()))?;
+        asked.map_err(|error| not_done(&error, AskError::to_string))?;
         let serves = |state: &State| state.role(side) == Some(Role::Source);
         running.until(PATIENCE, serves).await;
         Ok(Vec::new())

@@ -1,12 +1,14 @@
 //! Mirrors as associations of two elements, for who knows elements by their identities and no names.
 
-use tidelock_capabilities::facts::{Association, AssociationKey};
-use tidelock_catalog::{MirrorId, OnFailure};
+use std::sync::Arc;
+
+use tidelock_capabilities::facts::{Association, AssociationKey, ElementId};
+use tidelock_catalog::{MirrorId, OnFailure, PeerName, VolumeName};
 
 use super::view::describe;
 use super::{Registry, Running};
 
-/// A mirror of two volumes here.
+/// A mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirrorRelation {
     /// Which.
@@ -19,39 +21,61 @@ pub struct MirrorRelation {
     pub stops_hosts: bool,
     /// What is wrong with it, or what it waits for.
     pub detail: String,
+    /// The other end, if a peer has it.
+    pub far: Option<Far>,
+}
+
+/// The end of a mirror that a peer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Far {
+    /// Who has it.
+    pub peer: PeerName,
+    /// Its identity.
+    pub id: ElementId,
+    /// What it is called: `PEER:VOLUME`.
+    pub name: String,
+    /// The volume here.
+    pub near: VolumeName,
 }
 
 impl Registry {
-    /// All mirrors of two volumes here.
+    /// All mirrors.
     #[must_use]
     pub fn mirror_relations(&self) -> Vec<MirrorRelation> {
         let all = self.mirrors.all();
-        all.iter().filter_map(|it| relation(it)).collect()
+        all.iter().map(|it| relation(it)).collect()
     }
 
     /// The one between two elements.
     #[must_use]
     pub fn mirror_relation(&self, key: AssociationKey) -> Option<MirrorRelation> {
-        let all = self.mirrors.all();
-        let found = all
-            .iter()
-            .find(|it| it.look(|state| state.association().key) == key)?;
-        relation(found)
+        self.mirror_between(key).map(|it| relation(&it))
+    }
+
+    /// The same, as it runs.
+    pub(in crate::registry) fn mirror_between(&self, key: AssociationKey) -> Option<Arc<Running>> {
+        let mut all = self.mirrors.all().into_iter();
+        all.find(|it| it.look(|state| state.association().key) == key)
     }
 }
 
-fn relation(running: &Running) -> Option<MirrorRelation> {
-    let (association, on_failure, is_here) = running.look(|state| {
-        let record = state.record();
-        let is_here = record.remote().is_none();
-        (*state.association(), record.on_failure, is_here)
-    });
+fn relation(running: &Running) -> MirrorRelation {
     let told = describe(running);
-    is_here.then(|| MirrorRelation {
-        id: running.id(),
-        association,
-        percent_synced: told.percent_synced,
-        stops_hosts: on_failure == OnFailure::Halt,
-        detail: told.detail,
+    running.look(|state| {
+        let record = state.record();
+        let far = record.remote().map(|(side, elsewhere)| Far {
+            peer: elsewhere.peer.clone(),
+            id: ElementId(record.end(side).node.as_u128()),
+            name: record.end(side).to_string(),
+            near: record.end(side.opposite()).volume.clone(),
+        });
+        MirrorRelation {
+            id: running.id(),
+            association: *state.association(),
+            percent_synced: told.percent_synced,
+            stops_hosts: record.on_failure == OnFailure::Halt,
+            detail: told.detail.clone(),
+            far,
+        }
     })
 }

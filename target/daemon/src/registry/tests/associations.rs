@@ -2,13 +2,13 @@
 
 use tidelock_capabilities::facts::ElementId;
 use tidelock_capabilities::values::{
-    CopyState, LocalOrRemote, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode,
-    SyncType,
+    CopyState, MethodName, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode, SyncType,
 };
 use tidelock_catalog::DatasetRef;
 
 use super::*;
 use crate::registry::CloneRequest;
+use crate::registry::capabilities::{ElementName, ReplicaAsked, Via};
 use crate::registry::changes::ChangeError;
 
 fn dataset(text: &str) -> DatasetRef {
@@ -177,11 +177,14 @@ fn what_the_wbem_server_offers_fits_together_and_is_all_here() {
     let offered = Registry::offered();
     offered.check().unwrap();
     let types: Vec<_> = offered.types.iter().map(|it| it.replication_type).collect();
-    assert!(types.contains(&ReplicationType::SynchronousMirrorLocal));
-    let elsewhere = types
-        .iter()
-        .filter(|it| it.locality() == LocalOrRemote::Remote);
-    assert_eq!(elsewhere.count(), 0);
+    for expected in [
+        ReplicationType::SynchronousMirrorLocal,
+        ReplicationType::SynchronousMirrorRemote,
+    ] {
+        assert!(types.contains(&expected));
+    }
+    // The rules are those of what is built.
+    assert_eq!(offered.types, crate::registry::capabilities::built().types);
 }
 
 #[tokio::test]
@@ -198,7 +201,16 @@ async fn a_mirror_is_an_association_of_its_ends_until_it_is_detached() {
     // There can be no second one of these.
     let (source, target) = (dataset("a"), dataset("b"));
     let admit = |target: Option<&DatasetRef>, mode| {
-        let admitted = registry.admit_replica(SyncType::Mirror, mode, &source, target);
+        let source = ElementName::Dataset(source.clone());
+        let target = target.cloned().map(ElementName::Dataset);
+        let admitted = registry.admit_replica(&ReplicaAsked {
+            method: MethodName::CreateElementReplica,
+            sync_type: SyncType::Mirror,
+            mode,
+            source: &source,
+            target: target.as_ref(),
+            via: Via::Nobody,
+        });
         admitted.map_err(|error| match error {
             ChangeError::Refused(refused) => refused.return_code,
             other => panic!("{other}"),

@@ -26,14 +26,14 @@ mod takeovers;
 
 const BLOCKS: usize = 256;
 
-fn peer(name: &str) -> PeerName {
+pub(super) fn peer(name: &str) -> PeerName {
     PeerName::new(name).unwrap()
 }
 
 /// A registry with peers, on a port of its own.
-struct Daemon {
+pub(super) struct Daemon {
     called: &'static str,
-    house: House,
+    pub(super) house: House,
     peers: Option<Arc<Peers>>,
 }
 
@@ -66,7 +66,7 @@ impl Daemon {
         self.peers = Some(peers);
     }
 
-    fn peers(&self) -> &Peers {
+    pub(super) fn peers(&self) -> &Peers {
         self.peers.as_ref().unwrap()
     }
 
@@ -75,7 +75,7 @@ impl Daemon {
     }
 
     /// It ends.
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         // Its thread has the registry, until it is gone.
         let registry = Arc::downgrade(self.house.registry());
         self.peers.take().unwrap().stop();
@@ -84,14 +84,14 @@ impl Daemon {
     }
 
     /// It is there again, elsewhere.
-    async fn start(&mut self, other: &Self) {
+    pub(super) async fn start(&mut self, other: &Self) {
         self.house.open().await;
         self.listen();
         let moved = other.peers().set_address(peer(self.called), self.address());
         moved.await.unwrap();
     }
 
-    async fn create(&self, source: &str, target: &str) -> Result<(), ChangeError> {
+    pub(super) async fn create(&self, source: &str, target: &str) -> Result<(), ChangeError> {
         let request = RemoteMirrorRequest {
             source: volume(source),
             peer: peer("b"),
@@ -128,7 +128,7 @@ impl Daemon {
         self.house.registry().modify_mirror(change).await.map(drop)
     }
 
-    async fn until_connected(&self, other: &str) {
+    pub(super) async fn until_connected(&self, other: &str) {
         let connected = async {
             while self.peers().show(&peer(other)).unwrap().state != PeerState::Connected {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -233,7 +233,7 @@ async fn gone(registry: &Weak<Registry>) {
 }
 
 /// Two daemons that trust each other; the first has a volume a, of ones.
-async fn pair() -> (Daemon, Daemon) {
+pub(super) async fn pair() -> (Daemon, Daemon) {
     let (a, b) = (Daemon::new("a").await, Daemon::new("b").await);
     for (one, other) in [(&a, &b), (&b, &a)] {
         let adding = one.peers().add(peer(other.called), other.address(), None);

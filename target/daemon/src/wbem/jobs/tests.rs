@@ -24,6 +24,7 @@ fn relation(copy_state: CopyState, progress_status: ProgressStatus) -> MirrorRel
         percent_synced: None,
         stops_hosts: false,
         detail: "it is away".to_owned(),
+        far: None,
     }
 }
 

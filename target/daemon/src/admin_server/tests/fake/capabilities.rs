@@ -10,11 +10,13 @@ impl CapabilityControl for Fake {
         &self,
         element: &str,
         other: Option<&str>,
+        via: Option<&str>,
         method_name: u16,
     ) -> v1::Capabilities {
         v1::Capabilities {
             element: element.to_owned(),
             other_element: other.map(str::to_owned),
+            via: via.map(str::to_owned),
             method_name,
             generation: 7,
             return_code: 1,

@@ -71,14 +71,18 @@ class Client(Case):
 
     def test_the_class_says_what_is_built(self) -> None:
         found = self.conn.GetInstance(self.only("CIM_ReplicationServiceCapabilities"))
-        self.assertEqual(found["SupportedReplicationTypes"], [2, 3, 6, 11])
+        self.assertEqual(found["SupportedReplicationTypes"], [2, 3, 4, 6, 11])
         self.assertEqual(found["SupportedStorageObjects"], [2])
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(6))
         self.assertEqual((code, out["SupportedOperations"]), (0, [15, 19]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(11))
         self.assertEqual((code, out["SupportedOperations"]), (0, [8]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(4))
+        self.assertEqual((code, out["SupportedOperations"]), (0, [8, 10, 11, 12, 14, 16, 20, 21, 22]))
+        code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(7))
         self.assertEqual((code, out["SupportedOperations"]), (1, []))
+        code, out = self.capabilities("GetSupportedSettingsDefineStateOperations", ReplicationType=Uint16(6))
+        self.assertEqual((code, out["SupportedOperations"]), (0, [4, 5]))
         code, out = self.capabilities(
             "ConvertSyncTypeToReplicationType", SyncType=CLONE, Mode=Uint16(3), LocalOrRemote=Uint16(2)
         )
@@ -197,7 +201,7 @@ class Client(Case):
             (pywbem.CIM_ERR_INVALID_NAMESPACE, lambda: self.conn.EnumerateClassNames("root/other")),
             (pywbem.CIM_ERR_NOT_SUPPORTED, lambda: self.conn.ExecQuery("WQL", "SELECT * FROM CIM_Job")),
             (pywbem.CIM_ERR_METHOD_NOT_FOUND, lambda: self.service("CreateWeather")),
-            (pywbem.CIM_ERR_METHOD_NOT_FOUND, lambda: self.service("CreateSynchronizationAspect")),
+            (pywbem.CIM_ERR_METHOD_NOT_FOUND, lambda: self.service("CreateGroupReplicaFromElements")),
             (pywbem.CIM_ERR_INVALID_PARAMETER, lambda: self.service("GetPeerSystems", Colour="red")),
             (pywbem.CIM_ERR_INVALID_PARAMETER, lambda: self.capabilities("GetSupportedFeatures", ReplicationType="x")),
         ]:
@@ -238,7 +242,6 @@ class Client(Case):
         self.assertEqual(self.follow(out["Job"])["JobState"], 7)
         tie = self.conn.GetInstance(out["Synchronization"])
         self.assertEqual((tie["SyncType"], tie["CopyState"]), (8, 4))
-        # It isn't deleted while something hangs on it.
         code, _ = self.service("ModifyReplicaSynchronization", Operation=DETACH, Synchronization=tie.path)
         self.assertEqual(code, 0)
         name = self.conn.GetInstance(out["TargetElement"])["ElementName"]

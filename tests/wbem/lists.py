@@ -92,5 +92,5 @@ class Lists(Case):
         service = self.conn.GetClass("CIM_ReplicationService", LocalOnly=False)
         self.assertIn("CreateListReplica", service.methods)
         with self.assertRaises(pywbem.CIMError) as caught:
-            self.service("CreateSynchronizationAspect")
+            self.service("CreateGroupReplicaFromElements")
         self.assertEqual(caught.exception.status_code, pywbem.CIM_ERR_METHOD_NOT_FOUND)

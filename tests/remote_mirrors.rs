@@ -1,8 +1,10 @@
 //! Mirrors between two whole daemons: one disk to hosts, kill -9 of either, and a link that is cut.
 
-use std::io;
+mod asynchronous;
+
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +25,12 @@ pub(crate) struct Way {
     address: SocketAddr,
     to: Arc<Mutex<Option<SocketAddr>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    /// It passes [`SLICE`] bytes at a time, each way, and then rests for [`REST`].
+    slow: Arc<AtomicBool>,
 }
+
+const SLICE: usize = 16 << 10;
+const REST: Duration = Duration::from_millis(50);
 
 impl Way {
     fn new() -> Self {
@@ -32,8 +39,10 @@ impl Way {
             address: listener.local_addr().unwrap(),
             to: Arc::default(),
             open: Arc::default(),
+            slow: Arc::default(),
         };
         let (to, open) = (Arc::clone(&way.to), Arc::clone(&way.open));
+        let slow = Arc::clone(&way.slow);
         // It ends with the process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -43,8 +52,8 @@ impl Way {
                 if let Ok(other) = TcpStream::connect(to) {
                     let both = [&stream, &other].map(|it| it.try_clone().unwrap());
                     open.lock().unwrap().extend(both);
-                    pass(&stream, &other);
-                    pass(&other, &stream);
+                    pass(&stream, &other, &slow);
+                    pass(&other, &stream, &slow);
                 }
             }
         });
@@ -68,11 +77,22 @@ impl Way {
     }
 }
 
-fn pass(from: &TcpStream, to: &TcpStream) {
+fn pass(from: &TcpStream, to: &TcpStream, slow: &Arc<AtomicBool>) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    let slow = Arc::clone(slow);
     thread::spawn(move || {
-        let _ = io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Both);
+        let mut slice = vec![0; SLICE];
+        while let Ok(length @ 1..) = from.read(&mut slice) {
+            if to.write_all(&slice[..length]).is_err() {
+                break;
+            }
+            if slow.load(Ordering::SeqCst) {
+                thread::sleep(REST);
+            }
+        }
+        for stream in [&from, &to] {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     });
 }
 
@@ -178,6 +198,12 @@ impl Two {
 
     pub(crate) fn cut(&self) {
         self.ways.iter().for_each(Way::cut);
+    }
+
+    fn set_slow(&self, slow: bool) {
+        for way in &self.ways {
+            way.slow.store(slow, Ordering::SeqCst);
+        }
     }
 
     pub(crate) fn mend(&self) {

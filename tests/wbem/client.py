@@ -71,14 +71,14 @@ class Client(Case):
 
     def test_the_class_says_what_is_built(self) -> None:
         found = self.conn.GetInstance(self.only("CIM_ReplicationServiceCapabilities"))
-        self.assertEqual(found["SupportedReplicationTypes"], [2, 3, 4, 6, 11])
+        self.assertEqual(found["SupportedReplicationTypes"], [2, 3, 4, 5, 6, 11])
         self.assertEqual(found["SupportedStorageObjects"], [2])
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(6))
         self.assertEqual((code, out["SupportedOperations"]), (0, [15, 19]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(11))
         self.assertEqual((code, out["SupportedOperations"]), (0, [8]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(4))
-        self.assertEqual((code, out["SupportedOperations"]), (0, [8, 10, 11, 12, 14, 16, 20, 21, 22]))
+        self.assertEqual((code, out["SupportedOperations"]), (0, [8, 10, 11, 12, 14, 16, 18, 20, 21, 22]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(7))
         self.assertEqual((code, out["SupportedOperations"]), (1, []))
         code, out = self.capabilities("GetSupportedSettingsDefineStateOperations", ReplicationType=Uint16(6))

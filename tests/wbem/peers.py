@@ -118,7 +118,7 @@ class Mirrors(unittest.TestCase):
 
     def test_from_create_to_detach(self) -> None:
         self.until(lambda: self.at_the_peer()[0] == 0)
-        self.assertEqual(self.at_the_peer(), (0, [6], [2], [2]))
+        self.assertEqual(self.at_the_peer(), (0, [6, 6], [2, 3], [2, 2]))
         code, out = self.conn.InvokeMethod(
             "CreateElementReplica", self.service, ElementName="copy", SyncType=MIRROR, SourceElement=self.volume,
             TargetAccessPoint=self.point, WaitForCopyState=Uint16(4),

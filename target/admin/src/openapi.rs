@@ -96,6 +96,7 @@ use utoipa::OpenApi;
         mirrors::show_mirror,
         mirrors::modify_mirror,
         mirrors::set_mirror_failover,
+        mirrors::set_mirror,
         mirrors::detach_mirror,
         mirrors::verify_mirror,
         jobs::list_jobs,

@@ -42,7 +42,7 @@ pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedu
 pub use job::{Job, JobKind, JobList, JobState};
 pub use mirror::{
     CreateMirror, Mirror, MirrorEnd, MirrorFailover, MirrorFailoverSet, MirrorLag, MirrorList,
-    MirrorMode, MirrorNext, MirrorOperation, ModifyMirror, OnFailure, SetMirrorFailover,
+    MirrorMode, MirrorNext, MirrorOperation, ModifyMirror, OnFailure, SetMirror, SetMirrorFailover,
 };
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use peers::{

@@ -1,6 +1,8 @@
 //! The daemon's figures in the text format of Prometheus. Read from live counters when asked for;
 //! nothing is kept here.
 
+mod mirrors;
+
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
@@ -10,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::registry::MirrorFigures;
 use crate::shared::Shared;
 
 /// All figures, as `/metrics` answers.
@@ -35,6 +38,7 @@ struct Figures {
     gauges: Vec<Gauge>,
     counters: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
     of_volumes: [OfVolumes; 2],
+    of_mirrors: Vec<MirrorFigures>,
 }
 
 impl Figures {
@@ -43,6 +47,7 @@ impl Figures {
         let volumes = shared.registry.counts();
         let mut figures = Self {
             of_volumes: Self::of_volumes(shared),
+            of_mirrors: shared.registry.mirror_figures(),
             gauges: vec![
                 ("uptime", "Since the daemon started", Some(Unit::Seconds), {
                     shared.started.elapsed().as_secs()
@@ -182,6 +187,7 @@ impl Collector for Figures {
                 gauge.encode(family.encode_family(&[("volume", &**volume)])?)?;
             }
         }
+        mirrors::encode(&mut encoder, &self.of_mirrors)?;
         for (name, help, unit, value) in &self.counters {
             let counter = ConstCounter::new(*value);
             let metric =

@@ -3,6 +3,7 @@
 
 pub(crate) mod end;
 pub(crate) mod gate;
+pub(crate) mod lag;
 pub(crate) mod lease;
 pub(crate) mod line;
 mod link;

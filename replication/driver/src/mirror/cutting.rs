@@ -98,12 +98,10 @@ impl Cutting {
     /// The core says something.
     pub(super) fn hears(&mut self, report: &Report) {
         match report {
-            Report::Met(peer, Verdict::Send { base, drops_theirs }) if *peer == self.peer => {
-                let held = self.held.map(|(generation, _)| generation);
-                if *drops_theirs || held.is_none() || *base != held {
-                    // It lacks something, though nothing has been written here since.
-                    self.written(0);
-                }
+            Report::Met(peer, Verdict::Send { .. }) if *peer == self.peer => {
+                // It may lack something though nothing has been written here since. If it doesn't, another cut says so to
+                // both ends.
+                self.written(0);
                 self.schedule.met();
             }
             Report::Lost(peer) if *peer == self.peer => self.schedule.lost(),

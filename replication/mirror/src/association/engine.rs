@@ -505,14 +505,7 @@ impl Engine {
                 Ok(())
             }
             Wish::SetMode(peer, mode) => {
-                let asynchronous = mode == Mode::Asynchronous;
-                let it = self.peers.entry(peer).or_default();
-                if std::mem::replace(&mut it.asynchronous, asynchronous) != asynchronous {
-                    // The ends meet again, in the new mode; hosts don't wait for that.
-                    it.forget();
-                    self.disconnect(peer);
-                    self.degraded |= asynchronous;
-                }
+                self.set_mode(peer, mode == Mode::Asynchronous);
                 Ok(())
             }
             Wish::Release(peer) => {
@@ -527,6 +520,25 @@ impl Engine {
         if let Err(refusal) = refused {
             self.report(Report::Refused(wish, refusal));
         }
+    }
+
+    fn set_mode(&mut self, peer: NodeId, asynchronous: bool) {
+        // Whoever has handed over is in step, and gets every write until the two meet again.
+        let is_member = self.is_member(peer);
+        let it = self.peers.entry(peer).or_default();
+        let changes = std::mem::replace(&mut it.asynchronous, asynchronous) != asynchronous;
+        if changes {
+            it.forget();
+        }
+        if self.keeper.record().role != Role::Source {
+            return;
+        }
+        // The ends meet again, in the new mode; hosts don't wait for that.
+        if changes || asynchronous && is_member {
+            self.disconnect(peer);
+        }
+        let is_awaited = changes || self.keeper.record().holders.contains(&peer);
+        self.degraded |= asynchronous && is_awaited;
     }
 
     // --- Peers that are away.

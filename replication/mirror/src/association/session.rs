@@ -101,6 +101,8 @@ impl Engine {
                 self.keeper.asked_to_take_over(peer, equal);
             }
             Message::Deny => self.keeper.denied(peer),
+            // For whoever shows it.
+            Message::Behind { .. } => {}
             Message::InStep
             | Message::Resync { .. }
             | Message::Write { .. }

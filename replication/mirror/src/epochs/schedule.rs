@@ -41,6 +41,8 @@ struct Cut {
 pub struct Schedule {
     settings: Settings,
     connected: bool,
+    /// It was met just now, so it gets a cut at once.
+    at_once: bool,
     /// Bytes written by hosts, ever.
     written: u64,
     /// The target has this; `None`: it has none yet.
@@ -63,6 +65,7 @@ impl Schedule {
         Self {
             settings,
             connected: false,
+            at_once: false,
             written: 0,
             confirmed: None,
             shipping: None,
@@ -91,6 +94,7 @@ impl Schedule {
     /// The target is there, and is behind.
     pub const fn met(&mut self) {
         self.connected = true;
+        self.at_once = true;
         self.shipping = None;
     }
 
@@ -109,6 +113,7 @@ impl Schedule {
         });
         self.first_since_shipping_ms = None;
         self.last_ms = Some(now_ms);
+        self.at_once = false;
     }
 
     /// The target has it.
@@ -131,7 +136,10 @@ impl Schedule {
             Some(_) => self.first_ms?,
         };
         // Half of the time is for sending.
-        let interval_ms = (self.settings.rpo_ms / 2).max(INTERVAL_MIN_MS);
+        let interval_ms = match self.at_once {
+            true => 0,
+            false => (self.settings.rpo_ms / 2).max(INTERVAL_MIN_MS),
+        };
         let not_before = self
             .last_ms
             .map_or(0, |it| it.saturating_add(INTERVAL_MIN_MS));
@@ -239,6 +247,20 @@ mod tests {
         // What was written meanwhile has waited since 12,600.
         assert_eq!(schedule.alarm(16_000), Some(RpoState::Kept));
         assert_eq!(schedule.due_ms(), Some(15_100));
+    }
+
+    #[test]
+    fn a_target_that_comes_back_gets_a_cut_at_once() {
+        let mut schedule = schedule();
+        schedule.lost();
+        schedule.written(0, 10_000);
+        assert_eq!(schedule.due_ms(), None);
+        schedule.met();
+        assert_eq!(schedule.due_ms(), Some(10_000));
+        schedule.taken(10_001);
+        schedule.confirmed();
+        schedule.written(1, 11_000);
+        assert_eq!(schedule.due_ms(), Some(13_500));
     }
 
     #[test]

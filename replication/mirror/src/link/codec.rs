@@ -27,6 +27,7 @@ const CONFIRM: u8 = 0x31;
 const TAKE_OVER: u8 = 0x32;
 const ASK_TO_TAKE_OVER: u8 = 0x33;
 const DENY: u8 = 0x34;
+const BEHIND: u8 = 0x40;
 
 /// The kind, the fields and the data of a message.
 #[must_use]
@@ -89,6 +90,7 @@ pub fn encode(message: &Message) -> (Kind, Vec<u8>, Bytes) {
             ASK_TO_TAKE_OVER
         }
         Message::Deny => DENY,
+        Message::Behind { .. } => behind(&mut fields, message),
     };
     let data = match message.data() {
         Some(Data::Bytes(bytes)) => bytes.clone(),
@@ -121,6 +123,22 @@ fn greeting(fields: &mut Writer, message: &Message) -> u8 {
         fields.u64(*window);
     }
     GREETING
+}
+
+fn behind(fields: &mut Writer, message: &Message) -> u8 {
+    if let Message::Behind {
+        bytes,
+        ms,
+        cut_unix_ms,
+        rpo_kept,
+    } = message
+    {
+        for number in [bytes, ms, cut_unix_ms] {
+            fields.u64(*number);
+        }
+        fields.flag(*rpo_kept);
+    }
+    BEHIND
 }
 
 fn safety(durability: Durability) -> u8 {
@@ -158,6 +176,15 @@ fn content(fields: &mut Reader, data: Bytes) -> Result<Data, FieldError> {
     }
 }
 
+fn durability(fields: &mut Reader) -> Result<Durability, FieldError> {
+    match fields.u8()? {
+        0 => Ok(Durability::Cached),
+        1 => Ok(Durability::Durable),
+        2 => Ok(Durability::Atomic),
+        _ => Err(fields.wrong("how safe the write has to be")),
+    }
+}
+
 /// The message of a frame.
 ///
 /// # Errors
@@ -184,21 +211,15 @@ pub fn decode(frame: Frame) -> Result<Message, FieldError> {
             resumes: fields.flag()?,
         },
         READY => Message::Ready {
-            differing: if fields.flag()? {
-                Differing::All
-            } else {
-                Differing::Regions(fields.regions()?)
+            differing: match fields.flag()? {
+                true => Differing::All,
+                false => Differing::Regions(fields.regions()?),
             },
         },
         WRITE | WRITE_ZEROS => Message::Write {
             sequence: fields.u64()?,
             offset: fields.u64()?,
-            durability: match fields.u8()? {
-                0 => Durability::Cached,
-                1 => Durability::Durable,
-                2 => Durability::Atomic,
-                _ => return Err(fields.wrong("how safe the write has to be")),
-            },
+            durability: durability(&mut fields)?,
             data: content(&mut fields, data)?,
         },
         COPY | COPY_ZEROS => Message::Copy {
@@ -230,6 +251,12 @@ pub fn decode(frame: Frame) -> Result<Message, FieldError> {
             unsettled: fields.regions()?,
         },
         DENY => Message::Deny,
+        BEHIND => Message::Behind {
+            bytes: fields.u64()?,
+            ms: fields.u64()?,
+            cut_unix_ms: fields.u64()?,
+            rpo_kept: fields.flag()?,
+        },
         _ => return Err(FieldError::Kind(kind)),
     };
     fields.end()?;

@@ -93,6 +93,17 @@ pub enum Message {
     },
     /// No.
     Deny,
+    /// From the source: how far its asynchronous target is behind. Nothing follows from it but what people are shown.
+    Behind {
+        /// Bytes that hosts have written since the cut that the target has.
+        bytes: u64,
+        /// Milliseconds since that cut; 0 if nothing has been written since.
+        ms: u64,
+        /// When it was taken, in milliseconds since 1970 by the source's clock; 0 if nobody knows.
+        cut_unix_ms: u64,
+        /// Whether that is as near as it should be.
+        rpo_kept: bool,
+    },
 }
 
 impl Message {

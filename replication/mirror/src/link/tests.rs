@@ -106,6 +106,14 @@ fn message() -> impl Strategy<Value = Message> {
             unsettled,
         }),
         Just(Message::Deny),
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>()).prop_map(
+            |(bytes, ms, cut_unix_ms, rpo_kept)| Message::Behind {
+                bytes,
+                ms,
+                cut_unix_ms,
+                rpo_kept,
+            }
+        ),
     ]
 }
 

@@ -22,6 +22,11 @@ impl Client {
         self.send("POST", path(&["mirrors"]), request).await
     }
 
+    /// Sets how far the target of an asynchronous mirror may be behind.
+    pub async fn set_mirror(&self, name: &str, request: &v1::SetMirror) -> Answer<v1::Mirror> {
+        self.send("PATCH", path(&["mirrors", name]), request).await
+    }
+
     /// Does an operation on a mirror.
     pub async fn modify_mirror(
         &self,

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    CreateMirror, ErrorBody, Job, Mirror, MirrorFailoverSet, MirrorList, ModifyMirror,
+    CreateMirror, ErrorBody, Job, Mirror, MirrorFailoverSet, MirrorList, ModifyMirror, SetMirror,
     SetMirrorFailover,
 };
 
@@ -25,6 +25,15 @@ pub(super) fn create_mirror() {}
     params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
     responses((status = 200, body = Mirror), (status = "4XX", body = ErrorBody)))]
 pub(super) fn show_mirror() {}
+
+/// Set the RPO of an asynchronous mirror
+///
+/// At either daemon, if the other end is at a peer; the one that has the source has to be reached.
+#[utoipa::path(patch, path = "/v1/mirrors/{mirror}", tag = "mirrors", request_body = SetMirror,
+    params(("mirror" = String, Path, description = "The name of a volume in it, or its id")),
+    responses((status = 200, body = Mirror), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn set_mirror() {}
 
 /// Do an operation on a mirror
 ///

@@ -164,6 +164,14 @@ pub struct MirrorNext {
     pub command: String,
 }
 
+/// What is to be different of a mirror.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetMirror {
+    /// DesiredRPO of an asynchronous one, in milliseconds: the target should never be further behind. From 100 to 86400000.
+    pub rpo_ms: u64,
+}
+
 /// An operation on a mirror: ModifyReplicaSynchronization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -11,8 +11,8 @@ pub enum MirrorVerb {
     /// Keep a volume equal to another one from now on: one of this daemon, whose content is replaced, or a new one of a
     /// peer.
     ///
-    /// A write is answered when both have it. Hosts can read a target of this daemon and not write it; one of a peer is
-    /// the same disk as its source to them, in reserve.
+    /// A write is answered when both have it, or with `--mode async` when the source has it. Hosts can read a target of this
+    /// daemon and not write it; one of a peer is the same disk as its source to them, in reserve.
     Create(MirrorCreate),
     /// List all mirrors.
     List,
@@ -84,6 +84,15 @@ pub enum MirrorVerb {
         /// Don't ask.
         #[arg(long, short)]
         yes: bool,
+    },
+    /// Change how far the target of an asynchronous mirror may be behind.
+    Set {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// The target should never be further behind: 5s, 1m.
+        #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
+        rpo: u64,
     },
     /// Let hosts wait for both volumes from now on, of an asynchronous mirror.
     ResetToSync(MirrorName),

@@ -28,6 +28,8 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock volume create db --file /path/existing.img --direct",
         "tidelock volume list",
         "tidelock mirror create db b:copy --on-failure halt --wait",
+        "tidelock mirror create db b:copy --mode async --rpo 5s",
+        "tidelock mirror set copy --rpo 10s",
         "tidelock mirror fracture db",
         "tidelock mirror fracture db --force -y",
         "tidelock mirror failover copy --force",

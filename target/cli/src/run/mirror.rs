@@ -43,6 +43,16 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             force,
             yes,
         } => set_failover(&name, failover, force, yes, context).await,
+        MirrorVerb::Set {
+            mirror: MirrorName { name },
+            rpo,
+        } => {
+            let request = v1::SetMirror {
+                rpo_ms: rpo.saturating_mul(1_000),
+            };
+            let mirror = context.client.set_mirror(&name, &request).await?;
+            context.print(&mirror, show::mirror)
+        }
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror: MirrorName { name },
@@ -191,7 +201,9 @@ async fn failover(
     let (source, target) = (&mirror.source.volume, &mirror.target.volume);
     let mut what =
         format!("Hosts can't write volume {source} any more, and can write volume {target}.");
-    if mirror.percent_synced != Some(100) {
+    if let Some(lag) = &mirror.asynchronous {
+        what.push_str(&lost(lag, source));
+    } else if mirror.percent_synced != Some(100) {
         what.push_str(&format!(
             " They aren't equal at the moment: hosts don't see what {source} alone has."
         ));
@@ -204,6 +216,17 @@ async fn failover(
     };
     let mirror = context.client.modify_mirror(name, &request).await?;
     context.print(&mirror, show::mirror_line)
+}
+
+/// What a failover of an asynchronous mirror loses.
+fn lost(lag: &v1::MirrorLag, source: &str) -> String {
+    let since = lag.cut_at.as_ref().map_or_else(
+        || "nobody knows what it has alone".to_owned(),
+        |at| format!("at most what it has alone since {at}"),
+    );
+    format!(
+        " While the two are connected the other one gets all first, and nothing is lost; if {source} is gone, that is {since}."
+    )
 }
 
 async fn detach(

@@ -183,6 +183,8 @@ fn lag(mirror: &Mirror) -> String {
             (Some(bytes), Some(ms)) => {
                 format!("{} for {}", format_size(*bytes), duration(ms / 1_000))
             }
+            // The source can't be asked.
+            (None, Some(ms)) => format!("for {} at most", duration(ms / 1_000)),
             _ => "unknown".into(),
         };
     }

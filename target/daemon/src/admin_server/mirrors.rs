@@ -22,6 +22,9 @@ pub trait MirrorControl: Send + Sync + 'static {
     /// Makes a mirror of a volume here at a peer; the first copy goes on in the background.
     fn create_remote_mirror(&self, request: RemoteMirrorRequest) -> Outcome<'_, v1::Mirror>;
 
+    /// Lets the target of an asynchronous one be so far behind at most, in milliseconds.
+    fn set_mirror_rpo(&self, name: String, rpo_ms: u64) -> Outcome<'_, v1::Mirror>;
+
     /// Does an operation.
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;
 

@@ -181,7 +181,12 @@ fn of_mirrors() -> Router<Shared> {
     let one = "/v1/mirrors/{mirror}";
     Router::new()
         .route("/v1/mirrors", get(mirrors::list).post(mirrors::create))
-        .route(one, get(mirrors::show).delete(mirrors::detach))
+        .route(
+            one,
+            get(mirrors::show)
+                .patch(mirrors::set)
+                .delete(mirrors::detach),
+        )
         .route(&format!("{one}/operations"), post(mirrors::modify))
         .route(&format!("{one}/failover"), put(mirrors::set_failover))
         .route(&format!("{one}/verify"), post(mirrors::verify))

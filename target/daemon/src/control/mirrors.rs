@@ -87,6 +87,15 @@ impl MirrorControl for DaemonControl {
         .boxed()
     }
 
+    fn set_mirror_rpo(&self, name: String, rpo_ms: u64) -> Outcome<'_, v1::Mirror> {
+        async move {
+            let registry = &self.shared.registry;
+            registry.set_mirror_rpo(name.clone(), rpo_ms).await?;
+            Ok(registry.mirror(&name)?)
+        }
+        .boxed()
+    }
+
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror> {
         async move {
             let registry = &self.shared.registry;

@@ -248,6 +248,11 @@ impl End {
         self.driven.settle();
     }
 
+    /// How far its asynchronous peer is behind.
+    pub(crate) fn behind(&self) -> Option<Behind> {
+        self.driven.behind(self.peer)
+    }
+
     /// What is known of it.
     pub(crate) fn facts(&self) -> EndFacts {
         let facts = self.driven.facts();

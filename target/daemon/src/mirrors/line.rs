@@ -10,6 +10,7 @@ use tidelock_mirror::id::NodeId;
 use tidelock_mirror::link::Message;
 
 use super::end::End;
+use super::lag::Told;
 use super::running::{Running, which};
 use crate::peers::{Hello, LinkEnd, LinkHandle};
 
@@ -27,6 +28,8 @@ struct State {
     handle: Option<LinkHandle>,
     /// Why there is none.
     why: Option<String>,
+    /// The ends have been as they should be since there was one.
+    fine: bool,
 }
 
 impl Line {
@@ -42,6 +45,11 @@ impl Line {
         if let Some(handle) = self.0.lock().handle.take() {
             handle.disconnect();
         }
+    }
+
+    /// The ends are as they should be.
+    pub(super) fn is_fine(&self) {
+        self.0.lock().fine = true;
     }
 
     /// The end here is there from now on.
@@ -172,6 +180,7 @@ impl LinkEnd for Door {
             }
             state.handle = Some(link);
             state.why = None;
+            state.fine = false;
         }
         self.end.event(Event::Connected(peer));
         if let Some(mirror) = self.mirror.upgrade() {
@@ -185,9 +194,29 @@ impl LinkEnd for Door {
             state.is_of(self.opened) && state.handle.is_some()
         };
         // Of a connection that the end has ended it hears no more.
-        if is_open {
-            self.end.event(Event::Received(peer, message));
+        if !is_open {
+            return;
         }
+        if let Message::Behind {
+            bytes,
+            ms,
+            cut_unix_ms,
+            rpo_kept,
+        } = message
+        {
+            // It is for people.
+            let told = Told {
+                bytes,
+                ms,
+                cut_unix_ms,
+                rpo_kept,
+            };
+            if let Some(mirror) = self.mirror.upgrade() {
+                mirror.told_lag(told);
+            }
+            return;
+        }
+        self.end.event(Event::Received(peer, message));
     }
 
     fn disconnected(&self, peer: NodeId, reason: &str) {
@@ -197,6 +226,11 @@ impl LinkEnd for Door {
             mirror.unseen();
         }
         self.changed();
+    }
+
+    fn was_fine(&self) -> bool {
+        let state = self.line.0.lock();
+        state.is_of(self.opened) && state.fine
     }
 
     fn refused(&self, _: NodeId, reason: &str) {

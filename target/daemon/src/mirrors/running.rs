@@ -1,6 +1,8 @@
 //! A mirror that runs: its ends that are here, the link between the two ends, and one task that listens to what the ends say and asks
 //! them for what follows.
 
+mod asynchronous;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,7 +11,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tidelock_catalog::{Mirror, MirrorId, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Event, OnFailure as Policy, Report, Wish};
-use tidelock_mirror::epochs::RpoState;
 use tidelock_mirror::id::{MirrorId as Mirrored, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_replication::mirror::{Images, is_on_an_engine};
@@ -20,6 +21,7 @@ use tokio::task::AbortHandle;
 
 use super::News;
 use super::end::{Alone, End, Ends, House, Which};
+use super::lag::Lag;
 use super::lease::{Lease, Told};
 use super::line::Line;
 use super::link::{Incoming, Link};
@@ -52,6 +54,8 @@ pub(crate) struct Running {
     tasks: Mutex<Vec<AbortHandle>>,
     /// How far behind the peer of each end may be, as the ends were told.
     rpos: Mutex<[Option<u64>; 2]>,
+    /// How far an end here is behind, or the one at a peer, as the two daemons tell each other.
+    lag: Lag,
     /// The mirror is no more, and doesn't say who may write.
     released: AtomicBool,
     /// What hosts may do with the volume here, if the other one isn't, as they were told last.
@@ -158,6 +162,7 @@ impl Running {
             behind: Mutex::new(Some(Instant::now())),
             tasks: Mutex::default(),
             rpos: Mutex::default(),
+            lag: Lag::default(),
             released: AtomicBool::new(false),
             access: Mutex::default(),
             lease: Mutex::default(),
@@ -177,7 +182,7 @@ impl Running {
                 tasks.push(runtime.spawn(delivering).abort_handle());
             }
         }
-        let looking = keep_schedule(Arc::downgrade(&running), running.changes());
+        let looking = asynchronous::keep_schedule(Arc::downgrade(&running), running.changes());
         tasks.push(runtime.spawn(looking).abort_handle());
         let listening = listen(Arc::downgrade(&running), said);
         tasks.push(runtime.spawn(listening).abort_handle());
@@ -255,11 +260,6 @@ impl Running {
             Way::Here(_) => None,
             Way::Peer(line) => Some(Arc::clone(line)),
         }
-    }
-
-    /// Whether there is a connection with an end at a peer.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.line().is_some_and(|line| line.problem().is_none())
     }
 
     /// Whether the end here is the source, and nobody else has what is written now.
@@ -360,43 +360,6 @@ impl Running {
         self.has_changed();
     }
 
-    /// Tells the ends how far behind their peers may be, where that isn't what they were told last.
-    fn set_rpos(&self) {
-        let mut told = self.rpos.lock();
-        let wanted = self.state.lock().rpo_ms();
-        for (side, told) in [MirrorSide::First, MirrorSide::Second]
-            .into_iter()
-            .zip(&mut *told)
-        {
-            if let Some(end) = self.end(side)
-                && std::mem::replace(told, wanted) != wanted
-            {
-                end.set_rpo(wanted);
-            }
-        }
-    }
-
-    /// Makes cuts that are due; when to look again, if anything is asynchronous.
-    fn look_at_schedule(&self) -> Option<Duration> {
-        let sides = [MirrorSide::First, MirrorSide::Second].into_iter();
-        let looks: Vec<_> = sides
-            .filter_map(|side| self.end(side)?.look_at_schedule())
-            .collect();
-        for look in &looks {
-            match look.rpo {
-                Some(RpoState::Missed) => {
-                    tracing::warn!(mirror = %self.id, "the target of a mirror is further behind than it should be");
-                }
-                Some(RpoState::Kept) => {
-                    tracing::info!(mirror = %self.id, "the target of a mirror isn't too far behind any more");
-                }
-                None => continue,
-            }
-            self.has_changed();
-        }
-        looks.iter().map(|look| look.again).min()
-    }
-
     /// Changes what is known, and who may write, at once: nobody sees one without the other.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
@@ -465,6 +428,7 @@ impl Running {
 
     /// There is a connection with the end at a peer.
     pub(super) fn sees(&self, is_source: bool) {
+        self.lag_begins_anew();
         self.change(|state| state.seen(is_source));
         let _ = self.news.send(News::Seen(self.id));
     }
@@ -558,7 +522,7 @@ impl Running {
         let _ = self.news.send(News::Changed(self.id));
     }
 
-    fn heard(&self, side: MirrorSide, report: &Report) {
+    fn heard(self: &Arc<Self>, side: MirrorSide, report: &Report) {
         match report {
             Report::DiskFailed | Report::Misbehaved(..) | Report::Halted => {
                 tracing::error!(mirror = %self.id, ?side, ?report, "mirror");
@@ -571,11 +535,15 @@ impl Running {
             }
             _ => tracing::info!(mirror = %self.id, ?side, ?report, "mirror"),
         }
-        if matches!(report, Report::InStep(_)) {
+        if matches!(
+            report,
+            Report::InStep(_) | Report::Following(_) | Report::CutConfirmed(_)
+        ) {
             self.link.is_fine();
         }
         self.change(|state| state.report(side, report));
-        if matches!(report, Report::InStep(_)) {
+        self.part_if_asynchronous(side, report);
+        if matches!(report, Report::InStep(_) | Report::Met(..)) {
             // A source that was just started says nothing before it has met the other end.
             let _ = self.news.send(News::Seen(self.id));
         }
@@ -742,17 +710,6 @@ async fn deliver(mirror: Weak<Running>, link: Arc<Link>, side: MirrorSide) {
             break;
         };
         mirror.bring(&link, side);
-    }
-}
-
-/// Makes cuts when they are due.
-async fn keep_schedule(mirror: Weak<Running>, mut changes: watch::Receiver<u64>) {
-    while let Some(again) = mirror.upgrade().map(|mirror| mirror.look_at_schedule()) {
-        match again {
-            Some(again) => tokio::time::sleep(again).await,
-            None if changes.changed().await.is_err() => break,
-            None => {}
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! mirror that goes on to what was wanted.
 
 mod access;
+mod asynchronous;
 mod automatic;
 mod operations;
 mod remote;
@@ -16,7 +17,7 @@ use tidelock_capabilities::BuiltType;
 use tidelock_capabilities::facts::{Association, AssociationKey};
 use tidelock_capabilities::machine::{After, Event, Scope, State as Shown, created, observe};
 use tidelock_capabilities::values::{CopyState, Operation, ProgressStatus, SyncType};
-use tidelock_catalog::{Mirror, MirrorMode, MirrorRest, MirrorSide, OnFailure};
+use tidelock_catalog::{Mirror, MirrorRest, MirrorSide, OnFailure};
 use tidelock_mirror::association::{Report, Wish};
 use tidelock_mirror::generation::{Refusal, Role, Verdict};
 use tidelock_mirror::id::NodeId;
@@ -82,6 +83,8 @@ pub(crate) struct State {
     place: Option<Place>,
     /// What is wrong with the store of leases.
     trouble: Option<String>,
+    /// An asynchronous target at a peer, or the end here for one there, gets all, so that it can become the source.
+    catching_up: bool,
 }
 
 impl State {
@@ -143,6 +146,7 @@ impl State {
             fenced: false,
             two_sources: false,
             switching: false,
+            catching_up: false,
         }
     }
 
@@ -240,33 +244,6 @@ impl State {
     /// Whether an image is at the end that doesn't serve hosts.
     pub(crate) fn set_target_consistent(&mut self, consistent: bool) {
         self.association.target_consistent = consistent;
-    }
-
-    /// How far the target may be behind, as the ends have to be told; `None`: hosts wait for it. That is so as well while
-    /// another end is to become the source, so that nothing is lost by that.
-    pub(crate) fn rpo_ms(&self) -> Option<u64> {
-        let rpo_ms = self.record.mode.rpo_ms();
-        rpo_ms.filter(|_| !self.changes_roles() || self.conflict.is_some())
-    }
-
-    /// Whether hosts don't wait for the target.
-    pub(crate) const fn is_asynchronous(&self) -> bool {
-        self.record.mode.rpo_ms().is_some()
-    }
-
-    /// Another mode, of which mirrors are built so.
-    pub(crate) fn set_mode(&mut self, mode: MirrorMode, built: BuiltType) {
-        self.record.mode = mode;
-        self.association.mode = built.mode();
-        self.built = built;
-        self.switching = true;
-        self.failed = None;
-        if !self.is_asynchronous() {
-            self.show(Shown {
-                copy_state: CopyState::Unsynchronized,
-                progress_status: ProgressStatus::Resyncing,
-            });
-        }
     }
 
     // --- What happens to its ends.
@@ -375,18 +352,6 @@ impl State {
         !self.record.end(side).is_here()
     }
 
-    /// The asynchronous target of an end has a cut.
-    fn has_cut(&mut self, side: MirrorSide) {
-        (self.conflict, self.to_copy, self.switching) = (None, 0, false);
-        if self.flows_from(side) {
-            self.event(Event::Recovered);
-            self.event(Event::Copied);
-            if self.association.copy_state == CopyState::Synchronized {
-                self.pending = None;
-            }
-        }
-    }
-
     /// A source whose other end is known to have failed has nothing to wait for.
     fn alone(&self, side: MirrorSide) -> Vec<Do> {
         let is_source = self.end(side).role == Some(Role::Source);
@@ -432,6 +397,7 @@ impl State {
 
     fn met(&mut self, side: MirrorSide, peer: NodeId, verdict: &Verdict) -> Vec<Do> {
         if self.is_remote(side.opposite()) {
+            self.switching = false;
             self.meets_remote(side, verdict);
             self.settle_access(verdict);
         }

@@ -50,11 +50,11 @@ impl Way {
         }
     }
 
-    /// The ends are as they should be: the next connection follows at once. Peers have pauses of their own.
+    /// The ends are as they should be: the next connection follows at once.
     pub(super) fn is_fine(&self) {
         match self {
             Self::Here(link) => link.is_fine(),
-            Self::Peer(_) => {}
+            Self::Peer(line) => line.is_fine(),
         }
     }
 }

@@ -60,6 +60,9 @@ pub trait LinkEnd: Send + Sync + 'static {
     /// The link is over, and why. Always after [`Self::connected`], and before that of the next one.
     fn disconnected(&self, peer: NodeId, reason: &str);
 
+    /// Whether the two ends have been of use to each other on the last link: another one may be had at once.
+    fn was_fine(&self) -> bool;
+
     /// A link didn't come about, since one side refuses the other; the reason names the peer.
     fn refused(&self, peer: NodeId, reason: &str);
 }

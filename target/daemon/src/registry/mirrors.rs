@@ -2,11 +2,13 @@
 //! ends. What is wanted is made durable first, then asked of the ends.
 
 mod asking;
+mod asynchronous;
 mod automatic;
 mod beginning;
 mod compare;
 mod digest;
 mod facts;
+mod figures;
 mod holding;
 mod hosts;
 mod naming;
@@ -41,6 +43,7 @@ use crate::state_dir::{StateDir, StateDirError};
 pub use asking::MirrorEnds;
 pub use automatic::FailoverChange;
 pub use beginning::MirrorRequest;
+pub use figures::MirrorFigures;
 pub use naming::EndName;
 pub use operations::MirrorChange;
 pub use remote::RemoteMirrorRequest;

@@ -32,17 +32,28 @@ impl Registry {
             if !this.is_loaded() {
                 return Err(ChangeError::Loading);
             }
-            let record = this.catalog().volume(&volume)?.clone();
-            this.check_not_receiving(&record)?;
-            record.check_not_hydrating()?;
-            changes.extend(match record.backing {
-                Backing::Raw => this.delete_file_volume(&writer, volume).await?,
-                Backing::Head(_) => this.delete_head(&writer, record, with_snapshots).await?,
-                Backing::Snapshot(_) => return Err(CatalogError::IsSnapshot { volume }.into()),
-            });
+            let deleted = this.delete_volume_now(&writer, volume, with_snapshots);
+            changes.extend(deleted.await?);
             Ok(changes)
         })
         .await
+    }
+
+    /// The same, by who has the turn, of a volume to which nothing is copied.
+    pub(super) async fn delete_volume_now(
+        &self,
+        writer: &Writer,
+        volume: VolumeName,
+        with_snapshots: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let record = self.catalog().volume(&volume)?.clone();
+        self.check_not_receiving(&record)?;
+        record.check_not_hydrating()?;
+        match record.backing {
+            Backing::Raw => self.delete_file_volume(writer, volume).await,
+            Backing::Head(_) => self.delete_head(writer, record, with_snapshots).await,
+            Backing::Snapshot(_) => Err(CatalogError::IsSnapshot { volume }.into()),
+        }
     }
 
     pub(super) async fn delete_file_volume(

@@ -27,10 +27,7 @@ impl DaemonModel {
                 true => OnFailure::Halt,
                 false => OnFailure::Continue,
             },
-            mode: match replica.mode {
-                Some(Mode::Asynchronous) => MirrorMode::Asynchronous { rpo_ms: RPO_MS },
-                _ => MirrorMode::Synchronous,
-            },
+            mode: mode_of(replica),
         };
         let made =
             self.run(|control| async move { Ok(control.create_mirror(request).await?.id) })?;
@@ -54,6 +51,7 @@ impl DaemonModel {
                 false => OnFailure::Continue,
             },
             failover: MirrorFailover::Manual,
+            mode: mode_of(replica),
         };
         let made =
             self.run(|control| async move { Ok(control.create_remote_mirror(request).await?.id) })?;
@@ -116,6 +114,14 @@ impl DaemonModel {
         let is_early = matches!(wanted, CopyState::Initialized | CopyState::Unsynchronized);
         let is_there = association.copy_state == wanted && !association.is_copying();
         (!is_early && !is_there).then(|| self.follow(relation, wanted))
+    }
+}
+
+/// When writes of hosts are to be answered; synchronous, if nothing is said of that.
+const fn mode_of(replica: &NewReplica) -> MirrorMode {
+    match replica.mode {
+        Some(Mode::Asynchronous) => MirrorMode::Asynchronous { rpo_ms: RPO_MS },
+        _ => MirrorMode::Synchronous,
     }
 }
 

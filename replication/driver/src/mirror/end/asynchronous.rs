@@ -56,6 +56,11 @@ impl End {
         Some(look)
     }
 
+    /// How far an asynchronous peer is behind.
+    pub fn behind(&self, peer: NodeId) -> Option<Behind> {
+        self.state.lock().behind(peer)
+    }
+
     pub(super) fn snapshot(&self, operation: SnapshotOperation) {
         match (&self.images, operation.answered()) {
             (Some(images), _) => images.perform(&self.me, operation),

@@ -41,11 +41,6 @@ pub(in crate::admin_server) async fn create(
     };
     let source = parse::volume_name(&request.source)?;
     let EndName { peer, volume } = end_name(&request.target)?;
-    if peer.is_some() && mode != MirrorMode::Synchronous {
-        return Err(Failure::invalid(
-            "a mirror with a peer is synchronous: asynchronous ones are of two volumes of this daemon",
-        ));
-    }
     let failover = failover(request.failover)?;
     let is_possible = peer.is_some() && mode == MirrorMode::Synchronous;
     if failover == MirrorFailover::Automatic && !is_possible {
@@ -72,6 +67,7 @@ pub(in crate::admin_server) async fn create(
                     target: volume,
                     on_failure,
                     failover,
+                    mode,
                 };
                 control.create_remote_mirror(request).await
             }
@@ -79,6 +75,18 @@ pub(in crate::admin_server) async fn create(
     })
     .await?;
     Ok((StatusCode::CREATED, Json(mirror)))
+}
+
+pub(in crate::admin_server) async fn set(
+    State(shared): State<Shared>,
+    Segments(mirror): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::Mirror>, Failure> {
+    let request: v1::SetMirror = body::read(request, &shared.limits).await?;
+    let rpo_ms = rpo(request.rpo_ms)?;
+    let control = shared.control.clone();
+    let mirror = to_end(async move { control.set_mirror_rpo(mirror, rpo_ms).await }).await?;
+    Ok(Json(mirror))
 }
 
 pub(in crate::admin_server) async fn modify(
@@ -141,15 +149,19 @@ fn mode(mode: v1::MirrorMode, rpo_ms: Option<u64>) -> Result<MirrorMode, Failure
             "rpo_ms goes with the mode asynchronous: the target of a synchronous mirror is never behind",
         )),
         (v1::MirrorMode::Asynchronous, rpo_ms) => {
-            let rpo_ms = rpo_ms.unwrap_or(RPO_MS);
-            match (100..=86_400_000).contains(&rpo_ms) {
-                true => Ok(MirrorMode::Asynchronous { rpo_ms }),
-                false => Err(Failure::invalid(
-                    "rpo_ms is from 100 to 86400000: a tenth of a second to a day",
-                )),
-            }
+            let rpo_ms = rpo(rpo_ms.unwrap_or(RPO_MS))?;
+            Ok(MirrorMode::Asynchronous { rpo_ms })
         }
         _ => Err(Failure::invalid("mode is synchronous or asynchronous")),
+    }
+}
+
+fn rpo(rpo_ms: u64) -> Result<u64, Failure> {
+    match (100..=86_400_000).contains(&rpo_ms) {
+        true => Ok(rpo_ms),
+        false => Err(Failure::invalid(
+            "rpo_ms is from 100 to 86400000: a tenth of a second to a day",
+        )),
     }
 }
 

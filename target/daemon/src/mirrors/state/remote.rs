@@ -13,7 +13,8 @@ impl State {
     pub(super) fn follows(&mut self, source: MirrorSide) -> Vec<Do> {
         *self.end_mut(source) = End {
             role: Some(Role::Source),
-            in_step: true,
+            // An asynchronous one has got a cut.
+            in_step: !self.is_asynchronous(),
             problem: None,
         };
         self.conflict = None;
@@ -58,6 +59,7 @@ impl State {
     /// Nothing is known of the end at a peer any more.
     pub(super) fn lost_remote(&mut self, side: MirrorSide) -> Vec<Do> {
         let changes_roles = self.changes_roles();
+        let meets_again = self.switching;
         *self.end_mut(side.opposite()) = End::default();
         let is_source = self.end(side).role == Some(Role::Source);
         if let Some(pending) = self.pending.take_if(|_| is_source) {
@@ -66,10 +68,11 @@ impl State {
             self.association = association;
             (self.record.source, self.record.rest) = (source, rest);
             self.failed = Some("the connection was lost before the other end took over".into());
+            self.catching_up = false;
             self.event(Event::Failed);
             return vec![Do::TakeBack(source, rest)];
         }
-        if self.record.rest == MirrorRest::Linked && !changes_roles {
+        if self.record.rest == MirrorRest::Linked && !changes_roles && !meets_again {
             self.event(Event::Failed);
         }
         Vec::new()
@@ -103,7 +106,8 @@ impl State {
         }
         (self.record.source, self.record.rest) = (source, rest);
         self.failed = None;
-        let follows = self.ends.iter().any(|end| end.in_step);
+        let has_cut = self.is_asynchronous() && self.is_met() && self.association.target_consistent;
+        let follows = has_cut || self.ends.iter().any(|end| end.in_step);
         self.show(match rest {
             MirrorRest::Suspended => Shown::at_rest(CopyState::Suspended),
             MirrorRest::Fractured => Shown::at_rest(CopyState::Fractured),

@@ -32,8 +32,8 @@ pub(in crate::peers) async fn keep(
         };
         match once(&house, &record, mirror).await {
             // It was a link for a while: one may be had again at once.
-            Ok(lasted) => {
-                if lasted >= house.settings.timeout {
+            Ok((lasted, was_fine)) => {
+                if was_fine || lasted >= house.settings.timeout {
                     backoff.reset();
                 }
                 told.clear();
@@ -51,8 +51,12 @@ pub(in crate::peers) async fn keep(
     }
 }
 
-/// One link to its end, and how long it was one; an error says why there was none.
-async fn once(house: &Arc<House>, peer: &Peer, mirror: MirrorId) -> Result<Duration, String> {
+/// One link to its end, how long it was one, and whether it was of use; an error says why there was none.
+async fn once(
+    house: &Arc<House>,
+    peer: &Peer,
+    mirror: MirrorId,
+) -> Result<(Duration, bool), String> {
     let end = house.ends.get().and_then(|ends| ends.end(mirror));
     let end = end.ok_or("the mirror isn't open here")?;
     let dialling = dial::dial(&house.tls, &peer.address, Some(peer.fingerprint), MIRROR);
@@ -62,11 +66,11 @@ async fn once(house: &Arc<House>, peer: &Peer, mirror: MirrorId) -> Result<Durat
     tokio::select! {
         () = present.gone() => Err("the peer was removed".into()),
         done = async {
-            let met = call(&whom(house, peer), stream, mirror, end).await;
+            let met = call(&whom(house, peer), stream, mirror, Arc::clone(&end)).await;
             let met = met.map_err(|error| error.to_string())?;
             let begun = Instant::now();
             talk(house, peer, mirror, met).await;
-            Ok(begun.elapsed())
+            Ok((begun.elapsed(), end.was_fine()))
         } => done,
     }
 }

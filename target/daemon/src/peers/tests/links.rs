@@ -42,6 +42,10 @@ struct End {
 }
 
 impl LinkEnd for End {
+    fn was_fine(&self) -> bool {
+        false
+    }
+
     fn hello(&self) -> Hello {
         self.hello.lock().clone()
     }

@@ -26,6 +26,7 @@ fn make() -> BuiltCapabilities {
             mirrors(),
             asynchronous_mirrors(),
             remote_mirrors(),
+            asynchronous_remote_mirrors(),
         ],
         storage_objects: StorageObject::set(&[StorageObject::StorageVolume]),
         synchronous_actions: Action::set(&[
@@ -202,8 +203,16 @@ fn remote_mirrors() -> BuiltType {
     BuiltType {
         replication_type: ReplicationType::SynchronousMirrorRemote,
         target_supply: TargetSupply::Created,
-        operations: mirrors().operations.without(Operation::ResetToAsync),
         ..mirrors()
+    }
+}
+
+/// The same, of which the target is the source as it was a while ago.
+fn asynchronous_remote_mirrors() -> BuiltType {
+    BuiltType {
+        replication_type: ReplicationType::AsynchronousMirrorRemote,
+        target_supply: TargetSupply::Created,
+        ..asynchronous_mirrors()
     }
 }
 

@@ -462,7 +462,10 @@ impl Registry {
         Ok(Peer {
             id: PeerId(record.node.as_u128()),
             reach,
-            types: ReplicationType::set(&[ReplicationType::SynchronousMirrorRemote]),
+            types: ReplicationType::set(&[
+                ReplicationType::SynchronousMirrorRemote,
+                ReplicationType::AsynchronousMirrorRemote,
+            ]),
             room_for: ValueSet::all(),
             connection: ValueSet::EMPTY,
         })

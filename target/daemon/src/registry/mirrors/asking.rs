@@ -10,6 +10,7 @@ use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{Mirror, MirrorId, MirrorRest, MirrorSide, Peer, PeerName};
 use uuid::Uuid;
 
+use super::asynchronous::{check_rpo, mode_of};
 use super::automatic::Terms;
 use super::operations::refuse;
 use super::{ChangeError, Registry, Running};
@@ -37,6 +38,9 @@ pub(super) enum Ask {
         /// An older daemon says nothing of it.
         #[serde(default)]
         terms: Option<Terms>,
+        /// How far the other end may be behind; absent if hosts wait for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rpo_ms: Option<u64>,
     },
     /// The end there is the source: let the ends fail over by themselves, or not.
     TurnFailover {
@@ -46,6 +50,10 @@ pub(super) enum Ask {
     },
     /// The end of the one that asks is the source, and this is so of the mirror.
     FollowFailover { mirror: Uuid, terms: Terms },
+    /// The end of the one that asks is the source, which is about to be in this mode: be ready for it.
+    Mode { mirror: Uuid, rpo_ms: Option<u64> },
+    /// The end there is the source: let the other one be so far behind at most.
+    Rpo { mirror: Uuid, rpo_ms: u64 },
     /// What a part of the volume there amounts to.
     Digest {
         mirror: Uuid,
@@ -71,6 +79,9 @@ pub(super) struct CreateTarget {
     /// Of a mirror that fails over by itself: how long leases are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lease_ms: Option<u64>,
+    /// How far it may be behind; absent if hosts wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rpo_ms: Option<u64>,
     /// As which logical unit hosts see both.
     pub(super) naa: String,
     pub(super) serial: String,
@@ -110,6 +121,8 @@ pub(super) enum Wanted {
     Resume,
     Resync,
     Reverse,
+    ResetToSync,
+    ResetToAsync,
 }
 
 impl Wanted {
@@ -121,6 +134,8 @@ impl Wanted {
             Operation::Resume => Self::Resume,
             Operation::ResyncReplica => Self::Resync,
             Operation::ReverseRoles => Self::Reverse,
+            Operation::ResetToSync => Self::ResetToSync,
+            Operation::ResetToAsync => Self::ResetToAsync,
             _ => return None,
         })
     }
@@ -133,6 +148,8 @@ impl Wanted {
             Self::Resume => Operation::Resume,
             Self::Resync => Operation::ResyncReplica,
             Self::Reverse => Operation::ReverseRoles,
+            Self::ResetToSync => Operation::ResetToSync,
+            Self::ResetToAsync => Operation::ResetToAsync,
         }
     }
 }
@@ -292,9 +309,19 @@ impl Registry {
                 source,
                 rest,
                 terms,
+                rpo_ms,
             } => {
-                let words = (source.into(), rest.into());
-                self.told_words(peer, MirrorId(mirror), words, terms).await
+                let (words, mode) = ((source.into(), rest.into()), mode_of(rpo_ms)?);
+                let so = (terms, mode);
+                self.told_words(peer, MirrorId(mirror), words, so).await
+            }
+            Ask::Mode { mirror, rpo_ms } => {
+                let mode = mode_of(rpo_ms)?;
+                self.told_mode(peer, MirrorId(mirror), mode).await
+            }
+            Ask::Rpo { mirror, rpo_ms } => {
+                let rpo_ms = check_rpo(rpo_ms)?;
+                self.set_rpo_for_peer(peer, MirrorId(mirror), rpo_ms).await
             }
             Ask::FollowFailover { mirror, terms } => {
                 self.follow_terms(peer, MirrorId(mirror), terms).await

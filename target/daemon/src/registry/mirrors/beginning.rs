@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::values::{LocalOrRemote, MethodName, Mode, ReplicationType, SyncType};
-use tidelock_capabilities::{BuiltType, Creation, admit};
+use tidelock_capabilities::{BuiltType, Creation, TargetSupply, admit};
 use tidelock_catalog::{
     Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
     MirrorRest, MirrorSide, OnFailure, VolumeName,
@@ -69,7 +69,7 @@ impl Registry {
             MirrorMode::Synchronous => Vec::new(),
             MirrorMode::Asynchronous { .. } => {
                 check_hosts_go_on(request.on_failure)?;
-                self.have_families(writer, [&request.source, &request.target])
+                self.have_families(writer, &[&request.source, &request.target])
                     .await?
             }
         };
@@ -109,11 +109,7 @@ impl Registry {
         self.install(catalog, &changes, None);
         changes.extend(joined);
         let volumes = volumes.map(Some);
-        let state = State::new(
-            record.clone(),
-            key(&record, &volumes),
-            mirror_type(record.mode),
-        );
+        let state = State::new(record.clone(), key(&record, &volumes), mirror_type(&record));
         let running = self.mirrors.begin(state, volumes, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
@@ -196,11 +192,11 @@ impl Registry {
             let here = SIDES.into_iter().zip(&volumes);
             let mut here = here.filter(|(side, _)| record.end(*side).is_here());
             if here.all(|(_, volume)| volume.is_some()) {
-                let built = match record.remote() {
-                    None => mirror_type(record.mode),
-                    Some(_) => super::remote::mirror_type(),
-                };
-                let state = State::found(record.clone(), key_of(record, &volumes), built);
+                let state = State::found(
+                    record.clone(),
+                    key_of(record, &volumes),
+                    mirror_type(record),
+                );
                 self.mirrors.begin(state, volumes, runtime);
             }
         }
@@ -228,15 +224,19 @@ impl Mirrors {
     }
 }
 
-/// How mirrors of two volumes here are built.
-pub(super) fn mirror_type(mode: MirrorMode) -> BuiltType {
-    let wanted = ReplicationType::of(SyncType::Mirror, mode_of(mode), LocalOrRemote::Local);
+/// How mirrors as this one are built.
+pub(super) fn mirror_type(record: &Mirror) -> BuiltType {
+    let (locality, supply) = match record.remote() {
+        None => (LocalOrRemote::Local, TargetSupply::Supplied),
+        Some(_) => (LocalOrRemote::Remote, TargetSupply::Created),
+    };
+    let wanted = ReplicationType::of(SyncType::Mirror, mode_of(record.mode), locality);
     // It is what admitted the mirror; without it there would be none.
     let found = built().of(wanted).cloned();
-    found.unwrap_or_else(|| BuiltType::new(wanted, tidelock_capabilities::TargetSupply::Supplied))
+    found.unwrap_or_else(|| BuiltType::new(wanted, supply))
 }
 
-const fn mode_of(mode: MirrorMode) -> Mode {
+pub(super) const fn mode_of(mode: MirrorMode) -> Mode {
     match mode {
         MirrorMode::Synchronous => Mode::Synchronous,
         MirrorMode::Asynchronous { .. } => Mode::Asynchronous,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{Change, Mirror, MirrorId, MirrorRest, MirrorSide, Peer};
+use tidelock_catalog::{Change, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide, Peer};
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done, Wanted};
@@ -19,7 +19,7 @@ use crate::mirrors::state::{Place, State};
 use crate::registry::changes::run_blocking;
 
 /// How long an operation waits for the other daemon to know what is wanted. It is told again when it connects.
-const TELLING: Duration = Duration::from_secs(5);
+pub(super) const TELLING: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Does an operation where the source is.
@@ -120,6 +120,10 @@ impl Registry {
         check_no_conflict(record, running)?;
         let writer = self.writer.lock().await;
         let transition = admit(running, operation, force)?;
+        if let Operation::ResetToSync | Operation::ResetToAsync = operation {
+            drop(writer);
+            return self.set_remote_mode(record, running, operation).await;
+        }
         let waits = running.look(State::waits);
         if waits {
             check_place(running)?;
@@ -217,6 +221,7 @@ impl Registry {
             source: record.source.into(),
             rest: record.rest.into(),
             terms: Some(self.mirrors.terms(&record)),
+            rpo_ms: record.mode.rpo_ms(),
         };
         let told: Result<Done, _> = peers.ask(&elsewhere.peer, &words).await;
         if let Err(error) = told {
@@ -230,7 +235,7 @@ impl Registry {
         peer: &Peer,
         id: MirrorId,
         (source, rest): (MirrorSide, MirrorRest),
-        terms: Option<Terms>,
+        (terms, mode): (Option<Terms>, MirrorMode),
     ) -> Result<(), ChangeError> {
         let running = self.mirror_of_peer(peer, id)?;
         let is_news = |it: &Terms| it.lease_ms.is_some() != running.is_automatic();
@@ -241,11 +246,11 @@ impl Registry {
         }
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
-            if !running.look(|state| state.is_told(source, rest)) {
-                return Ok(Vec::new());
+            let mut changes = this.follow_mode(&writer, &running, mode).await?;
+            if running.look(|state| state.is_told(source, rest)) {
+                changes.extend(this.keep_words(&writer, id, (source, rest)).await?);
+                running.change(|state| state.follow_words(source, rest));
             }
-            let changes = this.keep_words(&writer, id, (source, rest)).await?;
-            running.change(|state| state.follow_words(source, rest));
             Ok(changes)
         })
         .await

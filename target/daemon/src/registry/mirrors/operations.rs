@@ -24,7 +24,7 @@ use crate::registry::shared_units::SharedRole;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After Reset To Async the target is to be so far behind at most, in milliseconds.
-const RPO_MS: u64 = 5_000;
+pub(super) const RPO_MS: u64 = 5_000;
 
 /// What is to be done with a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Registry {
             _ => {
                 super::beginning::check_hosts_go_on(record.on_failure)?;
                 let volumes = [&record.first.volume, &record.second.volume];
-                let joined = self.have_families(writer, volumes).await?;
+                let joined = self.have_families(writer, &volumes).await?;
                 (MirrorMode::Asynchronous { rpo_ms: RPO_MS }, joined)
             }
         };
@@ -116,10 +116,7 @@ impl Registry {
         let (catalog, mut changes) = self.save(writer, set).await?;
         self.install(catalog, &changes, None);
         changes.extend(joined);
-        running.change(|state| {
-            state.set_mode(mode, super::beginning::mirror_type(mode));
-            Vec::new()
-        });
+        super::asynchronous::begin_mode(running, mode);
         Ok(changes)
     }
 

@@ -8,8 +8,7 @@
 use std::sync::{Arc, Weak};
 
 use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
-use tidelock_capabilities::values::{Mode, Operation, ReplicationType, ReturnCode};
-use tidelock_capabilities::{BuiltType, TargetSupply};
+use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
     BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd,
     MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName,
@@ -19,7 +18,7 @@ use uuid::Uuid;
 
 use super::asking::{Ask, CreateTarget, Done, EndWords};
 use super::automatic::Terms;
-use super::beginning::{key, make};
+use super::beginning::{key, make, mirror_type, mode_of};
 use super::facts::SIDES;
 use super::operations::refuse;
 use super::{EndName, Mirrors, Registry};
@@ -28,7 +27,7 @@ use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
 use crate::peers::{AskError, Peers};
 use crate::registry::Writer;
-use crate::registry::capabilities::{Refused, built};
+use crate::registry::capabilities::Refused;
 use crate::registry::changes::{ChangeError, run_blocking};
 use crate::registry::shared_units::{SharedRole, states};
 
@@ -45,6 +44,8 @@ pub struct RemoteMirrorRequest {
     pub on_failure: OnFailure,
     /// Who lets hosts use the copy when the source is gone.
     pub failover: MirrorFailover,
+    /// When writes of hosts are answered.
+    pub mode: MirrorMode,
 }
 
 impl Mirrors {
@@ -127,28 +128,11 @@ impl Registry {
         };
         let (changes, ask) = {
             let writer = self.writer.lock().await;
-            self.admit_mirror(&request.source, &target, Mode::Synchronous)?;
+            self.admit_mirror(&request.source, &target, mode_of(request.mode))?;
+            let how = (request.mode, request.on_failure);
+            let joined = self.prepare_for(&writer, &request.source, how).await?;
             let (volume, ..) = self.ready(&request.source)?;
-            let end = |volume: &VolumeName, node, elsewhere| MirrorEnd {
-                volume: volume.clone(),
-                node,
-                elsewhere,
-            };
-            let peer = request.peer.clone();
-            let record = Mirror {
-                id,
-                first: end(&request.source, node, None),
-                second: end(
-                    &request.target,
-                    Uuid::new_v4(),
-                    Some(Elsewhere { peer, dials: false }),
-                ),
-                source: MirrorSide::First,
-                on_failure: request.on_failure,
-                mode: MirrorMode::Synchronous,
-                rest: MirrorRest::Linked,
-                failover: request.failover,
-            };
+            let record = record_of(&request, id, node);
             let words = |end: &MirrorEnd| EndWords {
                 volume: end.volume.to_string(),
                 node: end.node,
@@ -162,10 +146,12 @@ impl Registry {
                 block_bytes: volume.block_size.bytes(),
                 halts: request.on_failure == OnFailure::Halt,
                 lease_ms: self.mirrors.terms(&record).lease_ms,
+                rpo_ms: request.mode.rpo_ms(),
                 naa: identity.naa_text(),
                 serial: identity.serial.clone(),
             };
-            let changes = self.begin_end(&writer, record, identity).await?;
+            let mut changes = self.begin_end(&writer, record, identity).await?;
+            changes.extend(joined);
             (changes, Ask::CreateTarget(Box::new(ask)))
         };
         // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
@@ -226,7 +212,7 @@ impl Registry {
         let (catalog, changes) = self.save_all(writer, commands).await?;
         self.install(catalog, &changes, None);
         let volumes = SIDES.map(|it| (it == side).then(|| Arc::clone(&served)));
-        let state = State::new(record.clone(), key(&record, &volumes), mirror_type());
+        let state = State::new(record.clone(), key(&record, &volumes), mirror_type(&record));
         let running = self.mirrors.begin(state, volumes, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
@@ -247,31 +233,9 @@ impl Registry {
         peer: &Peer,
         wanted: CreateTarget,
     ) -> Result<(), ChangeError> {
-        let elsewhere = Elsewhere {
-            peer: peer.name.clone(),
-            dials: true,
-        };
+        let record = record_wanted(peer, &wanted)?;
         let terms = Terms {
             lease_ms: wanted.lease_ms,
-        };
-        let record = Mirror {
-            id: MirrorId(wanted.mirror),
-            first: MirrorEnd {
-                elsewhere: Some(elsewhere),
-                ..end_of(wanted.source)?
-            },
-            second: end_of(wanted.target)?,
-            source: MirrorSide::First,
-            on_failure: match wanted.halts {
-                true => OnFailure::Halt,
-                false => OnFailure::Continue,
-            },
-            mode: MirrorMode::Synchronous,
-            rest: MirrorRest::Linked,
-            failover: match terms.lease_ms {
-                None => MirrorFailover::Manual,
-                Some(_) => MirrorFailover::Automatic,
-            },
         };
         if record.is_automatic() {
             self.check_terms(record.id, terms, record.first.node)
@@ -304,10 +268,15 @@ impl Registry {
                 )));
             }
             this.make_target(&writer, &volume, bytes, block_size).await?;
-            let begun = this.begin_end(&writer, record.clone(), identity).await;
+            let how = (record.mode, record.on_failure);
+            let joined = this.prepare_for(&writer, &volume, how).await;
+            let begun = match joined {
+                Ok(_) => this.begin_end(&writer, record.clone(), identity).await,
+                Err(error) => Err(error),
+            };
             // Of a mirror that the catalog may have after all the next start knows more.
             if begun.is_err() && this.catalog().mirror(record.id).is_none() {
-                let removed = this.delete_file_volume(&writer, volume).await;
+                let removed = this.delete_volume_now(&writer, volume, false).await;
                 if let Err(error) = removed {
                     tracing::warn!(%error, "the volume of a mirror that wasn't made stays behind");
                 }
@@ -432,7 +401,57 @@ impl Registry {
     }
 }
 
-fn end_of(words: EndWords) -> Result<MirrorEnd, ChangeError> {
+/// A mirror that is to be made here, with a peer that doesn't know of it yet.
+fn record_of(request: &RemoteMirrorRequest, id: MirrorId, node: Uuid) -> Mirror {
+    let end = |volume: &VolumeName, node, elsewhere| MirrorEnd {
+        volume: volume.clone(),
+        node,
+        elsewhere,
+    };
+    let elsewhere = Elsewhere {
+        peer: request.peer.clone(),
+        dials: false,
+    };
+    Mirror {
+        id,
+        first: end(&request.source, node, None),
+        second: end(&request.target, Uuid::new_v4(), Some(elsewhere)),
+        source: MirrorSide::First,
+        on_failure: request.on_failure,
+        mode: request.mode,
+        rest: MirrorRest::Linked,
+        failover: request.failover,
+    }
+}
+
+/// The same mirror, as its peer knows it.
+fn record_wanted(peer: &Peer, wanted: &CreateTarget) -> Result<Mirror, ChangeError> {
+    let elsewhere = Elsewhere {
+        peer: peer.name.clone(),
+        dials: true,
+    };
+    Ok(Mirror {
+        id: MirrorId(wanted.mirror),
+        first: MirrorEnd {
+            elsewhere: Some(elsewhere),
+            ..end_of(&wanted.source)?
+        },
+        second: end_of(&wanted.target)?,
+        source: MirrorSide::First,
+        on_failure: match wanted.halts {
+            true => OnFailure::Halt,
+            false => OnFailure::Continue,
+        },
+        mode: super::asynchronous::mode_of(wanted.rpo_ms)?,
+        rest: MirrorRest::Linked,
+        failover: match wanted.lease_ms {
+            None => MirrorFailover::Manual,
+            Some(_) => MirrorFailover::Automatic,
+        },
+    })
+}
+
+fn end_of(words: &EndWords) -> Result<MirrorEnd, ChangeError> {
     let volume = VolumeName::new(&words.volume);
     Ok(MirrorEnd {
         volume: volume.map_err(|error| refuse(error.to_string()))?,
@@ -456,18 +475,6 @@ pub(super) fn not_done(error: &AskError, reason: impl FnOnce(&AskError) -> Strin
     })
 }
 
-/// How mirrors with peers are built.
-pub(super) fn mirror_type() -> BuiltType {
-    let found = built().of(ReplicationType::SynchronousMirrorRemote);
-    // It is what admitted the mirror; without it there would be none.
-    found.cloned().unwrap_or_else(|| {
-        BuiltType::new(
-            ReplicationType::SynchronousMirrorRemote,
-            TargetSupply::Created,
-        )
-    })
-}
-
 /// Whether a mirror with a peer may be ended now.
 pub(super) fn admit_detach(running: &Running, force: bool) -> Result<(), ChangeError> {
     admit(running, Operation::Detach, force).map(drop)
@@ -484,7 +491,7 @@ pub(super) fn admit(
         operation,
         &association,
         Scope::Element,
-        &mirror_type(),
+        &running.look(|state| mirror_type(state.record())),
         force,
     );
     admitted.map_err(|refusal| {

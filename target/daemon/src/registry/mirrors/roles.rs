@@ -5,6 +5,7 @@
 //! told, and the other one follows what the ends have agreed on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::values::{Operation, ReturnCode};
@@ -38,6 +39,9 @@ enum Serving {
     /// It takes over from one that had taken over from it.
     TakeOver,
 }
+
+/// How long ends that don't wait for each other may take to meet again.
+const MEETING: Duration = Duration::from_secs(3);
 
 impl Registry {
     /// Does an operation on a mirror with a peer.
@@ -74,6 +78,11 @@ impl Registry {
         let Some((remote, elsewhere)) = record.remote() else {
             return Ok(Vec::new());
         };
+        if record.mode.rpo_ms().is_some() && !force {
+            // Ends that have just changed their roles meet again.
+            let is_clear = |state: &State| state.is_met() || state.conflict().is_some();
+            running.until(MEETING, is_clear).await;
+        }
         let serving = self.admit_serving(record, running, operation, force)?;
         if matches!(
             serving,
@@ -89,7 +98,7 @@ impl Registry {
             }
             Serving::HandOver => {
                 self.tell_reservations(running).await?;
-                return self.change_roles(running, operation, force).await;
+                return self.hand_over_all(running, operation, force).await;
             }
             Serving::GoOnAlone => {
                 running.change(State::go_on_alone);
@@ -124,7 +133,7 @@ impl Registry {
             _ => record.source,
         };
         let (role, in_step, waits) =
-            running.look(|state| (state.role(side), state.is_in_step(), state.waits()));
+            running.look(|state| (state.role(side), can_be_handed_over(state), state.waits()));
         check_no_conflict(record, running)?;
         // What is being overwritten is taken back first.
         let changes = |force: bool| {
@@ -229,7 +238,7 @@ impl Registry {
     }
 
     /// Changes the roles as this end can do it: the words first, then what is asked of the end.
-    async fn change_roles(
+    pub(super) async fn change_roles(
         self: &Arc<Self>,
         running: &Arc<Running>,
         operation: Operation,
@@ -288,7 +297,7 @@ impl Registry {
         let running = self.mirror_of_peer(peer, id)?;
         self.detached(async move |this| {
             let (record, in_step) =
-                running.look(|state| (state.record().clone(), state.is_in_step()));
+                running.look(|state| (state.record().clone(), can_be_handed_over(state)));
             let is_source = record.remote().is_some_and(|(remote, _)| {
                 running.look(|state| state.role(remote.opposite())) == Some(Role::Source)
             });
@@ -303,7 +312,7 @@ impl Registry {
                 _ => Operation::Failover,
             };
             check_handing_over(&running)?;
-            this.change_roles(&running, operation, false).await
+            this.hand_over_all(&running, operation, false).await
         })
         .await
         .map(drop)
@@ -360,6 +369,11 @@ impl Registry {
         running.change(|state| state.give_up(side));
         Ok(changes)
     }
+}
+
+/// Whether the other end can become the source without losing anything: it has all, or can be given what it lacks.
+fn can_be_handed_over(state: &State) -> bool {
+    state.is_in_step() || state.is_asynchronous() && state.is_met()
 }
 
 fn nothing_to_discard() -> ChangeError {

@@ -122,7 +122,7 @@ impl Registry {
     pub(super) async fn have_families(
         &self,
         writer: &Writer,
-        volumes: [&VolumeName; 2],
+        volumes: &[&VolumeName],
     ) -> Result<Vec<Change>, ChangeError> {
         let mut changes = Vec::new();
         for volume in volumes {

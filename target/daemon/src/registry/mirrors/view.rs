@@ -1,19 +1,15 @@
 //! Mirrors in the words of the API: how they are, and what can be done about that.
 
+mod lag;
 mod remote;
 
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
-use tidelock_catalog::{
-    Mirror, MirrorFailover, MirrorMode, MirrorRest, MirrorSide, OnFailure, schedule,
-};
-use tidelock_mirror::epochs::RpoState;
+use tidelock_catalog::{Mirror, MirrorFailover, MirrorMode, MirrorRest, MirrorSide, OnFailure};
 use tidelock_mirror::generation::{Role, Verdict};
 
 use super::Registry;
 use super::facts::SIDES;
-use crate::events::unix_ms;
-use crate::mirrors::end::EndFacts;
 use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
 use crate::registry::changes::ChangeError;
@@ -44,6 +40,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
     let left = facts.iter().flatten().filter_map(|it| it.left_to_copy);
     let left_bytes = left.max().unwrap_or(0);
     let behind_seconds = running.behind().map_or(0, |it| it.as_secs());
+    let told = lag::told(running);
     running.look(|state| {
         let record = state.record();
         let end = |side: MirrorSide| {
@@ -69,7 +66,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
                 problem: problem.clone().unwrap_or_default(),
             }
         };
-        let asynchronous = lag(record, facts);
+        let asynchronous = lag::of(record, facts, told);
         let is_synchronized = state.association().copy_state == CopyState::Synchronized;
         let writable = SIDES.into_iter().find(|side| state.is_writable(*side));
         v1::Mirror {
@@ -101,24 +98,9 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
             },
             asynchronous,
             serving: writable.map(|side| record.end(side).to_string()),
-            detail: detail(state, &problems),
+            detail: detail(state, &problems, lag::detail(state, told)),
             next: next(state, &problems),
         }
-    })
-}
-
-/// How far the target of an asynchronous mirror is behind.
-fn lag(record: &Mirror, facts: [Option<EndFacts>; 2]) -> Option<v1::MirrorLag> {
-    let rpo_ms = record.mode.rpo_ms()?;
-    let sources = facts.iter().flatten().filter(|it| it.role == Role::Source);
-    let behind = sources.filter_map(|it| it.behind).next();
-    let cut_at = behind.and_then(|it| it.cut_at);
-    Some(v1::MirrorLag {
-        rpo_ms,
-        lag_bytes: behind.map(|it| it.lag.bytes),
-        lag_ms: behind.map(|it| it.lag.ms),
-        cut_at: cut_at.map(|at| schedule::time_text(unix_ms(at))),
-        rpo_kept: behind.is_none_or(|it| it.rpo == RpoState::Kept),
     })
 }
 
@@ -136,7 +118,7 @@ fn percent(state: &State, left: u64) -> Option<u8> {
 }
 
 /// What is wrong, or what is being waited for.
-fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
+fn detail(state: &State, problems: &[Option<String>; 2], lacking: Option<String>) -> String {
     let record = state.record();
     let mut all = Vec::new();
     if let Some(conflict) = state.conflict() {
@@ -148,6 +130,7 @@ fn detail(state: &State, problems: &[Option<String>; 2]) -> String {
         }
     }
     all.extend(remote::detail(state));
+    all.extend(lacking);
     if state.is_halted() {
         all.push("hosts are stopped until the target is back, as it is configured".to_owned());
     }

@@ -9,7 +9,7 @@ use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::values::{LocalElementRole, Mode, Operation, SyncType};
 use tidelock_capabilities::{Decision, Triple};
 use tidelock_catalog::{
-    AccessChange, AccessState, MirrorFailover, OnFailure, Peer, PeerAddress, PeerName,
+    AccessChange, AccessState, MirrorFailover, MirrorMode, OnFailure, Peer, PeerAddress, PeerName,
     PortalGroupTag,
 };
 use tidelock_scsi::{AccessState as Shown, TargetPort};
@@ -22,6 +22,7 @@ use crate::registry::capabilities::ElementName;
 use crate::registry::changes::ChangeError;
 use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
+mod asynchronous;
 mod takeovers;
 
 const BLOCKS: usize = 256;
@@ -35,6 +36,8 @@ pub(super) struct Daemon {
     called: &'static str,
     pub(super) house: House,
     peers: Option<Arc<Peers>>,
+    /// Of mirrors that it makes.
+    mode: MirrorMode,
 }
 
 impl Daemon {
@@ -43,6 +46,7 @@ impl Daemon {
             called,
             house: House::new().await,
             peers: None,
+            mode: MirrorMode::Synchronous,
         };
         daemon.listen();
         daemon
@@ -98,6 +102,7 @@ impl Daemon {
             target: volume(target),
             on_failure: OnFailure::Continue,
             failover: MirrorFailover::Manual,
+            mode: self.mode,
         };
         let made = self.house.registry().create_remote_mirror(request).await;
         made.map(drop)
@@ -325,12 +330,9 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
         answer.decision
     };
     let supported = |decision: Decision| decision.supported().collect::<Vec<_>>();
-    let mirror = Triple::new(
-        SyncType::Mirror,
-        Mode::Synchronous,
-        LocalElementRole::SystemElement,
-    );
-    assert_eq!(supported(asked("a", "b:copy")), [mirror]);
+    let mirrors = [Mode::Synchronous, Mode::Asynchronous]
+        .map(|mode| Triple::new(SyncType::Mirror, mode, LocalElementRole::SystemElement));
+    assert_eq!(supported(asked("a", "b:copy")), mirrors);
     assert_eq!(supported(asked("a", "stranger:copy")), []);
     assert_eq!(supported(asked("b:copy", "a")), []);
     let refused = async |source: &str, target: &str, part: &str| {
@@ -358,6 +360,7 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
         target: volume("x"),
         on_failure: OnFailure::Halt,
         failover: MirrorFailover::Manual,
+        mode: MirrorMode::Synchronous,
     };
     let error = a.house.registry().create_remote_mirror(stranger).await;
     assert!(error.unwrap_err().to_string().contains("no peer stranger"));

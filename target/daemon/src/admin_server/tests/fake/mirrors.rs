@@ -34,7 +34,7 @@ impl Fake {
         source: VolumeName,
         target: VolumeName,
         elsewhere: Option<Elsewhere>,
-        on_failure: OnFailure,
+        (on_failure, mode): (OnFailure, MirrorMode),
     ) -> Outcome<'_, v1::Mirror> {
         let end = |volume: VolumeName, elsewhere| MirrorEnd {
             volume,
@@ -47,7 +47,7 @@ impl Fake {
             second: end(target, elsewhere),
             source: MirrorSide::First,
             on_failure,
-            mode: MirrorMode::Synchronous,
+            mode,
             rest: MirrorRest::Linked,
             failover: MirrorFailover::Manual,
         };
@@ -67,7 +67,10 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
         id: mirror.id.to_string(),
         source: end(mirror.system()),
         target: end(mirror.synced()),
-        mode: v1::MirrorMode::Synchronous,
+        mode: match mirror.mode {
+            MirrorMode::Synchronous => v1::MirrorMode::Synchronous,
+            MirrorMode::Asynchronous { .. } => v1::MirrorMode::Asynchronous,
+        },
         on_failure: match mirror.on_failure {
             OnFailure::Continue => v1::OnFailure::Continue,
             OnFailure::Halt => v1::OnFailure::Halt,
@@ -81,7 +84,13 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
         percent_synced: None,
         left_bytes: 0,
         behind_seconds: 0,
-        asynchronous: None,
+        asynchronous: mirror.mode.rpo_ms().map(|rpo_ms| v1::MirrorLag {
+            rpo_ms,
+            lag_bytes: None,
+            lag_ms: None,
+            cut_at: None,
+            rpo_kept: true,
+        }),
         serving: None,
         detail: String::new(),
         next: None,
@@ -98,7 +107,8 @@ impl MirrorControl for Fake {
     }
 
     fn create_mirror(&self, request: MirrorRequest) -> Outcome<'_, v1::Mirror> {
-        self.make(request.source, request.target, None, request.on_failure)
+        let how = (request.on_failure, request.mode);
+        self.make(request.source, request.target, None, how)
     }
 
     fn create_remote_mirror(&self, request: RemoteMirrorRequest) -> Outcome<'_, v1::Mirror> {
@@ -110,8 +120,20 @@ impl MirrorControl for Fake {
             request.source,
             request.target,
             Some(peer),
-            request.on_failure,
+            (request.on_failure, request.mode),
         )
+    }
+
+    fn set_mirror_rpo(&self, name: String, rpo_ms: u64) -> Outcome<'_, v1::Mirror> {
+        let set = self.find_mirror(&name).and_then(|mirror| {
+            let set = Command::SetMirrorMode {
+                mirror: mirror.id,
+                mode: MirrorMode::Asynchronous { rpo_ms },
+            };
+            self.change(set)?;
+            Ok(describe(&self.find_mirror(&name)?))
+        });
+        ready(set).boxed()
     }
 
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror> {

@@ -4,7 +4,7 @@
 use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{MirrorFailover, OnFailure};
+use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure};
 
 use super::super::remote_mirrors::{Daemon, pair, peer};
 use super::steps::change_of;
@@ -67,6 +67,7 @@ impl Two {
                 target: volume("tried"),
                 on_failure: OnFailure::Continue,
                 failover: MirrorFailover::Manual,
+                mode: MirrorMode::Synchronous,
             };
             let made = self.registry().create_remote_mirror(request).await;
             self.noted(told, code_of(&made), &format!("a mirror of {name} at {at}"));

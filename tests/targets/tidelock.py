@@ -1,4 +1,4 @@
-"""Tidelock itself: the release build of this tree."""
+"""Tidelock itself: the release build of this tree, if the environment names no other."""
 
 import os
 import subprocess

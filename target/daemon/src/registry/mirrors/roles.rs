@@ -222,10 +222,11 @@ impl Registry {
         }
     }
 
-    /// Refuses what a peer has to do that doesn't answer.
+    /// Refuses what a peer has to do that doesn't answer. One that hasn't been tried yet will be by what it is asked.
     pub(super) fn check_answers(&self, elsewhere: &Elsewhere) -> Result<(), ChangeError> {
         let state = self.mirrors.peers()?.show(&elsewhere.peer);
-        if state.is_ok_and(|it| it.state == PeerState::Connected) {
+        let may_answer = [PeerState::Connected, PeerState::Connecting];
+        if state.is_ok_and(|it| may_answer.contains(&it.state)) {
             return Ok(());
         }
         Err(ChangeError::Refused(Refused {

@@ -36,7 +36,7 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock mirror resync db --discard b:copy -y",
         "tidelock mirror detach db --force",
         "tidelock capabilities show db",
-        "tidelock capabilities show db --via left --method create-element-replica --json",
+        "tidelock capabilities show db --via left --method create-element-replica",
         "tidelock capabilities show db@monday --other k --method create-element-replica --explain --watch",
         "tidelock job list",
         "tidelock job show 3",

@@ -73,9 +73,9 @@ fn answers_follow_the_link_the_copy_and_the_request() {
     let told = ask(&two.a.socket, pair).unwrap();
     assert_eq!(
         (&told["return_code"], &told["sync_types"]),
-        (&json!(0), &json!([6]))
+        (&json!(0), &json!([6, 6]))
     );
-    assert_eq!(told["local_element_role"], json!([2]));
+    assert_eq!(told["local_element_role"], json!([2, 2]));
     let before = local(&two.a);
     assert_eq!(before, json!([6, 6, 6, 6, 7, 8]));
     assert_eq!(code(&two.b, "element=copy"), 0);

@@ -5,5 +5,6 @@ mod host;
 mod house;
 mod images;
 mod in_step;
+mod lying;
 mod power;
 mod refusing;

@@ -206,6 +206,12 @@ impl Engine {
         self.peers.iter().map(|(peer, it)| (*peer, it.asynchronous))
     }
 
+    /// Whether no command of a host waits for anything.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.host.is_idle()
+    }
+
     /// Whether something is being copied to a peer.
     #[must_use]
     pub fn is_resyncing(&self) -> bool {

@@ -68,6 +68,17 @@ impl Engine {
         let greeted = self.peer(peer).greeting.is_some();
         match message {
             Message::Greeting {
+                unsettled: regions, ..
+            }
+            | Message::Ready {
+                differing: Differing::Regions(regions),
+            } if regions.end() > self.config.regions.count() => {
+                self.misbehaved(
+                    peer,
+                    "it says that what is behind the end of the volume differs",
+                );
+            }
+            Message::Greeting {
                 view,
                 incarnation,
                 unsettled,

@@ -166,10 +166,7 @@ impl Engine {
                         length,
                     })
             }
-            Message::Settled { regions } => {
-                let count = self.config.regions.count();
-                regions.iter().all(|it| it.0 < count)
-            }
+            Message::Settled { regions } => regions.end() <= self.config.regions.count(),
             _ => true,
         };
         if !in_volume {

@@ -7,10 +7,11 @@ use super::End;
 
 impl End {
     /// Flushes as a host would that doesn't wait for it. Of a source whose peer is away it follows what follows from any
-    /// command of a host: it goes on alone after a while, or waits, as its rules are.
+    /// command of a host: it goes on alone after a while, or waits, as its rules are. Nothing is added where a command waits
+    /// already, which leads to the same.
     pub fn settle(&self) {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed || !state.core.is_idle() {
             return;
         }
         // Nobody is told of the end of a command that nobody has brought.

@@ -376,6 +376,8 @@ impl Holder {
 
     fn taken(&mut self, seen: Seen) {
         self.holding = true;
+        // What an operator has said was said of this time.
+        self.forced = false;
         let before = seen.standing.as_ref().map(|it| it.eligible.clone());
         self.before = before.filter(|_| !self.is_source());
         // What was asked before names another revision, or another lease.
@@ -435,8 +437,14 @@ impl Holder {
                 self.say(Report::Lost);
             }
         }
+        if open && self.is_source() {
+            self.forced = false;
+        }
+        // A change on its way may add a peer that what is acknowledged alone isn't at.
+        let changing = matches!(self.pending, Some((_, Request::Change { .. }, _)));
         if let Some(number) = self.wants_alone
             && open
+            && !changing
             && !self.outstanding
             && self.stands_with(&self.place.in_step)
         {

@@ -179,6 +179,20 @@ fn a_change_that_may_still_come_is_overtaken_before_the_source_goes_on_alone() {
 }
 
 #[test]
+fn nobody_goes_on_alone_while_a_change_is_on_its_way_that_adds_the_target() {
+    let mut holder = holding(place(true, false), &standing(ME, &[]));
+    let add = holder.handle(Event::Place(place(true, true)), 1_100);
+    holder.handle(Event::Place(place(true, false)), 1_200);
+    let wants = holder.handle(Event::WantsAlone(1), 1_300);
+    assert!(!wants.contains(&Action::GoOnAlone(1)), "{wants:?}");
+    // It has got there: the target is taken out first.
+    let added = answer(&mut holder, &add, Answer::Done(Revision(3)), 1_400);
+    assert!(!added.contains(&Action::GoOnAlone(1)), "{added:?}");
+    let alone = answer(&mut holder, &added, Answer::Done(Revision(4)), 1_500);
+    assert!(alone.contains(&Action::GoOnAlone(1)), "{alone:?}");
+}
+
+#[test]
 fn a_target_takes_the_place_only_if_it_is_free_and_it_has_everything() {
     let watches = |answers: Answer| {
         let mut holder = Holder::new(ME, Place::target(), settings(), 0);

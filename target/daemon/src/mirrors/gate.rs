@@ -38,14 +38,15 @@ impl Gate {
         self.late.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the time is over; then it is known that somebody has come too late.
+    /// Whether the time is over.
     pub(crate) fn is_past(&self) -> bool {
         let until_ms = self.until_ms.load(Ordering::SeqCst);
-        let is_past = until_ms != OPEN && now_ms() >= until_ms;
-        if is_past {
-            self.late.store(true, Ordering::SeqCst);
-        }
-        is_past
+        until_ms != OPEN && now_ms() >= until_ms
+    }
+
+    /// Somebody has come too late, and was sent away.
+    pub(crate) fn note_late(&self) {
+        self.late.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody has come too late since this was asked last.
@@ -76,6 +77,7 @@ mod tests {
         assert!(!gate.was_late());
         gate.limit(now_ms());
         assert!(gate.is_past());
+        gate.note_late();
         assert!(gate.was_late());
         assert!(!gate.was_late());
         assert!(gate.is_past());

@@ -1,6 +1,7 @@
 //! The task of a mirror whose ends fail over by themselves: it tells the rules ([`Holder`]) how the end here stands, and does
 //! what they say. Knows the store by its requests, and nothing of how the source is changed.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -82,12 +83,25 @@ impl Running {
         let Some((side, volume)) = self.local() else {
             return;
         };
-        self.update(|state| state.set_failover(MirrorFailover::Manual));
-        volume.gate().lift();
+        // The task may be in the middle of something, and isn't heard any more after this.
+        self.update(|state| {
+            state.set_failover(MirrorFailover::Manual);
+            volume.gate().lift();
+        });
         if let Some(end) = self.end(side) {
             end.ask_before_alone(false);
         }
         self.has_changed();
+    }
+
+    fn limit_gate(&self, until_ms: u64) {
+        let limit = |state: &mut State| {
+            let is_kept = state.record().is_automatic() && !self.is_released();
+            if let Some((_, volume)) = self.volume_of(state).filter(|_| is_kept) {
+                volume.gate().limit(until_ms);
+            }
+        };
+        self.update(limit);
     }
 
     pub(crate) fn is_automatic(&self) -> bool {
@@ -124,7 +138,11 @@ impl Running {
                 let place = Place {
                     role: facts.role,
                     required: facts.required.into_iter().collect(),
-                    in_step: facts.in_step.into_iter().collect(),
+                    // Who doesn't know of the reservations of hosts isn't to take over by itself.
+                    in_step: match self.owes_reservations() {
+                        true => BTreeSet::new(),
+                        false => facts.in_step.into_iter().collect(),
+                    },
                 };
                 (place, may && facts.has_image)
             }
@@ -275,9 +293,7 @@ impl Keeping {
         match action {
             Action::Ask(id, request) => self.ask(id, request),
             Action::Open { until_ms } => {
-                if let Some(gate) = gate(mirror) {
-                    gate.limit(until_ms);
-                }
+                mirror.limit_gate(until_ms);
                 mirror.set_place(Shown::Open);
             }
             Action::Close => {
@@ -380,7 +396,9 @@ impl Keeping {
     /// A command came after the time, though the lease goes on: whoever was late was this task.
     fn come_back(&self, mirror: &Running) {
         let Some(gate) = gate(mirror) else { return };
-        if gate.was_late() && self.holder.open_until().is_some_and(|it| now_ms() < it) {
+        let is_open = self.holder.open_until().is_some_and(|it| now_ms() < it);
+        // What came late is forgotten only by who lets hosts come back.
+        if is_open && gate.was_late() {
             mirror.set_place(Shown::Closed("its lease was kept up late".to_owned()));
             mirror.set_place(Shown::Open);
         }

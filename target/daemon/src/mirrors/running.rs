@@ -64,6 +64,14 @@ pub(crate) struct Running {
     pub(super) lease: Mutex<Option<Lease>>,
     /// Held while ends are opened anew.
     attaching: Mutex<()>,
+    /// Held while it is decided whether the ends fail over by themselves.
+    turning: tokio::sync::Mutex<()>,
+    /// Held while the peer is told what is wanted: what is older doesn't come later.
+    telling: tokio::sync::Mutex<()>,
+    /// Held while the peer is told of reservations until it knows.
+    catching_up: tokio::sync::Mutex<()>,
+    /// A change of reservations has been made that the other end doesn't know of.
+    owes_reservations: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -167,6 +175,10 @@ impl Running {
             access: Mutex::default(),
             lease: Mutex::default(),
             attaching: Mutex::default(),
+            turning: tokio::sync::Mutex::default(),
+            telling: tokio::sync::Mutex::default(),
+            catching_up: tokio::sync::Mutex::default(),
+            owes_reservations: AtomicBool::new(false),
             runtime: runtime.clone(),
         });
         let mut tasks = Vec::new();
@@ -252,6 +264,40 @@ impl Running {
     pub(crate) fn local(&self) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
         let side = self.state.lock().record().remote()?.0.opposite();
         Some((side, self.volumes.get(at(side))?.as_ref()?))
+    }
+
+    /// The same, for who looks at the state already.
+    pub(super) fn volume_of(&self, state: &State) -> Option<(MirrorSide, &Arc<ServedVolume>)> {
+        let side = state.record().remote()?.0.opposite();
+        Some((side, self.volumes.get(at(side))?.as_ref()?))
+    }
+
+    pub(super) fn is_released(&self) -> bool {
+        self.released.load(Ordering::SeqCst)
+    }
+
+    pub(crate) const fn turning(&self) -> &tokio::sync::Mutex<()> {
+        &self.turning
+    }
+
+    pub(crate) const fn telling(&self) -> &tokio::sync::Mutex<()> {
+        &self.telling
+    }
+
+    pub(crate) const fn catching_up(&self) -> &tokio::sync::Mutex<()> {
+        &self.catching_up
+    }
+
+    /// Whether the other end doesn't know of all reservations.
+    pub(crate) fn owes_reservations(&self) -> bool {
+        self.owes_reservations.load(Ordering::SeqCst)
+    }
+
+    /// Says so, or that it does.
+    pub(crate) fn set_owes_reservations(&self, owes: bool) {
+        if self.owes_reservations.swap(owes, Ordering::SeqCst) != owes {
+            self.has_changed();
+        }
     }
 
     /// The connection with the end at a peer.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -13,7 +14,13 @@ use tidelock_scsi::{
     ReservationsRefused,
 };
 
+use tokio::time::timeout;
+
 use crate::state_dir::{ReplacedFile, StateDirError};
+
+/// How long a change waits for an earlier one. A host that is told to try again would be surprised by one that is made much
+/// later.
+const TURN: Duration = Duration::from_secs(3);
 
 /// Why a change of reservations was not made.
 #[derive(Debug, Error)]
@@ -104,7 +111,10 @@ impl ReservationFile {
         change: &ReservationChange,
         other: Option<&dyn OtherPart>,
     ) -> Result<Vec<NexusId>, ReservationError> {
-        let turn = self.turn.lock().await;
+        let turn = timeout(TURN, self.turn.lock()).await;
+        let turn = turn.map_err(|_| {
+            ReservationError::OtherPart("an earlier change waits for the other daemon".into())
+        })?;
         if *turn {
             return Err(ReservationError::Gone);
         }
@@ -131,15 +141,22 @@ impl ReservationFile {
     /// must end, and which are to be told only then. Must run to its end once begun.
     ///
     /// # Errors
-    /// It isn't a state of reservations, or can't be kept: then nothing has changed.
+    /// It isn't a state of reservations, can't be kept, or `is_told` says that others don't decide any more: then nothing has
+    /// changed.
     pub async fn adopt(
         &self,
         unit: &LogicalUnit,
         replica: &[u8],
+        is_told: impl Fn() -> bool + Send,
     ) -> Result<Vec<NexusId>, ReservationError> {
         let turn = self.turn.lock().await;
         if *turn {
             return Err(ReservationError::Gone);
+        }
+        if !is_told() {
+            return Err(ReservationError::OtherPart(
+                "the end here decides about reservations itself".into(),
+            ));
         }
         let prepared = unit
             .prepare_replica(replica)

@@ -159,6 +159,7 @@ impl ServedVolume {
         if self.gate.is_past() {
             let elsewhere = SharedRole::Target.accesses();
             self.unit.lead_transition(elsewhere);
+            self.gate.note_late();
         }
         &self.unit
     }

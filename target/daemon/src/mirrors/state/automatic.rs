@@ -105,7 +105,8 @@ impl State {
     /// What is wanted when the end here is the source; `None`: it isn't here, or it is that already.
     pub(crate) fn words_of_promotion(&self) -> Option<(MirrorSide, MirrorRest)> {
         let (remote, _) = self.record.remote()?;
-        if !self.may_be_promoted() {
+        // An operator may have turned it off since.
+        if !self.may_be_promoted() || !self.record.is_automatic() {
             return None;
         }
         let source = self.record.source;

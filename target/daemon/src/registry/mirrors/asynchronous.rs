@@ -153,6 +153,8 @@ impl Registry {
         rpo_ms: u64,
     ) -> Result<Vec<Change>, ChangeError> {
         let writer = self.writer.lock().await;
+        // It may have become something else meanwhile.
+        check_asynchronous(&running.look(|state| state.record().clone()))?;
         let mode = MirrorMode::Asynchronous { rpo_ms };
         let changes = self.keep_mode(&writer, running.id(), mode).await?;
         running.change(|state| {
@@ -190,12 +192,9 @@ impl Registry {
         };
         let mode = match operation {
             Operation::ResetToSync => MirrorMode::Synchronous,
-            _ => {
-                check_hosts_go_on(record.on_failure)?;
-                check_manual(running)?;
-                MirrorMode::Asynchronous { rpo_ms: RPO_MS }
-            }
+            _ => MirrorMode::Asynchronous { rpo_ms: RPO_MS },
         };
+        check_mode(running, operation)?;
         let ask = Ask::Mode {
             mirror: record.id.0,
             rpo_ms: mode.rpo_ms(),
@@ -208,13 +207,30 @@ impl Registry {
                 record.end(remote)
             ))
         })?;
-        let writer = self.writer.lock().await;
-        // It may have become something else meanwhile. The other daemon is told the mode that it is in.
-        admit(running, operation, false)?;
         let own = &record.end(remote.opposite()).volume;
-        let how = (mode, record.on_failure);
+        let set = self.set_mode_here(running, operation, (own, mode, record.on_failure));
+        let set = set.await;
+        if set.is_err() {
+            // The other daemon has another mode already.
+            let telling = self.tell_words(record.id);
+            let _ = tokio::time::timeout(super::holding::TELLING, telling).await;
+        }
+        set
+    }
+
+    async fn set_mode_here(
+        self: &Arc<Self>,
+        running: &Arc<Running>,
+        operation: Operation,
+        (own, mode, on_failure): (&VolumeName, MirrorMode, OnFailure),
+    ) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        // It may have become something else meanwhile.
+        admit(running, operation, false)?;
+        check_mode(running, operation)?;
+        let how = (mode, on_failure);
         let mut changes = self.prepare_for(&writer, own, how).await?;
-        changes.extend(self.keep_mode(&writer, record.id, mode).await?);
+        changes.extend(self.keep_mode(&writer, running.id(), mode).await?);
         begin_mode(running, mode);
         Ok(changes)
     }
@@ -279,23 +295,37 @@ impl Registry {
             return self.change_roles(running, operation, force).await;
         }
         admit(running, operation, force)?;
-        if running.look(State::is_catching_up) {
-            return Err(refuse(
-                "the other end is getting what it lacks already, to become the source: wait for that"
-                    .into(),
-            ));
-        }
-        catches_up(running, true);
+        check_not_catching_up(running)?;
+        let catching_up = CatchingUp::begin(running);
         running.until(PATIENCE, State::is_in_step).await;
+        // Hosts went on meanwhile.
+        self.tell_reservations(running).await?;
         let changed = match running.look(State::is_in_step) {
             true => self.change_roles(running, operation, force).await,
             false => Err(refuse(format!(
-                "the target hasn't got all that it lacks within {} s, so nothing was changed: try again when less is written,                  or make the mirror synchronous first (`tidelock mirror reset-to-sync`) and wait until it is Synchronized",
+                "the target hasn't got all that it lacks within {} s, so nothing was changed: try again when less is written, \
+                 or make the mirror synchronous first (`tidelock mirror reset-to-sync`) and wait until it is Synchronized",
                 PATIENCE.as_secs()
             ))),
         };
-        catches_up(running, false);
+        drop(catching_up);
         changed
+    }
+}
+
+/// Hosts wait for the target until this is dropped, so that it gets all.
+struct CatchingUp<'a>(&'a Running);
+
+impl<'a> CatchingUp<'a> {
+    fn begin(running: &'a Running) -> Self {
+        catches_up(running, true);
+        Self(running)
+    }
+}
+
+impl Drop for CatchingUp<'_> {
+    fn drop(&mut self) {
+        catches_up(self.0, false);
     }
 }
 
@@ -304,6 +334,25 @@ fn catches_up(running: &Running, catches_up: bool) {
         state.catch_up(catches_up);
         Vec::new()
     });
+}
+
+pub(super) fn check_not_catching_up(running: &Running) -> Result<(), ChangeError> {
+    match running.look(State::is_catching_up) {
+        false => Ok(()),
+        true => Err(refuse(
+            "the other end is getting what it lacks already, to become the source: wait for that"
+                .into(),
+        )),
+    }
+}
+
+/// Whether a mirror may be in the mode that an operation leads to.
+pub(super) fn check_mode(running: &Running, operation: Operation) -> Result<(), ChangeError> {
+    if operation != Operation::ResetToAsync {
+        return Ok(());
+    }
+    check_hosts_go_on(running.look(|state| state.record().on_failure))?;
+    check_manual(running)
 }
 
 fn check_manual(running: &Running) -> Result<(), ChangeError> {

@@ -206,9 +206,7 @@ impl Registry {
             return Ok(None);
         };
         if running.look(State::is_source_here) {
-            return self
-                .turn(&record, &running, change.failover, change.force)
-                .await;
+            return self.turn(&running, change.failover, change.force).await;
         }
         let turn = Ask::TurnFailover {
             mirror: record.id.0,
@@ -240,11 +238,12 @@ impl Registry {
     /// The same, where the source is.
     async fn turn(
         self: &Arc<Self>,
-        record: &Mirror,
         running: &Arc<Running>,
         failover: MirrorFailover,
         force: bool,
     ) -> Result<Option<String>, ChangeError> {
+        let _turn = running.turning().lock().await;
+        let record = &running.look(|state| state.record().clone());
         match failover {
             MirrorFailover::Automatic => self.turn_on(record, running).await.map(|()| None),
             MirrorFailover::Manual if !record.is_automatic() => Ok(None),
@@ -270,8 +269,7 @@ impl Registry {
             true => MirrorFailover::Automatic,
             false => MirrorFailover::Manual,
         };
-        let record = running.look(|state| state.record().clone());
-        let left = self.turn(&record, &running, failover, force).await?;
+        let left = self.turn(&running, failover, force).await?;
         Ok(Turned { left })
     }
 
@@ -376,10 +374,15 @@ impl Registry {
         let store = self.mirrors.store(record.id);
         let mut store = store.map_err(|error| error.to_string())?;
         let seen = store.look().await?;
-        if seen.holder.is_some_and(|(it, _)| it == node(other.node)) {
+        let theirs = node(other.node);
+        if seen.holder.is_some_and(|(it, _)| it == theirs) {
             return Err(format!(
                 "{other} has the place of the source, and hosts use it"
             ));
+        }
+        // Without a lease it is the source all the same, and serves hosts as soon as it is back.
+        if seen.standing.as_ref().is_some_and(|it| it.source == theirs) {
+            return Err(format!("{other} has become the source"));
         }
         store.settle(&seen, None).await
     }
@@ -436,17 +439,16 @@ impl Registry {
         terms: Terms,
     ) -> Result<(), ChangeError> {
         let running = self.mirror_of_peer(peer, id)?;
-        let (record, serves) = running.look(|state| {
-            let serves = state.is_source_here() && state.place() == Some(&Place::Open);
-            (state.record().clone(), serves)
-        });
+        let (record, is_source) =
+            running.look(|state| (state.record().clone(), state.is_source_here()));
         if terms.lease_ms.is_none() {
-            if serves {
+            // Also one that isn't served just now: without leases it would be.
+            if is_source {
                 return Err(refuse("the end there is the source: do it there".into()));
             }
             return self.follow_failover(&running, MirrorFailover::Manual).await;
         }
-        if running.look(State::is_source_here) {
+        if is_source {
             return Err(refuse("the end there is the source as well".into()));
         }
         if record.mode != MirrorMode::Synchronous {

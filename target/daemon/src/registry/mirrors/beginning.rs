@@ -345,10 +345,9 @@ async fn listen(registry: Weak<Registry>, mut said: UnboundedReceiver<News>) {
             }
             News::Seen(mirror) => {
                 // It may take its time, and others have news as well.
-                tokio::spawn(async move {
-                    registry.tell_words(mirror).await;
-                    registry.catch_up_reservations(mirror).await;
-                });
+                let other = Arc::clone(&registry);
+                tokio::spawn(async move { other.catch_up_reservations(mirror).await });
+                tokio::spawn(async move { registry.tell_words(mirror).await });
             }
             News::TakeBack { mirror } => {
                 if let Err(error) = registry.keep_agreed(mirror).await {

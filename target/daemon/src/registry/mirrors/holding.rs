@@ -10,6 +10,7 @@ use tidelock_catalog::{Change, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorS
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done, Wanted};
+use super::asynchronous::check_mode;
 use super::automatic::Terms;
 use super::operations::{PATIENCE, refuse, wait};
 use super::remote::{admit, not_done};
@@ -69,6 +70,7 @@ impl Registry {
             return Ok(None);
         };
         check_no_conflict(record, running)?;
+        check_mode(running, operation)?;
         let role = running.look(|state| state.role(remote.opposite()));
         let wanted = Wanted::of(operation).filter(|_| role != Some(Role::Source));
         match wanted {
@@ -79,6 +81,7 @@ impl Registry {
             None => {
                 admit(running, operation, force)?;
                 if running.look(State::waits) {
+                    check_place(running)?;
                     check_going_on(record, operation, force)?;
                 }
             }
@@ -203,6 +206,7 @@ impl Registry {
         let Some(running) = self.mirrors.get(mirror) else {
             return;
         };
+        let _turn = running.telling().lock().await;
         let record = running.look(|state| {
             let record = state.record();
             let (remote, _) = record.remote()?;

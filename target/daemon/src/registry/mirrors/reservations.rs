@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tidelock_catalog::{MirrorId, Peer, PeerName};
-use tidelock_mirror::generation::Role;
 use tidelock_scsi::{NexusId, ReservationChange, ReservationsRefused};
 use tokio::time::{Instant, timeout};
 
@@ -23,10 +22,14 @@ use crate::registry::preempting::ask_to_end;
 use crate::registry::reservations::{OtherPart, ReservationError};
 
 /// How long one attempt to reach the other daemon may take, and how long to wait before the next.
-const ATTEMPT: Duration = Duration::from_secs(5);
+/// One attempt is longer than tasks of preempted hosts are waited for there.
+const ATTEMPT: Duration = Duration::from_secs(9);
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a change waits for the other daemon, unless that is out of the mirror before. Less than hosts wait.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long attempts are made, unless the other daemon is out of the mirror before. With an attempt and the turn it is what
+/// hosts wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long the source is waited for.
+const THERE: Duration = Duration::from_secs(19);
 
 /// The daemon with the other end, for the source.
 struct Target {
@@ -53,15 +56,21 @@ impl Target {
         let mut asks_to_settle = self.alone_will_do;
         loop {
             if self.alone_will_do && self.running.is_alone() && !self.running.is_connected() {
+                self.running.set_owes_reservations(true);
                 return Ok(());
             }
             let peers = self.mirrors.peers().map_err(|error| error.to_string())?;
             let asked = timeout(ATTEMPT, peers.ask::<_, Done>(&self.peer, ask));
             let reason = match asked.await {
-                Ok(Ok(Done {})) => return Ok(()),
+                Ok(Ok(Done {})) => {
+                    self.running.set_owes_reservations(false);
+                    return Ok(());
+                }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("peer {} doesn't answer", self.peer),
             };
+            // It may be that way there, or not.
+            self.running.set_owes_reservations(true);
             if self.alone_will_do && self.running.is_alone() {
                 return Ok(());
             }
@@ -87,7 +96,7 @@ impl Registry {
     /// # Errors
     /// It was refused, can't be kept, or the other daemon of a mirror doesn't have it: then nothing has changed.
     pub(crate) async fn change_reservations(
-        &self,
+        self: &Arc<Self>,
         volume: &Arc<ServedVolume>,
         change: &ReservationChange,
     ) -> Result<Vec<NexusId>, ReservationError> {
@@ -96,7 +105,13 @@ impl Registry {
             None => self.change_here(volume, change, None).await,
             Some((running, Access::Active)) => {
                 let target = self.target(running, true);
-                self.change_here(volume, change, target.as_ref()).await
+                let changed = self.change_here(volume, change, target.as_ref()).await;
+                if changed.is_err() && running.owes_reservations() {
+                    // What isn't in force here mustn't be there.
+                    let (this, mirror) = (Arc::clone(self), running.id());
+                    tokio::spawn(async move { this.catch_up_reservations(mirror).await });
+                }
+                changed
             }
             Some((running, Access::Standby)) => match change.to_bytes() {
                 Some(bytes) => self.change_there(running, &bytes).await,
@@ -137,7 +152,10 @@ impl Registry {
             mirror: running.id().0,
             change: BASE64.encode(change),
         };
-        let asked: Result<Reserved, _> = peers.ask(&peer, &ask).await;
+        let asked = timeout(THERE, peers.ask::<_, Reserved>(&peer, &ask));
+        let asked = asked
+            .await
+            .map_err(|_| failed(format!("peer {peer} doesn't answer")))?;
         let Reserved { refused } = asked.map_err(|error| failed(error.to_string()))?;
         let Some(refused) = refused else {
             return Ok(Vec::new());
@@ -208,16 +226,15 @@ impl Registry {
         replica: &str,
     ) -> Result<(), ChangeError> {
         let running = self.mirror_of_peer(peer, mirror)?;
-        if running.access() != Some(Access::Standby) {
-            return Err(refuse(
-                "the end here decides about reservations itself".into(),
-            ));
-        }
         let (_, volume) = running
             .local()
             .ok_or_else(|| refuse("both ends of that mirror are here".into()))?;
         let replica = BASE64.decode(replica).unwrap_or_default();
-        let adopted = volume.reservations().adopt(volume.unit(), &replica).await;
+        let is_told = || running.access() == Some(Access::Standby);
+        let adopted = volume
+            .reservations()
+            .adopt(volume.unit(), &replica, is_told)
+            .await;
         let preempted = adopted.map_err(|error| refuse(error.to_string()))?;
         let ending = ask_to_end(preempted, volume, &self.directory, None);
         match ending.have_ended(volume).await {
@@ -254,21 +271,28 @@ impl Registry {
         let Some(running) = self.mirrors.get(mirror) else {
             return;
         };
-        if running.is_connected()
-            && let Err(error) = self.tell_reservations(&running).await
-        {
+        // Whoever is at it goes on until it is done.
+        let Ok(_turn) = running.catching_up().try_lock() else {
+            return;
+        };
+        while running.is_connected() && running.access() == Some(Access::Active) {
+            let told = self.tell_reservations(&running).await;
+            let Err(error) = told else {
+                match running.owes_reservations() {
+                    true => continue,
+                    false => break,
+                }
+            };
             tracing::warn!(%mirror, %error, "the other end would not know of reservations if it took over now");
+            tokio::time::sleep(ATTEMPT).await;
         }
     }
 
     /// A volume that was the target is a unit of its own again, where nobody has reserved anything.
     pub(super) async fn end_reservations(&self, running: &Running) {
-        let Some((side, volume)) = running.local() else {
+        let Some((_, volume)) = running.local().filter(|_| !running.serves_hosts()) else {
             return;
         };
-        if running.look(|state| state.role(side)) == Some(Role::Source) {
-            return;
-        }
         let clear = ReservationChange::operator_clear();
         let reservations = volume.reservations();
         if let Err(error) = reservations.change(volume.unit(), &clear, None).await {

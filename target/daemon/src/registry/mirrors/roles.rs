@@ -15,6 +15,7 @@ use tidelock_catalog::{
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done};
+use super::asynchronous::check_not_catching_up;
 use super::automatic::check_handing_over;
 use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
 use super::remote::{admit, not_done};
@@ -166,6 +167,7 @@ impl Registry {
             }
             (false, Some(Role::Source)) if in_step => {
                 check_handing_over(running)?;
+                check_not_catching_up(running)?;
                 changes(force)?;
                 Ok(Serving::HandOver)
             }

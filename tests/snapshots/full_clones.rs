@@ -87,7 +87,8 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
     let daemon = Daemon::with_lun("16M");
     let mut expected = filled(&daemon);
     daemon.run(&["snapshot", "create", "vol", "base"]);
-    let told = daemon.run(&["clone", "create", "vol@base", "k", "--full", "--rate", "6M"]);
+    // So slow that something is left after three rounds on any machine.
+    let told = daemon.run(&["clone", "create", "vol@base", "k", "--full", "--rate", "1M"]);
     assert!(told.contains("`tidelock job watch 1`"), "{told}");
     daemon.run(&["lun", "map", TARGET, "k", "--lun", "1"]);
     let before = daemon.json(&["volume", "show", "k"]);
@@ -100,7 +101,7 @@ fn a_full_clone_is_used_killed_and_gone_on_with_until_it_is_a_file_of_its_own() 
             scribble(&mut initiator, 1, &mut expected, &mut random);
             let job = job(&daemon, "1");
             assert_eq!(job["state"], "Running", "{job}");
-            job["done_bytes"].as_u64().unwrap() > begun + (512 << 10)
+            job["done_bytes"].as_u64().unwrap() > begun + (256 << 10)
         });
         let clone = daemon.json(&["clone", "show", "k"]);
         assert_eq!(

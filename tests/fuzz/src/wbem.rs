@@ -7,12 +7,13 @@ use std::time::Duration;
 use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::service::{Answer, SupportedOperations};
 use tidelock_capabilities::values::{
-    CopyState, MethodName, Mode, Operation, ProgressStatus, ReplicationType, ReturnCode, SyncType,
+    ConnectionFeature, CopyState, LocalOrRemote, MethodName, Mode, Operation, ProgressStatus,
+    ReplicationType, ReturnCode, SyncType, ValueSet,
 };
 use tidelock_capabilities::{BuiltCapabilities, BuiltType, SynchronizationSupported, TargetSupply};
 use tidelock_wbem::model::{
     GroupChange, Health, Inventory, Made, MadeGroup, Model, Modification, NewGroupReplica,
-    NewReplica, Question, Refused, StorageAssociation, StorageElement, System,
+    NewReplica, Point, Question, Refused, StorageAssociation, StorageElement, System,
 };
 use tidelock_wbem::{Incoming, Limits, Server, xml};
 
@@ -58,6 +59,7 @@ fn element(id: u128, snapshot: bool) -> StorageElement {
         size_bytes: 1 << 20,
         block_size: 512,
         health: Health::Ok,
+        peer: None,
     }
 }
 
@@ -83,6 +85,7 @@ impl Model for Nobody {
                 percent_synced: None,
                 when_synced: None,
                 stops_hosts: None,
+                locality: LocalOrRemote::Local,
             }],
             ..Inventory::default()
         }
@@ -121,6 +124,14 @@ impl Model for Nobody {
 
     fn create_element_replica(&self, _: &NewReplica) -> Result<Made, Refused> {
         Err(refused())
+    }
+
+    fn create_aspect(&self, _: &NewReplica) -> Result<Made, Refused> {
+        Err(refused())
+    }
+
+    fn connection_features(&self, _: &Point) -> Answer<ValueSet<ConnectionFeature>> {
+        Err(ReturnCode::InvalidParameter)
     }
 
     fn create_group_replica(&self, _: &NewGroupReplica) -> Result<MadeGroup, Refused> {

@@ -4,8 +4,8 @@ mod asynchronous;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::harness::daemon::{Daemon, TARGET};
 use crate::harness::initiator::{Initiator, cdb16};
-use crate::harness::wait_until;
+use crate::harness::{wait_for, wait_until};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const STANDBY: (u8, u8, u8) = (2, 0x04, 0x0b);
@@ -25,12 +25,14 @@ pub(crate) struct Way {
     address: SocketAddr,
     to: Arc<Mutex<Option<SocketAddr>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
-    /// It passes [`SLICE`] bytes at a time, each way, and then rests for [`REST`].
-    slow: Arc<AtomicBool>,
+    /// While this is set it passes [`SLICE`] bytes at a time, each way, every [`REST`].
+    slow: Arc<Slow>,
 }
 
 const SLICE: usize = 16 << 10;
 const REST: Duration = Duration::from_millis(50);
+
+type Slow = (Mutex<bool>, Condvar);
 
 impl Way {
     fn new() -> Self {
@@ -77,7 +79,7 @@ impl Way {
     }
 }
 
-fn pass(from: &TcpStream, to: &TcpStream, slow: &Arc<AtomicBool>) {
+fn pass(from: &TcpStream, to: &TcpStream, slow: &Arc<Slow>) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
     let slow = Arc::clone(slow);
     thread::spawn(move || {
@@ -86,9 +88,11 @@ fn pass(from: &TcpStream, to: &TcpStream, slow: &Arc<AtomicBool>) {
             if to.write_all(&slice[..length]).is_err() {
                 break;
             }
-            if slow.load(Ordering::SeqCst) {
-                thread::sleep(REST);
-            }
+            // Until the way is fast again, or it is time for more.
+            let (is_slow, changed) = &*slow;
+            let is_slow = is_slow.lock().unwrap();
+            let waited = changed.wait_timeout_while(is_slow, REST, |is_slow| *is_slow);
+            drop(waited.unwrap());
         }
         for stream in [&from, &to] {
             let _ = stream.shutdown(Shutdown::Both);
@@ -128,12 +132,10 @@ pub(crate) fn until(
     what: &str,
     done: impl Fn(&Value) -> bool,
 ) -> Value {
-    let mut last = Value::Null;
-    wait_until(&format!("{volume} is {what}"), PATIENCE, || {
-        last = show(daemon, volume);
-        done(&last)
-    });
-    last
+    wait_for(&format!("{volume} is {what}"), PATIENCE, || {
+        let shown = show(daemon, volume);
+        if done(&shown) { Ok(shown) } else { Err(shown) }
+    })
 }
 
 pub(crate) fn until_state(daemon: &Daemon, volume: &str, state: &str) -> Value {
@@ -202,7 +204,9 @@ impl Two {
 
     fn set_slow(&self, slow: bool) {
         for way in &self.ways {
-            way.slow.store(slow, Ordering::SeqCst);
+            let (is_slow, changed) = &*way.slow;
+            *is_slow.lock().unwrap() = slow;
+            changed.notify_all();
         }
     }
 

@@ -136,15 +136,11 @@ fn a_target_that_takes_over_from_a_dead_source_is_a_prefix_and_one_that_was_dead
             writing.join().unwrap();
             two
         });
-        let away = until(&two.b, "copy", "told what is lost at most", |it| {
-            it["detail"]
-                .as_str()
-                .is_some_and(|it| it.contains("lacks at most"))
+        until(&two.b, "copy", "told what is lost at most", |it| {
+            let detail = it["detail"].as_str();
+            detail.is_some_and(|it| it.contains("lacks at most"))
+                && it["next"]["command"] == "tidelock mirror failover copy --force"
         });
-        assert_eq!(
-            away["next"]["command"],
-            "tidelock mirror failover copy --force"
-        );
         let refused = two.b.refused(&["mirror", "failover", "copy", "-y"]);
         assert!(refused.contains("--force"), "{refused}");
         two.b.run(&["mirror", "failover", "copy", "--force", "-y"]);
@@ -167,7 +163,9 @@ fn a_target_that_takes_over_from_a_dead_source_is_a_prefix_and_one_that_was_dead
                 .as_str()
                 .is_some_and(|it| it.contains("split brain"))
         });
-        assert!(is_elsewhere(&two.a));
+        wait_until("hosts are kept away from it", PATIENCE, || {
+            is_elsewhere(&two.a)
+        });
         two.a
             .run(&["mirror", "resync", "vol", "--discard", "vol", "-y"]);
         until_state(&two.a, "vol", "Failedover");

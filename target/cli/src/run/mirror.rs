@@ -252,11 +252,11 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut shown = None;
     loop {
         let mirror = context.client.mirror(name).await?;
+        let is_following = matches!(&*mirror.copy_state, "Synchronized" | "Failedover");
         // An asynchronous target is never equal for long: it has got a cut.
         let has_cut = mirror.asynchronous.as_ref();
         let has_cut = has_cut.is_some_and(|it| it.cut_at.is_some());
         let is_equal = mirror.behind_seconds == 0 && mirror.percent_synced == Some(100);
-        let is_equal = is_equal || has_cut;
         // What a person sees changes with the seconds; only what has happened is worth another line.
         let seen = v1::Mirror {
             behind_seconds: 0,
@@ -266,7 +266,7 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
         if shown.as_ref() != Some(&seen) {
             context.print(&seen, show::mirror_line)?;
         }
-        if is_equal {
+        if is_following && (is_equal || has_cut) {
             return Ok(());
         }
         shown = Some(seen);

@@ -370,7 +370,12 @@ impl Running {
             }
         };
         end.ask_before_alone(self.look(|state| state.record().is_automatic()));
-        let role = end.facts().role;
+        let facts = end.facts();
+        let role = facts.role;
+        // What was changed of reservations while nobody else had anything isn't known elsewhere, nor here after a restart.
+        if facts.is_alone {
+            self.owes_reservations.store(true, Ordering::SeqCst);
+        }
         if let Some(place) = self.ends.write().get_mut(at(side)) {
             *place = Some(end);
         }

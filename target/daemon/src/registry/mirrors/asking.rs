@@ -14,6 +14,7 @@ use super::asynchronous::{check_rpo, mode_of};
 use super::automatic::Terms;
 use super::operations::refuse;
 use super::{ChangeError, Registry, Running};
+use crate::mirrors::state::State;
 use crate::peers::{Ends, LinkEnd};
 
 /// See the module.
@@ -345,5 +346,20 @@ impl Registry {
         let known = catalog.mirrors_with(&peer.name).any(|it| it.id == id);
         let running = self.mirrors.get(id).filter(|_| known);
         running.ok_or_else(|| refuse(format!("there is no mirror {id} here with that peer")))
+    }
+
+    /// The same, if the source is here.
+    pub(super) fn source_for_peer(
+        &self,
+        peer: &Peer,
+        id: MirrorId,
+    ) -> Result<Arc<Running>, ChangeError> {
+        let running = self.mirror_of_peer(peer, id)?;
+        match running.look(State::is_source_here) {
+            true => Ok(running),
+            false => Err(refuse(
+                "the end there isn't the source either: try again".into(),
+            )),
+        }
     }
 }

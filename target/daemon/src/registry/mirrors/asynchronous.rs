@@ -129,21 +129,10 @@ impl Registry {
         id: MirrorId,
         rpo_ms: u64,
     ) -> Result<(), ChangeError> {
-        let running = self.mirror_of_peer(peer, id)?;
-        self.detached(async move |this| {
-            let record = running.look(|state| state.record().clone());
-            check_asynchronous(&record)?;
-            let own = record.remote().map(|(remote, _)| remote.opposite());
-            let role = own.and_then(|own| running.look(|state| state.role(own)));
-            if role != Some(Role::Source) {
-                return Err(refuse(
-                    "the end there isn't the source either: try again".into(),
-                ));
-            }
-            this.keep_rpo(&running, rpo_ms).await
-        })
-        .await
-        .map(drop)
+        let running = self.source_for_peer(peer, id)?;
+        self.detached(async move |this| this.keep_rpo(&running, rpo_ms).await)
+            .await
+            .map(drop)
     }
 
     /// It becomes durable here, then the ends are told, then the peer.
@@ -162,8 +151,7 @@ impl Registry {
             Vec::new()
         });
         drop(writer);
-        let telling = self.tell_words(running.id());
-        let _ = tokio::time::timeout(super::holding::TELLING, telling).await;
+        self.tell_words_soon(running.id()).await;
         Ok(changes)
     }
 
@@ -212,8 +200,7 @@ impl Registry {
         let set = set.await;
         if set.is_err() {
             // The other daemon has another mode already.
-            let telling = self.tell_words(record.id);
-            let _ = tokio::time::timeout(super::holding::TELLING, telling).await;
+            self.tell_words_soon(record.id).await;
         }
         set
     }
@@ -318,22 +305,21 @@ struct CatchingUp<'a>(&'a Running);
 
 impl<'a> CatchingUp<'a> {
     fn begin(running: &'a Running) -> Self {
-        catches_up(running, true);
+        running.change(|state| {
+            state.catch_up(true);
+            Vec::new()
+        });
         Self(running)
     }
 }
 
 impl Drop for CatchingUp<'_> {
     fn drop(&mut self) {
-        catches_up(self.0, false);
+        self.0.change(|state| {
+            state.catch_up(false);
+            Vec::new()
+        });
     }
-}
-
-fn catches_up(running: &Running, catches_up: bool) {
-    running.change(|state| {
-        state.catch_up(catches_up);
-        Vec::new()
-    });
 }
 
 pub(super) fn check_not_catching_up(running: &Running) -> Result<(), ChangeError> {

@@ -259,12 +259,7 @@ impl Registry {
         automatic: bool,
         force: bool,
     ) -> Result<Turned, ChangeError> {
-        let running = self.mirror_of_peer(peer, id)?;
-        if !running.look(State::is_source_here) {
-            return Err(refuse(
-                "the end there isn't the source either: try again".into(),
-            ));
-        }
+        let running = self.source_for_peer(peer, id)?;
         let failover = match automatic {
             true => MirrorFailover::Automatic,
             false => MirrorFailover::Manual,

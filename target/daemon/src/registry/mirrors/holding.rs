@@ -17,10 +17,13 @@ use super::remote::{admit, not_done};
 use super::roles::check_no_conflict;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::{Place, State};
+use crate::peers::AskError;
 use crate::registry::changes::run_blocking;
 
-/// How long an operation waits for the other daemon to know what is wanted. It is told again when it connects.
+/// How long an operation waits for the other daemon to know what is wanted. It is told later otherwise.
 pub(super) const TELLING: Duration = Duration::from_secs(5);
+/// How long after it couldn't be told it is tried again.
+const TELL_AGAIN: Duration = Duration::from_millis(500);
 
 impl Registry {
     /// Does an operation where the source is.
@@ -96,17 +99,9 @@ impl Registry {
         id: MirrorId,
         operation: Operation,
     ) -> Result<(), ChangeError> {
-        let running = self.mirror_of_peer(peer, id)?;
+        let running = self.source_for_peer(peer, id)?;
         self.detached(async move |this| {
             let record = running.look(|state| state.record().clone());
-            let is_source = record.remote().is_some_and(|(remote, _)| {
-                running.look(|state| state.role(remote.opposite())) == Some(Role::Source)
-            });
-            if !is_source {
-                return Err(refuse(
-                    "the end there isn't the source either: try again".into(),
-                ));
-            }
             this.operate_here(&record, &running, operation, false).await
         })
         .await
@@ -146,8 +141,7 @@ impl Registry {
         }
         drop(writer);
         wait(running).await?;
-        let telling = self.tell_words(record.id);
-        let _ = tokio::time::timeout(TELLING, telling).await;
+        self.tell_words_soon(record.id).await;
         Ok(changes)
     }
 
@@ -201,12 +195,33 @@ impl Registry {
         })
     }
 
-    /// Tells the peer what is wanted of a mirror, if the source is here. It knows it already, mostly.
+    /// Tells the peer what is wanted of a mirror, and waits for that as long as an operation may.
+    pub(super) async fn tell_words_soon(self: &Arc<Self>, mirror: MirrorId) {
+        let this = Arc::clone(self);
+        let telling = tokio::spawn(async move { this.tell_words(mirror).await });
+        // It goes on beyond that.
+        let _ = tokio::time::timeout(TELLING, telling).await;
+    }
+
+    /// Tells the peer what is wanted of a mirror, if the source is here: until it knows, or there is no connection. It knows it already,
+    /// mostly.
     pub(super) async fn tell_words(&self, mirror: MirrorId) {
         let Some(running) = self.mirrors.get(mirror) else {
             return;
         };
         let _turn = running.telling().lock().await;
+        while let Err(error) = self.tell_words_once(&running).await {
+            tracing::debug!(%mirror, %error, "the other end doesn't know what is wanted yet");
+            // It may have reached this daemon before it can be reached itself.
+            let may_help = matches!(error, AskError::Dial { .. }) && running.is_connected();
+            if !may_help {
+                break;
+            }
+            tokio::time::sleep(TELL_AGAIN).await;
+        }
+    }
+
+    async fn tell_words_once(&self, running: &Running) -> Result<(), AskError> {
         let record = running.look(|state| {
             let record = state.record();
             let (remote, _) = record.remote()?;
@@ -215,22 +230,19 @@ impl Registry {
             (is_source && !state.waits() && !state.is_pending()).then(|| record.clone())
         });
         let (Some(record), Ok(peers)) = (record, self.mirrors.peers()) else {
-            return;
+            return Ok(());
         };
         let Some((_, elsewhere)) = record.remote() else {
-            return;
+            return Ok(());
         };
         let words = Ask::Words {
-            mirror: mirror.0,
+            mirror: record.id.0,
             source: record.source.into(),
             rest: record.rest.into(),
             terms: Some(self.mirrors.terms(&record)),
             rpo_ms: record.mode.rpo_ms(),
         };
-        let told: Result<Done, _> = peers.ask(&elsewhere.peer, &words).await;
-        if let Err(error) = told {
-            tracing::debug!(%mirror, %error, "the other end doesn't know what is wanted yet");
-        }
+        peers.ask(&elsewhere.peer, &words).await.map(|_: Done| ())
     }
 
     /// The daemon of the source says what is wanted.

@@ -239,17 +239,11 @@ impl Registry {
         };
         let outcome = gathered.with_facts(built(), |facts| modify(&modification, facts));
         outcome.map_err(|refusal| {
-            let reason = match &refusal {
-                OperationRefusal::End(reason) => reason.sentence(&gathered).to_string(),
-                OperationRefusal::NeedsForce { .. } => {
-                    format!("{refusal}, with --force (force=true)")
-                }
-                other => other.to_string(),
+            let said = match &refusal {
+                OperationRefusal::End(reason) => Some(reason.sentence(&gathered).to_string()),
+                _ => None,
             };
-            ChangeError::Refused(Refused {
-                return_code: refusal.return_code(),
-                reason,
-            })
+            not_admitted(&refusal, said)
         })
     }
 
@@ -391,6 +385,18 @@ pub(super) fn end_called(record: &Mirror, name: &EndName) -> Result<MirrorSide, 
             "volume {name} is no end of this mirror: name {} or {}",
             record.first, record.second
         ))
+    })
+}
+
+/// Why an operation isn't done; `said` with the names of elements, if it is about them.
+pub(super) fn not_admitted(refusal: &OperationRefusal, said: Option<String>) -> ChangeError {
+    let reason = said.unwrap_or_else(|| match refusal {
+        OperationRefusal::NeedsForce { .. } => format!("{refusal}, with --force (force=true)"),
+        other => other.to_string(),
+    });
+    ChangeError::Refused(Refused {
+        return_code: refusal.return_code(),
+        reason,
     })
 }
 

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tidelock_capabilities::machine::{OperationRefusal, Scope, Transition, transition};
+use tidelock_capabilities::machine::{Scope, Transition, transition};
 use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
     BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd,
@@ -20,7 +20,7 @@ use super::asking::{Ask, CreateTarget, Done, EndWords};
 use super::automatic::Terms;
 use super::beginning::{key, make, mirror_type, mode_of};
 use super::facts::SIDES;
-use super::operations::refuse;
+use super::operations::{not_admitted, refuse};
 use super::{EndName, Mirrors, Registry};
 use crate::admin_server::{VolumeRequest, VolumeSource};
 use crate::mirrors::running::Running;
@@ -494,16 +494,5 @@ pub(super) fn admit(
         &running.look(|state| mirror_type(state.record())),
         force,
     );
-    admitted.map_err(|refusal| {
-        let reason = match &refusal {
-            OperationRefusal::NeedsForce { .. } => {
-                format!("{refusal}, with --force (force=true)")
-            }
-            other => other.to_string(),
-        };
-        ChangeError::Refused(Refused {
-            return_code: refusal.return_code(),
-            reason,
-        })
-    })
+    admitted.map_err(|refusal| not_admitted(&refusal, None))
 }

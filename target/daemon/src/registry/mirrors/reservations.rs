@@ -106,8 +106,13 @@ impl Registry {
             Some((running, Access::Active)) => {
                 let target = self.target(running, true);
                 let changed = self.change_here(volume, change, target.as_ref()).await;
-                if changed.is_err() && running.owes_reservations() {
+                let may_be_told = !matches!(
+                    changed,
+                    Ok(_) | Err(ReservationError::Refused(_) | ReservationError::Gone)
+                );
+                if may_be_told {
                     // What isn't in force here mustn't be there.
+                    running.set_owes_reservations(true);
                     let (this, mirror) = (Arc::clone(self), running.id());
                     tokio::spawn(async move { this.catch_up_reservations(mirror).await });
                 }

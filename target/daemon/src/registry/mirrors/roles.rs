@@ -301,10 +301,7 @@ impl Registry {
         self.detached(async move |this| {
             let (record, in_step) =
                 running.look(|state| (state.record().clone(), can_be_handed_over(state)));
-            let is_source = record.remote().is_some_and(|(remote, _)| {
-                running.look(|state| state.role(remote.opposite())) == Some(Role::Source)
-            });
-            if !is_source || !in_step {
+            if !running.look(State::is_source_here) || !in_step {
                 return Err(refuse(
                     "the end here isn't the source, or the other one hasn't got everything yet: try again".into(),
                 ));

@@ -123,7 +123,10 @@ async fn what_is_held_lags_and_the_rpo_and_the_mode_are_changed_at_either_daemon
     assert!(refused.unwrap_err().to_string().contains("reset-to-async"));
     a.operate("a", Operation::ResetToAsync).await.unwrap();
     for (daemon, name) in [(&a, "a"), (&b, "copy")] {
-        assert_eq!(lag(&daemon.house.mirror(name)).rpo_ms, 5_000);
+        // The other daemon is told, but not waited for.
+        let is_asynchronous = |it: &v1::Mirror| it.asynchronous.is_some();
+        let shown = daemon.house.wait_often(name, is_asynchronous).await;
+        assert_eq!(lag(&shown).rpo_ms, 5_000);
     }
     // It is so after a restart as well, and goes on.
     a.house

@@ -45,6 +45,13 @@ impl Running {
             rpo_ms.filter(|_| record.remote().is_some())
         });
         if let (true, Some(_), Some(end)) = (is_it, rpo_ms, self.end(side)) {
+            if matches!(report, Report::InStep(_)) {
+                // Nothing has failed when they part.
+                self.change(|state| {
+                    state.switches();
+                    Vec::new()
+                });
+            }
             end.set_rpo(rpo_ms);
         }
         if matches!(report, Report::Lost(_)) && self.look(State::is_switching) {

@@ -75,7 +75,7 @@ impl State {
     }
 
     /// The ends that are connected part, and meet again at once.
-    fn switches(&mut self) {
+    pub(crate) fn switches(&mut self) {
         let remote = self.record.remote().map(|(side, _)| side);
         self.switching |= remote.is_none_or(|side| self.end(side).role.is_some());
     }

@@ -60,6 +60,8 @@ async fn the_target_follows_and_changes_of_roles_lose_nothing_at_either_daemon()
         b.house.write("copy", 10, 1, 20 + number);
         asked.operate(name, Operation::Failback).await.unwrap();
         a.until_used("a").await;
+        // Each of them has seen that hosts don't wait for it any more.
+        caught_up(&a, &b).await;
         in_step(&a, &b).await;
         assert_eq!(a.house.content("a")[9..11], [10 + number, 20 + number]);
     }

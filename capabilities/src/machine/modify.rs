@@ -49,7 +49,7 @@ pub fn modify(
             return Err(OperationRefusal::TypeNotBuilt(other));
         }
     }
-    found.ends(transition.row, facts)?;
+    found.ends(transition.row, facts, modification.force)?;
     Ok(transition)
 }
 
@@ -96,7 +96,7 @@ impl<'a> Found<'a> {
     }
 
     /// What the ends and the peer say to a row.
-    fn ends(&self, row: &Row, facts: &Facts<'_>) -> Result<(), OperationRefusal> {
+    fn ends(&self, row: &Row, facts: &Facts<'_>, force: bool) -> Result<(), OperationRefusal> {
         let must_be_read_only = row.operation == Operation::ReverseRoles
             && row::behaves(
                 self.built,
@@ -106,6 +106,8 @@ impl<'a> Found<'a> {
         if must_be_read_only && self.source.is_some_and(|it| !it.read_only) {
             return Err(OperationRefusal::SourceNotReadOnly);
         }
+        // Hosts that are told that everything may have changed can live with a restore.
+        let may_be_used = force && row.outcome == Outcome::Restores;
         let mut worst = Worst::default();
         if row.both_ends {
             self.peer(facts, &mut worst);
@@ -131,7 +133,7 @@ impl<'a> Found<'a> {
                 });
             }
             worst.add_if(
-                is_touched && end.hosts.in_use(),
+                is_touched && end.hosts.in_use() && !may_be_used,
                 Reason::InUseByHosts {
                     element: end.id,
                     sessions: end.hosts.sessions,

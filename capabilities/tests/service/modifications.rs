@@ -85,6 +85,17 @@ fn local(
     source: Element<'_>,
     target: Element<'_>,
 ) -> Result<Transition, OperationRefusal> {
+    local_with(operation, relation, source, target, false)
+}
+
+/// The same, by force or without.
+fn local_with(
+    operation: Operation,
+    relation: Association,
+    source: Element<'_>,
+    target: Element<'_>,
+    force: bool,
+) -> Result<Transition, OperationRefusal> {
     let built = full();
     let relations = [relation];
     let elements = [
@@ -97,7 +108,7 @@ fn local(
     let modification = Modification {
         operation,
         synchronization: KEY,
-        force: false,
+        force,
     };
     modify(&modification, &facts(&built, &elements, &[]))
 }
@@ -206,6 +217,29 @@ fn a_restore_is_refused_while_hosts_use_the_source() {
         })
     ));
     assert_eq!(refused.return_code(), ReturnCode::InUse);
+}
+
+#[test]
+fn a_restore_under_hosts_is_a_matter_of_force_and_nothing_else_that_overwrites_a_source_is() {
+    let mirror = |copy_state| Association {
+        mode: Mode::Synchronous,
+        ..association(SyncType::Mirror, copy_state)
+    };
+    let by_force = |operation, copy_state| {
+        local_with(
+            operation,
+            mirror(copy_state),
+            used(source()),
+            target(),
+            true,
+        )
+    };
+    assert!(by_force(Operation::RestoreFromReplica, CopyState::Split).is_ok());
+    let refused = by_force(Operation::Failback, CopyState::Failedover).unwrap_err();
+    assert!(matches!(
+        refused,
+        OperationRefusal::End(Reason::InUseByHosts { .. })
+    ));
 }
 
 #[test]

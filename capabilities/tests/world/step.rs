@@ -219,6 +219,12 @@ fn modify_link(world: &mut World, at: usize, operation: Operation, force: bool) 
         return;
     };
     *world.done.modified.entry(operation).or_default() += 1;
+    if force && transition.row.outcome == Outcome::Restores {
+        // Somebody answers for the hosts: they are kept away, and told when they may come back.
+        let source = world.links[at].key.system_element;
+        world.volumes.get_mut(&source).unwrap().used = false;
+        world.before.remove(&source);
+    }
     begin(world, at, operation, &transition, force);
 }
 

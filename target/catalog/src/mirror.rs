@@ -104,6 +104,10 @@ pub enum MirrorRest {
     Split,
     /// Hosts use the target, and the source gets what it has: Failover.
     FailedOver,
+    /// The source gets what the target has, and then nothing is sent, as before: Restore from Replica after Fracture.
+    RestoringFractured,
+    /// The same after Split.
+    RestoringSplit,
 }
 
 impl MirrorRest {
@@ -111,6 +115,32 @@ impl MirrorRest {
     #[must_use]
     pub const fn is_held(self) -> bool {
         matches!(self, Self::Suspended | Self::Fractured | Self::Split)
+    }
+
+    /// Whether the source gets what the target has, to go on with it.
+    #[must_use]
+    pub const fn is_restoring(self) -> bool {
+        matches!(self, Self::RestoringFractured | Self::RestoringSplit)
+    }
+
+    /// What is wanted while the source is restored; `None`: it isn't restored in this state.
+    #[must_use]
+    pub const fn restoring(self) -> Option<Self> {
+        match self {
+            Self::Fractured | Self::RestoringFractured => Some(Self::RestoringFractured),
+            Self::Split | Self::RestoringSplit => Some(Self::RestoringSplit),
+            _ => None,
+        }
+    }
+
+    /// What is wanted once the source is restored, or if it can't be.
+    #[must_use]
+    pub const fn restored(self) -> Self {
+        match self {
+            Self::RestoringFractured => Self::Fractured,
+            Self::RestoringSplit => Self::Split,
+            other => other,
+        }
     }
 }
 

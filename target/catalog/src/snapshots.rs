@@ -30,7 +30,7 @@ pub enum Cause {
     Clone,
     /// The volume was about to be restored.
     Restore {
-        /// As this snapshot.
+        /// As this snapshot, or as this volume, which was its copy.
         to: DatasetId,
     },
     /// It has what an operator dropped after both ends of a mirror had been written.

@@ -187,6 +187,8 @@ pub enum MirrorOperation {
     Resume,
     /// The target gets what it lacks, after Fracture, Split or a failure.
     Resync,
+    /// The source gets what the target has, after Fracture or Split; what it had is kept as a snapshot.
+    Restore,
     /// Hosts use the target from now on, which becomes the source of what is copied.
     Failover,
     /// Hosts use the source again.

@@ -75,6 +75,8 @@ enum RestBody {
     Fractured,
     Split,
     FailedOver,
+    RestoringFractured,
+    RestoringSplit,
 }
 
 impl From<&MirrorEnd> for EndBody {
@@ -128,6 +130,8 @@ impl From<&Mirror> for MirrorBody {
                 MirrorRest::Fractured => RestBody::Fractured,
                 MirrorRest::Split => RestBody::Split,
                 MirrorRest::FailedOver => RestBody::FailedOver,
+                MirrorRest::RestoringFractured => RestBody::RestoringFractured,
+                MirrorRest::RestoringSplit => RestBody::RestoringSplit,
             },
             failover: match mirror.failover {
                 MirrorFailover::Manual => None,
@@ -161,6 +165,8 @@ impl MirrorBody {
                 RestBody::Fractured => MirrorRest::Fractured,
                 RestBody::Split => MirrorRest::Split,
                 RestBody::FailedOver => MirrorRest::FailedOver,
+                RestBody::RestoringFractured => MirrorRest::RestoringFractured,
+                RestBody::RestoringSplit => MirrorRest::RestoringSplit,
             },
             failover: match self.failover {
                 None => MirrorFailover::Manual,

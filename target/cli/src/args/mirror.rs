@@ -51,6 +51,19 @@ pub enum MirrorVerb {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Copy back to the source what the target has, after `fracture` or `split`: only what differs is copied, and what the
+    /// source had is kept as a snapshot. Hosts can't use the source until that is done, and then nothing is sent, as before.
+    Restore {
+        /// Which mirror.
+        #[command(flatten)]
+        mirror: MirrorName,
+        /// Though hosts are logged in to the source: they find other content there.
+        #[arg(long)]
+        force: bool,
+        /// Don't ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Let hosts use the target from now on. It becomes the source of what is copied.
     ///
     /// While both volumes are equal nothing that was acknowledged is lost. After a failure of the source the target

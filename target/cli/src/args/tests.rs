@@ -34,6 +34,7 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock mirror fracture db --force -y",
         "tidelock mirror failover copy --force",
         "tidelock mirror resync db --discard b:copy -y",
+        "tidelock mirror restore db --force -y",
         "tidelock mirror detach db --force",
         "tidelock capabilities show db",
         "tidelock capabilities show db --via left --method create-element-replica",

@@ -46,19 +46,18 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
         MirrorVerb::Set {
             mirror: MirrorName { name },
             rpo,
-        } => {
-            let request = v1::SetMirror {
-                rpo_ms: rpo.saturating_mul(1_000),
-            };
-            let mirror = context.client.set_mirror(&name, &request).await?;
-            context.print(&mirror, show::mirror)
-        }
+        } => set(&name, rpo, context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror: MirrorName { name },
             discard,
             yes,
         } => resync(&name, discard, yes, context).await,
+        MirrorVerb::Restore {
+            mirror: MirrorName { name },
+            force,
+            yes,
+        } => restore(&name, force, yes, context).await,
         MirrorVerb::Failover {
             mirror: MirrorName { name },
             force,
@@ -121,6 +120,14 @@ async fn modify(
     };
     let mirror = context.client.modify_mirror(&name, &request).await?;
     context.print(&mirror, show::mirror_line)
+}
+
+async fn set(name: &str, rpo: u64, context: &mut Context<'_>) -> Result<(), CliError> {
+    let request = v1::SetMirror {
+        rpo_ms: rpo.saturating_mul(1_000),
+    };
+    let mirror = context.client.set_mirror(name, &request).await?;
+    context.print(&mirror, show::mirror)
 }
 
 const fn who(failover: Failover) -> v1::MirrorFailover {
@@ -186,6 +193,27 @@ async fn resync(
         operation: MirrorOperation::Resync,
         force: false,
         discard,
+    };
+    let mirror = context.client.modify_mirror(name, &request).await?;
+    context.print(&mirror, show::mirror_line)
+}
+
+async fn restore(
+    name: &str,
+    force: bool,
+    yes: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let mirror = context.client.mirror(name).await?;
+    let (source, target) = (&mirror.source.volume, &mirror.target.volume);
+    let what = format!(
+        "Volume {source} gets what {target} has. What {source} has now is kept as a snapshot of it."
+    );
+    confirm(&what, yes, context.terminal)?;
+    let request = v1::ModifyMirror {
+        operation: MirrorOperation::Restore,
+        force,
+        discard: None,
     };
     let mirror = context.client.modify_mirror(name, &request).await?;
     context.print(&mirror, show::mirror_line)

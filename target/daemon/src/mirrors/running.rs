@@ -2,6 +2,7 @@
 //! them for what follows.
 
 mod asynchronous;
+mod restoring;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,7 @@ use super::lag::Lag;
 use super::lease::{Lease, Told};
 use super::line::Line;
 use super::link::{Incoming, Link};
-use super::state::{Access, Do, State};
+use super::state::{Access, Do, State, Step};
 use super::way::Way;
 use crate::peers::LinkEnd;
 use crate::registry::ServedVolume;
@@ -58,6 +59,8 @@ pub(crate) struct Running {
     lag: Lag,
     /// The mirror is no more, and doesn't say who may write.
     released: AtomicBool,
+    /// Hosts are kept away from the source, which is being restored.
+    is_closed: AtomicBool,
     /// What hosts may do with the volume here, if the other one isn't, as they were told last.
     access: Mutex<Option<Access>>,
     /// Whoever keeps up the place of the source, if the ends fail over by themselves.
@@ -172,6 +175,7 @@ impl Running {
             rpos: Mutex::default(),
             lag: Lag::default(),
             released: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             access: Mutex::default(),
             lease: Mutex::default(),
             attaching: Mutex::default(),
@@ -210,7 +214,9 @@ impl Running {
     /// Looks at what is known, at one moment.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         let consistent = self.is_target_consistent();
+        let source_consistent = self.is_source_consistent();
         let mut state = self.state.lock();
+        state.set_source_consistent(source_consistent);
         if let Some(consistent) = consistent {
             state.set_target_consistent(consistent);
         }
@@ -415,6 +421,7 @@ impl Running {
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let changed = change(&mut state);
+        state.show_restoring();
         if self.released.load(Ordering::SeqCst) {
             return changed;
         }
@@ -424,10 +431,14 @@ impl Running {
                 .into_iter()
                 .zip(&self.volumes)
             {
-                if let Some(volume) = volume {
+                // What hosts are kept away from is what they will write again.
+                if let Some(volume) = volume
+                    && !state.is_closed_to_hosts(side)
+                {
                     volume.unit().set_write_protected(!state.is_writable(side));
                 }
             }
+            self.close_to_hosts(&state);
         }
         self.move_hosts(&state);
         changed
@@ -464,6 +475,7 @@ impl Running {
         };
         let side = remote.opposite();
         match state.role(side) {
+            _ if state.is_restoring() => state.record().serving() == side,
             Some(role) => role == tidelock_mirror::generation::Role::Source && !state.is_fenced(),
             None => state.record().serving() == side,
         }
@@ -684,28 +696,6 @@ impl Running {
         for task in self.tasks.lock().drain(..) {
             task.abort();
         }
-    }
-
-    /// Whether the end that isn't the source goes back to an image when it is promoted.
-    pub(crate) fn goes_back(&self) -> bool {
-        let target = self.state.lock().record().source.opposite();
-        self.end(target).is_some_and(|end| end.facts().goes_back)
-    }
-
-    /// Closes the target's end, and lets the volume be what it was before it was overwritten. If the mirror isn't ended then
-    /// the end is opened anew by who looks after mirrors. Blocks.
-    pub(crate) fn take_back(&self, has: impl Fn(&str, Id) -> bool) -> Result<(), String> {
-        let target = self.state.lock().record().source.opposite();
-        let Some(Some(volume)) = self.volumes.get(at(target)) else {
-            return Ok(());
-        };
-        let Some(store) = volume.store() else {
-            return Ok(());
-        };
-        self.close_end(target);
-        self.update(|state| state.closed(target, "it was taken back to what it was".into()));
-        let (Which { me, .. }, _) = self.which(target);
-        Images::go_back(&store, me, |id| has(volume.name(), id))
     }
 
     /// Deletes the snapshots that only its ends needed, which are closed. Blocks.

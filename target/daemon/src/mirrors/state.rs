@@ -10,6 +10,7 @@ mod asynchronous;
 mod automatic;
 mod operations;
 mod remote;
+mod restoring;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use tidelock_mirror::id::NodeId;
 
 pub(crate) use access::Access;
 pub(crate) use automatic::Place;
+pub(crate) use restoring::Step;
 
 /// What is to be done about an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub(crate) struct State {
     trouble: Option<String>,
     /// An asynchronous target at a peer, or the end here for one there, gets all, so that it can become the source.
     catching_up: bool,
+    /// How far it has come that the source gets what the target has.
+    restoring: restoring::Restoring,
 }
 
 impl State {
@@ -100,6 +104,14 @@ impl State {
             MirrorRest::Suspended => Shown::at_rest(CopyState::Suspended),
             MirrorRest::Fractured => Shown::at_rest(CopyState::Fractured),
             MirrorRest::Split => Shown::at_rest(CopyState::Split),
+            MirrorRest::RestoringFractured => Shown {
+                copy_state: CopyState::Fractured,
+                progress_status: ProgressStatus::Restoring,
+            },
+            MirrorRest::RestoringSplit => Shown {
+                copy_state: CopyState::Split,
+                progress_status: ProgressStatus::Restoring,
+            },
             // Not before it is known that it is so.
             MirrorRest::FailedOver => Shown {
                 copy_state: CopyState::Unsynchronized,
@@ -147,6 +159,7 @@ impl State {
             two_sources: false,
             switching: false,
             catching_up: false,
+            restoring: restoring::Restoring::default(),
         }
     }
 
@@ -205,6 +218,9 @@ impl State {
         {
             return access == Access::Active;
         }
+        if self.is_restoring() {
+            return false;
+        }
         let role = |side| self.end(side).role;
         let is_meant = self.record.serving() == side;
         role(side) == Some(Role::Source)
@@ -260,7 +276,9 @@ impl State {
         self.waits = self.begins_to_wait(side, role);
         self.fenced = false;
         let mut todo = Vec::new();
-        if self.record.rest.is_held() && self.record.source == side {
+        let is_held = self.record.rest.is_held() || self.is_restoring();
+        self.restore_anew();
+        if is_held && self.record.source == side {
             todo.push(Do::Wish(side, Wish::Hold(self.peer_of(side))));
         }
         if role == Role::Source && side == self.record.serving() {
@@ -281,6 +299,7 @@ impl State {
 
     /// An end says something.
     pub(crate) fn report(&mut self, side: MirrorSide, report: &Report) -> Vec<Do> {
+        self.restoring_goes_on(report);
         match report {
             Report::Serving => {
                 self.end_mut(side).role = Some(Role::Source);
@@ -288,7 +307,7 @@ impl State {
                 if self.is_remote(side.opposite()) {
                     // What it is now it says when they meet.
                     *self.end_mut(side.opposite()) = End::default();
-                    if side != self.record.serving() {
+                    if side != self.record.serving() && !self.is_restoring() {
                         return self.adopt(side);
                     }
                 }
@@ -326,7 +345,10 @@ impl State {
                 // What is held is away because that is wanted, and a change of roles goes on when they meet again.
                 // Both ends are here, and one that has failed says so itself.
                 let meets_again = self.switching || self.is_asynchronous();
-                let expected = self.record.rest.is_held() || self.changes_roles() || meets_again;
+                let expected = self.record.rest.is_held()
+                    || self.is_restoring()
+                    || self.changes_roles()
+                    || meets_again;
                 if !expected && self.flows_from(side) {
                     self.event(Event::Failed);
                 }
@@ -340,6 +362,9 @@ impl State {
                 return self.alone(side.opposite());
             }
             Report::Halted => self.halted = true,
+            Report::Refused(wish, refusal) if self.is_restoring() => {
+                return self.refused_to_restore(*wish, *refusal);
+            }
             Report::Refused(wish, refusal) => return self.refused(side, *wish, *refusal),
             Report::Alone | Report::Following(_) | Report::CutTaken(_) | Report::Misbehaved(..) => {
             }
@@ -412,6 +437,7 @@ impl State {
                 self.event(Event::Failed);
             }
             Verdict::Send { .. } | Verdict::Receive { .. } => self.conflict = None,
+            Verdict::NoSource if self.is_restoring() => return self.meets_nobody(side),
             // One of them, and the first one whatever is meant: it hands over then. Both would refuse each other.
             Verdict::NoSource if self.is_remote(side.opposite()) => {
                 return match side {

@@ -15,6 +15,7 @@ mod naming;
 mod operations;
 mod remote;
 mod reservations;
+mod restoring;
 mod roles;
 mod safety;
 mod told;

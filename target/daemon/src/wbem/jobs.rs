@@ -246,7 +246,8 @@ fn look(relation: Option<&MirrorRelation>, wanted: CopyState) -> Seen {
         return Seen::Ended(JobState::Exception, reason.to_owned());
     };
     let state = relation.association.copy_state;
-    if state == wanted && !relation.association.is_copying() {
+    let is_changing = relation.association.is_copying() || relation.association.is_restoring();
+    if state == wanted && !is_changing {
         return Seen::Ended(JobState::Completed, String::new());
     }
     match state {

@@ -94,7 +94,15 @@ impl DaemonModel {
         self.run(|control| async move { control.modify_mirror(asked).await.map(drop) })?;
         // It may have another key by now.
         let relation = self.mirror_called(&id).ok_or_else(|| gone(&id))?;
-        let wanted = change.wait_for.or_else(|| leads_to(operation));
+        let rests = || match operation {
+            // Where it was before.
+            Operation::RestoreFromReplica => {
+                let state = relation.association.copy_state;
+                matches!(state, CopyState::Fractured | CopyState::Split).then_some(state)
+            }
+            _ => leads_to(operation),
+        };
+        let wanted = change.wait_for.or_else(rests);
         Ok(wanted.and_then(|wanted| self.job_until(&relation, wanted)))
     }
 
@@ -112,7 +120,8 @@ impl DaemonModel {
     fn job_until(&self, relation: &MirrorRelation, wanted: CopyState) -> Option<u64> {
         let association = &relation.association;
         let is_early = matches!(wanted, CopyState::Initialized | CopyState::Unsynchronized);
-        let is_there = association.copy_state == wanted && !association.is_copying();
+        let is_changing = association.is_copying() || association.is_restoring();
+        let is_there = association.copy_state == wanted && !is_changing;
         (!is_early && !is_there).then(|| self.follow(relation, wanted))
     }
 }

@@ -126,6 +126,8 @@ fn what_is_wanted_survives_encoding_and_what_no_history_leads_to_is_refused() {
         (MirrorSide::First, MirrorRest::Suspended),
         (MirrorSide::First, MirrorRest::Fractured),
         (MirrorSide::Second, MirrorRest::Split),
+        (MirrorSide::First, MirrorRest::RestoringFractured),
+        (MirrorSide::Second, MirrorRest::RestoringSplit),
         (MirrorSide::First, MirrorRest::FailedOver),
     ] {
         let set = Command::SetMirror {

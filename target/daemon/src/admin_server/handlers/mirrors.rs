@@ -172,6 +172,7 @@ fn operation(operation: MirrorOperation) -> Result<Operation, Failure> {
         MirrorOperation::Suspend => Operation::Suspend,
         MirrorOperation::Resume => Operation::Resume,
         MirrorOperation::Resync => Operation::ResyncReplica,
+        MirrorOperation::Restore => Operation::RestoreFromReplica,
         MirrorOperation::Failover => Operation::Failover,
         MirrorOperation::Failback => Operation::Failback,
         MirrorOperation::Reverse => Operation::ReverseRoles,
@@ -179,7 +180,7 @@ fn operation(operation: MirrorOperation) -> Result<Operation, Failure> {
         MirrorOperation::ResetToAsync => Operation::ResetToAsync,
         _ => {
             return Err(Failure::invalid(
-                "operation is fracture, split, suspend, resume, resync, failover, failback, reverse, \
+                "operation is fracture, split, suspend, resume, resync, restore, failover, failback, reverse, \
                  reset_to_sync or reset_to_async",
             ));
         }

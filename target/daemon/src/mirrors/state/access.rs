@@ -30,6 +30,12 @@ impl State {
         let end = self.end(side);
         let other = self.end(side.opposite()).role;
         let is_meant = side == self.record.serving();
+        if self.is_restoring() {
+            return Some(match is_meant {
+                true => Access::Transitioning,
+                false => Access::Standby,
+            });
+        }
         Some(match end.role {
             None if self.waits() => Access::Transitioning,
             None | Some(Role::Target) => Access::Standby,
@@ -65,7 +71,7 @@ impl State {
         let side = remote.opposite();
         self.two_sources = false;
         // What isn't held meets, and then both know.
-        if !self.record.rest.is_held() {
+        if !self.record.rest.is_held() && !self.is_restoring() {
             return Vec::new();
         }
         // Until they meet, that is all that is known of it.
@@ -73,7 +79,7 @@ impl State {
             true => Role::Source,
             false => Role::Target,
         });
-        if self.end(side).role != Some(Role::Source) {
+        if self.end(side).role != Some(Role::Source) || self.is_restoring() {
             return Vec::new();
         }
         if is_source {
@@ -91,7 +97,7 @@ impl State {
     /// There is no connection any more.
     pub(crate) fn unseen(&mut self) {
         if let Some((remote, _)) = self.record.remote()
-            && self.record.rest.is_held()
+            && (self.record.rest.is_held() || self.is_restoring())
         {
             self.end_mut(remote).role = None;
         }

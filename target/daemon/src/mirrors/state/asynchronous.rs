@@ -15,7 +15,7 @@ impl State {
         let rpo_ms = self.record.mode.rpo_ms();
         let is_here = self.record.remote().is_none();
         let changes = is_here && self.changes_roles() && self.conflict.is_none();
-        rpo_ms.filter(|_| !changes && !self.catching_up)
+        rpo_ms.filter(|_| !changes && !self.catching_up && !self.is_restoring())
     }
 
     /// Whether hosts don't wait for the target.

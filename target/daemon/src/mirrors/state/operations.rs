@@ -18,6 +18,10 @@ impl State {
             Operation::Fracture => (source, MirrorRest::Fractured),
             Operation::Split => (source, MirrorRest::Split),
             Operation::Failover => (source, MirrorRest::FailedOver),
+            Operation::RestoreFromReplica => {
+                let rest = self.record.rest;
+                (source, rest.restoring().unwrap_or(rest))
+            }
             // The end that serves hosts is the source from now on; from Synchronized it has to be made so.
             Operation::ReverseRoles => (source.opposite(), MirrorRest::Linked),
             _ => (source, MirrorRest::Linked),
@@ -45,6 +49,11 @@ impl State {
                 todo.push(hold);
             }
             Operation::Resume | Operation::ResyncReplica => todo.push(release),
+            // The ends are asked for one thing after the other.
+            Operation::RestoreFromReplica => {
+                self.end_mut(old_source).in_step = false;
+                self.restore_anew();
+            }
             Operation::Failover => {
                 self.pend(operation, transition.after, before);
                 if before.0.copy_state == CopyState::Synchronized {

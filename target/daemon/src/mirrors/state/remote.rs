@@ -25,7 +25,7 @@ impl State {
                 Vec::new()
             }
             // What was asked for meanwhile is still to come.
-            false if self.pending.is_some() => Vec::new(),
+            false if self.pending.is_some() || self.is_restoring() => Vec::new(),
             false => self.adopt(source),
         };
         if self.flows_from(source) {
@@ -113,6 +113,10 @@ impl State {
             MirrorRest::Fractured => Shown::at_rest(CopyState::Fractured),
             MirrorRest::Split => Shown::at_rest(CopyState::Split),
             MirrorRest::FailedOver => Shown::at_rest(CopyState::Failedover),
+            MirrorRest::RestoringFractured | MirrorRest::RestoringSplit => {
+                self.show_restoring();
+                return Vec::new();
+            }
             MirrorRest::Linked if follows => Shown::at_rest(CopyState::Synchronized),
             MirrorRest::Linked => Shown::at_rest(CopyState::Broken),
         });

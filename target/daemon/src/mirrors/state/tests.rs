@@ -140,3 +140,73 @@ fn a_change_of_roles_goes_on_whenever_the_ends_meet() {
     let asked = state.report(First, &Report::InStep(NodeId(2)));
     assert_eq!(asked, [Do::Wish(First, Wish::HandOver(NodeId(2)))]);
 }
+
+#[test]
+fn a_restore_asks_for_one_thing_after_the_other_and_the_ends_meet_when_the_source_is_none() {
+    let mut state = found(MirrorRest::RestoringSplit);
+    assert_eq!(
+        state.association().progress_status,
+        ProgressStatus::Restoring
+    );
+    let hold = vec![Do::Wish(First, Wish::Hold(NodeId(2)))];
+    assert_eq!(state.opened(First, Role::Source), hold);
+    assert_eq!(state.restore_step(), (Step::Wait, vec![]));
+    assert_eq!(state.opened(Second, Role::Target), []);
+    let asks = |state: &mut State, side, wish| {
+        let asked = (Step::Wait, vec![Do::Wish(side, wish)]);
+        assert_eq!(state.restore_step(), asked);
+        // Once is enough, until it answers.
+        assert_eq!(state.restore_step(), (Step::Wait, vec![]));
+        assert!(!state.is_writable(First) && !state.is_writable(Second));
+        assert!(state.is_closed_to_hosts(First) && !state.is_closed_to_hosts(Second));
+    };
+    asks(&mut state, Second, Wish::Promote);
+    // It is about to be something else: that passes.
+    let busy = Report::Refused(Wish::Promote, Refusal::SourceIsConnected);
+    assert_eq!(state.report(Second, &busy), []);
+    asks(&mut state, Second, Wish::Promote);
+    state.report(Second, &Report::Serving);
+    asks(&mut state, First, Wish::GiveUp);
+    state.report(First, &Report::Resigned);
+    asks(&mut state, First, Wish::Release(NodeId(2)));
+    let over = state.report(Second, &Report::InStep(NodeId(1)));
+    assert_eq!(over, [Do::Wish(Second, Wish::HandOver(NodeId(1)))]);
+    state.report(Second, &Report::Resigned);
+    // The connection is lost between the two: all is gone through again.
+    assert_eq!(
+        state.report(First, &Report::Met(NodeId(2), Verdict::NoSource)),
+        hold
+    );
+    asks(&mut state, Second, Wish::Promote);
+    state.report(Second, &Report::Serving);
+    asks(&mut state, First, Wish::Release(NodeId(2)));
+    state.report(Second, &Report::Resigned);
+    state.report(First, &Report::Serving);
+    assert_eq!(state.restore_step(), (Step::Keep, vec![]));
+    assert_eq!(state.restored(), hold);
+    assert_eq!(state.association().copy_state, CopyState::Split);
+    assert!(state.is_writable(First) && !state.is_closed_to_hosts(First));
+    assert_eq!(state.restore_step(), (Step::Over, vec![]));
+}
+
+#[test]
+fn a_target_that_has_nothing_leaves_the_source_what_it_was_unless_that_has_given_up() {
+    for untouched in [true, false] {
+        let mut state = found(MirrorRest::RestoringFractured);
+        let role = if untouched {
+            Role::Source
+        } else {
+            Role::Target
+        };
+        state.opened(First, role);
+        state.opened(Second, Role::Target);
+        state.restore_step();
+        let refused = Report::Refused(Wish::Promote, Refusal::NoImage);
+        let taken_back = [Do::TakeBack(First, MirrorRest::Fractured)];
+        let expected: &[Do] = if untouched { &taken_back } else { &[] };
+        assert_eq!(state.report(Second, &refused), expected);
+        assert_eq!(state.is_restoring(), !untouched);
+        assert_eq!(state.is_closed_to_hosts(First), !untouched);
+        assert_eq!(state.failure().is_some(), untouched);
+    }
+}

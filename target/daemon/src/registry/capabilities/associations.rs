@@ -197,6 +197,7 @@ impl Registry {
             },
         })?;
         self.admit_of_snapshot(association, operation)
+            .and_then(|()| self.admit_of_mirror(association, operation, force))
             .map_err(in_a_code)
     }
 

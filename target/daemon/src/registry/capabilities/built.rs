@@ -145,6 +145,7 @@ const MIRROR_OPERATIONS: ValueSet<Operation> = Operation::set(&[
     Operation::Suspend,
     Operation::Resume,
     Operation::ResyncReplica,
+    Operation::RestoreFromReplica,
     Operation::Failover,
     Operation::Failback,
     Operation::ReverseRoles,

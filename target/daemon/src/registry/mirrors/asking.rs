@@ -30,7 +30,16 @@ pub(super) enum Ask {
     /// The end there has changes that are dropped.
     GiveUp { mirror: Uuid },
     /// The end there is the source: do this.
-    Operate { mirror: Uuid, operation: Wanted },
+    Operate {
+        mirror: Uuid,
+        operation: Wanted,
+        /// Though hosts may use it, where that matters.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+    },
+    /// The end of the one that asks is the source, and is restored: let it have what the one there has. Asked again, it is
+    /// the same.
+    Restore { mirror: Uuid, split: bool },
     /// The end of the one that asks is the source, and this is wanted of the mirror.
     Words {
         mirror: Uuid,
@@ -98,6 +107,13 @@ pub(super) struct EndWords {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Done {}
 
+/// How far it is that an end gives what it has.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Gives {
+    /// It is the source of what is copied.
+    pub(super) is_source: bool,
+}
+
 /// A CRC32C of each piece.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Digests {
@@ -124,6 +140,7 @@ pub(super) enum Wanted {
     Reverse,
     ResetToSync,
     ResetToAsync,
+    Restore,
 }
 
 impl Wanted {
@@ -137,6 +154,7 @@ impl Wanted {
             Operation::ReverseRoles => Self::Reverse,
             Operation::ResetToSync => Self::ResetToSync,
             Operation::ResetToAsync => Self::ResetToAsync,
+            Operation::RestoreFromReplica => Self::Restore,
             _ => return None,
         })
     }
@@ -151,6 +169,7 @@ impl Wanted {
             Self::Reverse => Operation::ReverseRoles,
             Self::ResetToSync => Operation::ResetToSync,
             Self::ResetToAsync => Operation::ResetToAsync,
+            Self::Restore => Operation::RestoreFromReplica,
         }
     }
 }
@@ -195,8 +214,9 @@ impl From<MirrorRest> for Rest {
         match rest {
             MirrorRest::Linked => Self::Linked,
             MirrorRest::Suspended => Self::Suspended,
-            MirrorRest::Fractured => Self::Fractured,
-            MirrorRest::Split => Self::Split,
+            // That the source is restored is asked for by itself.
+            MirrorRest::Fractured | MirrorRest::RestoringFractured => Self::Fractured,
+            MirrorRest::Split | MirrorRest::RestoringSplit => Self::Split,
             MirrorRest::FailedOver => Self::FailedOver,
         }
     }
@@ -265,6 +285,10 @@ impl Ends for MirrorEnds {
                     let turned = turned.await.map_err(|error| error.to_string())?;
                     serde_json::to_value(turned)
                 }
+                Ask::Restore { mirror, split } => {
+                    let given = registry.give_to_peer(peer, MirrorId(mirror), split);
+                    serde_json::to_value(given.await.map_err(|error| error.to_string())?)
+                }
                 Ask::Reserve { mirror, change } => {
                     let reserved = registry.reserve_for_peer(peer, MirrorId(mirror), &change);
                     serde_json::to_value(reserved.await.map_err(|error| error.to_string())?)
@@ -300,10 +324,13 @@ impl Registry {
             Ask::Detached { mirror } => self.detached_there(peer, MirrorId(mirror)).await,
             Ask::HandOver { mirror } => self.hand_over(peer, MirrorId(mirror)).await,
             Ask::GiveUp { mirror } => self.give_up(peer, MirrorId(mirror)).await,
-            Ask::Operate { mirror, operation } => {
-                let operation = operation.operation();
-                self.operate_for_peer(peer, MirrorId(mirror), operation)
-                    .await
+            Ask::Operate {
+                mirror,
+                operation,
+                force,
+            } => {
+                let wanted = (operation.operation(), force);
+                self.operate_for_peer(peer, MirrorId(mirror), wanted).await
             }
             Ask::Words {
                 mirror,
@@ -332,7 +359,10 @@ impl Registry {
                     .await
             }
             // Answered by themselves.
-            Ask::Digest { .. } | Ask::TurnFailover { .. } | Ask::Reserve { .. } => Ok(()),
+            Ask::Digest { .. }
+            | Ask::TurnFailover { .. }
+            | Ask::Reserve { .. }
+            | Ask::Restore { .. } => Ok(()),
         }
     }
 

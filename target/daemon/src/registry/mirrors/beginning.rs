@@ -197,7 +197,10 @@ impl Registry {
                     key_of(record, &volumes),
                     mirror_type(record),
                 );
-                self.mirrors.begin(state, volumes, runtime);
+                let running = self.mirrors.begin(state, volumes, runtime);
+                if record.rest.is_restoring() {
+                    self.go_on_restoring(&running);
+                }
             }
         }
         if let Some(said) = self.mirrors.said.lock().take() {

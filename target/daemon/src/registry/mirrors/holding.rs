@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{Change, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide, Peer};
+use tidelock_admin::v1::PeerState;
+use tidelock_capabilities::values::{Operation, ReturnCode};
+use tidelock_catalog::{
+    Change, Elsewhere, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide, Peer,
+};
 use tidelock_mirror::generation::Role;
 
 use super::asking::{Ask, Done, Wanted};
@@ -18,6 +21,7 @@ use super::roles::check_no_conflict;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::{Place, State};
 use crate::peers::AskError;
+use crate::registry::capabilities::Refused;
 use crate::registry::changes::run_blocking;
 
 /// How long an operation waits for the other daemon to know what is wanted. It is told later otherwise.
@@ -43,6 +47,7 @@ impl Registry {
         let ask = Ask::Operate {
             mirror: record.id.0,
             operation: wanted,
+            force: force && operation == Operation::RestoreFromReplica,
         };
         let before = running.look(|state| state.record().clone());
         let asked: Result<Done, _> = self.mirrors.peers()?.ask(&elsewhere.peer, &ask).await;
@@ -74,15 +79,24 @@ impl Registry {
         };
         check_no_conflict(record, running)?;
         check_mode(running, operation)?;
+        check_manual(record, operation)?;
         let role = running.look(|state| state.role(remote.opposite()));
         let wanted = Wanted::of(operation).filter(|_| role != Some(Role::Source));
         match wanted {
             Some(_) => {
-                admit(running, operation, false)?;
+                let forces = force && operation == Operation::RestoreFromReplica;
+                admit(running, operation, forces)?;
                 self.check_answers(elsewhere)?;
             }
             None => {
                 admit(running, operation, force)?;
+                if operation == Operation::RestoreFromReplica {
+                    self.check_answers(elsewhere)?;
+                    self.check_connected(running, elsewhere)?;
+                    if !force {
+                        self.check_unused(&record.end(remote.opposite()).volume)?;
+                    }
+                }
                 if running.look(State::waits) {
                     check_place(running)?;
                     check_going_on(record, operation, force)?;
@@ -92,17 +106,36 @@ impl Registry {
         Ok(wanted)
     }
 
+    /// Refuses what isn't begun without the peer, which isn't known to be there.
+    fn check_connected(&self, running: &Running, elsewhere: &Elsewhere) -> Result<(), ChangeError> {
+        let state = self.mirrors.peers()?.show(&elsewhere.peer);
+        let is_there = state.is_ok_and(|it| it.state == PeerState::Connected);
+        if is_there || running.is_connected() {
+            return Ok(());
+        }
+        Err(ChangeError::Refused(Refused {
+            return_code: ReturnCode::Timeout,
+            reason: format!(
+                "peer {} doesn't answer: check the link, and try again",
+                elsewhere.peer
+            ),
+        }))
+    }
+
     /// A peer's operator wants the source here to do something.
     pub(super) async fn operate_for_peer(
         self: &Arc<Self>,
         peer: &Peer,
         id: MirrorId,
-        operation: Operation,
+        (operation, force): (Operation, bool),
     ) -> Result<(), ChangeError> {
         let running = self.source_for_peer(peer, id)?;
         self.detached(async move |this| {
             let record = running.look(|state| state.record().clone());
-            this.operate_here(&record, &running, operation, false).await
+            if operation == Operation::RestoreFromReplica {
+                this.admit_at_source(&record, &running, operation, force)?;
+            }
+            this.operate_here(&record, &running, operation, force).await
         })
         .await
         .map(drop)
@@ -136,6 +169,11 @@ impl Registry {
         let words = running.look(|state| state.words(operation));
         let changes = self.keep_words(&writer, record.id, words).await?;
         running.change(|state| state.begin(operation, &transition));
+        if operation == Operation::RestoreFromReplica {
+            drop(writer);
+            self.begins_to_restore(running).await?;
+            return Ok(changes);
+        }
         if waits && operation == Operation::Fracture {
             running.change(State::go_on_alone);
         }
@@ -227,7 +265,8 @@ impl Registry {
             let (remote, _) = record.remote()?;
             let is_source = state.role(remote.opposite()) == Some(Role::Source);
             // Before hosts use it, it is asked rather than tells.
-            (is_source && !state.waits() && !state.is_pending()).then(|| record.clone())
+            let is_changing = state.is_pending() || state.is_restoring();
+            (is_source && !state.waits() && !is_changing).then(|| record.clone())
         });
         let (Some(record), Ok(peers)) = (record, self.mirrors.peers()) else {
             return Ok(());
@@ -287,6 +326,19 @@ fn check_place(running: &Running) -> Result<(), ChangeError> {
             "hosts aren't served from this end: {why}. It goes on by itself when that changes"
         ))),
     }
+}
+
+/// The source is none while it is restored, which leases know nothing of.
+fn check_manual(record: &Mirror, operation: Operation) -> Result<(), ChangeError> {
+    if operation != Operation::RestoreFromReplica || !record.is_automatic() {
+        return Ok(());
+    }
+    let own = record.remote().map(|(side, _)| side.opposite());
+    let name = &record.end(own.unwrap_or(record.source)).volume;
+    Err(refuse(format!(
+        "the mirror fails over by itself, which must not happen while its source is restored: leave that to an operator first, \
+         with `tidelock mirror set-failover {name} manual`"
+    )))
 }
 
 /// Whether a source that doesn't know what has become of the other end may do something.

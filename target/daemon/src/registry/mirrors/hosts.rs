@@ -15,6 +15,7 @@ impl Registry {
         let Some(running) = self.mirrors.get(mirror) else {
             return;
         };
+        running.show_source(|volume| self.show_again(volume));
         loop {
             let access = running.access();
             let role = match access {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidelock_capabilities::Reason;
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::machine::{Modification, OperationRefusal, Transition, modify};
 use tidelock_capabilities::values::{Operation, ReturnCode};
@@ -13,8 +14,10 @@ use tidelock_catalog::{
 };
 
 use super::facts::SIDES;
+use super::restoring::{check_can_give, check_restoring};
 use super::{EndName, Registry};
 use crate::mirrors::running::Running;
+use crate::mirrors::state::State;
 use crate::registry::Writer;
 use crate::registry::capabilities::{ElementName, Refused, built};
 use crate::registry::changes::{ChangeError, run_blocking};
@@ -90,7 +93,10 @@ impl Registry {
         let changes = self.keep_words(&writer, record.id, words).await?;
         running.change(|state| state.begin(change.operation, &transition));
         drop(writer);
-        wait(&running).await?;
+        match change.operation {
+            Operation::RestoreFromReplica => self.begins_to_restore(&running).await?,
+            _ => wait(&running).await?,
+        }
         Ok(changes)
     }
 
@@ -187,6 +193,7 @@ impl Registry {
         let goes_back = change.operation == Operation::Failover && running.goes_back();
         let force = change.force || goes_back;
         let transition = self.admit_mirror_operation(record, key, change.operation, force)?;
+        check_restoring(running, change.operation, change.force)?;
         running.look(|state| {
             let contradiction = state.conflict().is_some();
             let needs_one = matches!(
@@ -215,6 +222,9 @@ impl Registry {
                     record.end(target).volume
                 )));
             }
+            if change.operation == Operation::RestoreFromReplica {
+                check_can_give(state)?;
+            }
             Ok(transition)
         })
     }
@@ -240,7 +250,15 @@ impl Registry {
         let outcome = gathered.with_facts(built(), |facts| modify(&modification, facts));
         outcome.map_err(|refusal| {
             let said = match &refusal {
-                OperationRefusal::End(reason) => Some(reason.sentence(&gathered).to_string()),
+                OperationRefusal::End(reason) => {
+                    let hint = match (operation, reason) {
+                        (Operation::RestoreFromReplica, Reason::InUseByHosts { .. }) => {
+                            ": log them out first, or use --force (force=true)"
+                        }
+                        _ => "",
+                    };
+                    Some(format!("{}{hint}", reason.sentence(&gathered)))
+                }
                 _ => None,
             };
             not_admitted(&refusal, said)
@@ -259,6 +277,7 @@ impl Registry {
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
             let (record, running) = this.admit_detach(&mirror, force)?;
+            check_restoring(&running, Operation::Detach, force)?;
             if record.remote().is_none() {
                 this.take_back(&running).await?;
                 return this.end_mirror(&writer, &record, running).await;
@@ -269,7 +288,10 @@ impl Registry {
             this.detach_there(&record, force).await?;
             let writer = this.writer.lock().await;
             let changes = match this.catalog().mirror(record.id) {
-                Some(_) => this.end_mirror(&writer, &record, running).await?,
+                Some(_) => {
+                    this.take_restored_back(&running).await?;
+                    this.end_mirror(&writer, &record, running).await?
+                }
                 None => Vec::new(),
             };
             drop(writer);
@@ -287,6 +309,18 @@ impl Registry {
         let (running, this) = (Arc::clone(running), Arc::clone(self));
         let taken = move || running.take_back(|volume, id| this.has_snapshot(volume, id));
         run_blocking(taken).await?.map_err(ChangeError::Mirror)
+    }
+
+    /// The same, of a source that isn't restored completely.
+    pub(super) async fn take_restored_back(
+        self: &Arc<Self>,
+        running: &Arc<Running>,
+    ) -> Result<(), ChangeError> {
+        let is_it = |state: &State| state.is_restoring() && state.record().system().is_here();
+        match running.look(is_it) {
+            true => self.take_back(running).await,
+            false => Ok(()),
+        }
     }
 
     /// Whether a mirror may be ended, as far as this daemon knows.
@@ -360,8 +394,13 @@ impl Registry {
             remove_folder(&folder);
         })
         .await?;
-        if let Some((remote, _)) = record.remote() {
-            self.show_role(&record.end(remote.opposite()).volume, SharedRole::Source);
+        match record.remote() {
+            Some((remote, _)) => {
+                self.show_role(&record.end(remote.opposite()).volume, SharedRole::Source);
+            }
+            // Hosts were kept away from it, if it was to be restored.
+            None if record.rest.is_restoring() => self.show_again(&record.system().volume),
+            None => {}
         }
         Ok(changes)
     }

@@ -327,6 +327,7 @@ impl Registry {
                 return Ok(Vec::new());
             };
             let running = this.mirrors.get(mirror).ok_or(ChangeError::Loading)?;
+            this.take_restored_back(&running).await?;
             this.end_mirror(&writer, &record, running).await
         })
         .await

@@ -19,6 +19,7 @@ use super::asynchronous::check_not_catching_up;
 use super::automatic::check_handing_over;
 use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
 use super::remote::{admit, not_done};
+use super::restoring::check_restoring;
 use super::{ChangeError, EndName, Registry, Running};
 use crate::mirrors::lease::Told;
 use crate::mirrors::state::State;
@@ -200,6 +201,7 @@ impl Registry {
         match operation {
             Operation::Detach => {
                 super::remote::admit_detach(running, force)?;
+                check_restoring(running, operation, force)?;
                 self.commands_of_ending(&record, running)?;
                 match record.remote() {
                     Some((_, elsewhere)) if !force => self.check_answers(elsewhere),
@@ -380,8 +382,10 @@ fn nothing_to_discard() -> ChangeError {
     refuse("the ends of the mirror don't contradict each other: there is nothing to discard".into())
 }
 
-/// Nothing is done with ends that contradict each other, before an operator has said which one counts.
+/// Nothing is done with ends that contradict each other, before an operator has said which one counts; nor while the source is
+/// being restored.
 pub(super) fn check_no_conflict(record: &Mirror, running: &Running) -> Result<(), ChangeError> {
+    check_restoring(running, Operation::ResyncReplica, false)?;
     if running.look(|state| state.conflict().is_none()) {
         return Ok(());
     }

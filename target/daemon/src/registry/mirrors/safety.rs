@@ -200,7 +200,7 @@ impl Registry {
         self.families.get(place.family)?.open_family().ok()
     }
 
-    /// Lets people have what was dropped after a split brain. Blocks.
+    /// Lets people have what was dropped after a split brain, or by a restore. Blocks.
     pub(super) fn keep_dropped(&self, volume: &str, id: Id) -> Result<(), String> {
         let volume = &VolumeName::new(volume).map_err(|error| error.to_string())?;
         let catalog = self.catalog();
@@ -210,9 +210,14 @@ impl Registry {
             .ok_or("its family isn't open")?;
         let id = DatasetId(Uuid::from_bytes(id));
         let at_unix_ms = unix_ms(std::time::SystemTime::now());
+        let restored = self.restored_from(volume);
+        let first = match restored {
+            Some(_) => schedule::safety_name(at_unix_ms),
+            None => schedule::dropped_name(at_unix_ms),
+        };
         let name = open.look(|list| match list.get(id) {
             Some(_) => Ok(None),
-            None => schedule::dropped_name(at_unix_ms)
+            None => first
                 .and_then(|first| free_name(list, record.id, first))
                 .map(Some)
                 .ok_or("no name is left for it"),
@@ -226,14 +231,21 @@ impl Registry {
             name: name.clone(),
             at_unix_ms,
             size_bytes: record.size_bytes,
-            cause: Cause::SplitBrain,
+            cause: restored.map_or(Cause::SplitBrain, |to| Cause::Restore { to }),
             set: None,
             pending: false,
             quiesced: false,
         };
         open.add(&[ListChange::Add(snapshot)])
             .map_err(|error| error.to_string())?;
-        tracing::warn!(%volume, snapshot = %name, "what was dropped after a split brain is kept as a snapshot");
+        match restored {
+            Some(_) => {
+                tracing::info!(%volume, snapshot = %name, "what was there before a restore is kept as a snapshot");
+            }
+            None => {
+                tracing::warn!(%volume, snapshot = %name, "what was dropped after a split brain is kept as a snapshot");
+            }
+        }
         self.tell_changes(&[Change::SnapshotCreated(SnapshotRef {
             volume: volume.clone(),
             snapshot: name,

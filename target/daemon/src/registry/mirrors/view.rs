@@ -130,6 +130,12 @@ fn detail(state: &State, problems: &[Option<String>; 2], lacking: Option<String>
         }
     }
     all.extend(remote::detail(state));
+    if state.is_restoring() {
+        let (source, target) = (record.system(), record.synced());
+        all.push(format!(
+            "{source} is being restored from {target}: hosts can't use it until that is done"
+        ));
+    }
     all.extend(lacking);
     if state.is_halted() {
         all.push("hosts are stopped until the target is back, as it is configured".to_owned());
@@ -161,11 +167,37 @@ fn advice(why: &str, command: String) -> Option<v1::MirrorNext> {
     })
 }
 
+/// What can be done while the source gets what the target has, if that can't go on.
+fn restoring(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext> {
+    if state.association().copy_state != CopyState::Broken {
+        return None;
+    }
+    let record = state.record();
+    let here = SIDES.into_iter().zip(problems);
+    let mut here = here.filter(|(side, _)| record.end(*side).is_here());
+    let broken = here.find_map(|(side, problem)| problem.is_some().then_some(side));
+    if let Some(side) = broken {
+        return advice(
+            "put the volume right, and unfence it if it is fenced; the restore goes on by itself then",
+            format!("tidelock volume show {}", record.end(side).volume),
+        );
+    }
+    let own = record.remote().map(|(remote, _)| remote.opposite());
+    let name = &record.end(own.unwrap_or(record.source)).volume;
+    advice(
+        "it goes on by itself when the other end is back; if that is gone for good, end the mirror: the source is then what it was",
+        format!("tidelock mirror detach {name} --force"),
+    )
+}
+
 /// What can be done next.
 fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::MirrorNext> {
     let record = state.record();
     let source = &record.system().volume;
     let target = &record.synced().volume;
+    if state.is_restoring() {
+        return restoring(state, problems);
+    }
     if record.remote().is_some() {
         return remote::next(state, problems);
     }

@@ -93,9 +93,15 @@ impl Copies {
     }
 
     /// Copies no more, and opens each of them in turn.
-    pub(super) async fn each(
+    pub(super) async fn each(self, least: usize, check: impl AsyncFnMut(&mut House, usize)) {
+        self.each_after(least, |_| {}, check).await;
+    }
+
+    /// The same, after something has become of each folder.
+    pub(super) async fn each_after(
         mut self,
         least: usize,
+        before: impl Fn(&Path),
         mut check: impl AsyncFnMut(&mut House, usize),
     ) {
         self.watching = None;
@@ -103,6 +109,7 @@ impl Copies {
         assert!(made.len() >= least, "{} steps only", made.len());
         for (step, folder) in made.into_iter().enumerate() {
             let mut house = House::over(&folder);
+            before(&folder);
             house.open().await;
             check(&mut house, step).await;
             house.close().await;

@@ -23,6 +23,7 @@ use crate::registry::changes::ChangeError;
 use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
+mod restores;
 mod takeovers;
 
 const BLOCKS: usize = 256;

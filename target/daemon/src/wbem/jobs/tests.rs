@@ -43,6 +43,12 @@ fn a_wait_ends_when_the_state_is_there_or_cant_come_any_more() {
         (whole, done, whole, (JobState::Completed, true)),
         (whole, copies, whole, (JobState::Running, false)),
         (
+            CopyState::Split,
+            ProgressStatus::Restoring,
+            CopyState::Split,
+            (JobState::Running, false),
+        ),
+        (
             CopyState::Unsynchronized,
             copies,
             whole,

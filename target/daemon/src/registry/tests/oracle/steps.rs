@@ -55,11 +55,12 @@ pub(super) fn change_of(mirror: &str, operation: Operation, force: bool) -> Mirr
 }
 
 /// What mirrors are asked for in a history.
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation::Suspend,
     Operation::Fracture,
     Operation::Split,
     Operation::ResyncReplica,
+    Operation::RestoreFromReplica,
     Operation::Resume,
     Operation::Failover,
     Operation::Failback,
@@ -253,7 +254,8 @@ impl World {
             all.iter().all(|it| {
                 let is_broken =
                     it.association.copy_state == tidelock_capabilities::values::CopyState::Broken;
-                is_broken || !it.association.is_copying()
+                let is_changing = it.association.is_copying() || it.association.is_restoring();
+                is_broken || !is_changing
             })
         };
         let quiet = async {

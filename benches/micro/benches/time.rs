@@ -1,4 +1,4 @@
-//! The time that each piece takes: `cargo bench --bench time` in `benches/micro`.
+//! The time that each piece takes: `cargo bench --features time --bench time` in `benches/micro`.
 #![allow(missing_docs)] // What the macros write.
 
 use std::hint::black_box;

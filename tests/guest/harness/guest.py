@@ -31,8 +31,9 @@ class Guest:
 
     boot_limit_seconds = 45
 
-    def __init__(self, image: Image, harness: Path, folder: Path, memory: Path, transcript, first_lun: int):
+    def __init__(self, image: Image, harness: Path, folder: Path, memory: Path, transcript, first_lun: int, binaries: Path):
         self._image = image
+        self._binaries = binaries
         self._harness = harness
         self._memory = memory
         self._share = folder / "share"
@@ -163,6 +164,10 @@ class EmulatedGuest(Guest):
             "-virtfs", f"local,path={self._share},mount_tag=share,security_model=none,id=share",
             "-virtfs", f"local,path={self._harness},mount_tag=harness,security_model=none,readonly=on,id=harness",
         ]
+        if self._binaries.is_dir():
+            # For a target inside the guest: benches beside the kernel's own one.
+            shared = f"local,path={self._binaries},mount_tag=programs,security_model=none,readonly=on,id=programs"
+            words += ["-virtfs", shared]
         for path in network.PATHS:
             words += [
                 "-netdev", f"tap,id=net{path},ifname=tap{path},script=no,downscript=no",

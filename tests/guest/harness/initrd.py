@@ -8,6 +8,8 @@ ROOT_MODULES = ["crc32c_generic", "crc32c_intel", "virtio_pci", "virtio_blk", "v
 """What must be there before the root is."""
 GUEST_MODULES = [
     *ROOT_MODULES, "virtio_net", "xfs", "iscsi_tcp", "sd_mod", "sg", "scsi_debug",
+    # The kernel's own target, for benches beside it.
+    "target_core_mod", "target_core_file", "iscsi_target_mod",
     "dm_multipath", "dm_round_robin", "dm_service_time", "dm_queue_length", "scsi_dh_alua",
 ]
 """Everything else of the kernel's modules is left out: it would be 300 MB."""

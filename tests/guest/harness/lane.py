@@ -123,7 +123,9 @@ class Lane:
             started = time.monotonic()
             folder = self._boot_logs / f"boot-{self._boots}"
             first_lun = (Tgt if self._options.target == "tgt" else Tidelock).first_lun
-            self._guest = KINDS[kind](self._image, HERE, folder, self._memory, self._transcript, first_lun)
+            self._guest = KINDS[kind](
+                self._image, HERE, folder, self._memory, self._transcript, first_lun, self._options.binaries.resolve()
+            )
             try:
                 self._guest.wait_until_up()
             except GuestError as error:

@@ -33,7 +33,8 @@ def main() -> int:
     """Returns the exit status: 0 all passed, 1 something failed, 2 the run couldn't start."""
     options = _options()
     try:
-        chosen = scenarios.select(scenarios.load(HERE / ("selftest" if options.self_test else "scenarios")), options.scenario)
+        folder = "selftest" if options.self_test else "benches" if options.bench else "scenarios"
+        chosen = scenarios.select(scenarios.load(HERE / folder), options.scenario)
         if options.list:
             print("\n".join(scenario.name for scenario in chosen))
             return 0
@@ -58,6 +59,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--time-limit", type=int, default=870, help="seconds for the whole run, without the image")
     parser.add_argument("--self-test", action="store_true", help="test the harness: do failures count as failures?")
+    parser.add_argument("--bench", action="store_true", help="benches that need a guest, instead of scenarios")
     parser.add_argument("--prepare", action="store_true", help="only build the image")
     parser.add_argument("--inner", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -6,12 +6,16 @@ nothing about what is run against it.
 """
 
 from .istgt import Istgt
+from .pair import TidelockAsyncPair, TidelockPair
 from .process import Target, TargetError
 from .tgt import Tgt
-from .tidelock import Tidelock, TidelockMirror, TidelockUnderMany, TidelockUnderOne
+from .tidelock import Tidelock, TidelockAsyncMirror, TidelockMirror, TidelockUnderMany, TidelockUnderOne
 
 ADAPTERS: dict[str, type[Target]] = {
-    adapter.name: adapter for adapter in (Tidelock, TidelockUnderOne, TidelockUnderMany, TidelockMirror, Tgt, Istgt)
+    adapter.name: adapter
+    for adapter in (
+        Tidelock, TidelockUnderOne, TidelockUnderMany, TidelockMirror, TidelockAsyncMirror, TidelockPair, TidelockAsyncPair, Tgt, Istgt,
+    )
 }
 
-__all__ = ["ADAPTERS", "Istgt", "Target", "TargetError", "Tgt", "Tidelock"]
+__all__ = ["ADAPTERS", "Istgt", "Target", "TargetError", "Tgt", "Tidelock", "TidelockPair"]

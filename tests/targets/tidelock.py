@@ -18,6 +18,8 @@ class Tidelock(Target):
     """How many its volume has before anything is done."""
     mirrored = False
     """Whether it is mirrored to a second file beside the first one."""
+    mode: tuple[str, ...] = ()
+    """More words for the command that makes the mirror."""
 
     @staticmethod
     def missing() -> str | None:
@@ -62,7 +64,7 @@ class Tidelock(Target):
             with copy.open("wb") as new:
                 new.truncate(self.file.stat().st_size)
             self._admin("volume", "create", "copy", "--file", str(copy), "--block-size", str(self.block_size), *cache)
-            self._admin("mirror", "create", "v", "copy", "--wait")
+            self._admin("mirror", "create", "v", "copy", "--wait", *self.mode)
         self._admin("target", "create", self.iqn)
         if self.header_digest:
             self._admin("target", "set", self.iqn, "header-digest=required")
@@ -106,3 +108,10 @@ class TidelockMirror(Tidelock):
 
     name = "tidelock-mirror"
     mirrored = True
+
+
+class TidelockAsyncMirror(TidelockMirror):
+    """The same, asynchronous: hosts don't wait for the second file, which is at most five seconds behind."""
+
+    name = "tidelock-async-mirror"
+    mode = ("--mode", "async", "--rpo", "5s")

@@ -1,6 +1,7 @@
 //! Mirrors between two whole daemons: one disk to hosts, kill -9 of either, and a link that is cut.
 
 mod asynchronous;
+mod full_disks;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

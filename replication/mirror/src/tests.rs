@@ -1,9 +1,10 @@
 //! Ends together: a world of nodes, disks and links ([`world`]), walked exhaustively ([`explore`]) and at random
-//! ([`simulate`]).
+//! ([`simulate`]), also as a host sees them ([`linear`]).
 
 mod disk;
 mod explore;
 mod ghost;
+mod linear;
 mod setup;
 mod simulate;
 mod world;

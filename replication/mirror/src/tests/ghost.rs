@@ -44,6 +44,11 @@ impl Ghost {
         u32::try_from(self.before.len() - 1).unwrap()
     }
 
+    /// The number that a new write will have.
+    pub(super) fn next(&self) -> u32 {
+        u32::try_from(self.before.len()).unwrap()
+    }
+
     /// The write begins in a block that holds this. It counts the first time, which is at the source.
     pub(super) fn begins(&mut self, number: u32, before: u32) {
         let it = &mut self.before[number as usize];

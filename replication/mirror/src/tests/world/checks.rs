@@ -3,6 +3,16 @@
 use super::*;
 
 impl World {
+    /// By which number and as which command the next write is known, if it is of one block.
+    pub(in crate::tests) fn next_write(&self) -> (u32, CommandId) {
+        (self.ghost.next(), CommandId(self.next_command))
+    }
+
+    /// Whether a command hasn't been answered, and its node hasn't crashed.
+    pub(in crate::tests) fn is_under_way(&self, command: CommandId) -> bool {
+        self.hosts.contains_key(&command)
+    }
+
     pub(super) fn check(&mut self) {
         let found = (0..self.nodes.len()).find_map(|node| self.check_node(node).err());
         let found = found.or_else(|| self.check_pairs().err());

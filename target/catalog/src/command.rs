@@ -136,6 +136,13 @@ pub enum Command {
         /// When.
         mode: MirrorMode,
     },
+    /// Copy so many bytes a second at most between the ends of a mirror.
+    SetMirrorResyncLimit {
+        /// Which one.
+        mirror: MirrorId,
+        /// How many; `None`: as many as hosts have no use for.
+        limit: Option<u64>,
+    },
     /// Say who lets hosts use the target of a mirror.
     SetMirrorFailover {
         /// Which mirror.

@@ -241,6 +241,14 @@ pub enum CatalogError {
         /// The other one.
         second: String,
     },
+    /// Nobody could wait for a copy that is so slow.
+    #[error(
+        "{limit} bytes a second are too few for a mirror: 64 KiB a second at least, or no limit"
+    )]
+    ResyncLimit {
+        /// What was wanted.
+        limit: u64,
+    },
     /// A mirror's identities can only be used once.
     #[error("an identity of mirror {mirror} is another mirror's")]
     MirrorIdentityInUse {
@@ -498,6 +506,7 @@ impl CatalogError {
             | Self::SizeNotWholeBlocks { .. }
             | Self::Schedule { .. }
             | Self::SpaceLimits { .. }
+            | Self::ResyncLimit { .. }
             | Self::SizeOutOfRange { .. }
             | Self::SharedIdentity { .. }
             | Self::CloneName { .. } => ErrorKind::Invalid,
@@ -638,6 +647,7 @@ impl CatalogError {
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",
             Self::NotInGroup { .. } => "`tidelock group show GROUP` shows its volumes",
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
+            Self::ResyncLimit { .. } => "such as --resync-limit 100M, or none",
             Self::SpaceLimits { .. } => "such as --limit 20G --warn 80",
             Self::Schedule { .. } => "such as --every 1h --keep 24",
             Self::SharedIdentity { .. } => "update the older of the two daemons",

@@ -46,7 +46,7 @@ pub use hydration::{Hydration, HydrationProgress, Intent, IntentKind, RestoreMem
 pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 pub use mirror::{
     Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
-    OnFailure,
+    OnFailure, RESYNC_LIMIT_MIN,
 };
 pub use network::{Network, NetworkError};
 pub use parameters::{DigestUse, ParameterError, SessionParameters};

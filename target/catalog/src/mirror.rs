@@ -11,6 +11,9 @@ use crate::volume::VolumeName;
 /// Most mirrors of one catalog.
 pub const MIRRORS_MAX: usize = 4_096;
 
+/// The lowest limit of a resync, in bytes per second: a region has to be copied in a few seconds.
+pub const RESYNC_LIMIT_MIN: u64 = 64 << 10;
+
 /// What is mirrored: the same at both ends, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MirrorId(pub Uuid);
@@ -197,6 +200,8 @@ pub struct Mirror {
     pub rest: MirrorRest,
     /// Who lets hosts use the target when the source is gone.
     pub failover: MirrorFailover,
+    /// How many bytes a second are copied at most; `None`: as many as hosts have no use for.
+    pub resync_limit: Option<u64>,
 }
 
 impl Mirror {

@@ -64,6 +64,9 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
             rest,
         } => mirrors::set(catalog, mirror, source, rest),
         Command::SetMirrorMode { mirror, mode } => mirrors::set_mode(catalog, mirror, mode),
+        Command::SetMirrorResyncLimit { mirror, limit } => {
+            mirrors::set_resync_limit(catalog, mirror, limit)
+        }
         Command::SetMirrorFailover { mirror, failover } => {
             mirrors::set_failover(catalog, mirror, failover)
         }

@@ -22,7 +22,7 @@ impl Client {
         self.send("POST", path(&["mirrors"]), request).await
     }
 
-    /// Sets how far the target of an asynchronous mirror may be behind.
+    /// Sets how far the target of an asynchronous mirror may be behind, and how fast is copied.
     pub async fn set_mirror(&self, name: &str, request: &v1::SetMirror) -> Answer<v1::Mirror> {
         self.send("PATCH", path(&["mirrors", name]), request).await
     }

@@ -26,6 +26,9 @@ pub struct CreateMirror {
     /// daemons have a section `[failover]` in their configuration.
     #[serde(default)]
     pub failover: MirrorFailover,
+    /// How many bytes a second are copied at most, from 65536; 0 or absent: as many as hosts have no use for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync_limit: Option<u64>,
 }
 
 /// Who lets hosts use the target when the source is gone.
@@ -96,6 +99,9 @@ pub struct Mirror {
     /// Who lets hosts use the target when the source is gone.
     #[serde(default)]
     pub failover: MirrorFailover,
+    /// How many bytes a second are copied at most; absent: as many as hosts have no use for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync_limit: Option<u64>,
     /// CopyState of `CIM_Synchronized`, in its words.
     pub copy_state: String,
     /// ProgressStatus of `CIM_Synchronized`, in its words.
@@ -164,12 +170,16 @@ pub struct MirrorNext {
     pub command: String,
 }
 
-/// What is to be different of a mirror.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+/// What is to be different of a mirror. What is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetMirror {
     /// DesiredRPO of an asynchronous one, in milliseconds: the target should never be further behind. From 100 to 86400000.
-    pub rpo_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_ms: Option<u64>,
+    /// How many bytes a second are copied at most, from 65536; 0: as many as hosts have no use for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync_limit: Option<u64>,
 }
 
 /// An operation on a mirror: ModifyReplicaSynchronization.

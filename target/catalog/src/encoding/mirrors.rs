@@ -28,6 +28,9 @@ pub(super) struct MirrorBody {
     /// Absent where an operator lets hosts use the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failover: Option<FailoverBody>,
+    /// Absent where nobody has said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resync_limit: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -137,6 +140,7 @@ impl From<&Mirror> for MirrorBody {
                 MirrorFailover::Manual => None,
                 MirrorFailover::Automatic => Some(FailoverBody::Automatic),
             },
+            resync_limit: mirror.resync_limit,
         }
     }
 }
@@ -172,6 +176,7 @@ impl MirrorBody {
                 None => MirrorFailover::Manual,
                 Some(FailoverBody::Automatic) => MirrorFailover::Automatic,
             },
+            resync_limit: self.resync_limit,
         })
     }
 }

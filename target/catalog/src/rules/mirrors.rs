@@ -6,7 +6,7 @@ use crate::document::Catalog;
 use crate::error::CatalogError;
 use crate::mirror::{
     Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest,
-    MirrorSide,
+    MirrorSide, RESYNC_LIMIT_MIN,
 };
 use crate::rules::volumes::find_writable;
 use crate::snapshot::PeerName;
@@ -30,6 +30,7 @@ fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
         check_end(catalog, mirror, end)?;
     }
     check_failover(mirror)?;
+    check_resync_limit(mirror.resync_limit)?;
     if mirror.remote().is_none() {
         check_alike(catalog, &mirror.first.volume, &mirror.second.volume)?;
     }
@@ -175,6 +176,31 @@ pub(super) fn set_mode(
     })?;
     mirror.mode = mode;
     Ok(vec![Change::Noted])
+}
+
+pub(super) fn set_resync_limit(
+    catalog: &mut Catalog,
+    id: MirrorId,
+    limit: Option<u64>,
+) -> Result<Vec<Change>, CatalogError> {
+    let mirror = catalog
+        .mirrors
+        .get_mut(&id)
+        .ok_or(CatalogError::MirrorIsGone { mirror: id })?;
+    check_resync_limit(limit)?;
+    if mirror.resync_limit == limit {
+        return Ok(Vec::new());
+    }
+    mirror.resync_limit = limit;
+    Ok(vec![Change::Noted])
+}
+
+/// So slow that nobody could wait for it is a mistake.
+fn check_resync_limit(limit: Option<u64>) -> Result<(), CatalogError> {
+    match limit {
+        Some(limit) if limit < RESYNC_LIMIT_MIN => Err(CatalogError::ResyncLimit { limit }),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn set_failover(

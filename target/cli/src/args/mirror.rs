@@ -3,6 +3,7 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::size::parse_size;
 use crate::time_span::parse_time_span;
 
 /// What can be done with mirrors. A mirror is named by either of its volumes.
@@ -98,14 +99,18 @@ pub enum MirrorVerb {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Change how far the target of an asynchronous mirror may be behind.
+    /// Change how far the target of an asynchronous mirror may be behind, and how fast is copied.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
     Set {
         /// Which mirror.
         #[command(flatten)]
         mirror: MirrorName,
         /// The target should never be further behind: 5s, 1m.
-        #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
-        rpo: u64,
+        #[arg(long, value_name = "TIME", value_parser = parse_time_span, group = "what")]
+        rpo: Option<u64>,
+        /// Copy so much a second at most: 100M, or none.
+        #[arg(long, value_name = "SIZE", value_parser = parse_rate, group = "what")]
+        resync_limit: Option<Rate>,
     },
     /// Let hosts wait for both volumes from now on, of an asynchronous mirror.
     ResetToSync(MirrorName),
@@ -164,12 +169,30 @@ pub struct MirrorCreate {
     /// etcd that both are configured with.
     #[arg(long, value_name = "WHO", default_value = "manual")]
     pub failover: Failover,
+    /// Copy so much a second at most: 100M. If nothing is said, as much as hosts have no use for.
+    #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
+    pub resync_limit: Option<Rate>,
     /// Wait until both volumes are equal.
     #[arg(long)]
     pub wait: bool,
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// How much is copied a second at most; 0: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub u64);
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "none" => Ok(Rate(0)),
+        text => match parse_size(text) {
+            Ok(0) => Err("nothing would ever be copied: none is no limit".into()),
+            Ok(bytes) => Ok(Rate(bytes)),
+            Err(error) => Err(error.to_string()),
+        },
+    }
 }
 
 /// Who lets hosts use the target of a mirror when the source is gone.

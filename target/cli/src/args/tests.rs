@@ -30,6 +30,8 @@ fn every_command_of_the_manual_is_understood() {
         "tidelock mirror create db b:copy --on-failure halt --wait",
         "tidelock mirror create db b:copy --mode async --rpo 5s",
         "tidelock mirror set copy --rpo 10s",
+        "tidelock mirror set copy --rpo 10s --resync-limit none",
+        "tidelock mirror create db b:copy --resync-limit 1.5G",
         "tidelock mirror fracture db",
         "tidelock mirror fracture db --force -y",
         "tidelock mirror failover copy --force",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
 
-use crate::args::{Failover, MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure};
+use crate::args::{Failover, MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure, Rate};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::{Context, job};
@@ -46,7 +46,8 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
         MirrorVerb::Set {
             mirror: MirrorName { name },
             rpo,
-        } => set(&name, rpo, context).await,
+            resync_limit,
+        } => set(&name, (rpo, resync_limit), context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror: MirrorName { name },
@@ -100,6 +101,7 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
             OnFailure::Halt => v1::OnFailure::Halt,
         },
         failover: who(wanted.failover),
+        resync_limit: wanted.resync_limit.map(|rate| rate.0),
     };
     let mirror = context.client.create_mirror(&request).await?;
     if wanted.wait {
@@ -122,9 +124,14 @@ async fn modify(
     context.print(&mirror, show::mirror_line)
 }
 
-async fn set(name: &str, rpo: u64, context: &mut Context<'_>) -> Result<(), CliError> {
+async fn set(
+    name: &str,
+    (rpo, limit): (Option<u64>, Option<Rate>),
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
     let request = v1::SetMirror {
-        rpo_ms: rpo.saturating_mul(1_000),
+        rpo_ms: rpo.map(|seconds| seconds.saturating_mul(1_000)),
+        resync_limit: limit.map(|rate| rate.0),
     };
     let mirror = context.client.set_mirror(name, &request).await?;
     context.print(&mirror, show::mirror)

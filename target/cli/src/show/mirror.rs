@@ -61,6 +61,13 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
             }
             .to_owned(),
         ),
+        (
+            "resync limit",
+            mirror.resync_limit.map_or_else(
+                || "none: as fast as hosts leave room for".to_owned(),
+                |bytes| format!("{}/s", format_size(bytes)),
+            ),
+        ),
         ("CopyState", mirror.copy_state.clone()),
         ("ProgressStatus", mirror.progress_status.clone()),
         ("PercentSynced", percent(mirror)),

@@ -25,6 +25,9 @@ pub trait MirrorControl: Send + Sync + 'static {
     /// Lets the target of an asynchronous one be so far behind at most, in milliseconds.
     fn set_mirror_rpo(&self, name: String, rpo_ms: u64) -> Outcome<'_, v1::Mirror>;
 
+    /// Lets so many bytes a second be copied at most; `None`: as many as hosts have no use for.
+    fn set_mirror_resync_limit(&self, name: String, limit: Option<u64>) -> Outcome<'_, v1::Mirror>;
+
     /// Does an operation.
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;
 

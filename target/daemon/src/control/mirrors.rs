@@ -96,6 +96,17 @@ impl MirrorControl for DaemonControl {
         .boxed()
     }
 
+    fn set_mirror_resync_limit(&self, name: String, limit: Option<u64>) -> Outcome<'_, v1::Mirror> {
+        async move {
+            let registry = &self.shared.registry;
+            registry
+                .set_mirror_resync_limit(name.clone(), limit)
+                .await?;
+            Ok(registry.mirror(&name)?)
+        }
+        .boxed()
+    }
+
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror> {
         async move {
             let registry = &self.shared.registry;

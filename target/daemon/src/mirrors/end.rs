@@ -9,6 +9,7 @@ use tidelock_mirror::epochs::Settings;
 use tidelock_mirror::generation::Role;
 use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
+use tidelock_mirror::resync::Limits;
 use tidelock_replication::mirror::{
     Beginning, Behind, End as Driven, EndConfig, EndError, Images, Look, Performer, PlaceFacts,
     Shell, SnapshotKeeper,
@@ -18,6 +19,8 @@ use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 /// The unit of a resync, in bytes. A write where nothing was written for a while waits until that is noted durably, once
 /// for each of these; and after a crash, or when the other end was away, all of one is copied if any of it was written.
 const REGION_BYTES: u64 = 256 << 10;
+/// A resync slows down when writes of hosts take longer, in microseconds.
+const LATENCY_MAX_US: u64 = 10_000;
 
 /// Where ends come from.
 pub(crate) struct Ends {
@@ -221,6 +224,14 @@ impl End {
             // All ends of a daemon have snapshots.
             tracing::error!(%error, "a mirror isn't asynchronous");
         }
+    }
+
+    /// It copies so many bytes a second at most.
+    pub(crate) fn limit_resync(&self, rate_max: Option<u64>) {
+        self.driven.set_limits(Limits {
+            rate_max,
+            latency_max_us: LATENCY_MAX_US,
+        });
     }
 
     /// Whether it asks before it goes on without its peer. It doesn't when it is opened.

@@ -376,6 +376,7 @@ impl Running {
             }
         };
         end.ask_before_alone(self.look(|state| state.record().is_automatic()));
+        end.limit_resync(self.look(|state| state.record().resync_limit));
         let facts = end.facts();
         let role = facts.role;
         // What was changed of reservations while nobody else had anything isn't known elsewhere, nor here after a restart.

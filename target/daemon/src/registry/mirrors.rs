@@ -11,6 +11,7 @@ mod facts;
 mod figures;
 mod holding;
 mod hosts;
+mod limits;
 mod naming;
 mod operations;
 mod remote;

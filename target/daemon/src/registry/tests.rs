@@ -8,6 +8,7 @@ mod crashes;
 mod disk;
 mod every_step;
 mod groups;
+mod mirror_limits;
 mod mirror_restores;
 mod mirrors;
 mod oracle;

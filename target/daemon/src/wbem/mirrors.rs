@@ -21,6 +21,7 @@ impl DaemonModel {
         target: &DatasetRef,
     ) -> Result<Made, Refused> {
         let request = MirrorRequest {
+            resync_limit: None,
             source: source.volume.clone(),
             target: target.volume.clone(),
             on_failure: match replica.stops_hosts {
@@ -43,6 +44,7 @@ impl DaemonModel {
         target: VolumeName,
     ) -> Result<Made, Refused> {
         let request = RemoteMirrorRequest {
+            resync_limit: None,
             source: source.volume.clone(),
             peer,
             target,

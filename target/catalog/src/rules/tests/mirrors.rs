@@ -22,6 +22,7 @@ fn mirror(id: u128, first: MirrorEnd, second: MirrorEnd) -> Mirror {
         source: MirrorSide::First,
         on_failure: OnFailure::Halt,
         mode: MirrorMode::Synchronous,
+        resync_limit: None,
         rest: MirrorRest::Linked,
         failover: MirrorFailover::Manual,
     }
@@ -144,6 +145,19 @@ fn what_is_wanted_survives_encoding_and_what_no_history_leads_to_is_refused() {
         };
         assert_eq!(kept.serving(), serving);
         assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    }
+    for limit in [Some(1 << 20), None, Some(64 << 10)] {
+        let set = Command::SetMirrorResyncLimit { mirror, limit };
+        assert_eq!(catalog.apply(set.clone()).unwrap(), [Change::Noted]);
+        assert_eq!(catalog.apply(set).unwrap(), [], "it is like that already");
+        assert_eq!(catalog.mirror(mirror).unwrap().resync_limit, limit);
+        assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
+    }
+    for limit in [0, (64 << 10) - 1] {
+        let limit = Some(limit);
+        let set = Command::SetMirrorResyncLimit { mirror, limit };
+        let refused = catalog.apply(set).unwrap_err().to_string();
+        assert!(refused.contains("64 KiB"), "{refused}");
     }
     for mode in [
         MirrorMode::Asynchronous { rpo_ms: 5_000 },

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1::{self, MirrorOperation};
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure};
+use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure, RESYNC_LIMIT_MIN};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
@@ -48,6 +48,7 @@ pub(in crate::admin_server) async fn create(
             "failover automatic is for synchronous mirrors with a peer (target PEER:VOLUME) alone",
         ));
     }
+    let resync_limit = resync_limit(request.resync_limit)?.flatten();
     let control = shared.control.clone();
     let mirror = to_end(async move {
         match peer {
@@ -57,6 +58,7 @@ pub(in crate::admin_server) async fn create(
                     target: volume,
                     on_failure,
                     mode,
+                    resync_limit,
                 };
                 control.create_mirror(request).await
             }
@@ -68,6 +70,7 @@ pub(in crate::admin_server) async fn create(
                     on_failure,
                     failover,
                     mode,
+                    resync_limit,
                 };
                 control.create_remote_mirror(request).await
             }
@@ -83,9 +86,21 @@ pub(in crate::admin_server) async fn set(
     request: Request,
 ) -> Result<Json<v1::Mirror>, Failure> {
     let request: v1::SetMirror = body::read(request, &shared.limits).await?;
-    let rpo_ms = rpo(request.rpo_ms)?;
+    let rpo_ms = request.rpo_ms.map(rpo).transpose()?;
+    let limit = resync_limit(request.resync_limit)?;
     let control = shared.control.clone();
-    let mirror = to_end(async move { control.set_mirror_rpo(mirror, rpo_ms).await }).await?;
+    let mirror = to_end(async move {
+        match (rpo_ms, limit) {
+            (Some(rpo_ms), None) => control.set_mirror_rpo(mirror, rpo_ms).await,
+            (Some(rpo_ms), Some(limit)) => {
+                control.set_mirror_rpo(mirror.clone(), rpo_ms).await?;
+                control.set_mirror_resync_limit(mirror, limit).await
+            }
+            (None, Some(limit)) => control.set_mirror_resync_limit(mirror, limit).await,
+            (None, None) => control.mirror(&mirror).await,
+        }
+    })
+    .await?;
     Ok(Json(mirror))
 }
 
@@ -161,6 +176,18 @@ fn rpo(rpo_ms: u64) -> Result<u64, Failure> {
         true => Ok(rpo_ms),
         false => Err(Failure::invalid(
             "rpo_ms is from 100 to 86400000: a tenth of a second to a day",
+        )),
+    }
+}
+
+/// What is said of the limit, if anything is.
+fn resync_limit(limit: Option<u64>) -> Result<Option<Option<u64>>, Failure> {
+    match limit {
+        None => Ok(None),
+        Some(0) => Ok(Some(None)),
+        Some(limit) if limit >= RESYNC_LIMIT_MIN => Ok(Some(Some(limit))),
+        Some(_) => Err(Failure::invalid(
+            "resync_limit is 65536 bytes a second at least, or 0 for none",
         )),
     }
 }

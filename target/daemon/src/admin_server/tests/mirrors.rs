@@ -32,6 +32,7 @@ fn create(source: &str, target: &str) -> v1::CreateMirror {
         mode: v1::MirrorMode::Synchronous,
         failover: v1::MirrorFailover::Manual,
         rpo_ms: None,
+        resync_limit: None,
         on_failure: v1::OnFailure::Halt,
     }
 }

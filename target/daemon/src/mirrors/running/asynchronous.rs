@@ -34,6 +34,17 @@ impl Running {
         }
     }
 
+    /// The ends copy so many bytes a second at most from now on.
+    pub(crate) fn limit_resync(&self, limit: Option<u64>) {
+        self.change(|state| {
+            state.set_resync_limit(limit);
+            Vec::new()
+        });
+        for end in SIDES.into_iter().filter_map(|side| self.end(side)) {
+            end.limit_resync(limit);
+        }
+    }
+
     /// Whoever has handed over to an end here gets every write, until the two meet again: they do so at once if hosts
     /// don't wait for it.
     pub(super) fn part_if_asynchronous(self: &Arc<Self>, side: MirrorSide, report: &Report) {

@@ -50,6 +50,11 @@ impl State {
         self.record.mode = MirrorMode::Asynchronous { rpo_ms };
     }
 
+    /// So many bytes a second are copied at most from now on.
+    pub(crate) const fn set_resync_limit(&mut self, limit: Option<u64>) {
+        self.record.resync_limit = limit;
+    }
+
     /// Of a mirror with a peer: lets the other end get all that is written, or no longer than it has to.
     pub(crate) fn catch_up(&mut self, catches_up: bool) {
         if std::mem::replace(&mut self.catching_up, catches_up) != catches_up {

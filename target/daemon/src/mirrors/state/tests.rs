@@ -25,6 +25,7 @@ fn found(rest: MirrorRest) -> State {
         mode: MirrorMode::Synchronous,
         rest,
         failover: MirrorFailover::Manual,
+        resync_limit: None,
     };
     let key = AssociationKey {
         system_element: ElementId(1),

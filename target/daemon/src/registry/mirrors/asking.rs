@@ -51,6 +51,9 @@ pub(super) enum Ask {
         /// How far the other end may be behind; absent if hosts wait for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rpo_ms: Option<u64>,
+        /// An older daemon says nothing of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copying: Option<Copying>,
     },
     /// The end there is the source: let the ends fail over by themselves, or not.
     TurnFailover {
@@ -64,6 +67,12 @@ pub(super) enum Ask {
     Mode { mirror: Uuid, rpo_ms: Option<u64> },
     /// The end there is the source: let the other one be so far behind at most.
     Rpo { mirror: Uuid, rpo_ms: u64 },
+    /// The end there is the source: copy so many bytes a second at most; absent: as many as hosts have no use for.
+    ResyncLimit {
+        mirror: Uuid,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes_per_s: Option<u64>,
+    },
     /// What a part of the volume there amounts to.
     Digest {
         mirror: Uuid,
@@ -92,6 +101,9 @@ pub(super) struct CreateTarget {
     /// How far it may be behind; absent if hosts wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rpo_ms: Option<u64>,
+    /// How many bytes a second are copied at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resync_limit: Option<u64>,
     /// As which logical unit hosts see both.
     pub(super) naa: String,
     pub(super) serial: String,
@@ -106,6 +118,14 @@ pub(super) struct EndWords {
 /// That it is done.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Done {}
+
+/// How the ends of a mirror copy to each other.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct Copying {
+    /// So many bytes a second at most; absent: as many as hosts have no use for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bytes_per_s: Option<u64>,
+}
 
 /// How far it is that an end gives what it has.
 #[derive(Debug, Deserialize, Serialize)]
@@ -338,9 +358,10 @@ impl Registry {
                 rest,
                 terms,
                 rpo_ms,
+                copying,
             } => {
                 let (words, mode) = ((source.into(), rest.into()), mode_of(rpo_ms)?);
-                let so = (terms, mode);
+                let so = (terms, mode, copying);
                 self.told_words(peer, MirrorId(mirror), words, so).await
             }
             Ask::Mode { mirror, rpo_ms } => {
@@ -350,6 +371,13 @@ impl Registry {
             Ask::Rpo { mirror, rpo_ms } => {
                 let rpo_ms = check_rpo(rpo_ms)?;
                 self.set_rpo_for_peer(peer, MirrorId(mirror), rpo_ms).await
+            }
+            Ask::ResyncLimit {
+                mirror,
+                bytes_per_s,
+            } => {
+                self.limit_for_peer(peer, MirrorId(mirror), bytes_per_s)
+                    .await
             }
             Ask::FollowFailover { mirror, terms } => {
                 self.follow_terms(peer, MirrorId(mirror), terms).await

@@ -37,6 +37,8 @@ pub struct MirrorRequest {
     pub on_failure: OnFailure,
     /// When writes of hosts are answered.
     pub mode: MirrorMode,
+    /// How many bytes a second are copied at most.
+    pub resync_limit: Option<u64>,
 }
 
 impl Registry {
@@ -90,6 +92,7 @@ impl Registry {
             mode: request.mode,
             rest: MirrorRest::Linked,
             failover: MirrorFailover::Manual,
+            resync_limit: request.resync_limit,
         };
         let runtime = self.mirrors.runtime()?;
         let command = Command::CreateMirror(record.clone());

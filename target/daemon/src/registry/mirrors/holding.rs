@@ -12,7 +12,7 @@ use tidelock_catalog::{
 };
 use tidelock_mirror::generation::Role;
 
-use super::asking::{Ask, Done, Wanted};
+use super::asking::{Ask, Copying, Done, Wanted};
 use super::asynchronous::check_mode;
 use super::automatic::Terms;
 use super::operations::{PATIENCE, refuse, wait};
@@ -280,6 +280,9 @@ impl Registry {
             rest: record.rest.into(),
             terms: Some(self.mirrors.terms(&record)),
             rpo_ms: record.mode.rpo_ms(),
+            copying: Some(Copying {
+                bytes_per_s: record.resync_limit,
+            }),
         };
         peers.ask(&elsewhere.peer, &words).await.map(|_: Done| ())
     }
@@ -290,7 +293,7 @@ impl Registry {
         peer: &Peer,
         id: MirrorId,
         (source, rest): (MirrorSide, MirrorRest),
-        (terms, mode): (Option<Terms>, MirrorMode),
+        (terms, mode, copying): (Option<Terms>, MirrorMode, Option<Copying>),
     ) -> Result<(), ChangeError> {
         let running = self.mirror_of_peer(peer, id)?;
         let is_news = |it: &Terms| it.lease_ms.is_some() != running.is_automatic();
@@ -300,6 +303,9 @@ impl Registry {
             tracing::warn!(mirror = %id, %error, "this end doesn't fail over as the source's does");
         }
         self.detached(async move |this| {
+            if let Some(copying) = copying {
+                this.follow_limit(&running, copying.bytes_per_s).await?;
+            }
             let writer = this.writer.lock().await;
             let mut changes = this.follow_mode(&writer, &running, mode).await?;
             if running.look(|state| state.is_told(source, rest)) {

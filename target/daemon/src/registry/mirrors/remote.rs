@@ -46,6 +46,8 @@ pub struct RemoteMirrorRequest {
     pub failover: MirrorFailover,
     /// When writes of hosts are answered.
     pub mode: MirrorMode,
+    /// How many bytes a second are copied at most.
+    pub resync_limit: Option<u64>,
 }
 
 impl Mirrors {
@@ -147,6 +149,7 @@ impl Registry {
                 halts: request.on_failure == OnFailure::Halt,
                 lease_ms: self.mirrors.terms(&record).lease_ms,
                 rpo_ms: request.mode.rpo_ms(),
+                resync_limit: request.resync_limit,
                 naa: identity.naa_text(),
                 serial: identity.serial.clone(),
             };
@@ -422,6 +425,7 @@ fn record_of(request: &RemoteMirrorRequest, id: MirrorId, node: Uuid) -> Mirror 
         mode: request.mode,
         rest: MirrorRest::Linked,
         failover: request.failover,
+        resync_limit: request.resync_limit,
     }
 }
 
@@ -449,6 +453,7 @@ fn record_wanted(peer: &Peer, wanted: &CreateTarget) -> Result<Mirror, ChangeErr
             None => MirrorFailover::Manual,
             Some(_) => MirrorFailover::Automatic,
         },
+        resync_limit: wanted.resync_limit,
     })
 }
 

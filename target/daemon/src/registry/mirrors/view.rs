@@ -85,6 +85,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
                 MirrorFailover::Manual => v1::MirrorFailover::Manual,
                 MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
             },
+            resync_limit: record.resync_limit,
             copy_state: state.association().copy_state.to_string(),
             progress_status: state.association().progress_status.to_string(),
             percent_synced: match &asynchronous {

@@ -11,6 +11,7 @@ const MODE: MirrorMode = MirrorMode::Asynchronous { rpo_ms: 200 };
 
 fn request(mode: MirrorMode, on_failure: OnFailure) -> MirrorRequest {
     MirrorRequest {
+        resync_limit: None,
         source: volume("a"),
         target: volume("b"),
         on_failure,

@@ -20,6 +20,7 @@ fn request(source: &str, target: &str) -> MirrorRequest {
         source: volume(source),
         target: volume(target),
         on_failure: OnFailure::Continue,
+        resync_limit: None,
         mode: MirrorMode::Synchronous,
     }
 }

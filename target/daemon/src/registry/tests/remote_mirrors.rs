@@ -23,6 +23,7 @@ use crate::registry::changes::ChangeError;
 use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
+mod limits;
 mod restores;
 mod takeovers;
 
@@ -98,6 +99,7 @@ impl Daemon {
 
     pub(super) async fn create(&self, source: &str, target: &str) -> Result<(), ChangeError> {
         let request = RemoteMirrorRequest {
+            resync_limit: None,
             source: volume(source),
             peer: peer("b"),
             target: volume(target),
@@ -356,6 +358,7 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
     assert_eq!(b.house.content("existing"), [5; BLOCKS]);
     refused("nothing", "copy", "no volume nothing").await;
     let stranger = RemoteMirrorRequest {
+        resync_limit: None,
         source: volume("a"),
         peer: peer("stranger"),
         target: volume("x"),

@@ -48,6 +48,7 @@ impl Fake {
             source: MirrorSide::First,
             on_failure,
             mode,
+            resync_limit: None,
             rest: MirrorRest::Linked,
             failover: MirrorFailover::Manual,
         };
@@ -79,6 +80,7 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
             MirrorFailover::Manual => v1::MirrorFailover::Manual,
             MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
         },
+        resync_limit: mirror.resync_limit,
         copy_state: format!("{:?}", mirror.rest),
         progress_status: "Completed".into(),
         percent_synced: None,
@@ -129,6 +131,18 @@ impl MirrorControl for Fake {
             let set = Command::SetMirrorMode {
                 mirror: mirror.id,
                 mode: MirrorMode::Asynchronous { rpo_ms },
+            };
+            self.change(set)?;
+            Ok(describe(&self.find_mirror(&name)?))
+        });
+        ready(set).boxed()
+    }
+
+    fn set_mirror_resync_limit(&self, name: String, limit: Option<u64>) -> Outcome<'_, v1::Mirror> {
+        let set = self.find_mirror(&name).and_then(|mirror| {
+            let set = Command::SetMirrorResyncLimit {
+                mirror: mirror.id,
+                limit,
             };
             self.change(set)?;
             Ok(describe(&self.find_mirror(&name)?))

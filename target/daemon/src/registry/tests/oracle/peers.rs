@@ -62,6 +62,7 @@ impl Two {
             let decision = self.ask(name, at);
             let told = foretold(&decision, MIRRORS[0]);
             let request = RemoteMirrorRequest {
+                resync_limit: None,
                 source: volume(name),
                 peer: peer(at),
                 target: volume("tried"),

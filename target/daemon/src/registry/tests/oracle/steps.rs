@@ -38,6 +38,7 @@ pub(super) fn mirror_of(source: &str, target: &str, mode: Mode) -> MirrorRequest
         source: volume(source),
         target: volume(target),
         on_failure: OnFailure::Continue,
+        resync_limit: None,
         mode: match mode {
             Mode::Synchronous => MirrorMode::Synchronous,
             _ => MirrorMode::Asynchronous { rpo_ms: 5_000 },

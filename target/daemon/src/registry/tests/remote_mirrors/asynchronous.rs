@@ -195,6 +195,7 @@ async fn caught_up_from(source: &Daemon, name: &str, target: &Daemon, copy: &str
 async fn hosts_are_not_stopped_for_a_target_that_they_do_not_wait_for() {
     let (a, b) = pair().await;
     let request = RemoteMirrorRequest {
+        resync_limit: None,
         source: volume("a"),
         peer: peer("b"),
         target: volume("copy"),

@@ -6,7 +6,6 @@ use super::peer::Greeting;
 use crate::generation::{Standing, Verdict, View};
 use crate::id::{GenerationId, NodeId};
 use crate::link::Message;
-use crate::region::RegionSet;
 
 /// A resync that was offered to a peer, which prepares for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,12 +103,9 @@ impl Engine {
             }
             Message::FlushDone { sequence } => self.flush_answered(peer, sequence),
             Message::Confirm { generation } => self.confirmed(peer, generation),
-            Message::AskToTakeOver {
-                generation,
-                unsettled,
-            } => {
-                let equal = self.is_equal(generation, &unsettled);
-                self.keeper.asked_to_take_over(peer, equal);
+            Message::AskToTakeOver { generation, .. } => {
+                let same = self.is_of(generation);
+                self.keeper.asked_to_take_over(peer, same);
             }
             Message::Deny => self.keeper.denied(peer),
             // For whoever shows it.
@@ -125,13 +121,11 @@ impl Engine {
         }
     }
 
-    /// Whether an end that says this of itself has exactly what we have.
-    fn is_equal(&self, generation: GenerationId, unsettled: &RegionSet) -> bool {
+    /// Whether what is here is of that generation. Two targets of the same one both have what was acknowledged; what was
+    /// under way when they lost their source may be at one of them alone.
+    fn is_of(&self, generation: GenerationId) -> bool {
         let record = self.keeper.record();
-        record.lineage.current() == Some(generation)
-            && record.receiving.is_none()
-            && unsettled.is_empty()
-            && self.log.hot().is_empty()
+        record.lineage.current() == Some(generation) && record.receiving.is_none()
     }
 
     fn confirmed(&mut self, peer: NodeId, generation: GenerationId) {

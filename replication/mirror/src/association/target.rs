@@ -267,7 +267,10 @@ impl Engine {
     }
 
     fn take_over(&mut self, peer: NodeId) {
-        if self.keeper.taken_over(peer) {
+        let hot = &self.peer(peer).greeting;
+        let theirs = hot.as_ref().is_none_or(|it| it.unsettled.is_empty());
+        let equal = theirs && self.log.hot().is_empty();
+        if self.keeper.taken_over(peer, equal) {
             self.target.source = None;
         } else {
             self.misbehaved(peer, "it hands over what isn't asked for");

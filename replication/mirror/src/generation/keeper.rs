@@ -114,6 +114,9 @@ enum Change {
     Receive(Receiving),
     RolledBack,
     Promote(Option<NodeId>),
+    /// From one that was no source either. The two may differ in what was under way when they lost theirs: so nobody is
+    /// known to have what is here, and they meet again.
+    TakeOver(NodeId),
     Resign(Option<NodeId>),
     Yield,
 }
@@ -388,15 +391,19 @@ impl Keeper {
         self.proceed();
     }
 
-    /// The source hands over. False: it has no right to, or we don't want it any more.
+    /// The source hands over, or one that was asked to. False: it has no right to, or we don't want it any more. `equal`:
+    /// it has exactly what we have, and nothing is unsettled at either.
     #[must_use]
-    pub fn taken_over(&mut self, from: NodeId) -> bool {
-        let may = matches!(self.standing(from), Standing::Following | Standing::Asked);
-        if may {
-            self.changes.push_back(Change::Promote(Some(from)));
-            self.proceed();
-        }
-        may
+    pub fn taken_over(&mut self, from: NodeId, equal: bool) -> bool {
+        let change = match self.standing(from) {
+            Standing::Following => Change::Promote(Some(from)),
+            Standing::Asked if equal => Change::Promote(Some(from)),
+            Standing::Asked => Change::TakeOver(from),
+            _ => return false,
+        };
+        self.changes.push_back(change);
+        self.proceed();
+        true
     }
 
     // --- Operators.
@@ -446,10 +453,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// A peer asks that. `equal`: both are of the same generation, and nothing is unsettled.
-    pub fn asked_to_take_over(&mut self, peer: NodeId, equal: bool) {
+    /// A peer asks that. `same`: both are of the same generation.
+    pub fn asked_to_take_over(&mut self, peer: NodeId, same: bool) {
         let idle = *self.standing(peer) == Standing::Idle;
-        if idle && equal && !self.has_source() && !self.hands_over() && !self.is_busy() {
+        if idle && same && !self.has_source() && !self.hands_over() && !self.is_busy() {
             self.changes.push_back(Change::Resign(Some(peer)));
             self.proceed();
         } else {
@@ -584,6 +591,7 @@ impl Keeper {
                 self.write(record, vec![]);
             }
             Change::Promote(from) => self.change_promote(from),
+            Change::TakeOver(from) => self.change_take_over(from),
             Change::Resign(to) => self.change_resign(to),
             Change::Yield => {
                 self.disconnect_all_but(None);
@@ -675,6 +683,21 @@ impl Keeper {
             yielded: false,
         };
         self.write(record, then);
+    }
+
+    fn change_take_over(&mut self, from: NodeId) {
+        if *self.standing(from) != Standing::Asked {
+            return;
+        }
+        self.disconnect_all_but(None);
+        let record = Record {
+            lineage: self.begun(&self.record.lineage.clone(), Why::HandedOver),
+            role: Role::Source,
+            holders: std::iter::empty().collect(),
+            receiving: None,
+            yielded: false,
+        };
+        self.write(record, vec![KeeperAction::Serving]);
     }
 
     fn change_resign(&mut self, to: Option<NodeId>) {

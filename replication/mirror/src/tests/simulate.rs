@@ -38,6 +38,7 @@ struct Seen {
     acknowledged: u32,
     split_brains: u32,
     handovers: u32,
+    taken_over: u32,
     crashes: u32,
     resyncs_resumed: u32,
     cuts_confirmed: u32,
@@ -313,6 +314,7 @@ fn history(seed: u64) -> Result<Seen, (String, Vec<Step>)> {
             run.seen.acknowledged = run.world.acknowledged;
             run.seen.split_brains = run.world.nodes.iter().map(|it| it.split_brains).sum();
             run.seen.handovers = run.world.handovers;
+            run.seen.taken_over = run.world.taken_over;
             run.seen.resyncs_resumed = run.world.resumed;
             run.seen.cuts_confirmed = run.world.cuts_confirmed;
             run.seen.refused = run.world.refused;
@@ -343,6 +345,7 @@ fn random_histories() {
                 all.acknowledged += seen.acknowledged;
                 all.split_brains += seen.split_brains;
                 all.handovers += seen.handovers;
+                all.taken_over += seen.taken_over;
                 all.crashes += seen.crashes;
                 all.resyncs_resumed += seen.resyncs_resumed;
                 all.cuts_confirmed += seen.cuts_confirmed;
@@ -387,6 +390,10 @@ fn random_histories() {
             "too little happens"
         );
         assert!(all.cuts_confirmed > 500, "too few cuts");
+        assert!(
+            all.taken_over > 5,
+            "too few targets that lost their source agree"
+        );
         assert!(all.permitted > 100, "few go on alone with permission");
         assert!(
             all.split_brains > 100 && all.handovers > 100 && all.resyncs_resumed > 20,

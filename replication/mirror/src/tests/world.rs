@@ -77,6 +77,7 @@ pub(super) struct World {
     pub(super) ghost: Ghost,
     pub(super) acknowledged: u32,
     pub(super) handovers: u32,
+    pub(super) taken_over: u32,
     /// What every node held when a cut was taken.
     cuts: BTreeMap<GenerationId, Vec<u32>>,
     /// Who was told to be which cut.
@@ -153,6 +154,7 @@ impl World {
             ghost: Ghost::new(setup.nodes, blocks),
             acknowledged: 0,
             handovers: 0,
+            taken_over: 0,
             cuts: BTreeMap::new(),
             told: BTreeSet::new(),
             cuts_confirmed: 0,
@@ -591,8 +593,10 @@ impl World {
             Some((source, Why::HandedOver))
                 if source == node && before.role == Role::Target && record.role == Role::Source =>
             {
-                let old = record.holders.iter().map(|it| node_of(*it)).next().unwrap();
                 self.handovers += 1;
+                let Some(old) = record.holders.iter().map(|it| node_of(*it)).next() else {
+                    return self.check_taken_over(node, before);
+                };
                 // Unless it has met another source meanwhile, after a promotion by force.
                 let resigned = |it: &Engine| {
                     let theirs = it.keeper().record();

@@ -93,4 +93,24 @@ impl World {
         }
         Ok(())
     }
+
+    /// A target has become the source in the place of another one that may differ from it: in nothing that was promised.
+    pub(super) fn check_taken_over(&mut self, node: usize, before: &Record) {
+        self.taken_over += 1;
+        let content = self.nodes[node].disk.current().to_vec();
+        for other in (0..self.nodes.len()).filter(|it| *it != node) {
+            let is_same = |it: &Engine| {
+                let theirs = it.keeper().record();
+                theirs.role == Role::Target
+                    && theirs.receiving.is_none()
+                    && theirs.lineage == before.lineage
+            };
+            let same = self.engine(other).is_some_and(is_same);
+            if let Err(wrong) = self.ghost.check(other, "it was taken over", &content, true)
+                && same
+            {
+                self.wrong.get_or_insert(wrong);
+            }
+        }
+    }
 }

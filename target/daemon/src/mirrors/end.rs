@@ -1,6 +1,6 @@
 //! The ends of mirrors as the driver runs them, behind what this module needs of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -84,31 +84,38 @@ pub(crate) trait House: Send + Sync + 'static {
 }
 
 /// A house as the driver sees it. There is one peer.
-struct Porch<H>(H);
+struct Porch<H> {
+    house: H,
+    /// Where what is durable of the end is.
+    folder: PathBuf,
+}
 
 impl<H: House> Shell for Porch<H> {
     fn send(&self, _: NodeId, message: Message) {
-        self.0.send(message);
+        self.house.send(message);
     }
 
     fn disconnect(&self, _: NodeId) {
-        self.0.disconnect();
+        self.house.disconnect();
     }
 
     fn start_timer(&self) {
-        self.0.timer(true);
+        self.house.timer(true);
     }
 
     fn stop_timer(&self) {
-        self.0.timer(false);
+        self.house.timer(false);
     }
 
     fn ask_to_go_on_alone(&self, number: u64) {
-        self.0.ask_to_go_on_alone(number);
+        self.house.ask_to_go_on_alone(number);
     }
 
     fn report(&self, report: Report) {
-        self.0.report(report);
+        self.house.report(report);
+    }
+    fn journaling(&self) {
+        crate::steps::reached(&self.folder);
     }
 }
 
@@ -193,7 +200,11 @@ impl Ends {
             alone_after_restart: policy.after_restart,
             ..EndConfig::new(Arc::clone(&self.performer))
         };
-        let driven = Driven::open(folder, config, volume, Arc::new(Porch(house)))?;
+        let porch = Porch {
+            house,
+            folder: folder.to_path_buf(),
+        };
+        let driven = Driven::open(folder, config, volume, Arc::new(porch))?;
         Ok(End {
             driven,
             peer: which.peer,

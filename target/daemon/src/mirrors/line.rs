@@ -41,14 +41,14 @@ impl Line {
     }
 
     /// The end here ends the connection.
-    pub(super) fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         if let Some(handle) = self.0.lock().handle.take() {
             handle.disconnect();
         }
     }
 
     /// The ends are as they should be.
-    pub(super) fn is_fine(&self) {
+    pub(crate) fn is_fine(&self) {
         self.0.lock().fine = true;
     }
 
@@ -73,6 +73,16 @@ impl Line {
         }
         let why = state.why.as_deref();
         Some(why.unwrap_or("there has been no connection yet").to_owned())
+    }
+
+    /// The peer says why there is no connection; whether that is news.
+    pub(crate) fn is_refused(&self, reason: &str) -> bool {
+        let mut state = self.0.lock();
+        let is_news = state.handle.is_none() && state.why.as_deref() != Some(reason);
+        if is_news {
+            state.why = Some(reason.to_owned());
+        }
+        is_news
     }
 
     /// The way in for one connection; `None` while the end here isn't open.

@@ -2,6 +2,7 @@
 //! them for what follows.
 
 mod asynchronous;
+mod missing;
 mod restoring;
 
 use std::path::PathBuf;

@@ -368,7 +368,7 @@ impl State {
             Report::Refused(wish, refusal) => return self.refused(side, *wish, *refusal),
             Report::Alone | Report::Following(_) | Report::CutTaken(_) | Report::Misbehaved(..) => {
             }
-            Report::CutConfirmed(_) => self.has_cut(side),
+            Report::CutConfirmed(_) => return self.has_cut(side),
         }
         Vec::new()
     }

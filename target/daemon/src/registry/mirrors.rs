@@ -12,6 +12,7 @@ mod figures;
 mod holding;
 mod hosts;
 mod limits;
+mod missing;
 mod naming;
 mod operations;
 mod remote;
@@ -133,7 +134,7 @@ impl Mirrors {
         self.running.read().get(&id).cloned()
     }
 
-    fn all(&self) -> Vec<Arc<Running>> {
+    pub(in crate::registry) fn all(&self) -> Vec<Arc<Running>> {
         self.running.read().values().cloned().collect()
     }
 

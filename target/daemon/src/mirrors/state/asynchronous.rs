@@ -6,7 +6,7 @@ use tidelock_capabilities::values::{CopyState, ProgressStatus};
 use tidelock_catalog::{MirrorMode, MirrorRest, MirrorSide};
 use tidelock_mirror::generation::Role;
 
-use super::State;
+use super::{Do, State};
 
 impl State {
     /// How far the target may be behind, as the ends have to be told; `None`: hosts wait for it. That is so as well while
@@ -79,6 +79,11 @@ impl State {
         })
     }
 
+    /// Whether the other end can become the source without losing anything: it has all, or can be given what it lacks.
+    pub(crate) fn can_be_handed_over(&self) -> bool {
+        self.is_in_step() || self.is_asynchronous() && self.is_met()
+    }
+
     /// The ends that are connected part, and meet again at once.
     pub(crate) fn switches(&mut self) {
         let remote = self.record.remote().map(|(side, _)| side);
@@ -99,9 +104,16 @@ impl State {
     }
 
     /// The asynchronous target of an end has a cut.
-    pub(super) fn has_cut(&mut self, side: MirrorSide) {
+    pub(super) fn has_cut(&mut self, side: MirrorSide) -> Vec<Do> {
         (self.conflict, self.to_copy, self.switching) = (None, 0, false);
         self.association.target_consistent = true;
+        let is_remote = !self.record.end(side.opposite()).is_here();
+        let goes_on = self.pending.is_some() || self.catching_up;
+        // A change of roles that the end of a daemon has interrupted: hosts stay where they are.
+        let todo = match is_remote && side != self.record.serving() && !goes_on {
+            true => self.adopt(side),
+            false => Vec::new(),
+        };
         if self.flows_from(side) {
             self.event(Event::Recovered);
             self.event(Event::Copied);
@@ -109,5 +121,6 @@ impl State {
                 self.pending = None;
             }
         }
+        todo
     }
 }

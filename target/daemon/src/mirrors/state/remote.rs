@@ -56,6 +56,11 @@ impl State {
         vec![Do::TakeBack(self.record.source, self.record.rest)]
     }
 
+    /// Whether it was there when the daemon was started.
+    pub(crate) const fn was_found(&self) -> bool {
+        self.found
+    }
+
     /// Nothing is known of the end at a peer any more.
     pub(super) fn lost_remote(&mut self, side: MirrorSide) -> Vec<Do> {
         let changes_roles = self.changes_roles();

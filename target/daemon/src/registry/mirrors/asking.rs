@@ -73,6 +73,8 @@ pub(super) enum Ask {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bytes_per_s: Option<u64>,
     },
+    /// Whether there is such a mirror, which the one that asks has an end of.
+    Known { mirror: Uuid },
     /// What a part of the volume there amounts to.
     Digest {
         mirror: Uuid,
@@ -379,6 +381,7 @@ impl Registry {
                 self.limit_for_peer(peer, MirrorId(mirror), bytes_per_s)
                     .await
             }
+            Ask::Known { mirror } => self.knows(peer, MirrorId(mirror)),
             Ask::FollowFailover { mirror, terms } => {
                 self.follow_terms(peer, MirrorId(mirror), terms).await
             }

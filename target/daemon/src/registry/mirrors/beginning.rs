@@ -204,6 +204,7 @@ impl Registry {
                 if record.rest.is_restoring() {
                     self.go_on_restoring(&running);
                 }
+                self.look_for(&running, runtime);
             }
         }
         if let Some(said) = self.mirrors.said.lock().take() {

@@ -88,6 +88,7 @@ impl Registry {
                 admit(running, operation, forces)?;
                 self.check_answers(elsewhere)?;
             }
+            None if only_goes_on(running, operation, force) => check_place(running)?,
             None => {
                 admit(running, operation, force)?;
                 if operation == Operation::RestoreFromReplica {
@@ -150,6 +151,11 @@ impl Registry {
     ) -> Result<Vec<Change>, ChangeError> {
         check_no_conflict(record, running)?;
         let writer = self.writer.lock().await;
+        if only_goes_on(running, operation, force) {
+            check_place(running)?;
+            running.change(State::go_on_alone);
+            return Ok(Vec::new());
+        }
         let transition = admit(running, operation, force)?;
         if let Operation::ResetToSync | Operation::ResetToAsync = operation {
             drop(writer);
@@ -307,7 +313,12 @@ impl Registry {
                 this.follow_limit(&running, copying.bytes_per_s).await?;
             }
             let writer = this.writer.lock().await;
+            let was_asynchronous = running.look(State::is_asynchronous);
             let mut changes = this.follow_mode(&writer, &running, mode).await?;
+            if running.look(State::is_asynchronous) != was_asynchronous {
+                // The source is in that mode already, and doesn't part for it.
+                running.meet_again();
+            }
             if running.look(|state| state.is_told(source, rest)) {
                 changes.extend(this.keep_words(&writer, id, (source, rest)).await?);
                 running.change(|state| state.follow_words(source, rest));
@@ -317,6 +328,13 @@ impl Registry {
         .await
         .map(drop)
     }
+}
+
+/// Whether nothing is sent already, and hosts are to use a source that doesn't know what has become of the other end.
+fn only_goes_on(running: &Running, operation: Operation, force: bool) -> bool {
+    let holds = |it: &Mirror| matches!(it.rest, MirrorRest::Fractured | MirrorRest::Split);
+    let waits = |state: &State| state.waits() && holds(state.record());
+    operation == Operation::Fracture && force && running.look(waits)
 }
 
 /// The same, of one that has to have its place first.

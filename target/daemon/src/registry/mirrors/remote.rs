@@ -217,6 +217,7 @@ impl Registry {
         let volumes = SIDES.map(|it| (it == side).then(|| Arc::clone(&served)));
         let state = State::new(record.clone(), key(&record, &volumes), mirror_type(&record));
         let running = self.mirrors.begin(state, volumes, &runtime);
+        self.look_for(&running, &runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
             let attached = mirrors
@@ -483,7 +484,11 @@ pub(super) fn not_done(error: &AskError, reason: impl FnOnce(&AskError) -> Strin
 
 /// Whether a mirror with a peer may be ended now.
 pub(super) fn admit_detach(running: &Running, force: bool) -> Result<(), ChangeError> {
-    admit(running, Operation::Detach, force).map(drop)
+    match admit(running, Operation::Detach, force) {
+        // What waits for an end that nobody reaches may do so for ever.
+        Err(_) if force && !running.is_connected() => Ok(()),
+        admitted => admitted.map(drop),
+    }
 }
 
 /// Whether the state that is shown here allows an operation, and what it does.

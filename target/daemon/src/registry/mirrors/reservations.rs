@@ -289,7 +289,10 @@ impl Registry {
                 }
             };
             tracing::warn!(%mirror, %error, "the other end would not know of reservations if it took over now");
-            tokio::time::sleep(ATTEMPT).await;
+            // Until it is time to try again, or nobody is there any more.
+            let mut changes = running.changes();
+            let gone = async { while running.is_connected() && changes.changed().await.is_ok() {} };
+            let _ = timeout(ATTEMPT, gone).await;
         }
     }
 

@@ -135,7 +135,7 @@ impl Registry {
             _ => record.source,
         };
         let (role, in_step, waits) =
-            running.look(|state| (state.role(side), can_be_handed_over(state), state.waits()));
+            running.look(|state| (state.role(side), state.can_be_handed_over(), state.waits()));
         check_no_conflict(record, running)?;
         // What is being overwritten is taken back first.
         let changes = |force: bool| {
@@ -302,11 +302,20 @@ impl Registry {
         let running = self.mirror_of_peer(peer, id)?;
         self.detached(async move |this| {
             let (record, in_step) =
-                running.look(|state| (state.record().clone(), can_be_handed_over(state)));
+                running.look(|state| (state.record().clone(), state.can_be_handed_over()));
             if !running.look(State::is_source_here) || !in_step {
                 return Err(refuse(
                     "the end here isn't the source, or the other one hasn't got everything yet: try again".into(),
                 ));
+            }
+            if record.remote().map(|(remote, _)| remote) == Some(record.serving()) {
+                // A daemon that ended before it knew what the ends had agreed on: they agree on it now.
+                return match running.look(State::is_asynchronous) {
+                    false => Ok(Vec::new()),
+                    true => Err(refuse(
+                        "the ends are finding out which of them is to be the source: try again".into(),
+                    )),
+                };
             }
             this.tell_reservations(&running).await?;
             let operation = match record.rest {
@@ -371,11 +380,6 @@ impl Registry {
         running.change(|state| state.give_up(side));
         Ok(changes)
     }
-}
-
-/// Whether the other end can become the source without losing anything: it has all, or can be given what it lacks.
-fn can_be_handed_over(state: &State) -> bool {
-    state.is_in_step() || state.is_asynchronous() && state.is_met()
 }
 
 fn nothing_to_discard() -> ChangeError {

@@ -72,6 +72,15 @@ pub(super) fn next(state: &State, problems: &[Option<String>; 2]) -> Option<v1::
             format!("tidelock volume show {own}"),
         );
     }
+    if away
+        .as_deref()
+        .is_some_and(|it| it.contains("there is no mirror"))
+    {
+        return advice(
+            "it is no mirror at the peer any more: unmap the volume here, if hosts use the other one, and end it here as well",
+            format!("tidelock mirror detach {own} --force"),
+        );
+    }
     if state.conflict().is_some() {
         let lost = match state.is_fenced() {
             true => own.to_string(),
@@ -115,22 +124,20 @@ fn usual(
     role: Option<Role>,
     away: Option<&str>,
 ) -> Option<v1::MirrorNext> {
-    let is_refused = away.is_some_and(|it| it.contains("there is no mirror"));
     match (state.association().copy_state, role) {
-        _ if is_refused => advice(
-            "it is no mirror at the peer any more: unmap the volume here, if hosts use the other one, and end it here as well",
-            format!("tidelock mirror detach {own} --force"),
-        ),
-        (CopyState::Failedover, _) if state.is_in_step() => advice(
+        (CopyState::Failedover, _) if state.can_be_handed_over() => advice(
             "let hosts use the source again; `tidelock mirror reverse` makes the change of roles permanent",
             format!("tidelock mirror failback {own}"),
         ),
-        (CopyState::Broken | CopyState::Failedover, Some(Role::Target)) if !state.is_in_step() => {
+        (CopyState::Broken | CopyState::Failedover, Some(Role::Target))
+            if !state.can_be_handed_over() =>
+        {
             taking_over(own)
         }
         // The link, or this daemon, ended while something was under way.
         (CopyState::Unsynchronized, Some(Role::Target)) if away.is_some() => taking_over(own),
-        (CopyState::Broken, _) => advice(
+        (CopyState::Initialized | CopyState::Unsynchronized, _) if away.is_none() => None,
+        (CopyState::Broken | CopyState::Initialized | CopyState::Unsynchronized, _) => advice(
             "it goes on by itself when the other end is back; to have an independent volume, detach it",
             format!("tidelock mirror detach {own} --force"),
         ),

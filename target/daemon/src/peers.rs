@@ -172,6 +172,8 @@ pub struct Peers {
     house: Arc<House>,
     runtime: Handle,
     stop: watch::Sender<bool>,
+    #[cfg(test)]
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Peers {
@@ -210,17 +212,22 @@ impl Peers {
             .build()?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(false);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("peers".into())
             .spawn(move || {
                 // Whoever could stop it is gone, or has: either way it ends, with all its tasks.
                 let _ = runtime.block_on(stopped.wait_for(|stop| *stop));
                 runtime.shutdown_background();
             })?;
+        // It ends by itself.
+        #[cfg(not(test))]
+        drop(thread);
         Ok(Arc::new(Self {
             house,
             runtime: handle,
             stop,
+            #[cfg(test)]
+            thread: Mutex::new(Some(thread)),
         }))
     }
 
@@ -256,6 +263,15 @@ impl Peers {
     /// Ends all connections, and the thread.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// The same, and nothing that this daemon says is heard any more when it returns. **Blocks.**
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        self.stop();
+        if let Some(thread) = self.thread.lock().take() {
+            thread.join().unwrap();
+        }
     }
 
     /// Who this daemon is to peers.

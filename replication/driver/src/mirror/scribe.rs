@@ -104,7 +104,10 @@ fn run(desk: &Desk, journal: Journal, end: &Weak<End>) {
             end.copies_more();
             continue;
         }
-        match journal.as_mut().map(|it| it.append(&entries)) {
+        end.journaling();
+        let written = journal.as_mut().map(|it| it.append(&entries));
+        end.journaling();
+        match written {
             Some(Ok(())) => end.journaled(entries.len()),
             Some(Err(error)) => {
                 tracing::error!(%error, "this end of the mirror stops: what it has to know after a crash isn't durable");

@@ -25,4 +25,7 @@ pub trait Shell: Send + Sync + 'static {
     fn ask_to_go_on_alone(&self, number: u64);
     /// What an operator would want to know.
     fn report(&self, report: Report);
+    /// Something is about to become durable in the journal, or has. On the thread that writes it, which waits until this
+    /// returns: who looks at what a crash would leave does so here.
+    fn journaling(&self) {}
 }

@@ -1,4 +1,4 @@
-//! Finding out whether a source has to go on without its peer, when no host writes.
+//! Finding out whether a source has to go on without its peer, when no host writes; and what the scribe tells the house.
 
 use tidelock_mirror::association::Event;
 use tidelock_mirror::id::CommandId;
@@ -19,5 +19,10 @@ impl End {
         state.next_command += 1;
         state.core.handle(Event::Flush { command });
         self.proceed(state);
+    }
+
+    /// The scribe is about to make something durable, or has.
+    pub(in crate::mirror) fn journaling(&self) {
+        self.shell.journaling();
     }
 }

@@ -50,6 +50,20 @@ impl House {
         assert!(matches!(outcome, VolumeOutcome::Done), "{outcome:?}");
     }
 
+    /// Writes a number to a block, durably, whenever it is called and that is possible; whether it was.
+    pub(super) fn tries(&self, name: &str) -> impl Fn(u64, u8) -> bool + Send + Sync + 'static {
+        let served = self.registry().volume(&volume(name)).unwrap();
+        move |block, number| {
+            let op = VolumeOp::Write {
+                offset: block * BLOCK,
+                data: smallvec![Bytes::from(vec![number; 4_096])],
+                fua: true,
+            };
+            let store = served.store();
+            store.is_some_and(|store| matches!(run(&store, op), VolumeOutcome::Done))
+        }
+    }
+
     /// Writes a number to a block, durably, whenever it is called.
     pub(super) fn writer(&self, name: &str) -> impl Fn(u64, u8) + Send + Sync + 'static {
         let store = self.store(name);

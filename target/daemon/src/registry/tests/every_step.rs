@@ -39,7 +39,7 @@ fn listing(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
 }
 
 /// Copies a folder as it is at one moment: the threads of families are given time to come to rest.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for _ in 0..400 {
         let before = listing(from);
         std::thread::sleep(Duration::from_millis(10));

@@ -12,7 +12,7 @@ use tidelock_catalog::{
     AccessChange, AccessState, MirrorFailover, MirrorMode, OnFailure, Peer, PeerAddress, PeerName,
     PortalGroupTag,
 };
-use tidelock_scsi::{AccessState as Shown, TargetPort};
+use tidelock_scsi::{AccessState as Shown, LogicalUnit, TargetPort};
 
 use super::*;
 use crate::events::Events;
@@ -23,7 +23,9 @@ use crate::registry::changes::ChangeError;
 use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
+mod crashes;
 mod limits;
+mod next_steps;
 mod restores;
 mod takeovers;
 
@@ -160,13 +162,7 @@ impl Daemon {
     /// The state in which hosts see a volume.
     fn seen(&self, of: &str) -> Shown {
         let served = self.house.registry().volume(&volume(of)).unwrap();
-        let unit = served.unit();
-        unit.set_target_ports(vec![TargetPort {
-            target_name: "iqn.2026-11.test:t".into(),
-            relative_port_identifier: 1,
-            target_port_group: 1,
-        }]);
-        unit.target_port_groups()[0].access.state
+        shown(served.unit())
     }
 
     async fn until_seen(&self, of: &str, state: Shown) {
@@ -238,6 +234,15 @@ async fn gone(registry: &Weak<Registry>) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
     waited.expect("somebody keeps the registry");
+}
+
+fn shown(unit: &LogicalUnit) -> Shown {
+    unit.set_target_ports(vec![TargetPort {
+        target_name: "iqn.2026-11.test:t".into(),
+        relative_port_identifier: 1,
+        target_port_group: 1,
+    }]);
+    unit.target_port_groups()[0].access.state
 }
 
 /// Two daemons that trust each other; the first has a volume a, of ones.

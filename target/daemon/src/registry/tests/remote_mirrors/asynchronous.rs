@@ -7,7 +7,7 @@ use super::*;
 const MODE: MirrorMode = MirrorMode::Asynchronous { rpo_ms: 200 };
 
 /// Two daemons, and b has a copy of a's volume that follows it.
-async fn following() -> (Daemon, Daemon) {
+pub(super) async fn following() -> (Daemon, Daemon) {
     let (mut a, b) = pair().await;
     a.mode = MODE;
     a.create("a", "copy").await.unwrap();
@@ -26,7 +26,11 @@ async fn caught_up(a: &Daemon, b: &Daemon) {
 
 impl House {
     /// The same as `wait`, for what nothing tells of.
-    async fn wait_often(&self, name: &str, is_so: impl Fn(&v1::Mirror) -> bool) -> v1::Mirror {
+    pub(super) async fn wait_often(
+        &self,
+        name: &str,
+        is_so: impl Fn(&v1::Mirror) -> bool,
+    ) -> v1::Mirror {
         for _ in 0..6_000 {
             let mirror = self.mirror(name);
             if is_so(&mirror) {

@@ -30,7 +30,7 @@ mod scribe;
 mod shell;
 
 pub(crate) use answers::{Answer, Answers};
-pub use cutting::{Behind, Look};
+pub use cutting::{Behind, Cuts, Look};
 pub use end::{Beginning, End, EndConfig};
 pub use error::EndError;
 pub use facts::{EndFacts, PeerFacts, PlaceFacts};

@@ -32,6 +32,15 @@ pub struct Look {
     pub rpo: Option<RpoState>,
 }
 
+/// Which cuts an asynchronous peer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cuts {
+    /// The one that it is being sent. Of one that was abandoned it is said until there is another one.
+    pub sent: Option<GenerationId>,
+    /// The one that it has; `None`: it has got none since the end was opened.
+    pub held: Option<GenerationId>,
+}
+
 /// Nobody knows what was written before: the peer is behind since this moment.
 fn behind_since(settings: Settings, now_ms: u64) -> Schedule {
     let mut schedule = Schedule::new(settings, now_ms);
@@ -52,6 +61,8 @@ pub(super) struct Cutting {
     sent: Option<(GenerationId, SystemTime)>,
     held: Option<(GenerationId, SystemTime)>,
     rpo: RpoState,
+    /// How many want that none is made but what is asked for.
+    stopped: u32,
 }
 
 impl Cutting {
@@ -69,6 +80,7 @@ impl Cutting {
             sent: None,
             held: None,
             rpo: RpoState::Kept,
+            stopped: 0,
         }
     }
 
@@ -80,6 +92,21 @@ impl Cutting {
     pub(super) const fn set(&mut self, settings: Settings) {
         self.settings = settings;
         self.schedule.set(settings);
+    }
+
+    /// One more wants that cuts are made only when they are asked for, or one doesn't any more.
+    pub(super) const fn stop(&mut self, stopped: bool) {
+        self.stopped = match stopped {
+            true => self.stopped.saturating_add(1),
+            false => self.stopped.saturating_sub(1),
+        };
+    }
+
+    pub(super) fn cuts(&self) -> Cuts {
+        Cuts {
+            sent: self.sent.map(|(generation, _)| generation),
+            held: self.held.map(|(generation, _)| generation),
+        }
     }
 
     /// A write of a host has begun.
@@ -133,7 +160,7 @@ impl Cutting {
             again: Duration::from_millis(again_ms),
             rpo: changed,
         };
-        (is_due, look)
+        (is_due && self.stopped == 0, look)
     }
 
     pub(super) fn behind(&self) -> Behind {

@@ -5,7 +5,7 @@ use tidelock_mirror::epochs::Settings;
 use tidelock_mirror::id::NodeId;
 
 use super::{End, State};
-use crate::mirror::cutting::{Behind, Cutting, Look};
+use crate::mirror::cutting::{Behind, Cuts, Cutting, Look};
 use crate::mirror::error::EndError;
 use crate::mirror::images::SnapshotOperation;
 
@@ -54,6 +54,33 @@ impl End {
             self.proceed(state);
         }
         Some(look)
+    }
+
+    /// From now on cuts are made only when they are asked for, until whoever wanted that says that they may be made when they are due as
+    /// well.
+    pub fn stop_cuts(&self, stopped: bool) {
+        if let Some(cutting) = &mut self.state.lock().cutting {
+            cutting.stop(stopped);
+        }
+    }
+
+    /// Makes a cut, whether one is due or not. It is taken as soon as no write is on its way to the disk, before any that
+    /// comes later; not while another one is being sent.
+    pub fn cut_now(&self) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        if let Some(peer) = state.cutting.as_ref().map(|it| it.peer) {
+            state.core.handle(Event::CutDue(peer));
+            self.proceed(state);
+        }
+    }
+
+    /// Which cuts the asynchronous peer has; `None`: there is no such peer.
+    #[must_use]
+    pub fn cuts(&self) -> Option<Cuts> {
+        Some(self.state.lock().cutting.as_ref()?.cuts())
     }
 
     /// How far an asynchronous peer is behind.

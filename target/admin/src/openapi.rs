@@ -99,6 +99,8 @@ use utoipa::OpenApi;
         mirrors::set_mirror,
         mirrors::detach_mirror,
         mirrors::verify_mirror,
+        mirrors::modify_group_mirrors,
+        mirrors::detach_group_mirrors,
         jobs::list_jobs,
         jobs::show_job,
         jobs::cancel_job,

@@ -21,7 +21,9 @@ mod stream;
 pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
-pub use mirror::{Failover, MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure, Rate};
+pub use mirror::{
+    Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure, Rate,
+};
 pub use peer::PeerVerb;
 pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};
 pub use stream::{QuiesceArgs, ReceiveArgs, SendArgs};

@@ -53,6 +53,23 @@ impl Client {
         self.delete(path(&["mirrors", name]) + force).await
     }
 
+    /// Does an operation on the mirrors of all volumes of a group.
+    pub async fn modify_group_mirrors(
+        &self,
+        group: &str,
+        request: &v1::ModifyMirror,
+    ) -> Answer<v1::MirrorList> {
+        let path = path(&["groups", group, "mirrors", "operations"]);
+        self.send("POST", path, request).await
+    }
+
+    /// Makes independent volumes of those of a group, and of what they are mirrored with.
+    pub async fn detach_group_mirrors(&self, group: &str, force: bool) -> Answer<()> {
+        let force = if force { "?force=true" } else { "" };
+        self.delete(path(&["groups", group, "mirrors"]) + force)
+            .await
+    }
+
     /// Begins to compare the ends of a mirror.
     pub async fn verify_mirror(&self, name: &str) -> Answer<v1::Job> {
         self.send("POST", path(&["mirrors", name, "verify"]), &())

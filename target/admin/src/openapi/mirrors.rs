@@ -65,6 +65,26 @@ pub(super) fn set_mirror_failover() {}
     responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) fn detach_mirror() {}
 
+/// Do an operation on the mirrors of a group
+///
+/// Of volumes that are all sources of mirrors, or all targets. Each is admitted as it would be by itself before anything is done, and
+/// nothing is done if one isn't. Fracture, Split and Suspend leave targets that are the sources at one instant, if all were Synchronized.
+/// What a mirror needs no more of is left out, so that what has stopped half-way can be asked for again.
+#[utoipa::path(post, path = "/v1/groups/{group}/mirrors/operations", tag = "mirrors", request_body = ModifyMirror,
+    params(("group" = String, Path, description = "The group's name")),
+    responses((status = 200, body = MirrorList), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn modify_group_mirrors() {}
+
+/// Detach the mirrors of a group
+///
+/// Of those of its volumes that are mirrored, each as it is at that moment.
+#[utoipa::path(delete, path = "/v1/groups/{group}/mirrors", tag = "mirrors",
+    params(("group" = String, Path, description = "The group's name"),
+           ("force" = Option<bool>, Query, description = "Though a target has no consistent content")),
+    responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(super) fn detach_group_mirrors() {}
+
 /// Compare the volumes of a mirror
 ///
 /// Every byte of both, while hosts go on. Refused unless the mirror is Synchronized. The answer is the job that does

@@ -92,6 +92,9 @@ pub struct Mirror {
     pub source: MirrorEnd,
     /// SyncedElement: the target.
     pub target: MirrorEnd,
+    /// The groups that a volume here of it is in: their mirrors can be operated on together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Mode.
     pub mode: MirrorMode,
     /// FailedCopyStopsHostIO in words.

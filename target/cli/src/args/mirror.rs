@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::size::parse_size;
 use crate::time_span::parse_time_span;
 
-/// What can be done with mirrors. A mirror is named by either of its volumes.
+/// What can be done with mirrors. A mirror is named by either of its volumes, and those of a group by the group.
 #[derive(Clone, Debug, Subcommand)]
 pub enum MirrorVerb {
     /// Keep a volume equal to another one from now on: one of this daemon, whose content is replaced, or a new one of a
@@ -18,14 +18,14 @@ pub enum MirrorVerb {
     /// List all mirrors.
     List,
     /// Show one mirror: how it is, who serves hosts, and what can be done next.
-    Show(MirrorName),
+    Show(MirrorOrGroup),
     /// Show what becomes of a mirror, until both volumes are equal.
     Watch(MirrorName),
     /// Send nothing to the target any more. What changes is noted, so that `resync` copies that alone.
     Fracture {
-        /// Which mirror.
+        /// Which mirror, or those of which group.
         #[command(flatten)]
-        mirror: MirrorName,
+        mirror: MirrorOrGroup,
         /// Let hosts go on with a source that doesn't know whether the other end has taken over: make sure that it hasn't.
         #[arg(long)]
         force: bool,
@@ -34,16 +34,16 @@ pub enum MirrorVerb {
         yes: bool,
     },
     /// The same, with a target that is what the source was at one moment.
-    Split(MirrorName),
+    Split(MirrorOrGroup),
     /// The same, for a while: `resume` goes on.
-    Suspend(MirrorName),
+    Suspend(MirrorOrGroup),
     /// Go on after `suspend`: copy what the target lacks.
-    Resume(MirrorName),
+    Resume(MirrorOrGroup),
     /// Copy what the target lacks, after `fracture`, `split` or a failure.
     Resync {
-        /// Which mirror.
+        /// Which mirror, or those of which group.
         #[command(flatten)]
-        mirror: MirrorName,
+        mirror: MirrorOrGroup,
         /// After both volumes were changed: drop what was changed in this one (VOLUME, or PEER:VOLUME) since they were
         /// equal.
         #[arg(long, value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
@@ -70,9 +70,9 @@ pub enum MirrorVerb {
     /// While both volumes are equal nothing that was acknowledged is lost. After a failure of the source the target
     /// takes over with what it has.
     Failover {
-        /// Which mirror.
+        /// Which mirror, or those of which group.
         #[command(flatten)]
-        mirror: MirrorName,
+        mirror: MirrorOrGroup,
         /// Though the target may have no consistent content.
         #[arg(long)]
         force: bool,
@@ -81,9 +81,9 @@ pub enum MirrorVerb {
         yes: bool,
     },
     /// Let hosts use the source again, after `failover`.
-    Failback(MirrorName),
+    Failback(MirrorOrGroup),
     /// Let source and target change places for good.
-    Reverse(MirrorName),
+    Reverse(MirrorOrGroup),
     /// Say who lets hosts use the target when the source is gone, of a mirror with a peer.
     SetFailover {
         /// Which mirror.
@@ -118,9 +118,9 @@ pub enum MirrorVerb {
     ResetToAsync(MirrorName),
     /// End the mirror: both volumes are independent, and keep what they have.
     Detach {
-        /// Which mirror.
+        /// Which mirror, or those of which group.
         #[command(flatten)]
-        mirror: MirrorName,
+        mirror: MirrorOrGroup,
         /// Though the target has no consistent content yet.
         #[arg(long)]
         force: bool,
@@ -145,6 +145,17 @@ pub struct MirrorName {
     /// The name of a volume in it, or its id.
     #[arg(value_name = "MIRROR", value_parser = NonEmptyStringValueParser::new())]
     pub name: String,
+}
+
+/// Which mirror, or the mirrors of which group's volumes.
+#[derive(Clone, Debug, Args)]
+pub struct MirrorOrGroup {
+    /// The name of a volume in it, or its id; or a group, of which the mirrors of all volumes are meant.
+    #[arg(value_name = "MIRROR|GROUP", value_parser = NonEmptyStringValueParser::new())]
+    pub name: String,
+    /// It is a group, though there is a volume of that name.
+    #[arg(long)]
+    pub group: bool,
 }
 
 /// A mirror that is to be made.

@@ -1,15 +1,20 @@
 //! `tidelock mirror ...`.
 
+mod group;
+
 use std::time::Duration;
 
 use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
 
-use crate::args::{Failover, MirrorCreate, MirrorName, MirrorVerb, Mode, OnFailure, Rate};
+use crate::args::{
+    Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure, Rate,
+};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::{Context, job};
 use crate::show;
+use group::About;
 
 /// From one look at a mirror to the next.
 const LOOK: Duration = Duration::from_millis(200);
@@ -21,22 +26,28 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             let list = context.client.mirrors().await?;
             context.print(&list, |list| show::mirrors(&list.mirrors))
         }
-        MirrorVerb::Show(MirrorName { name }) => {
-            let mirror = context.client.mirror(&name).await?;
-            context.print(&mirror, show::mirror)
-        }
+        MirrorVerb::Show(about) => match group::about(about, context).await? {
+            About::One(name) => {
+                let mirror = context.client.mirror(&name).await?;
+                context.print(&mirror, show::mirror)
+            }
+            About::Group(group) => group::show(&group, context).await,
+        },
         MirrorVerb::Watch(MirrorName { name }) => watch(&name, context).await,
-        MirrorVerb::Fracture {
-            mirror: MirrorName { name },
-            force,
-            yes,
-        } => fracture(&name, force, yes, context).await,
+        MirrorVerb::Fracture { mirror, force, yes } => {
+            let about = group::about(mirror, context).await?;
+            fracture(&about, force, yes, context).await
+        }
         MirrorVerb::Split(mirror) => modify(mirror, MirrorOperation::Split, context).await,
         MirrorVerb::Suspend(mirror) => modify(mirror, MirrorOperation::Suspend, context).await,
         MirrorVerb::Resume(mirror) => modify(mirror, MirrorOperation::Resume, context).await,
         MirrorVerb::Failback(mirror) => modify(mirror, MirrorOperation::Failback, context).await,
-        MirrorVerb::ResetToSync(it) => modify(it, MirrorOperation::ResetToSync, context).await,
-        MirrorVerb::ResetToAsync(it) => modify(it, MirrorOperation::ResetToAsync, context).await,
+        MirrorVerb::ResetToSync(MirrorName { name }) => {
+            operate(&About::One(name), MirrorOperation::ResetToSync, context).await
+        }
+        MirrorVerb::ResetToAsync(MirrorName { name }) => {
+            operate(&About::One(name), MirrorOperation::ResetToAsync, context).await
+        }
         MirrorVerb::SetFailover {
             mirror: MirrorName { name },
             failover,
@@ -50,36 +61,47 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
         } => set(&name, (rpo, resync_limit), context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
-            mirror: MirrorName { name },
+            mirror,
             discard,
             yes,
-        } => resync(&name, discard, yes, context).await,
+        } => {
+            let about = group::about(mirror, context).await?;
+            resync(&about, discard, yes, context).await
+        }
         MirrorVerb::Restore {
             mirror: MirrorName { name },
             force,
             yes,
         } => restore(&name, force, yes, context).await,
-        MirrorVerb::Failover {
-            mirror: MirrorName { name },
-            force,
-            yes,
-        } => failover(&name, force, yes, context).await,
-        MirrorVerb::Detach {
-            mirror: MirrorName { name },
-            force,
-            yes,
-        } => detach(&name, force, yes, context).await,
+        MirrorVerb::Failover { mirror, force, yes } => match group::about(mirror, context).await? {
+            About::One(name) => failover(&name, force, yes, context).await,
+            About::Group(name) => group::failover(&name, force, yes, context).await,
+        },
+        MirrorVerb::Detach { mirror, force, yes } => match group::about(mirror, context).await? {
+            About::One(name) => detach(&name, force, yes, context).await,
+            About::Group(name) => group::detach(&name, force, yes, context).await,
+        },
         MirrorVerb::Verify {
             mirror: MirrorName { name },
             background,
-        } => {
-            let begun = context.client.verify_mirror(&name).await?;
-            if background {
-                return context.print(&begun, show::job_line_begun);
-            }
-            job::watch(begun.id, context).await
-        }
+        } => verify(&name, background, context).await,
     }
+}
+
+async fn set(name: &str, rpo_seconds: u64, context: &mut Context<'_>) -> Result<(), CliError> {
+    let request = v1::SetMirror {
+        rpo_ms: rpo_seconds.saturating_mul(1_000),
+    };
+    let mirror = context.client.set_mirror(name, &request).await?;
+    context.print(&mirror, show::mirror)
+}
+
+async fn verify(name: &str, background: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    let begun = context.client.verify_mirror(name).await?;
+    if background {
+        return context.print(&begun, show::job_line_begun);
+    }
+    job::watch(begun.id, context).await
 }
 
 async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), CliError> {
@@ -111,7 +133,16 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
 }
 
 async fn modify(
-    MirrorName { name }: MirrorName,
+    named: MirrorOrGroup,
+    operation: MirrorOperation,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let about = group::about(named, context).await?;
+    operate(&about, operation, context).await
+}
+
+async fn operate(
+    about: &About,
     operation: MirrorOperation,
     context: &mut Context<'_>,
 ) -> Result<(), CliError> {
@@ -120,8 +151,7 @@ async fn modify(
         force: false,
         discard: None,
     };
-    let mirror = context.client.modify_mirror(&name, &request).await?;
-    context.print(&mirror, show::mirror_line)
+    ask(about, &request, context).await
 }
 
 async fn set(
@@ -135,6 +165,21 @@ async fn set(
     };
     let mirror = context.client.set_mirror(name, &request).await?;
     context.print(&mirror, show::mirror)
+}
+
+/// Asks for an operation, and shows what has come of it.
+async fn ask(
+    about: &About,
+    request: &v1::ModifyMirror,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    match about {
+        About::One(name) => {
+            let mirror = context.client.modify_mirror(name, request).await?;
+            context.print(&mirror, show::mirror_line)
+        }
+        About::Group(name) => group::operate(name, request, context).await,
+    }
 }
 
 const fn who(failover: Failover) -> v1::MirrorFailover {
@@ -165,7 +210,7 @@ async fn set_failover(
 }
 
 async fn fracture(
-    name: &str,
+    about: &About,
     force: bool,
     yes: bool,
     context: &mut Context<'_>,
@@ -180,12 +225,11 @@ async fn fracture(
         force,
         discard: None,
     };
-    let mirror = context.client.modify_mirror(name, &request).await?;
-    context.print(&mirror, show::mirror_line)
+    ask(about, &request, context).await
 }
 
 async fn resync(
-    name: &str,
+    about: &About,
     discard: Option<String>,
     yes: bool,
     context: &mut Context<'_>,
@@ -201,8 +245,7 @@ async fn resync(
         force: false,
         discard,
     };
-    let mirror = context.client.modify_mirror(name, &request).await?;
-    context.print(&mirror, show::mirror_line)
+    ask(about, &request, context).await
 }
 
 async fn restore(

@@ -20,6 +20,7 @@ pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
             percent(mirror),
             lag(mirror),
             failover(mirror).to_owned(),
+            some(&mirror.groups.join(",")),
             mirror.serving.clone().unwrap_or_else(|| "-".into()),
         ]
     };
@@ -32,6 +33,7 @@ pub(crate) fn mirrors(mirrors: &[Mirror]) -> String {
             "SYNCED",
             "BEHIND",
             "FAILOVER",
+            "GROUPS",
             "HOSTS USE",
         ],
         &[4],
@@ -87,6 +89,9 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
         .and_then(|it| it.cut_at.clone())
     {
         rows.push(("target is as of", at));
+    }
+    if !mirror.groups.is_empty() {
+        rows.push(("in groups", mirror.groups.join(", ")));
     }
     if !mirror.detail.is_empty() {
         rows.push(("detail", mirror.detail.clone()));
@@ -150,6 +155,13 @@ fn end(end: &MirrorEnd) -> String {
         _ if !end.problem.is_empty() => format!("{} ({})", end.volume, end.problem),
         Some(role) => format!("{} (is the {role} now)", end.volume),
         None => format!("{} (not open)", end.volume),
+    }
+}
+
+fn some(text: &str) -> String {
+    match text {
+        "" => "-".to_owned(),
+        text => text.to_owned(),
     }
 }
 

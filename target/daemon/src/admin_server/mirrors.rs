@@ -1,9 +1,12 @@
 //! What the admin server asks of the daemon about mirrors.
 
 use tidelock_admin::v1;
+use tidelock_catalog::GroupName;
 
 use crate::admin_server::control::Outcome;
-use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{
+    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+};
 
 /// The daemon's mirrors as the admin server sees them. What holds of [`Control`] holds here. A mirror is named by a
 /// volume in it, or by its id.
@@ -36,6 +39,12 @@ pub trait MirrorControl: Send + Sync + 'static {
 
     /// Makes two independent volumes of it.
     fn detach_mirror(&self, name: String, force: bool) -> Outcome<'_, ()>;
+
+    /// Does an operation on the mirrors of a group.
+    fn modify_group_mirrors(&self, change: GroupMirrorChange) -> Outcome<'_, v1::MirrorList>;
+
+    /// Makes independent volumes of those of a group that are mirrored.
+    fn detach_group_mirrors(&self, group: GroupName, force: bool) -> Outcome<'_, ()>;
 
     /// Begins to compare the two ends; the number of the job.
     fn verify_mirror(&self, name: String) -> Outcome<'_, v1::Job>;

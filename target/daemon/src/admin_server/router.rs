@@ -179,6 +179,7 @@ fn of_snapshots() -> Router<Shared> {
 
 fn of_mirrors() -> Router<Shared> {
     let one = "/v1/mirrors/{mirror}";
+    let of_group = "/v1/groups/{group}/mirrors";
     Router::new()
         .route("/v1/mirrors", get(mirrors::list).post(mirrors::create))
         .route(
@@ -190,6 +191,11 @@ fn of_mirrors() -> Router<Shared> {
         .route(&format!("{one}/operations"), post(mirrors::modify))
         .route(&format!("{one}/failover"), put(mirrors::set_failover))
         .route(&format!("{one}/verify"), post(mirrors::verify))
+        .route(of_group, delete(mirrors::detach_group))
+        .route(
+            &format!("{of_group}/operations"),
+            post(mirrors::modify_group),
+        )
 }
 
 /// One answer to everything, for everybody else.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tidelock_admin::v1;
+use tidelock_catalog::GroupName;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{DaemonControl, Outcome};
 use crate::admin_server::{ControlError, MirrorControl};
-use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{
+    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+};
 
 impl DaemonControl {
     /// Tells those who watch what becomes of mirrors; for ever.
@@ -131,6 +134,27 @@ impl MirrorControl for DaemonControl {
     fn detach_mirror(&self, name: String, force: bool) -> Outcome<'_, ()> {
         async move {
             let changes = self.shared.registry.detach_mirror(name, force).await?;
+            self.tell(&changes);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn modify_group_mirrors(&self, change: GroupMirrorChange) -> Outcome<'_, v1::MirrorList> {
+        async move {
+            let registry = &self.shared.registry;
+            let group = change.group.clone();
+            registry.modify_group_mirrors(change).await?;
+            let mirrors = registry.mirrors_of_group(&group)?;
+            Ok(v1::MirrorList { mirrors })
+        }
+        .boxed()
+    }
+
+    fn detach_group_mirrors(&self, group: GroupName, force: bool) -> Outcome<'_, ()> {
+        async move {
+            let registry = &self.shared.registry;
+            let changes = registry.detach_group_mirrors(group, force).await?;
             self.tell(&changes);
             Ok(())
         }

@@ -11,8 +11,8 @@ use tidelock_mirror::id::{MirrorId, NodeId};
 use tidelock_mirror::link::Message;
 use tidelock_mirror::resync::Limits;
 use tidelock_replication::mirror::{
-    Beginning, Behind, End as Driven, EndConfig, EndError, Images, Look, Performer, PlaceFacts,
-    Shell, SnapshotKeeper,
+    Beginning, Behind, Cuts, End as Driven, EndConfig, EndError, Images, Look, Performer,
+    PlaceFacts, Shell, SnapshotKeeper,
 };
 use tidelock_replication::{Volume, VolumeOp, VolumeOutcome};
 
@@ -258,6 +258,21 @@ impl End {
     /// Makes a cut if one is due; `None`: there is no asynchronous peer.
     pub(crate) fn look_at_schedule(&self) -> Option<Look> {
         self.driven.look_at_schedule()
+    }
+
+    /// Whether cuts are made only when they are asked for.
+    pub(crate) fn stop_cuts(&self, stopped: bool) {
+        self.driven.stop_cuts(stopped);
+    }
+
+    /// Makes a cut before any write that comes later, unless one is being sent.
+    pub(crate) fn cut_now(&self) {
+        self.driven.cut_now();
+    }
+
+    /// Which cuts its asynchronous peer has; `None`: there is none.
+    pub(crate) fn cuts(&self) -> Option<Cuts> {
+        self.driven.cuts()
     }
 
     /// Whether it has an image. Waits for nobody.

@@ -7,6 +7,7 @@ mod clones;
 mod crashes;
 mod disk;
 mod every_step;
+mod group_mirrors;
 mod groups;
 mod mirror_limits;
 mod mirror_restores;

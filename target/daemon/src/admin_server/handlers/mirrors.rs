@@ -13,7 +13,9 @@ use crate::admin_server::failure::Failure;
 use crate::admin_server::handlers::to_end;
 use crate::admin_server::parse;
 use crate::admin_server::router::Shared;
-use crate::registry::{EndName, FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{
+    EndName, FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+};
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::MirrorList> {
     Json(v1::MirrorList {
@@ -228,6 +230,38 @@ pub(in crate::admin_server) async fn detach(
 ) -> Result<StatusCode, Failure> {
     let control = shared.control.clone();
     to_end(async move { control.detach_mirror(name, force).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(in crate::admin_server) async fn modify_group(
+    State(shared): State<Shared>,
+    Segments(group): Segments<String>,
+    request: Request,
+) -> Result<Json<v1::MirrorList>, Failure> {
+    let request: v1::ModifyMirror = body::read(request, &shared.limits).await?;
+    if request.discard.is_some() {
+        return Err(Failure::invalid(
+            "discard names a volume of one mirror, and not of those of a group: ask for it at /v1/mirrors",
+        ));
+    }
+    let change = GroupMirrorChange {
+        group: parse::group_name(&group)?,
+        operation: operation(request.operation)?,
+        force: request.force,
+    };
+    let control = shared.control.clone();
+    let mirrors = to_end(async move { control.modify_group_mirrors(change).await }).await?;
+    Ok(Json(mirrors))
+}
+
+pub(in crate::admin_server) async fn detach_group(
+    State(shared): State<Shared>,
+    Segments(group): Segments<String>,
+    Options(DetachOptions { force }): Options<DetachOptions>,
+) -> Result<StatusCode, Failure> {
+    let group = parse::group_name(&group)?;
+    let control = shared.control.clone();
+    to_end(async move { control.detach_group_mirrors(group, force).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -138,3 +138,39 @@ async fn what_no_mirror_can_be_asked_for_is_refused_by_name() {
         assert_eq!(status, 404, "{name}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn the_mirrors_of_a_group_are_operated_on_together() {
+    let server = with_volumes(&["a", "b", "c", "d"]).await;
+    let client = server.client();
+    for (source, target) in [("a", "c"), ("b", "d")] {
+        client.create_mirror(&create(source, target)).await.unwrap();
+    }
+    let group = v1::CreateGroup {
+        name: "all".into(),
+        volumes: vec!["a".into(), "b".into()],
+    };
+    client.create_group(&group).await.unwrap();
+    let suspended = client
+        .modify_group_mirrors("all", &operation(MirrorOperation::Suspend))
+        .await
+        .unwrap();
+    let states = suspended.mirrors.iter().map(|it| it.copy_state.as_str());
+    assert_eq!(states.collect::<Vec<_>>(), ["Suspended"; 2]);
+    let dropping = v1::ModifyMirror {
+        discard: Some("a".into()),
+        ..operation(MirrorOperation::Resync)
+    };
+    let error = client
+        .modify_group_mirrors("all", &dropping)
+        .await
+        .unwrap_err();
+    assert_eq!(refused(&error).0, ErrorCode::Invalid);
+    let error = client
+        .modify_group_mirrors("none", &operation(MirrorOperation::Resume))
+        .await
+        .unwrap_err();
+    assert_eq!(refused(&error).0, ErrorCode::NotFound);
+    client.detach_group_mirrors("all", false).await.unwrap();
+    assert!(client.mirrors().await.unwrap().mirrors.is_empty());
+}

@@ -40,6 +40,11 @@ pub(super) enum Ask {
     /// The end of the one that asks is the source, and is restored: let it have what the one there has. Asked again, it is
     /// the same.
     Restore { mirror: Uuid, split: bool },
+    /// The ends there are the sources: do this with all of them at one instant.
+    OperateTogether {
+        mirrors: Vec<Uuid>,
+        operation: Wanted,
+    },
     /// The end of the one that asks is the source, and this is wanted of the mirror.
     Words {
         mirror: Uuid,
@@ -353,6 +358,11 @@ impl Registry {
             } => {
                 let wanted = (operation.operation(), force);
                 self.operate_for_peer(peer, MirrorId(mirror), wanted).await
+            }
+            Ask::OperateTogether { mirrors, operation } => {
+                let operation = operation.operation();
+                self.operate_together_for_peer(peer, mirrors, operation)
+                    .await
             }
             Ask::Words {
                 mirror,

@@ -55,7 +55,7 @@ impl Registry {
             .await
     }
 
-    async fn modify_now(
+    pub(super) async fn modify_now(
         self: &Arc<Self>,
         change: MirrorChange,
     ) -> Result<Vec<Change>, ChangeError> {
@@ -182,7 +182,7 @@ impl Registry {
     }
 
     /// Whether an operation is possible now, and what it does to the association.
-    fn admit_change(
+    pub(super) fn admit_change(
         &self,
         record: &Mirror,
         running: &Running,
@@ -274,31 +274,37 @@ impl Registry {
         mirror: String,
         force: bool,
     ) -> Result<Vec<Change>, ChangeError> {
-        self.detached(async move |this| {
-            let writer = this.writer.lock().await;
-            let (record, running) = this.admit_detach(&mirror, force)?;
-            check_restoring(&running, Operation::Detach, force)?;
-            if record.remote().is_none() {
-                this.take_back(&running).await?;
-                return this.end_mirror(&writer, &record, running).await;
+        self.detached(async move |this| this.detach_now(&mirror, force).await)
+            .await
+    }
+
+    pub(super) async fn detach_now(
+        self: &Arc<Self>,
+        mirror: &str,
+        force: bool,
+    ) -> Result<Vec<Change>, ChangeError> {
+        let writer = self.writer.lock().await;
+        let (record, running) = self.admit_detach(mirror, force)?;
+        check_restoring(&running, Operation::Detach, force)?;
+        if record.remote().is_none() {
+            self.take_back(&running).await?;
+            return self.end_mirror(&writer, &record, running).await;
+        }
+        // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
+        drop(writer);
+        self.leave_failover(&record, &running, force).await?;
+        self.detach_there(&record, force).await?;
+        let writer = self.writer.lock().await;
+        let changes = match self.catalog().mirror(record.id) {
+            Some(_) => {
+                self.take_restored_back(&running).await?;
+                self.end_mirror(&writer, &record, running).await?
             }
-            // Nobody waits for this daemon meanwhile: the other one may be asking it for the same.
-            drop(writer);
-            this.leave_failover(&record, &running, force).await?;
-            this.detach_there(&record, force).await?;
-            let writer = this.writer.lock().await;
-            let changes = match this.catalog().mirror(record.id) {
-                Some(_) => {
-                    this.take_restored_back(&running).await?;
-                    this.end_mirror(&writer, &record, running).await?
-                }
-                None => Vec::new(),
-            };
-            drop(writer);
-            this.forget_ended(&record).await;
-            Ok(changes)
-        })
-        .await
+            None => Vec::new(),
+        };
+        drop(writer);
+        self.forget_ended(&record).await;
+        Ok(changes)
     }
 
     /// A target that is being overwritten is what it was again, before it is a volume of its own.

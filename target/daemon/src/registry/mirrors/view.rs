@@ -5,7 +5,10 @@ mod remote;
 
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
-use tidelock_catalog::{Mirror, MirrorFailover, MirrorMode, MirrorRest, MirrorSide, OnFailure};
+use tidelock_catalog::{
+    Catalog, Group, GroupName, Mirror, MirrorEnd, MirrorFailover, MirrorMode, MirrorRest,
+    MirrorSide, OnFailure,
+};
 use tidelock_mirror::generation::{Role, Verdict};
 
 use super::Registry;
@@ -18,7 +21,9 @@ impl Registry {
     /// All mirrors, by the names of their sources.
     #[must_use]
     pub fn mirrors(&self) -> Vec<v1::Mirror> {
-        let mut all: Vec<_> = self.mirrors.all().iter().map(|it| describe(it)).collect();
+        let catalog = self.catalog();
+        let all = self.mirrors.all();
+        let mut all: Vec<_> = all.iter().map(|it| with_groups(it, &catalog)).collect();
         all.sort_by(|one, other| one.source.volume.cmp(&other.source.volume));
         all
     }
@@ -30,7 +35,34 @@ impl Registry {
     pub fn mirror(&self, name: &str) -> Result<v1::Mirror, ChangeError> {
         let record = self.mirror_named(name)?;
         let running = self.mirrors.get(record.id).ok_or(ChangeError::Loading)?;
-        Ok(describe(&running))
+        Ok(with_groups(&running, &self.catalog()))
+    }
+
+    /// The mirrors of the volumes of a group, by the names of their sources.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn mirrors_of_group(&self, group: &GroupName) -> Result<Vec<v1::Mirror>, ChangeError> {
+        self.catalog().group(group)?;
+        let mut all = self.mirrors();
+        all.retain(|it| it.groups.iter().any(|it| *it == group.as_str()));
+        Ok(all)
+    }
+}
+
+/// The same, with the groups that its volumes here are in.
+fn with_groups(running: &Running, catalog: &Catalog) -> v1::Mirror {
+    let here = running.look(|state| {
+        let ends = SIDES.map(|side| state.record().end(side).clone());
+        ends.into_iter()
+            .filter(MirrorEnd::is_here)
+            .collect::<Vec<_>>()
+    });
+    let has_one = |group: &&Group| here.iter().any(|end| group.members.contains(&end.volume));
+    let groups = catalog.groups().filter(has_one);
+    v1::Mirror {
+        groups: groups.map(|group| group.name.to_string()).collect(),
+        ..describe(running)
     }
 }
 
@@ -73,6 +105,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
             id: record.id.to_string(),
             source: end(record.source),
             target: end(record.source.opposite()),
+            groups: Vec::new(),
             mode: match record.mode {
                 MirrorMode::Synchronous => v1::MirrorMode::Synchronous,
                 MirrorMode::Asynchronous { .. } => v1::MirrorMode::Asynchronous,

@@ -15,6 +15,31 @@ use super::*;
 
 const BLOCK: u64 = 4_096;
 
+/// A host that writes as fast as it is answered.
+pub(super) struct Quick {
+    engine: Engine,
+    stores: Vec<Arc<Volume>>,
+}
+
+impl Quick {
+    /// Writes a number to a block of one of its volumes; whether that is acknowledged.
+    pub(super) fn write(&mut self, which: usize, block: u64, number: u64) -> bool {
+        let op = VolumeOp::Write {
+            offset: block * BLOCK,
+            data: smallvec![Bytes::from(number.to_le_bytes().repeat(512))],
+            fua: false,
+        };
+        self.engine.start(1, &self.stores[which], op);
+        loop {
+            self.engine.submit();
+            if let Some((_, outcome)) = self.engine.poll() {
+                return matches!(outcome, VolumeOutcome::Done);
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Does one thing to a volume, and waits for it.
 fn run(store: &Arc<Volume>, op: VolumeOp) -> VolumeOutcome {
     let pool = Arc::new(BufferPool::new(16 << 20));
@@ -78,6 +103,27 @@ impl House {
         }
     }
 
+    /// One that writes several volumes, on the thread that asks for it.
+    pub(super) fn quick(&self, names: &[&str]) -> impl FnOnce() -> Quick + Send + 'static {
+        let stores = names.iter().map(|name| self.store(name)).collect();
+        move || {
+            let pool = Arc::new(BufferPool::new(16 << 20));
+            let engine = Engine::new(Engine::probe().kind, 4, pool).unwrap();
+            Quick { engine, stores }
+        }
+    }
+
+    /// The number that such a host has written to a block; 0 if none has.
+    pub(super) fn number(&self, name: &str, block: u64) -> u64 {
+        let bytes = self.bytes(name);
+        let at = usize::try_from(block * BLOCK).unwrap();
+        let numbers = bytes[at..at + 4_096].chunks(8);
+        let mut numbers = numbers.map(|it| u64::from_le_bytes(it.try_into().unwrap()));
+        let first = numbers.next().unwrap();
+        assert!(numbers.all(|number| number == first), "half of a block");
+        first
+    }
+
     /// Makes zeros of some blocks.
     pub(super) fn unmap(&self, name: &str, first: u64, count: u64) {
         let range = Range {
@@ -98,9 +144,21 @@ impl House {
 
     /// The number in each block.
     pub(super) fn content(&self, name: &str) -> Vec<u8> {
+        let bytes = self.bytes(name);
+        let blocks = bytes.chunks(4_096).map(|block| {
+            assert!(
+                block.iter().all(|byte| *byte == block[0]),
+                "half of a block"
+            );
+            block[0]
+        });
+        blocks.collect()
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
         let catalog = self.registry().catalog();
         let record = catalog.volume(&volume(name)).unwrap();
-        let bytes = match record.backing {
+        match record.backing {
             Backing::Raw => std::fs::read(self.raw_path(name)).unwrap(),
             Backing::Head(place) | Backing::Snapshot(place) => {
                 let served = self.registry().volume(&record.name).unwrap();
@@ -124,15 +182,7 @@ impl House {
                 while copy.step().unwrap().is_some() {}
                 std::fs::read(&path).unwrap()
             }
-        };
-        let blocks = bytes.chunks(4_096).map(|block| {
-            assert!(
-                block.iter().all(|byte| *byte == block[0]),
-                "half of a block"
-            );
-            block[0]
-        });
-        blocks.collect()
+        }
     }
 
     /// The file of a raw volume.

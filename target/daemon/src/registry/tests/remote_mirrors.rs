@@ -20,10 +20,11 @@ use crate::peers::{Book, Ends, Peers, Settings};
 use crate::registry::asymmetric_access::{AccessRequest, Cause};
 use crate::registry::capabilities::ElementName;
 use crate::registry::changes::ChangeError;
-use crate::registry::{MirrorChange, MirrorEnds, RemoteMirrorRequest};
+use crate::registry::{GroupMirrorChange, MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
 mod crashes;
+mod groups;
 mod limits;
 mod next_steps;
 mod restores;

@@ -5,14 +5,16 @@ use futures_util::future::ready;
 use tidelock_admin::v1::{self, JobKind};
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    CatalogError, Command, Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
-    MirrorRest, MirrorSide, OnFailure, VolumeName,
+    CatalogError, Command, Elsewhere, GroupName, Mirror, MirrorEnd, MirrorFailover, MirrorId,
+    MirrorMode, MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
 use uuid::Uuid;
 
 use super::Fake;
 use crate::admin_server::{Control, ControlError, MirrorControl, Outcome};
-use crate::registry::{FailoverChange, MirrorChange, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{
+    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+};
 
 impl Fake {
     fn find_mirror(&self, name: &str) -> Result<Mirror, ControlError> {
@@ -25,6 +27,20 @@ impl Fake {
             .mirror_of(&volume)
             .cloned()
             .ok_or_else(none)?)
+    }
+}
+
+impl Fake {
+    /// The mirrors of a group's volumes.
+    fn mirrored_members(&self, group: &GroupName) -> Result<Vec<Mirror>, ControlError> {
+        let catalog = self.catalog();
+        let members = &catalog.group(group)?.members;
+        let mirrors = members.iter().map(|volume| {
+            let found = catalog.mirror_of(volume).cloned();
+            let volume = volume.clone();
+            found.ok_or_else(|| CatalogError::NotMirrored { volume }.into())
+        });
+        mirrors.collect()
     }
 }
 
@@ -57,6 +73,14 @@ impl Fake {
     }
 }
 
+const fn rest_after(operation: Operation) -> MirrorRest {
+    match operation {
+        Operation::Suspend => MirrorRest::Suspended,
+        Operation::Failover => MirrorRest::FailedOver,
+        _ => MirrorRest::Linked,
+    }
+}
+
 fn describe(mirror: &Mirror) -> v1::Mirror {
     let end = |end: &MirrorEnd| v1::MirrorEnd {
         volume: end.volume.to_string(),
@@ -68,6 +92,7 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
         id: mirror.id.to_string(),
         source: end(mirror.system()),
         target: end(mirror.synced()),
+        groups: Vec::new(),
         mode: match mirror.mode {
             MirrorMode::Synchronous => v1::MirrorMode::Synchronous,
             MirrorMode::Asynchronous { .. } => v1::MirrorMode::Asynchronous,
@@ -155,11 +180,7 @@ impl MirrorControl for Fake {
             let set = Command::SetMirror {
                 mirror: mirror.id,
                 source: mirror.source,
-                rest: match change.operation {
-                    Operation::Suspend => MirrorRest::Suspended,
-                    Operation::Failover => MirrorRest::FailedOver,
-                    _ => MirrorRest::Linked,
-                },
+                rest: rest_after(change.operation),
             };
             self.change(set)?;
             Ok(describe(&self.find_mirror(&change.mirror)?))
@@ -188,6 +209,34 @@ impl MirrorControl for Fake {
         let gone = self.find_mirror(&name).and_then(|mirror| {
             let delete = Command::DeleteMirror { mirror: mirror.id };
             self.change(delete).map(drop)
+        });
+        ready(gone).boxed()
+    }
+
+    fn modify_group_mirrors(&self, change: GroupMirrorChange) -> Outcome<'_, v1::MirrorList> {
+        let modified = self.mirrored_members(&change.group).and_then(|all| {
+            let mut mirrors = Vec::new();
+            for mirror in all {
+                let rest = rest_after(change.operation);
+                let set = Command::SetMirror {
+                    mirror: mirror.id,
+                    source: mirror.source,
+                    rest,
+                };
+                self.change(set)?;
+                mirrors.push(describe(&Mirror { rest, ..mirror }));
+            }
+            Ok(v1::MirrorList { mirrors })
+        });
+        ready(modified).boxed()
+    }
+
+    fn detach_group_mirrors(&self, group: GroupName, _: bool) -> Outcome<'_, ()> {
+        let gone = self.mirrored_members(&group).and_then(|all| {
+            for mirror in all {
+                self.change(Command::DeleteMirror { mirror: mirror.id })?;
+            }
+            Ok(())
         });
         ready(gone).boxed()
     }

@@ -41,6 +41,17 @@ fn a_volume_a_snapshot_a_clone_and_a_group_say_what_can_be_made_of_them() {
     assert_eq!(ask(&["vol@a"])["sync_types"], json!([8]));
     let group = ask(&["g", "--method", "create-group-replica"]);
     assert_eq!(group["sync_types"], json!([7, 8]), "{group}");
+    // Each volume of a group could be a mirror of one of another group.
+    daemon.run(&["group", "create", "one", "vol"]);
+    daemon.run(&["group", "create", "two", "other"]);
+    let method = ["--method", "create-group-replica"];
+    let pair = ask(&[&["one", "--other", "two"][..], &method].concat());
+    assert_eq!(pair["sync_types"], json!([6, 6, 6, 6]), "{pair}");
+    assert_eq!(pair["local_element_role"], json!([2, 3, 2, 3]));
+    assert_eq!(
+        ask(&[&["one"][..], &method].concat())["sync_types"],
+        json!([6, 6, 6, 6, 7, 8])
+    );
     for (args, code) in [
         (&["nobody"][..], 5),
         (&["vol@b"][..], 5),

@@ -99,6 +99,7 @@ use utoipa::OpenApi;
         mirrors::set_mirror,
         mirrors::detach_mirror,
         mirrors::verify_mirror,
+        mirrors::create_group_mirrors,
         mirrors::modify_group_mirrors,
         mirrors::detach_group_mirrors,
         jobs::list_jobs,

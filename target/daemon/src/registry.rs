@@ -65,8 +65,8 @@ use hydration::Hydrations;
 use journals::Journals;
 use mirrors::Mirrors;
 pub use mirrors::{
-    EndName, FailoverChange, Far, GroupMirrorChange, MirrorChange, MirrorEnds, MirrorFigures,
-    MirrorRelation, MirrorRequest, RemoteMirrorRequest,
+    EndName, FailoverChange, Far, GroupMirrorChange, GroupMirrorRequest, GroupTarget, MirrorChange,
+    MirrorEnds, MirrorFigures, MirrorRelation, MirrorRequest, RemoteMirrorRequest,
 };
 use receiving::Receives;
 pub use receiving::{ReceiveError, ReceiveRequest, Received};

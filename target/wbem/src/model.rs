@@ -211,6 +211,10 @@ pub struct NewGroupReplica {
     pub mode: Option<Mode>,
     /// RelationshipName, which is what the set of copies is called; one is made up if it is absent.
     pub name: Option<String>,
+    /// TargetGroup.
+    pub target: Option<String>,
+    /// FailedCopyStopsHostIO.
+    pub stops_hosts: bool,
 }
 
 /// A copy that was made.

@@ -53,6 +53,16 @@ impl Client {
         self.delete(path(&["mirrors", name]) + force).await
     }
 
+    /// Makes mirrors of all volumes of a group.
+    pub async fn create_group_mirrors(
+        &self,
+        group: &str,
+        request: &v1::CreateGroupMirrors,
+    ) -> Answer<v1::MirrorList> {
+        self.send("POST", path(&["groups", group, "mirrors"]), request)
+            .await
+    }
+
     /// Does an operation on the mirrors of all volumes of a group.
     pub async fn modify_group_mirrors(
         &self,

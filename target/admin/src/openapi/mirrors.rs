@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "read by the utoipa macros alone")]
 
 use crate::v1::{
-    CreateMirror, ErrorBody, Job, Mirror, MirrorFailoverSet, MirrorList, ModifyMirror, SetMirror,
-    SetMirrorFailover,
+    CreateGroupMirrors, CreateMirror, ErrorBody, Job, Mirror, MirrorFailoverSet, MirrorList,
+    ModifyMirror, SetMirror, SetMirrorFailover,
 };
 
 /// All mirrors
@@ -64,6 +64,16 @@ pub(super) fn set_mirror_failover() {}
            ("force" = Option<bool>, Query, description = "Though the target has no consistent content")),
     responses((status = 204), (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
 pub(super) fn detach_mirror() {}
+
+/// Make mirrors of the volumes of a group
+///
+/// CreateGroupReplica. All of them are admitted first, and made in one go with the volumes of another group of this daemon. At a peer they
+/// are made one after the other, after it has said that it can; if it can't after all, what was begun is ended again.
+#[utoipa::path(post, path = "/v1/groups/{group}/mirrors", tag = "mirrors", request_body = CreateGroupMirrors,
+    params(("group" = String, Path, description = "The group's name")),
+    responses((status = 201, body = MirrorList), (status = "4XX", body = ErrorBody),
+              (status = "5XX", body = ErrorBody)))]
+pub(super) fn create_group_mirrors() {}
 
 /// Do an operation on the mirrors of a group
 ///

@@ -31,6 +31,27 @@ pub struct CreateMirror {
     pub resync_limit: Option<u64>,
 }
 
+/// Mirrors of all volumes of a group that are to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGroupMirrors {
+    /// A group of this daemon with as many volumes, of which each becomes the copy of the one at its place in the order of their names; or
+    /// `PEER:GROUP`: that peer makes volumes that are called as the sources, and the group.
+    pub target: String,
+    /// When writes are answered.
+    #[serde(default)]
+    pub mode: MirrorMode,
+    /// DesiredRPO of asynchronous ones, in milliseconds. From 100 to 86400000; 5000 if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_ms: Option<u64>,
+    /// What is done with hosts while a target is away.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// How many bytes of each are copied a second at most: 65536 or more; absent or 0 if nobody minds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync_limit: Option<u64>,
+}
+
 /// Who lets hosts use the target when the source is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -161,10 +161,12 @@ pub struct MirrorOrGroup {
 /// A mirror that is to be made.
 #[derive(Clone, Debug, Args)]
 pub struct MirrorCreate {
-    /// The volume whose content counts.
+    /// The volume whose content counts; or a group, all of whose volumes are mirrored.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub source: String,
-    /// A volume of the same size that no host uses, whose content is replaced; or PEER:VOLUME, which the peer makes.
+    /// A volume of the same size that no host uses, whose content is replaced; or PEER:VOLUME, which the peer makes. Of a group: another
+    /// group, of which each volume becomes the copy of the one at its place in the order of their names; or PEER:GROUP: the peer makes
+    /// volumes that are called as the sources, and the group.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub target: String,
     /// When writes are answered.
@@ -183,6 +185,9 @@ pub struct MirrorCreate {
     /// Copy so much a second at most: 100M. If nothing is said, as much as hosts have no use for.
     #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     pub resync_limit: Option<Rate>,
+    /// The source is a group, though there is a volume of that name.
+    #[arg(long)]
+    pub group: bool,
     /// Wait until both volumes are equal.
     #[arg(long)]
     pub wait: bool,

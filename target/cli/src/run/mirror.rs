@@ -88,14 +88,6 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
     }
 }
 
-async fn set(name: &str, rpo_seconds: u64, context: &mut Context<'_>) -> Result<(), CliError> {
-    let request = v1::SetMirror {
-        rpo_ms: rpo_seconds.saturating_mul(1_000),
-    };
-    let mirror = context.client.set_mirror(name, &request).await?;
-    context.print(&mirror, show::mirror)
-}
-
 async fn verify(name: &str, background: bool, context: &mut Context<'_>) -> Result<(), CliError> {
     let begun = context.client.verify_mirror(name).await?;
     if background {
@@ -105,6 +97,13 @@ async fn verify(name: &str, background: bool, context: &mut Context<'_>) -> Resu
 }
 
 async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), CliError> {
+    let named = MirrorOrGroup {
+        name: wanted.source.clone(),
+        group: wanted.group,
+    };
+    if let About::Group(group) = group::about(named, context).await? {
+        return group::create(&group, wanted, context).await;
+    }
     // A peer makes a new one.
     if !wanted.target.contains(':') {
         let what = format!("What volume {} has now is lost.", wanted.target);
@@ -113,15 +112,9 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
     let request = v1::CreateMirror {
         source: wanted.source,
         target: wanted.target,
-        mode: match wanted.mode {
-            Mode::Sync => v1::MirrorMode::Synchronous,
-            Mode::Async => v1::MirrorMode::Asynchronous,
-        },
+        mode: mode(wanted.mode),
         rpo_ms: wanted.rpo.map(|seconds| seconds.saturating_mul(1_000)),
-        on_failure: match wanted.on_failure {
-            OnFailure::Continue => v1::OnFailure::Continue,
-            OnFailure::Halt => v1::OnFailure::Halt,
-        },
+        on_failure: on_failure(wanted.on_failure),
         failover: who(wanted.failover),
         resync_limit: wanted.resync_limit.map(|rate| rate.0),
     };
@@ -179,6 +172,20 @@ async fn ask(
             context.print(&mirror, show::mirror_line)
         }
         About::Group(name) => group::operate(name, request, context).await,
+    }
+}
+
+const fn mode(mode: Mode) -> v1::MirrorMode {
+    match mode {
+        Mode::Sync => v1::MirrorMode::Synchronous,
+        Mode::Async => v1::MirrorMode::Asynchronous,
+    }
+}
+
+const fn on_failure(on_failure: OnFailure) -> v1::OnFailure {
+    match on_failure {
+        OnFailure::Continue => v1::OnFailure::Continue,
+        OnFailure::Halt => v1::OnFailure::Halt,
     }
 }
 

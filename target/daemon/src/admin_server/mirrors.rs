@@ -5,7 +5,8 @@ use tidelock_catalog::GroupName;
 
 use crate::admin_server::control::Outcome;
 use crate::registry::{
-    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+    FailoverChange, GroupMirrorChange, GroupMirrorRequest, MirrorChange, MirrorRequest,
+    RemoteMirrorRequest,
 };
 
 /// The daemon's mirrors as the admin server sees them. What holds of [`Control`] holds here. A mirror is named by a
@@ -39,6 +40,9 @@ pub trait MirrorControl: Send + Sync + 'static {
 
     /// Makes two independent volumes of it.
     fn detach_mirror(&self, name: String, force: bool) -> Outcome<'_, ()>;
+
+    /// Makes mirrors of all volumes of a group.
+    fn create_group_mirrors(&self, request: GroupMirrorRequest) -> Outcome<'_, v1::MirrorList>;
 
     /// Does an operation on the mirrors of a group.
     fn modify_group_mirrors(&self, change: GroupMirrorChange) -> Outcome<'_, v1::MirrorList>;

@@ -191,7 +191,10 @@ fn of_mirrors() -> Router<Shared> {
         .route(&format!("{one}/operations"), post(mirrors::modify))
         .route(&format!("{one}/failover"), put(mirrors::set_failover))
         .route(&format!("{one}/verify"), post(mirrors::verify))
-        .route(of_group, delete(mirrors::detach_group))
+        .route(
+            of_group,
+            post(mirrors::create_group).delete(mirrors::detach_group),
+        )
         .route(
             &format!("{of_group}/operations"),
             post(mirrors::modify_group),

@@ -10,7 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{DaemonControl, Outcome};
 use crate::admin_server::{ControlError, MirrorControl};
 use crate::registry::{
-    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+    FailoverChange, GroupMirrorChange, GroupMirrorRequest, MirrorChange, MirrorRequest,
+    RemoteMirrorRequest,
 };
 
 impl DaemonControl {
@@ -136,6 +137,18 @@ impl MirrorControl for DaemonControl {
             let changes = self.shared.registry.detach_mirror(name, force).await?;
             self.tell(&changes);
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn create_group_mirrors(&self, request: GroupMirrorRequest) -> Outcome<'_, v1::MirrorList> {
+        async move {
+            let registry = &self.shared.registry;
+            let group = request.group.clone();
+            let changes = registry.create_group_mirrors(request).await?;
+            self.tell(&changes);
+            let mirrors = registry.mirrors_of_group(&group)?;
+            Ok(v1::MirrorList { mirrors })
         }
         .boxed()
     }

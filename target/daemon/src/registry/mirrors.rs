@@ -49,7 +49,7 @@ pub use asking::MirrorEnds;
 pub use automatic::FailoverChange;
 pub use beginning::MirrorRequest;
 pub use figures::MirrorFigures;
-pub use groups::GroupMirrorChange;
+pub use groups::{GroupMirrorChange, GroupMirrorRequest, GroupTarget};
 pub use naming::EndName;
 pub use operations::MirrorChange;
 pub use remote::RemoteMirrorRequest;

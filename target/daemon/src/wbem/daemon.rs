@@ -334,6 +334,9 @@ impl Model for DaemonModel {
                 associated: true,
             });
         }
+        if replica.sync_type == SyncType::Mirror {
+            return self.create_group_mirrors(replica, group);
+        }
         let request = GroupCloneRequest {
             group,
             snapshot: None,

@@ -2,12 +2,17 @@
 
 use tidelock_capabilities::facts::AssociationKey;
 use tidelock_capabilities::values::{CopyState, Mode, Operation, ReturnCode};
-use tidelock_catalog::{DatasetRef, MirrorFailover, MirrorMode, OnFailure, PeerName, VolumeName};
-use tidelock_wbem::model::{Made, Modification, NewReplica, Refused};
+use tidelock_catalog::{
+    DatasetRef, GroupName, MirrorFailover, MirrorMode, OnFailure, PeerName, VolumeName,
+};
+use tidelock_wbem::model::{Made, MadeGroup, Modification, NewGroupReplica, NewReplica, Refused};
 
 use super::daemon::DaemonModel;
 use crate::admin_server::MirrorControl as _;
-use crate::registry::{MirrorChange, MirrorRelation, MirrorRequest, RemoteMirrorRequest};
+use crate::registry::{
+    GroupMirrorRequest, GroupTarget, MirrorChange, MirrorRelation, MirrorRequest,
+    RemoteMirrorRequest,
+};
 
 /// The target of an asynchronous mirror is to be so far behind at most.
 const RPO_MS: u64 = 5_000;
@@ -24,11 +29,8 @@ impl DaemonModel {
             resync_limit: None,
             source: source.volume.clone(),
             target: target.volume.clone(),
-            on_failure: match replica.stops_hosts {
-                true => OnFailure::Halt,
-                false => OnFailure::Continue,
-            },
-            mode: mode_of(replica),
+            on_failure: stopping(replica.stops_hosts),
+            mode: mode_of(replica.mode),
         };
         let made =
             self.run(|control| async move { Ok(control.create_mirror(request).await?.id) })?;
@@ -48,16 +50,37 @@ impl DaemonModel {
             source: source.volume.clone(),
             peer,
             target,
-            on_failure: match replica.stops_hosts {
-                true => OnFailure::Halt,
-                false => OnFailure::Continue,
-            },
+            on_failure: stopping(replica.stops_hosts),
             failover: MirrorFailover::Manual,
-            mode: mode_of(replica),
+            mode: mode_of(replica.mode),
         };
         let made =
             self.run(|control| async move { Ok(control.create_remote_mirror(request).await?.id) })?;
         self.made_mirror(replica, source, &made)
+    }
+
+    /// Keeps the volumes of one group equal to those of another one from now on. Each mirror has an association of its own.
+    pub(super) fn create_group_mirrors(
+        &self,
+        replica: &NewGroupReplica,
+        group: GroupName,
+    ) -> Result<MadeGroup, Refused> {
+        let wrong = |reason: String| Refused::new(ReturnCode::InvalidParameter, reason);
+        let named = replica.target.clone();
+        let named = named.ok_or_else(|| wrong("a mirror of a group needs a TargetGroup".into()))?;
+        let target = GroupName::new(&named).map_err(|error| wrong(error.to_string()))?;
+        let request = GroupMirrorRequest {
+            group,
+            target: GroupTarget::Here(target),
+            on_failure: stopping(replica.stops_hosts),
+            mode: mode_of(replica.mode),
+            resync_limit: None,
+        };
+        self.run(|control| async move { control.create_group_mirrors(request).await.map(drop) })?;
+        Ok(MadeGroup {
+            group: named,
+            associated: false,
+        })
     }
 
     fn made_mirror(
@@ -129,10 +152,18 @@ impl DaemonModel {
 }
 
 /// When writes of hosts are to be answered; synchronous, if nothing is said of that.
-const fn mode_of(replica: &NewReplica) -> MirrorMode {
-    match replica.mode {
+const fn mode_of(mode: Option<Mode>) -> MirrorMode {
+    match mode {
         Some(Mode::Asynchronous) => MirrorMode::Asynchronous { rpo_ms: RPO_MS },
         _ => MirrorMode::Synchronous,
+    }
+}
+
+/// What is done with hosts while the target is away.
+const fn stopping(stops_hosts: bool) -> OnFailure {
+    match stops_hosts {
+        true => OnFailure::Halt,
+        false => OnFailure::Continue,
     }
 }
 

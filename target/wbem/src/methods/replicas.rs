@@ -146,35 +146,29 @@ fn peer(context: &Context<'_>, given: &Arguments) -> Result<Option<String>, Refu
 
 pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
     let wanted = Wanted::read(context, given, WaitMethodName::CreateGroupReplica)?;
-    given.not_built(&["SourceElement", "TargetGroup", "TargetElementCount"])?;
+    given.not_built(&["SourceElement", "TargetElementCount"])?;
     check_consistency(given)?;
     given.not_built(&["TargetAccessPoint"])?;
-    if wanted.sync_type == SyncType::Clone && wanted.wait_for == Some(CopyState::Synchronized) {
-        return Err(not_built("a wait for all clones of a group"));
+    let is_mirror = wanted.sync_type == SyncType::Mirror;
+    if !is_mirror {
+        // A group is made for what is made.
+        given.not_built(&["TargetGroup"])?;
     }
-    let path = given
-        .path("SourceGroup")
-        .ok_or_else(|| missing("SourceGroup"))?;
-    let known = |name: &String| {
-        context
-            .view
-            .inventory()
-            .groups
-            .iter()
-            .any(|it| it.name == *name)
-    };
-    let group = match group_name(path) {
-        Some(GroupName::Group(name)) if known(&name) => name,
-        _ => {
-            let reason = "SourceGroup isn't known here, or is no group of volumes";
-            return Err(Refused::new(ReturnCode::InvalidParameter, reason));
-        }
+    if wanted.sync_type != SyncType::Snapshot && wanted.wait_for == Some(CopyState::Synchronized) {
+        return Err(not_built("a wait for all copies of a group"));
+    }
+    let group = known_group(context, given, "SourceGroup")?;
+    let target = match is_mirror {
+        true => Some(known_group(context, given, "TargetGroup")?),
+        false => None,
     };
     let replica = NewGroupReplica {
         group,
         sync_type: wanted.sync_type,
         mode: wanted.mode,
         name: name(given, "RelationshipName")?,
+        target,
+        stops_hosts: wanted.settings.stops_hosts(),
     };
     let made = context.model.create_group_replica(&replica)?;
     let tie = made
@@ -183,6 +177,23 @@ pub(super) fn group(context: &Context<'_>, given: &Arguments) -> Outcome {
     Ok(Returned::default()
         .with("TargetGroup", View::group_path(&made.group))
         .with_some("Synchronization", tie))
+}
+
+/// A group of volumes that is there.
+fn known_group(
+    context: &Context<'_>,
+    given: &Arguments,
+    parameter: &str,
+) -> Result<String, Refused> {
+    let path = given.path(parameter).ok_or_else(|| missing(parameter))?;
+    let groups = &context.view.inventory().groups;
+    match group_name(path) {
+        Some(GroupName::Group(name)) if groups.iter().any(|it| it.name == name) => Ok(name),
+        _ => Err(Refused::new(
+            ReturnCode::InvalidParameter,
+            format!("{parameter} isn't known here, or is no group of volumes"),
+        )),
+    }
 }
 
 /// Nothing here keeps the order of writes across several elements.

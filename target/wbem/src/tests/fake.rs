@@ -386,6 +386,17 @@ impl Model for Fake {
     }
 
     fn create_group_replica(&self, replica: &NewGroupReplica) -> Result<MadeGroup, Refused> {
+        if let Some(target) = &replica.target {
+            let (group, stops) = (&replica.group, replica.stops_hosts);
+            self.change(format!(
+                "{} of group {group} to group {target} {stops}",
+                replica.sync_type
+            ))?;
+            return Ok(MadeGroup {
+                group: target.clone(),
+                associated: false,
+            });
+        }
         self.change(format!(
             "{} of group {} to {:?}",
             replica.sync_type, replica.group, replica.name

@@ -129,6 +129,36 @@ fn operations_are_admitted_by_the_table_and_then_done() {
 }
 
 #[test]
+fn the_volumes_of_a_group_are_mirrored_with_those_of_another_one() {
+    let fake = Fake::new();
+    let mirrors = |target: &str| {
+        [
+            ("SyncType", value("6")),
+            ("SourceGroup", reference(&group("both"))),
+            ("TargetGroup", reference(&group(target))),
+        ]
+    };
+    let (code, response) = call(&fake, "CreateGroupReplica", &mirrors("both"));
+    assert_eq!(code, 0);
+    assert_eq!(
+        ids(out(&response, "TargetGroup").unwrap()),
+        ["Tidelock:Group:both"]
+    );
+    assert!(out(&response, "Synchronization").is_none(), "each has one");
+    assert_eq!(fake.done(), ["Mirror of group both to group both false"]);
+    // What isn't there; no target; one for what makes its own.
+    for gone in ["none", "both@monday"] {
+        assert_eq!(call(&fake, "CreateGroupReplica", &mirrors(gone)).0, 5);
+    }
+    let [sync_type, source, target] = mirrors("both");
+    let alone = [sync_type, source.clone()];
+    assert_eq!(call(&fake, "CreateGroupReplica", &alone).0, 5);
+    let clones = [("SyncType", value("8")), source, target];
+    assert_eq!(call(&fake, "CreateGroupReplica", &clones).0, 1);
+    assert_eq!(fake.done().len(), 1);
+}
+
+#[test]
 fn a_groups_snapshots_are_taken_and_restored() {
     let fake = Fake::new();
     let all = [

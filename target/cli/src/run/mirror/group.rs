@@ -4,7 +4,7 @@ use serde_json::json;
 use tidelock_admin::client::ClientError;
 use tidelock_admin::v1::{self, ErrorCode, MirrorOperation};
 
-use crate::args::MirrorOrGroup;
+use crate::args::{Failover, MirrorCreate, MirrorOrGroup};
 use crate::confirm::confirm;
 use crate::exit::CliError;
 use crate::run::Context;
@@ -60,15 +60,57 @@ pub(super) async fn show(group: &str, context: &mut Context<'_>) -> Result<(), C
     context.print(&list, |list| show::mirrors(&list.mirrors))
 }
 
+pub(super) async fn create(
+    group: &str,
+    wanted: MirrorCreate,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if wanted.failover == Failover::Automatic {
+        let reason = "mirrors of a group are made with manual failover: `tidelock mirror set-failover VOLUME automatic` turns on each of \
+                      them";
+        return Err(CliError::Misused {
+            reason: reason.to_owned(),
+        });
+    }
+    // A peer makes new ones.
+    if !wanted.target.contains(':') {
+        let targets = context.client.group(&wanted.target).await?.volumes;
+        let what = format!(
+            "What these volumes have now is lost: {}.",
+            targets.join(", ")
+        );
+        confirm(&what, wanted.yes, context.terminal)?;
+    }
+    let request = v1::CreateGroupMirrors {
+        target: wanted.target,
+        mode: super::mode(wanted.mode),
+        rpo_ms: wanted.rpo.map(|seconds| seconds.saturating_mul(1_000)),
+        on_failure: super::on_failure(wanted.on_failure),
+        resync_limit: wanted.resync_limit.map(|rate| rate.0),
+    };
+    let list = context.client.create_group_mirrors(group, &request).await?;
+    if !wanted.wait {
+        return lines(&list, context);
+    }
+    for mirror in &list.mirrors {
+        super::watch(&mirror.id, context).await?;
+    }
+    Ok(())
+}
+
+fn lines(list: &v1::MirrorList, context: &mut Context<'_>) -> Result<(), CliError> {
+    context.print(list, |list| {
+        list.mirrors.iter().map(show::mirror_line).collect()
+    })
+}
+
 pub(super) async fn operate(
     group: &str,
     request: &v1::ModifyMirror,
     context: &mut Context<'_>,
 ) -> Result<(), CliError> {
     let list = context.client.modify_group_mirrors(group, request).await?;
-    context.print(&list, |list| {
-        list.mirrors.iter().map(show::mirror_line).collect()
-    })
+    lines(&list, context)
 }
 
 pub(super) async fn failover(

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1::{self, MirrorOperation};
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure, RESYNC_LIMIT_MIN};
+use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure, PeerName, RESYNC_LIMIT_MIN};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
@@ -14,7 +14,8 @@ use crate::admin_server::handlers::to_end;
 use crate::admin_server::parse;
 use crate::admin_server::router::Shared;
 use crate::registry::{
-    EndName, FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+    EndName, FailoverChange, GroupMirrorChange, GroupMirrorRequest, GroupTarget, MirrorChange,
+    MirrorRequest, RemoteMirrorRequest,
 };
 
 pub(in crate::admin_server) async fn list(State(shared): State<Shared>) -> Json<v1::MirrorList> {
@@ -36,11 +37,7 @@ pub(in crate::admin_server) async fn create(
 ) -> Result<(StatusCode, Json<v1::Mirror>), Failure> {
     let request: v1::CreateMirror = body::read(request, &shared.limits).await?;
     let mode = mode(request.mode, request.rpo_ms)?;
-    let on_failure = match request.on_failure {
-        v1::OnFailure::Continue => OnFailure::Continue,
-        v1::OnFailure::Halt => OnFailure::Halt,
-        _ => return Err(Failure::invalid("on_failure is continue or halt")),
-    };
+    let on_failure = on_failure(request.on_failure)?;
     let source = parse::volume_name(&request.source)?;
     let EndName { peer, volume } = end_name(&request.target)?;
     let failover = failover(request.failover)?;
@@ -144,6 +141,14 @@ pub(in crate::admin_server) async fn set_failover(
     Ok(Json(set))
 }
 
+fn on_failure(on_failure: v1::OnFailure) -> Result<OnFailure, Failure> {
+    match on_failure {
+        v1::OnFailure::Continue => Ok(OnFailure::Continue),
+        v1::OnFailure::Halt => Ok(OnFailure::Halt),
+        _ => Err(Failure::invalid("on_failure is continue or halt")),
+    }
+}
+
 fn failover(failover: v1::MirrorFailover) -> Result<MirrorFailover, Failure> {
     match failover {
         v1::MirrorFailover::Manual => Ok(MirrorFailover::Manual),
@@ -231,6 +236,31 @@ pub(in crate::admin_server) async fn detach(
     let control = shared.control.clone();
     to_end(async move { control.detach_mirror(name, force).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(in crate::admin_server) async fn create_group(
+    State(shared): State<Shared>,
+    Segments(group): Segments<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<v1::MirrorList>), Failure> {
+    let request: v1::CreateGroupMirrors = body::read(request, &shared.limits).await?;
+    let target = match request.target.split_once(':') {
+        None => GroupTarget::Here(parse::group_name(&request.target)?),
+        Some((peer, group)) => GroupTarget::AtPeer {
+            peer: PeerName::new(peer).map_err(Failure::invalid)?,
+            group: parse::group_name(group)?,
+        },
+    };
+    let request = GroupMirrorRequest {
+        group: parse::group_name(&group)?,
+        target,
+        on_failure: on_failure(request.on_failure)?,
+        mode: mode(request.mode, request.rpo_ms)?,
+        resync_limit: resync_limit(request.resync_limit)?.flatten(),
+    };
+    let control = shared.control.clone();
+    let mirrors = to_end(async move { control.create_group_mirrors(request).await }).await?;
+    Ok((StatusCode::CREATED, Json(mirrors)))
 }
 
 pub(in crate::admin_server) async fn modify_group(

@@ -143,14 +143,31 @@ async fn what_no_mirror_can_be_asked_for_is_refused_by_name() {
 async fn the_mirrors_of_a_group_are_operated_on_together() {
     let server = with_volumes(&["a", "b", "c", "d"]).await;
     let client = server.client();
-    for (source, target) in [("a", "c"), ("b", "d")] {
-        client.create_mirror(&create(source, target)).await.unwrap();
+    for (name, volumes) in [("all", ["a", "b"]), ("copies", ["c", "d"])] {
+        let group = v1::CreateGroup {
+            name: name.into(),
+            volumes: volumes.map(str::to_owned).to_vec(),
+        };
+        client.create_group(&group).await.unwrap();
     }
-    let group = v1::CreateGroup {
-        name: "all".into(),
-        volumes: vec!["a".into(), "b".into()],
+    let wanted = |target: &str| v1::CreateGroupMirrors {
+        target: target.into(),
+        mode: v1::MirrorMode::Synchronous,
+        rpo_ms: None,
+        on_failure: v1::OnFailure::Continue,
+        resync_limit: None,
     };
-    client.create_group(&group).await.unwrap();
+    for target in ["a b", "peer:a b", "a b:copies"] {
+        let error = client.create_group_mirrors("all", &wanted(target)).await;
+        assert_eq!(refused(&error.unwrap_err()).0, ErrorCode::Invalid);
+    }
+    let made = client
+        .create_group_mirrors("all", &wanted("copies"))
+        .await
+        .unwrap();
+    let pairs = made.mirrors.iter();
+    let pairs = pairs.map(|it| (it.source.volume.as_str(), it.target.volume.as_str()));
+    assert_eq!(pairs.collect::<Vec<_>>(), [("a", "c"), ("b", "d")]);
     let suspended = client
         .modify_group_mirrors("all", &operation(MirrorOperation::Suspend))
         .await

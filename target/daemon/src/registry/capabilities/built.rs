@@ -155,7 +155,9 @@ const MIRROR_OPERATIONS: ValueSet<Operation> = Operation::set(&[
 /// Two volumes of this daemon, each of which can be the source.
 fn mirrors() -> BuiltType {
     BuiltType {
-        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        methods: METHODS,
+        // When one mirror of a group breaks the others go on.
+        group_features: GROUPS.without(GroupFeature::ConsistencyEnabledForAllGroups),
         operations: MIRROR_OPERATIONS.with(Operation::ResetToAsync),
         list_operations: MIRROR_OPERATIONS,
         settings: [
@@ -204,6 +206,8 @@ fn remote_mirrors() -> BuiltType {
     BuiltType {
         replication_type: ReplicationType::SynchronousMirrorRemote,
         target_supply: TargetSupply::Created,
+        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        group_features: ValueSet::EMPTY,
         ..mirrors()
     }
 }
@@ -213,6 +217,8 @@ fn asynchronous_remote_mirrors() -> BuiltType {
     BuiltType {
         replication_type: ReplicationType::AsynchronousMirrorRemote,
         target_supply: TargetSupply::Created,
+        methods: MethodName::set(&[MethodName::CreateElementReplica]),
+        group_features: ValueSet::EMPTY,
         ..asynchronous_mirrors()
     }
 }

@@ -158,7 +158,7 @@ impl Gathered {
                 id: group_id(at),
                 place: Place::Here,
                 members,
-                reserved_as: ReservedAs::SourceOnly,
+                reserved_as: ReservedAs::SourceOrTarget,
                 relations: 0,
                 aspects: 0,
             })

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::asynchronous::{check_rpo, mode_of};
 use super::automatic::Terms;
+use super::groups::Room;
 use super::operations::refuse;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::State;
@@ -45,6 +46,10 @@ pub(super) enum Ask {
         mirrors: Vec<Uuid>,
         operation: Wanted,
     },
+    /// Targets of mirrors are about to be made there, and a group of them: whether that could be.
+    MayMake { group: String, targets: Vec<Room> },
+    /// The targets there of mirrors are to be a group.
+    MakeGroup { group: String, volumes: Vec<String> },
     /// The end of the one that asks is the source, and this is wanted of the mirror.
     Words {
         mirror: Uuid,
@@ -358,6 +363,10 @@ impl Registry {
             } => {
                 let wanted = (operation.operation(), force);
                 self.operate_for_peer(peer, MirrorId(mirror), wanted).await
+            }
+            Ask::MayMake { group, targets } => self.check_rooms(&group, &targets),
+            Ask::MakeGroup { group, volumes } => {
+                self.make_group_for_peer(peer, &group, &volumes).await
             }
             Ask::OperateTogether { mirrors, operation } => {
                 let operation = operation.operation();

@@ -11,6 +11,7 @@ use tidelock_catalog::{
     Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
     MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
+use tidelock_replication::Volume;
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
@@ -41,6 +42,13 @@ pub struct MirrorRequest {
     pub resync_limit: Option<u64>,
 }
 
+/// A mirror of two volumes here that is about to be made.
+struct Planned {
+    record: Mirror,
+    volumes: [Arc<ServedVolume>; 2],
+    stores: [Arc<Volume>; 2],
+}
+
 impl Registry {
     /// Keeps a volume equal to another one from now on. The first copy goes on in the background.
     ///
@@ -67,17 +75,76 @@ impl Registry {
             &request.target.clone().into(),
             mode_of(request.mode),
         )?;
-        let joined = match request.mode {
-            MirrorMode::Synchronous => Vec::new(),
-            MirrorMode::Asynchronous { .. } => {
+        self.make_mirrors(writer, &[request]).await
+    }
+
+    /// Makes mirrors that are admitted, all or none: the catalog is told of all of them at once.
+    pub(super) async fn make_mirrors(
+        self: &Arc<Self>,
+        writer: &Writer,
+        requests: &[MirrorRequest],
+    ) -> Result<Vec<Change>, ChangeError> {
+        let mut joined = Vec::new();
+        for request in requests {
+            if let MirrorMode::Asynchronous { .. } = request.mode {
                 check_hosts_go_on(request.on_failure)?;
-                self.have_families(writer, &[&request.source, &request.target])
-                    .await?
+                let volumes = [&request.source, &request.target];
+                joined.extend(self.have_families(writer, &volumes).await?);
+            }
+        }
+        let planned = requests.iter().map(|request| self.plan(request));
+        let planned = planned.collect::<Result<Vec<_>, _>>()?;
+        let runtime = self.mirrors.runtime()?;
+        let commands = planned
+            .iter()
+            .map(|it| Command::CreateMirror(it.record.clone()));
+        // The rules first: nothing is made for what can't be.
+        let mut next = (*self.catalog()).clone();
+        for command in commands.clone() {
+            next.apply(command)?;
+        }
+        let of: Vec<_> = planned
+            .iter()
+            .map(|it| {
+                let [content, _] = &it.stores;
+                let folder = self.mirrors.folder_of(it.record.id);
+                (folder, it.record.clone(), content.size())
+            })
+            .collect();
+        let folders: Vec<_> = of.iter().map(|(folder, ..)| folder.clone()).collect();
+        let made = run_blocking(move || {
+            let mut made = of
+                .iter()
+                .map(|(folder, of, bytes)| make(folder, of, *bytes));
+            made.try_for_each(|made| made)
+        });
+        let saved = match made.await? {
+            Ok(()) => self.save_all(writer, commands).await,
+            Err(error) => Err(error),
+        };
+        let (catalog, mut changes) = match saved {
+            Ok(saved) => saved,
+            Err(error) => {
+                // If nobody knows whether the catalog has them, the next start finds their ends or removes them.
+                if !writer.file.is_poisoned() {
+                    let made = folders.into_iter().filter(|folder| folder.exists());
+                    made.for_each(|folder| super::operations::remove_folder(&folder));
+                }
+                return Err(error);
             }
         };
+        self.install(catalog, &changes, None);
+        changes.extend(joined);
+        for it in planned {
+            self.begin_new(it, &runtime).await?;
+        }
+        Ok(changes)
+    }
+
+    /// What a new mirror will be.
+    fn plan(&self, request: &MirrorRequest) -> Result<Planned, ChangeError> {
         let (_, source, content) = self.ready(&request.source)?;
         let (_, target, copy) = self.ready(&request.target)?;
-        let (volumes, stores) = ([source, target], [content, copy]);
         let end = |volume: &VolumeName| MirrorEnd {
             volume: volume.clone(),
             node: Uuid::new_v4(),
@@ -94,26 +161,27 @@ impl Registry {
             failover: MirrorFailover::Manual,
             resync_limit: request.resync_limit,
         };
-        let runtime = self.mirrors.runtime()?;
-        let command = Command::CreateMirror(record.clone());
-        // The rules first: nothing is made for what can't be.
-        (*self.catalog()).clone().apply(command.clone())?;
-        let folder = self.mirrors.folder_of(record.id);
-        let [content, _] = &stores;
-        let bytes = content.size();
-        let (made, of) = (folder.clone(), record.clone());
-        run_blocking(move || make(&made, &of, bytes)).await??;
-        let saved = self.save(writer, command).await;
-        let (catalog, mut changes) = match saved {
-            Ok(saved) => saved,
-            // If the catalog has it after all, the next start finds its ends; else it removes them.
-            Err(error) => return Err(error),
-        };
-        self.install(catalog, &changes, None);
-        changes.extend(joined);
+        Ok(Planned {
+            record,
+            volumes: [source, target],
+            stores: [content, copy],
+        })
+    }
+
+    /// Lets a mirror run of which the catalog knows.
+    async fn begin_new(
+        self: &Arc<Self>,
+        planned: Planned,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<(), ChangeError> {
+        let Planned {
+            record,
+            volumes,
+            stores,
+        } = planned;
         let volumes = volumes.map(Some);
         let state = State::new(record.clone(), key(&record, &volumes), mirror_type(&record));
-        let running = self.mirrors.begin(state, volumes, &runtime);
+        let running = self.mirrors.begin(state, volumes, runtime);
         let mirrors = Arc::clone(&self.mirrors);
         run_blocking(move || {
             // The source first: from then on what hosts write is known.
@@ -123,8 +191,7 @@ impl Registry {
                 }
             }
         })
-        .await?;
-        Ok(changes)
+        .await
     }
 
     /// Whether a mirror may be made now.
@@ -147,22 +214,35 @@ impl Registry {
                 name(&target.volume)
             }
         };
-        let gathered = self.gather(&source, Some(&target));
+        self.admit_pair(MethodName::CreateElementReplica, (&source, &target), mode)
+    }
+
+    /// Whether a mirror may be made now of two elements, or of two groups of them.
+    pub(super) fn admit_pair(
+        &self,
+        method: MethodName,
+        (source, target): (&ElementName, &ElementName),
+        mode: Mode,
+    ) -> Result<(), ChangeError> {
+        if !self.is_loaded() {
+            return Err(ChangeError::Loading);
+        }
+        let gathered = self.gather(source, Some(target));
         if let Some(missing) = gathered.missing() {
             return Err(missing.into());
         }
         let creation = Creation {
-            method: MethodName::CreateElementReplica,
+            method,
             sync_type: SyncType::Mirror,
             mode: Some(mode),
-            source: gathered.reference(&source),
-            target: gathered.other(&target),
-            access_point: gathered.access_point(Some(&target), Via::Nobody),
+            source: gathered.reference(source),
+            target: gathered.other(target),
+            access_point: gathered.access_point(Some(target), Via::Nobody),
         };
         let admitted = gathered.with_facts(built(), |facts| admit(&creation, facts));
         match admitted {
             Ok(_) => Ok(()),
-            Err(refusal) => Err(self.refused(&refusal, &gathered, &source)),
+            Err(refusal) => Err(self.refused(&refusal, &gathered, source)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! What ends the flow of data ([`point`]) leaves targets that are their sources at one instant. What lets it go on, and changes of
 //! roles with a peer, which lose nothing, are done one after the other.
 
+mod creating;
 mod point;
 
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use super::remote::not_done;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::State;
 use crate::registry::capabilities::Refused;
+
+pub(super) use creating::Room;
+pub use creating::{GroupMirrorRequest, GroupTarget};
 
 /// What is to be done with the mirrors of a group's volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,11 +136,12 @@ impl Registry {
             force,
         } = change;
         let (operation, force) = (*operation, *force);
-        if let Operation::ResetToSync | Operation::ResetToAsync = operation {
-            return Err(refuse(
-                "the mode of mirrors is changed one by one: name a volume instead of a group"
-                    .into(),
-            ));
+        if let Operation::ResetToSync | Operation::ResetToAsync | Operation::RestoreFromReplica =
+            operation
+        {
+            return Err(refuse(format!(
+                "{operation} is done with one mirror at a time: name a volume instead of a group"
+            )));
         }
         let members = self.mirrored_members(group)?;
         let left: Vec<_> = members.iter().filter(|it| !it.is_done(operation)).collect();
@@ -147,12 +152,10 @@ impl Registry {
         self.admit_members(&members, operation, force)?;
         check_one_moment(&members, operation)?;
         match operation {
-            Operation::Suspend | Operation::Fracture | Operation::Split => {
-                match self.all_at(&members, operation, force)? {
-                    AtSource::Here => self.operate_at_once(&members, operation, force).await,
-                    AtSource::Peer(peer) => self.ask_for_all(&peer, &members, operation).await,
-                }
-            }
+            _ if holds(operation) => match self.all_at(&members, operation, force)? {
+                AtSource::Here => self.operate_at_once(&members, operation, force).await,
+                AtSource::Peer(peer) => self.ask_for_all(&peer, &members, operation).await,
+            },
             Operation::Failover | Operation::Failback | Operation::ReverseRoles
                 if members.iter().all(|it| it.record.remote().is_none()) =>
             {
@@ -304,6 +307,11 @@ impl Registry {
         mirrors: Vec<Uuid>,
         operation: Operation,
     ) -> Result<(), ChangeError> {
+        if !holds(operation) {
+            return Err(refuse(format!(
+                "{operation} isn't done with several at one instant"
+            )));
+        }
         let mut members: Vec<Member> = Vec::new();
         for id in mirrors {
             let running = self.mirror_of_peer(peer, MirrorId(id))?;
@@ -401,6 +409,14 @@ fn check_one_moment(members: &[Member], operation: Operation) -> Result<(), Chan
             member.volume
         ))),
     }
+}
+
+/// Whether nothing is sent after an operation.
+const fn holds(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Suspend | Operation::Fracture | Operation::Split
+    )
 }
 
 fn half_done(done: &[&str], error: &ChangeError) -> ChangeError {

@@ -118,7 +118,7 @@ impl Registry {
         .await
     }
 
-    async fn create_remote_now(
+    pub(super) async fn create_remote_now(
         self: &Arc<Self>,
         request: RemoteMirrorRequest,
         id: MirrorId,

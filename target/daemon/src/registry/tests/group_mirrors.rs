@@ -10,7 +10,9 @@ use tidelock_catalog::{MirrorMode, OnFailure};
 use super::every_step::Copies;
 use super::*;
 use crate::registry::changes::ChangeError;
-use crate::registry::{GroupMirrorChange, MirrorChange, MirrorRequest};
+use crate::registry::{
+    GroupMirrorChange, GroupMirrorRequest, GroupTarget, MirrorChange, MirrorRequest,
+};
 use crate::steps::Watching;
 
 const SOURCES: [&str; 4] = ["a0", "a1", "a2", "a3"];
@@ -46,6 +48,7 @@ impl House {
             target: volume(target),
             on_failure: OnFailure::Continue,
             mode,
+            resync_limit: None,
         };
         self.registry().create_mirror(request).await.unwrap();
     }
@@ -283,7 +286,7 @@ async fn what_one_member_can_not_do_is_done_with_none() {
     let told = reason(house.with_group("a", Operation::Resume).await);
     assert!(told.starts_with("volume a0: "), "{told}");
     let told = reason(house.with_group("a", Operation::ResetToAsync).await);
-    assert!(told.contains("one by one"), "{told}");
+    assert!(told.contains("one mirror at a time"), "{told}");
     // Some that hosts wait for, and one that they don't.
     house.with_one("a1", Operation::ResetToAsync).await;
     house.until_all("Synchronized").await;
@@ -391,4 +394,98 @@ async fn a_crash_at_any_step_of_a_failover_leaves_all_at_one_end() {
         })
         .await;
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+}
+
+fn mirrors(from: &str, to: &str, mode: MirrorMode) -> GroupMirrorRequest {
+    GroupMirrorRequest {
+        group: group(from),
+        target: GroupTarget::Here(group(to)),
+        on_failure: OnFailure::Continue,
+        mode,
+        resync_limit: None,
+    }
+}
+
+impl House {
+    /// Four volumes with numbers, and four that may become their copies.
+    async fn with_groups() -> Self {
+        let house = Self::new().await;
+        for ((source, target), number) in SOURCES.into_iter().zip(TARGETS).zip(1..) {
+            house.add_volume(source).await;
+            house.add_volume(target).await;
+            house.write(source, 0, 4, number);
+        }
+        house.add_group("a", &SOURCES).await;
+        house.add_group("b", &TARGETS).await;
+        house
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_mirrored_as_a_whole_wherever_a_crash_comes() {
+    let house = House::with_groups().await;
+    house.add_group("few", &SOURCES[..2]).await;
+    house.add_group("few-copies", &TARGETS[..2]).await;
+    let copies = Copies::of(&house);
+    let request = mirrors("few", "few-copies", MirrorMode::Synchronous);
+    let registry = house.registry();
+    registry.create_group_mirrors(request).await.unwrap();
+    let mut seen = [0, 0];
+    copies
+        .each(4, async |house, step| {
+            let made = house.registry().mirrors().len();
+            assert!(made == 0 || made == 2, "step {step}: {made}");
+            assert_eq!(house.folders(), made, "step {step}");
+            seen[usize::from(made == 2)] += 1;
+            if made == 2 {
+                for (name, number) in SOURCES[..2].iter().zip(1..) {
+                    house.until(name, "Synchronized").await;
+                    let target = house.mirror(name).target.volume;
+                    assert_eq!(house.content(&target)[..4], [number; 4], "step {step}");
+                }
+            }
+        })
+        .await;
+    assert!(seen[0] > 1 && seen[1] > 0, "{seen:?}");
+    let detached = registry.detach_group_mirrors(group("few"), true).await;
+    detached.unwrap();
+    let request = mirrors("a", "b", ASYNCHRONOUS);
+    registry.create_group_mirrors(request).await.unwrap();
+    house.until_all("Synchronized").await;
+    assert_eq!(house.mirror("b3").source.volume, "a3");
+    assert_eq!(house.mirror("b3").groups, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn groups_that_can_not_be_mirrored_as_a_whole_have_no_mirror() {
+    let house = House::with_groups().await;
+    let registry = house.registry();
+    house.add_group("three", &TARGETS[..3]).await;
+    house.add_group("shared", &["a0", "b1", "b2", "b3"]).await;
+    for (target, part) in [
+        ("three", "4 members and the target group 3"),
+        ("a", "OtherElement is LocalElement"),
+        ("shared", "source and target at once"),
+    ] {
+        let request = mirrors("a", target, MirrorMode::Synchronous);
+        let told = reason(registry.create_group_mirrors(request).await);
+        assert!(told.contains(part), "{target}: {told}");
+    }
+    // One of them has a mirror.
+    house.add_volume("c").await;
+    house.mirror_to("a2", "c", MirrorMode::Synchronous).await;
+    let request = mirrors("a", "b", MirrorMode::Synchronous);
+    let told = reason(registry.create_group_mirrors(request.clone()).await);
+    assert!(told.contains("a2"), "{told}");
+    assert_eq!((registry.mirrors().len(), house.folders()), (1, 1));
+    registry.detach_mirror("a2".into(), true).await.unwrap();
+    let stopping = GroupMirrorRequest {
+        on_failure: OnFailure::Halt,
+        ..mirrors("a", "b", ASYNCHRONOUS)
+    };
+    let told = reason(registry.create_group_mirrors(stopping).await);
+    assert!(told.contains("--on-failure continue"), "{told}");
+    assert_eq!((registry.mirrors().len(), house.folders()), (0, 0));
+    registry.create_group_mirrors(request).await.unwrap();
+    house.until_all("Synchronized").await;
 }

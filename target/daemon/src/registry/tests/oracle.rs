@@ -143,6 +143,7 @@ struct Counts {
     refused: usize,
     of_groups: usize,
     mirrors: usize,
+    mirrors_of_groups: usize,
     operations_done: usize,
     operations_refused: usize,
     /// What a step has changed, by its name.
@@ -265,12 +266,14 @@ async fn what_is_offered_is_done_and_what_is_not_is_refused_with_the_code_that_w
         world.locks_are_monotone();
         world.answers_of_one_state_agree();
     }
+    world.mirror_groups().await;
     let counts = &world.counts;
     println!("{counts:#?}");
     // Other histories may be of anything.
     if seed == SEED && steps.is_none() {
         assert!(counts.tried >= 10_000, "{counts:#?}");
         assert!(counts.done >= 200 && counts.of_groups > 0 && counts.mirrors > 2);
+        assert!(counts.mirrors_of_groups >= 2, "{counts:#?}");
         assert!(counts.operations_done > 10 && counts.operations_refused > 100);
         for what in [
             "clone",

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::Fake;
 use crate::admin_server::{Control, ControlError, MirrorControl, Outcome};
 use crate::registry::{
-    FailoverChange, GroupMirrorChange, MirrorChange, MirrorRequest, RemoteMirrorRequest,
+    FailoverChange, GroupMirrorChange, GroupMirrorRequest, GroupTarget, MirrorChange,
+    MirrorRequest, RemoteMirrorRequest,
 };
 
 impl Fake {
@@ -211,6 +212,28 @@ impl MirrorControl for Fake {
             self.change(delete).map(drop)
         });
         ready(gone).boxed()
+    }
+
+    fn create_group_mirrors(&self, request: GroupMirrorRequest) -> Outcome<'_, v1::MirrorList> {
+        let catalog = self.catalog();
+        let how = (request.on_failure, request.mode);
+        async move {
+            let sources = &catalog.group(&request.group)?.members;
+            let (targets, elsewhere) = match &request.target {
+                GroupTarget::Here(group) => (&catalog.group(group)?.members, None),
+                GroupTarget::AtPeer { peer, .. } => {
+                    let (peer, dials) = (peer.clone(), false);
+                    (sources, Some(Elsewhere { peer, dials }))
+                }
+            };
+            let mut mirrors = Vec::new();
+            for (source, target) in sources.iter().zip(targets) {
+                let (source, target) = (source.clone(), target.clone());
+                mirrors.push(self.make(source, target, elsewhere.clone(), how).await?);
+            }
+            Ok(v1::MirrorList { mirrors })
+        }
+        .boxed()
     }
 
     fn modify_group_mirrors(&self, change: GroupMirrorChange) -> Outcome<'_, v1::MirrorList> {

@@ -21,7 +21,7 @@ use super::super::operations::{PATIENCE, refuse, wait};
 use super::super::pause::Pause;
 use super::super::remote::admit;
 use super::super::{ChangeError, Registry, Running};
-use super::{Member, Role};
+use super::{Member, Role, holds};
 use crate::mirrors::end::End;
 use crate::mirrors::state::State;
 use crate::registry::changes::run_blocking;
@@ -67,10 +67,7 @@ impl Registry {
         operation: Operation,
         force: bool,
     ) -> Result<Vec<Change>, ChangeError> {
-        let holds = matches!(
-            operation,
-            Operation::Suspend | Operation::Fracture | Operation::Split
-        );
+        let holds = holds(operation);
         let cuts = match holds {
             true => self.cut_together(members).await?,
             false => None,

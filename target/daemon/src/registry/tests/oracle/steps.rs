@@ -39,10 +39,14 @@ pub(super) fn mirror_of(source: &str, target: &str, mode: Mode) -> MirrorRequest
         target: volume(target),
         on_failure: OnFailure::Continue,
         resync_limit: None,
-        mode: match mode {
-            Mode::Synchronous => MirrorMode::Synchronous,
-            _ => MirrorMode::Asynchronous { rpo_ms: 5_000 },
-        },
+        mode: mode_of(mode),
+    }
+}
+
+pub(super) const fn mode_of(mode: Mode) -> MirrorMode {
+    match mode {
+        Mode::Synchronous => MirrorMode::Synchronous,
+        _ => MirrorMode::Asynchronous { rpo_ms: 5_000 },
     }
 }
 
@@ -179,7 +183,9 @@ impl World {
             15 | 16 => self.begin_mirror(name, volumes).await,
             17 | 18 => self.change_mirror().await,
             _ if self.groups().len() < 2 => {
-                let members: Vec<&str> = volumes.iter().take(2).map(String::as_str).collect();
+                // Two groups may have no volume in common.
+                let others = volumes.iter().skip(self.groups().len()).take(2);
+                let members: Vec<&str> = others.map(String::as_str).collect();
                 let count = self.random.next(members.len() + 1);
                 let name = format!("g{}", self.counts.tried);
                 self.house.add_group(&name, &members[..count]).await;

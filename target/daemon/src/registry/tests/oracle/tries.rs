@@ -1,8 +1,9 @@
 //! Everything that could be made is tried.
 
-use super::steps::{clone_of, mirror_of};
+use super::steps::{clone_of, mirror_of, mode_of};
 use super::*;
-use crate::registry::GroupCloneRequest;
+use crate::registry::{GroupCloneRequest, GroupMirrorRequest, GroupTarget};
+use tidelock_catalog::OnFailure;
 
 /// One of so many copies that would be made is made: that takes its time.
 const TRIED: usize = 4;
@@ -17,8 +18,12 @@ impl World {
                 self.try_pair(name, other).await;
             }
         }
-        for name in self.groups() {
-            self.try_group(&name).await;
+        let groups = self.groups();
+        for name in &groups {
+            self.try_group(name).await;
+            for other in &groups {
+                self.try_groups(name, other).await;
+            }
         }
     }
 
@@ -148,6 +153,65 @@ impl World {
             assert_eq!(code_of(&admitted), told, "{wanted} of {name} to {other}");
         }
         self.counts.tried += 1;
+    }
+
+    /// Mirrors of all volumes of a group with those of another one.
+    async fn try_groups(&mut self, name: &str, other: &str) {
+        let registry = self.registry();
+        let decision = ask(&self.house, name, Some(other), GROUP);
+        let swapped = ask(&self.house, other, Some(name), GROUP);
+        self.counts.asked += 2;
+        let all: BTreeSet<Triple> = decision.supported().collect();
+        let back: BTreeSet<Triple> = swapped.supported().map(opposite).collect();
+        assert_eq!(all, back, "{name} with {other}, and swapped");
+        for wanted in MIRRORS {
+            let told = foretold(&decision, wanted);
+            if !self.tries(told) {
+                continue;
+            }
+            let request = GroupMirrorRequest {
+                group: group(name),
+                target: GroupTarget::Here(group(other)),
+                on_failure: OnFailure::Continue,
+                mode: mode_of(wanted.mode),
+                resync_limit: None,
+            };
+            let tried = registry.create_group_mirrors(request).await;
+            self.check(
+                &format!("{wanted} of group {name} to {other}"),
+                told,
+                code_of(&tried),
+            );
+            if tried.is_ok() {
+                for member in &registry.catalog().group(&group(name)).unwrap().members {
+                    self.house.until_in_step(member.as_str()).await;
+                }
+                let detached = registry.detach_group_mirrors(group(name), true).await;
+                detached.unwrap();
+                self.counts.mirrors_of_groups += 1;
+            }
+        }
+    }
+
+    /// Groups that can be mirrored whatever has happened to all others.
+    pub(super) async fn mirror_groups(&mut self) {
+        let groups = ["sources", "targets"];
+        for name in groups {
+            let volumes = [format!("{name}-1"), format!("{name}-2")];
+            for volume in &volumes {
+                self.house.add_volume(volume).await;
+            }
+            let [one, other] = &volumes;
+            self.house.add_group(name, &[one, other]).await;
+        }
+        let [sources, targets] = groups;
+        // One of some is tried.
+        for _ in 0..8 * TRIED {
+            self.try_groups(sources, targets).await;
+            if self.counts.mirrors_of_groups >= 2 {
+                break;
+            }
+        }
     }
 
     async fn try_group(&mut self, name: &str) {

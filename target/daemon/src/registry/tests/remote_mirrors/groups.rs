@@ -1,5 +1,7 @@
 //! Mirrors of the volumes of a group, whose other ends are at a peer.
 
+use crate::registry::{GroupMirrorRequest, GroupTarget};
+
 use super::super::group_mirrors::{Host, assert_one_moment, change, reason};
 use super::*;
 
@@ -115,4 +117,76 @@ async fn a_group_changes_over_to_a_peer_and_back_and_takes_over_from_one_that_is
     assert_one_moment(&b.numbers(TARGETS, 2), acknowledged);
     let told = reason(b.with_group("there", Operation::Split).await);
     assert!(told.starts_with("volume copy-a: "), "{told}");
+}
+
+impl Daemon {
+    async fn mirror_group(&self, name: &str, there: &str) -> Result<(), ChangeError> {
+        let request = GroupMirrorRequest {
+            group: group(name),
+            target: GroupTarget::AtPeer {
+                peer: peer("b"),
+                group: group(there),
+            },
+            on_failure: OnFailure::Continue,
+            mode: self.mode,
+            resync_limit: None,
+        };
+        let made = self.house.registry().create_group_mirrors(request);
+        made.await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn a_peer_makes_all_copies_of_a_group_and_the_group_or_none_of_them() {
+    let (mut a, b) = pair().await;
+    for name in ["c", "d"] {
+        a.house.add_volume(name).await;
+    }
+    a.house.add_group("here", &SOURCES).await;
+    a.house.add_group("empty", &[]).await;
+    let told = reason(a.mirror_group("empty", "there").await);
+    assert!(told.contains("no members"), "{told}");
+    // What is there isn't replaced, and neither is a group.
+    b.house.add_volume("d").await;
+    b.house.add_group("taken", &["d"]).await;
+    let told = reason(a.mirror_group("here", "there").await);
+    assert!(told.contains("there is a volume d already"), "{told}");
+    assert!(a.has_no_mirror() && b.has_no_mirror());
+    let registry = b.house.registry();
+    let gone = Command::DeleteVolume {
+        volume: volume("d"),
+    };
+    registry.apply(gone).await.unwrap();
+    let told = reason(a.mirror_group("here", "taken").await);
+    assert!(told.contains("taken"), "{told}");
+    assert!(a.has_no_mirror() && b.has_no_mirror());
+    assert_eq!(registry.catalog().volumes().len(), 0);
+    for mode in [
+        MirrorMode::Synchronous,
+        MirrorMode::Asynchronous { rpo_ms: 200 },
+    ] {
+        a.mode = mode;
+        a.mirror_group("here", "there").await.unwrap();
+        for name in SOURCES {
+            a.house.until(name, "Synchronized").await;
+            b.house.until(name, "Synchronized").await;
+            assert_eq!(b.house.mirror(name).groups, ["there"]);
+        }
+        let told = reason(a.mirror_group("here", "other").await);
+        assert!(told.starts_with("volume a: "), "{told}");
+        b.with_group("there", Operation::Split).await.unwrap();
+        let detached = registry.detach_group_mirrors(group("there"), false);
+        detached.await.unwrap();
+        assert!(a.has_no_mirror() && b.has_no_mirror());
+        let gone = Command::DeleteGroup {
+            group: group("there"),
+        };
+        registry.apply(gone).await.unwrap();
+        for name in SOURCES {
+            let gone = Command::DeleteVolume {
+                volume: volume(name),
+            };
+            registry.apply(gone).await.unwrap();
+        }
+    }
 }

@@ -30,6 +30,15 @@ pub(super) struct Done {
     pub(super) drops: bool,
 }
 
+impl Done {
+    /// What was done afterwards.
+    pub(super) fn add(&mut self, more: Self) {
+        self.commands.extend(more.commands);
+        self.shown.extend(more.shown);
+        self.drops |= more.drops;
+    }
+}
+
 /// State, detail and next command at each.
 type Gist = Vec<(String, String, String)>;
 

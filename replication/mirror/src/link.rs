@@ -9,12 +9,14 @@
 //! `docs/mirror-protocol.md` has all bytes.
 
 mod codec;
+mod compression;
 mod fields;
 mod frame;
 mod introduction;
 mod message;
 
 pub use codec::{decode, encode};
+pub use compression::{COMPRESSION_SINCE, Compressor};
 pub use fields::FieldError;
 pub(crate) use fields::{RUNS_MAX, Reader, Writer};
 pub use frame::{

@@ -41,9 +41,9 @@ pub use family::{Origin, VolumeFamily};
 pub use group::{CreateGroup, Group, GroupList, Schedule, ScheduleList, SetSchedule, SnapshotSet};
 pub use job::{Job, JobKind, JobList, JobState};
 pub use mirror::{
-    CreateGroupMirrors, CreateMirror, Mirror, MirrorEnd, MirrorFailover, MirrorFailoverSet,
-    MirrorLag, MirrorList, MirrorMode, MirrorNext, MirrorOperation, ModifyMirror, OnFailure,
-    SetMirror, SetMirrorFailover,
+    CreateGroupMirrors, CreateMirror, Mirror, MirrorCompressed, MirrorCompression, MirrorEnd,
+    MirrorFailover, MirrorFailoverSet, MirrorLag, MirrorList, MirrorMode, MirrorNext,
+    MirrorOperation, ModifyMirror, OnFailure, SetMirror, SetMirrorFailover,
 };
 pub use parameters::{DigestUse, SessionParameters, SetParameters};
 pub use peers::{

@@ -12,7 +12,9 @@ use crate::family::{DatasetId, Family, FamilyId, Place};
 use crate::group::Group;
 use crate::hydration::{Hydration, HydrationProgress, Intent};
 use crate::iscsi_name::{IscsiName, IscsiNameError};
-use crate::mirror::{Mirror, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide};
+use crate::mirror::{
+    Mirror, MirrorCompression, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+};
 use crate::parameters::SessionParameters;
 use crate::peer::{Peer, PeerAddress};
 use crate::portal_group::{PortalGroupTag, PortalGroups};
@@ -142,6 +144,13 @@ pub enum Command {
         mirror: MirrorId,
         /// How many; `None`: as many as hosts have no use for.
         limit: Option<u64>,
+    },
+    /// Compress what goes over the link of a mirror with a peer, or not.
+    SetMirrorCompression {
+        /// Which one.
+        mirror: MirrorId,
+        /// How.
+        compression: MirrorCompression,
     },
     /// Say who lets hosts use the target of a mirror.
     SetMirrorFailover {

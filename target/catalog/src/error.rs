@@ -249,6 +249,16 @@ pub enum CatalogError {
         /// What was wanted.
         limit: u64,
     },
+    /// There is no link.
+    #[error(
+        "{first} and {second} are volumes of one daemon: nothing goes over a link that could be compressed"
+    )]
+    NothingToCompress {
+        /// One.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// A mirror's identities can only be used once.
     #[error("an identity of mirror {mirror} is another mirror's")]
     MirrorIdentityInUse {
@@ -507,6 +517,7 @@ impl CatalogError {
             | Self::Schedule { .. }
             | Self::SpaceLimits { .. }
             | Self::ResyncLimit { .. }
+            | Self::NothingToCompress { .. }
             | Self::SizeOutOfRange { .. }
             | Self::SharedIdentity { .. }
             | Self::CloneName { .. } => ErrorKind::Invalid,
@@ -647,6 +658,7 @@ impl CatalogError {
             Self::NoSuchGroup { .. } => "`tidelock group list` shows the groups there are",
             Self::NotInGroup { .. } => "`tidelock group show GROUP` shows its volumes",
             Self::NoSuchSet { .. } => "`tidelock group show GROUP` shows what was taken",
+            Self::NothingToCompress { .. } => "--compression is for a mirror with a peer",
             Self::ResyncLimit { .. } => "such as --resync-limit 100M, or none",
             Self::SpaceLimits { .. } => "such as --limit 20G --warn 80",
             Self::Schedule { .. } => "such as --every 1h --keep 24",

@@ -45,8 +45,8 @@ pub use group::Group;
 pub use hydration::{Hydration, HydrationProgress, Intent, IntentKind, RestoreMember};
 pub use iscsi_name::{IscsiName, IscsiNameError, NamePrefix};
 pub use mirror::{
-    Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
-    OnFailure, RESYNC_LIMIT_MIN,
+    Elsewhere, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
+    MirrorRest, MirrorSide, OnFailure, RESYNC_LIMIT_MIN,
 };
 pub use network::{Network, NetworkError};
 pub use parameters::{DigestUse, ParameterError, SessionParameters};

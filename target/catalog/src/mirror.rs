@@ -181,6 +181,16 @@ pub enum MirrorFailover {
     Automatic,
 }
 
+/// What becomes of the volume's content on the link with a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MirrorCompression {
+    /// It goes as it is.
+    #[default]
+    None,
+    /// It is compressed, if both daemons can.
+    Zstd,
+}
+
 /// A mirror of two volumes, of which at least one is this daemon's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
@@ -202,6 +212,8 @@ pub struct Mirror {
     pub failover: MirrorFailover,
     /// How many bytes a second are copied at most; `None`: as many as hosts have no use for.
     pub resync_limit: Option<u64>,
+    /// What becomes of the content on the link with a peer.
+    pub compression: MirrorCompression,
 }
 
 impl Mirror {

@@ -67,6 +67,10 @@ pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> Result<Vec<Chang
         Command::SetMirrorResyncLimit { mirror, limit } => {
             mirrors::set_resync_limit(catalog, mirror, limit)
         }
+        Command::SetMirrorCompression {
+            mirror,
+            compression,
+        } => mirrors::set_compression(catalog, mirror, compression),
         Command::SetMirrorFailover { mirror, failover } => {
             mirrors::set_failover(catalog, mirror, failover)
         }

@@ -22,7 +22,8 @@ pub use capabilities::{CapabilitiesArgs, CapabilitiesVerb, Method};
 pub use clone::{CloneVerb, FullArgs};
 pub use job::JobVerb;
 pub use mirror::{
-    Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure, Rate,
+    Compression, Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure,
+    Rate,
 };
 pub use peer::PeerVerb;
 pub use snapshot::{DiffArgs, GroupVerb, SnapshotArg, SnapshotVerb};

@@ -52,7 +52,7 @@ pub use house::{Book, Settings};
 use house::{House, OfTheBook, Watched};
 use identity::Identity;
 pub use identity::IdentityError;
-pub use link::LinkHandle;
+pub use link::{Compressed, LinkHandle};
 pub use request::{Greeting, PeerAnswer, PeerRequest};
 use requests::NotFound;
 use tls::{PEER, Tls};

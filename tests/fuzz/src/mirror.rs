@@ -10,7 +10,8 @@ use tidelock_mirror::link::{
 use tidelock_mirror::region::Regions;
 
 /// The first byte says how the rest is cut and what it is: frames as they are, or lists of a kind, a length and
-/// that many bytes, which get right headers and checksums, which no fuzzer would find.
+/// that many bytes, which get right headers and checksums, which no fuzzer would find. The highest bit of a kind there says
+/// that the data are compressed.
 pub fn check(input: &[u8]) {
     let Some((mode, rest)) = input.split_first() else {
         return;
@@ -44,7 +45,11 @@ fn framed(mut list: &[u8]) -> Vec<u8> {
         }
         let (body, rest) = rest.split_at(body);
         let (data, rest) = rest.split_at(data);
-        bytes.extend(encoder.encode(Kind(*kind), body, data).expect("short"));
+        let head = match *kind {
+            kind @ 0x80.. => encoder.encode_compressed(Kind(kind & 0x7f), body, data),
+            kind => encoder.encode(Kind(kind), body, data),
+        };
+        bytes.extend(head.expect("short"));
         bytes.extend(data);
         list = rest;
     }
@@ -53,12 +58,16 @@ fn framed(mut list: &[u8]) -> Vec<u8> {
 
 fn frames(bytes: &[u8], piece: usize) -> Vec<Frame> {
     let mut decoder = Decoder::default();
+    decoder.accept_compressed();
     let mut frames = Vec::new();
     for piece in bytes.chunks(piece) {
         decoder.feed(piece);
         loop {
             match decoder.next_frame() {
-                Ok(Some(frame)) => frames.push(frame),
+                Ok(Some(frame)) => {
+                    assert!(frame.data.len() <= DATA_MAX);
+                    frames.push(frame);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     assert!(error.to_string().len() < 200);

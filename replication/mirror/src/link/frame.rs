@@ -3,6 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
+use super::compression::Expander;
+
 /// The version of the protocol that is spoken.
 pub const VERSION: u8 = 1;
 /// Bytes of a frame's header.
@@ -12,6 +14,8 @@ pub const BODY_MAX: usize = 512 << 10;
 /// Bytes of a volume that one message may carry.
 pub const DATA_MAX: usize = 1 << 20;
 const MAGIC: [u8; 4] = *b"TDLM";
+/// The data are compressed.
+const COMPRESSED: u16 = 1;
 
 /// What a frame is. Kinds that aren't known are refused when the message is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,14 @@ pub enum FrameError {
     /// The bits that have no meaning yet are zero.
     #[error("a frame has flags {0:#06x}, which mean nothing in this version")]
     Flags(u16),
+    /// What is said to be compressed data isn't.
+    #[error("the compressed data of frame {number} are wrong: {why}")]
+    Compressed {
+        /// Of which frame.
+        number: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
 }
 
 /// Numbers the frames of one direction.
@@ -81,12 +93,38 @@ impl Encoder {
     ///
     /// [`FrameError::TooLong`].
     pub fn encode(&mut self, kind: Kind, body: &[u8], data: &[u8]) -> Result<Vec<u8>, FrameError> {
+        self.head(kind, 0, body, data)
+    }
+
+    /// The same of data that a [`super::Compressor`] has made smaller, for a peer that speaks a version from
+    /// [`super::COMPRESSION_SINCE`].
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::TooLong`].
+    pub fn encode_compressed(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        compressed: &[u8],
+    ) -> Result<Vec<u8>, FrameError> {
+        self.head(kind, COMPRESSED, body, compressed)
+    }
+
+    fn head(
+        &mut self,
+        kind: Kind,
+        flags: u16,
+        body: &[u8],
+        data: &[u8],
+    ) -> Result<Vec<u8>, FrameError> {
         let body_bytes = length("fields", body.len(), BODY_MAX)?;
         let data_bytes = length("data", data.len(), DATA_MAX)?;
         let crc = crc32c::crc32c_append(crc32c::crc32c(body), data);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         bytes.extend(MAGIC);
-        bytes.extend([VERSION, kind.0, 0, 0]);
+        bytes.extend([VERSION, kind.0]);
+        bytes.extend(flags.to_le_bytes());
         bytes.extend(body_bytes.to_le_bytes());
         bytes.extend(data_bytes.to_le_bytes());
         bytes.extend(self.next.to_le_bytes());
@@ -113,18 +151,27 @@ struct Header {
     body: usize,
     data: usize,
     crc: u32,
+    is_compressed: bool,
 }
 
 /// Takes bytes apart again, a piece at a time. Keeps at most one frame and what was fed with it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Decoder {
     bytes: BytesMut,
     header: Option<Header>,
     next: u64,
     failed: Option<FrameError>,
+    /// Whether data may be compressed.
+    expands: bool,
+    expander: Expander,
 }
 
 impl Decoder {
+    /// Data may be compressed from now on: both ends speak a version from [`super::COMPRESSION_SINCE`].
+    pub const fn accept_compressed(&mut self) {
+        self.expands = true;
+    }
+
     /// Bytes that came.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.failed.is_none() {
@@ -176,6 +223,13 @@ impl Decoder {
         if crc32c::crc32c_append(crc32c::crc32c(&body), &data) != header.crc {
             return Err(FrameError::Damaged(number));
         }
+        let data = match header.is_compressed {
+            true => self
+                .expander
+                .expand(&data)
+                .map_err(|why| FrameError::Compressed { number, why })?,
+            false => data,
+        };
         self.header = None;
         self.next += 1;
         let kind = header.kind;
@@ -207,7 +261,8 @@ impl Decoder {
         if version != VERSION {
             return Err(FrameError::Version(version));
         }
-        if flags != 0 {
+        let is_compressed = self.expands && flags == COMPRESSED;
+        if flags != 0 && !is_compressed {
             return Err(FrameError::Flags(flags));
         }
         if number != self.next {
@@ -225,6 +280,7 @@ impl Decoder {
             body,
             data,
             crc,
+            is_compressed,
         }))
     }
 }

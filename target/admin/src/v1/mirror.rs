@@ -29,6 +29,35 @@ pub struct CreateMirror {
     /// How many bytes a second are copied at most, from 65536; 0 or absent: as many as hosts have no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync_limit: Option<u64>,
+    /// What becomes of the content on the link with a peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<MirrorCompression>,
+}
+
+/// What becomes of a volume's content on the link with a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MirrorCompression {
+    /// It goes as it is.
+    #[default]
+    None,
+    /// It is compressed, if both daemons can.
+    Zstd,
+    /// Something that this client doesn't know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How the compression of a link works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MirrorCompressed {
+    /// Whether the peer's daemon can take compressed content; if it can't, it goes as it is.
+    pub possible: bool,
+    /// Bytes of content that this daemon has compressed, or tried to, since the link was made.
+    pub bytes: u64,
+    /// Bytes that they were sent in.
+    pub sent_bytes: u64,
 }
 
 /// Mirrors of all volumes of a group that are to be made.
@@ -126,6 +155,12 @@ pub struct Mirror {
     /// How many bytes a second are copied at most; absent: as many as hosts have no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync_limit: Option<u64>,
+    /// What becomes of the content on the link with a peer.
+    #[serde(default)]
+    pub compression: MirrorCompression,
+    /// How that works; absent if it isn't wanted, or while there is no link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<MirrorCompressed>,
     /// CopyState of `CIM_Synchronized`, in its words.
     pub copy_state: String,
     /// ProgressStatus of `CIM_Synchronized`, in its words.
@@ -204,6 +239,9 @@ pub struct SetMirror {
     /// How many bytes a second are copied at most, from 65536; 0: as many as hosts have no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync_limit: Option<u64>,
+    /// What becomes of the content on the link with a peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<MirrorCompression>,
 }
 
 /// An operation on a mirror: ModifyReplicaSynchronization.

@@ -7,8 +7,8 @@ use crate::document::Catalog;
 use crate::encoding::DecodeError;
 use crate::encoding::body::inconsistent;
 use crate::mirror::{
-    Elsewhere, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide,
-    OnFailure,
+    Elsewhere, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
+    MirrorRest, MirrorSide, OnFailure,
 };
 use crate::snapshot::PeerName;
 use crate::volume::VolumeName;
@@ -31,6 +31,9 @@ pub(super) struct MirrorBody {
     /// Absent where nobody has said one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resync_limit: Option<u64>,
+    /// Absent where the content goes as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compression: Option<CompressionBody>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -68,6 +71,12 @@ enum OnFailureBody {
 #[serde(rename_all = "snake_case")]
 enum FailoverBody {
     Automatic,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum CompressionBody {
+    Zstd,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -141,6 +150,10 @@ impl From<&Mirror> for MirrorBody {
                 MirrorFailover::Automatic => Some(FailoverBody::Automatic),
             },
             resync_limit: mirror.resync_limit,
+            compression: match mirror.compression {
+                MirrorCompression::None => None,
+                MirrorCompression::Zstd => Some(CompressionBody::Zstd),
+            },
         }
     }
 }
@@ -177,6 +190,10 @@ impl MirrorBody {
                 Some(FailoverBody::Automatic) => MirrorFailover::Automatic,
             },
             resync_limit: self.resync_limit,
+            compression: match self.compression {
+                None => MirrorCompression::None,
+                Some(CompressionBody::Zstd) => MirrorCompression::Zstd,
+            },
         })
     }
 }

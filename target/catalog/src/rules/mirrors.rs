@@ -5,8 +5,8 @@ use crate::command::Change;
 use crate::document::Catalog;
 use crate::error::CatalogError;
 use crate::mirror::{
-    Elsewhere, MIRRORS_MAX, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest,
-    MirrorSide, RESYNC_LIMIT_MIN,
+    Elsewhere, MIRRORS_MAX, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorId,
+    MirrorMode, MirrorRest, MirrorSide, RESYNC_LIMIT_MIN,
 };
 use crate::rules::volumes::find_writable;
 use crate::snapshot::PeerName;
@@ -31,6 +31,7 @@ fn check(catalog: &mut Catalog, mirror: &Mirror) -> Result<(), CatalogError> {
     }
     check_failover(mirror)?;
     check_resync_limit(mirror.resync_limit)?;
+    check_compression(mirror, mirror.compression)?;
     if mirror.remote().is_none() {
         check_alike(catalog, &mirror.first.volume, &mirror.second.volume)?;
     }
@@ -193,6 +194,36 @@ pub(super) fn set_resync_limit(
     }
     mirror.resync_limit = limit;
     Ok(vec![Change::Noted])
+}
+
+pub(super) fn set_compression(
+    catalog: &mut Catalog,
+    id: MirrorId,
+    compression: MirrorCompression,
+) -> Result<Vec<Change>, CatalogError> {
+    let mirror = catalog
+        .mirrors
+        .get_mut(&id)
+        .ok_or(CatalogError::MirrorIsGone { mirror: id })?;
+    check_compression(mirror, compression)?;
+    if mirror.compression == compression {
+        return Ok(Vec::new());
+    }
+    mirror.compression = compression;
+    Ok(vec![Change::Noted])
+}
+
+/// Between two volumes of one daemon nothing is sent anywhere.
+fn check_compression(mirror: &Mirror, compression: MirrorCompression) -> Result<(), CatalogError> {
+    match compression {
+        MirrorCompression::Zstd if mirror.remote().is_none() => {
+            Err(CatalogError::NothingToCompress {
+                first: mirror.first.to_string(),
+                second: mirror.second.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// So slow that nobody could wait for it is a mistake.

@@ -111,6 +111,9 @@ pub enum MirrorVerb {
         /// Copy so much a second at most: 100M, or none.
         #[arg(long, value_name = "SIZE", value_parser = parse_rate, group = "what")]
         resync_limit: Option<Rate>,
+        /// Compress what goes over the link with a peer, which helps where that is slow.
+        #[arg(long, value_name = "HOW", group = "what")]
+        compression: Option<Compression>,
     },
     /// Let hosts wait for both volumes from now on, of an asynchronous mirror.
     ResetToSync(MirrorName),
@@ -185,6 +188,9 @@ pub struct MirrorCreate {
     /// Copy so much a second at most: 100M. If nothing is said, as much as hosts have no use for.
     #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     pub resync_limit: Option<Rate>,
+    /// Compress what goes over the link with a peer, which helps where that is slow. If nothing is said, it isn't.
+    #[arg(long, value_name = "HOW")]
+    pub compression: Option<Compression>,
     /// The source is a group, though there is a volume of that name.
     #[arg(long)]
     pub group: bool,
@@ -194,6 +200,15 @@ pub struct MirrorCreate {
     /// Don't ask.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// What becomes of the content on the link with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// It goes as it is.
+    None,
+    /// It is compressed, if both daemons can.
+    Zstd,
 }
 
 /// How much is copied a second at most; 0: no limit.

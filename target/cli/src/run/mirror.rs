@@ -8,7 +8,8 @@ use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
 
 use crate::args::{
-    Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure, Rate,
+    Compression, Failover, MirrorCreate, MirrorName, MirrorOrGroup, MirrorVerb, Mode, OnFailure,
+    Rate,
 };
 use crate::confirm::confirm;
 use crate::exit::CliError;
@@ -58,7 +59,8 @@ pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(
             mirror: MirrorName { name },
             rpo,
             resync_limit,
-        } => set(&name, (rpo, resync_limit), context).await,
+            compression,
+        } => set(&name, (rpo, resync_limit, compression), context).await,
         MirrorVerb::Reverse(mirror) => modify(mirror, MirrorOperation::Reverse, context).await,
         MirrorVerb::Resync {
             mirror,
@@ -117,6 +119,7 @@ async fn create(wanted: MirrorCreate, context: &mut Context<'_>) -> Result<(), C
         on_failure: on_failure(wanted.on_failure),
         failover: who(wanted.failover),
         resync_limit: wanted.resync_limit.map(|rate| rate.0),
+        compression: wanted.compression.map(how),
     };
     let mirror = context.client.create_mirror(&request).await?;
     if wanted.wait {
@@ -147,14 +150,22 @@ async fn operate(
     ask(about, &request, context).await
 }
 
+const fn how(compression: Compression) -> v1::MirrorCompression {
+    match compression {
+        Compression::None => v1::MirrorCompression::None,
+        Compression::Zstd => v1::MirrorCompression::Zstd,
+    }
+}
+
 async fn set(
     name: &str,
-    (rpo, limit): (Option<u64>, Option<Rate>),
+    (rpo, limit, compression): (Option<u64>, Option<Rate>, Option<Compression>),
     context: &mut Context<'_>,
 ) -> Result<(), CliError> {
     let request = v1::SetMirror {
         rpo_ms: rpo.map(|seconds| seconds.saturating_mul(1_000)),
         resync_limit: limit.map(|rate| rate.0),
+        compression: compression.map(how),
     };
     let mirror = context.client.set_mirror(name, &request).await?;
     context.print(&mirror, show::mirror)

@@ -1,7 +1,8 @@
 //! Mirrors as text.
 
 use tidelock_admin::v1::{
-    Job, Mirror, MirrorEnd, MirrorFailover, MirrorFailoverSet, MirrorLag, OnFailure,
+    Job, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorFailoverSet, MirrorLag,
+    OnFailure,
 };
 
 use crate::render::{duration, properties, table, yes_no};
@@ -70,6 +71,7 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
                 |bytes| format!("{}/s", format_size(bytes)),
             ),
         ),
+        ("compression", compression(mirror)),
         ("CopyState", mirror.copy_state.clone()),
         ("ProgressStatus", mirror.progress_status.clone()),
         ("PercentSynced", percent(mirror)),
@@ -101,6 +103,24 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
         rows.push(("command", next.command.clone()));
     }
     properties(rows)
+}
+
+/// What becomes of the content on the link, and what comes of that.
+fn compression(mirror: &Mirror) -> String {
+    if mirror.compression != MirrorCompression::Zstd {
+        return "none".to_owned();
+    }
+    match &mirror.compressed {
+        Some(it) if !it.possible => {
+            "zstd, but not in use: the peer's daemon can't, update it".to_owned()
+        }
+        Some(it) if it.bytes > 0 => format!(
+            "zstd: {} have gone as {}",
+            format_size(it.bytes),
+            format_size(it.sent_bytes)
+        ),
+        _ => "zstd".to_owned(),
+    }
 }
 
 /// A mirror in one line, and what comes next.

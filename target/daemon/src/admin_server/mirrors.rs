@@ -1,7 +1,7 @@
 //! What the admin server asks of the daemon about mirrors.
 
 use tidelock_admin::v1;
-use tidelock_catalog::GroupName;
+use tidelock_catalog::{GroupName, MirrorCompression};
 
 use crate::admin_server::control::Outcome;
 use crate::registry::{
@@ -31,6 +31,13 @@ pub trait MirrorControl: Send + Sync + 'static {
 
     /// Lets so many bytes a second be copied at most; `None`: as many as hosts have no use for.
     fn set_mirror_resync_limit(&self, name: String, limit: Option<u64>) -> Outcome<'_, v1::Mirror>;
+
+    /// Compresses what goes over the link with a peer, or not.
+    fn set_mirror_compression(
+        &self,
+        name: String,
+        compression: MirrorCompression,
+    ) -> Outcome<'_, v1::Mirror>;
 
     /// Does an operation.
     fn modify_mirror(&self, change: MirrorChange) -> Outcome<'_, v1::Mirror>;

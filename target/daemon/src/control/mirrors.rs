@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tidelock_admin::v1;
-use tidelock_catalog::GroupName;
+use tidelock_catalog::{GroupName, MirrorCompression};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{DaemonControl, Outcome};
@@ -105,6 +105,21 @@ impl MirrorControl for DaemonControl {
             let registry = &self.shared.registry;
             registry
                 .set_mirror_resync_limit(name.clone(), limit)
+                .await?;
+            Ok(registry.mirror(&name)?)
+        }
+        .boxed()
+    }
+
+    fn set_mirror_compression(
+        &self,
+        name: String,
+        compression: MirrorCompression,
+    ) -> Outcome<'_, v1::Mirror> {
+        async move {
+            let registry = &self.shared.registry;
+            registry
+                .set_mirror_compression(name.clone(), compression)
                 .await?;
             Ok(registry.mirror(&name)?)
         }

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use tidelock_catalog::PeerName;
+use tidelock_admin::v1;
+use tidelock_catalog::{MirrorCompression, PeerName};
 use tidelock_mirror::association::Event;
 use tidelock_mirror::id::NodeId;
 use tidelock_mirror::link::Message;
@@ -12,7 +13,7 @@ use tidelock_mirror::link::Message;
 use super::end::End;
 use super::lag::Told;
 use super::running::{Running, which};
-use crate::peers::{Hello, LinkEnd, LinkHandle};
+use crate::peers::{Compressed, Hello, LinkEnd, LinkHandle};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -83,6 +84,25 @@ impl Line {
             state.why = Some(reason.to_owned());
         }
         is_news
+    }
+
+    /// What is sent from now on is compressed, if the peer's daemon can take that, or isn't.
+    pub(super) fn compress(&self, compression: MirrorCompression) {
+        if let Some(handle) = &self.0.lock().handle {
+            handle.compress(compression == MirrorCompression::Zstd);
+        }
+    }
+
+    /// What has come of that; `None`: there is no connection.
+    pub(crate) fn compressed(&self) -> Option<v1::MirrorCompressed> {
+        let handle = self.0.lock().handle.clone()?;
+        let done = handle.compressed();
+        let Compressed { bytes, sent_bytes } = done.unwrap_or_default();
+        Some(v1::MirrorCompressed {
+            possible: done.is_some(),
+            bytes,
+            sent_bytes,
+        })
     }
 
     /// The way in for one connection; `None` while the end here isn't open.
@@ -192,8 +212,14 @@ impl LinkEnd for Door {
             state.why = None;
             state.fine = false;
         }
+        // Behind the handle: who changes it from now on finds that.
+        let mirror = self.mirror.upgrade();
+        if let Some(mirror) = &mirror {
+            let compression = mirror.look(|state| state.record().compression);
+            self.line.compress(compression);
+        }
         self.end.event(Event::Connected(peer));
-        if let Some(mirror) = self.mirror.upgrade() {
+        if let Some(mirror) = mirror {
             mirror.sees(is_source);
         }
     }

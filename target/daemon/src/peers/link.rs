@@ -10,6 +10,7 @@ mod frames;
 mod introduce;
 mod queue;
 mod seats;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(super) use dialling::{answer, keep};
 use frames::{Incoming, LinkError, Outgoing};
 use queue::{Fate, Queue};
 pub(super) use seats::Seats;
+pub use wire::Compressed;
+use wire::Wire;
 
 /// Bytes that are encrypted and written at once; what comes meanwhile is in the next batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -41,6 +44,17 @@ impl LinkHandle {
         self.0.push(message);
     }
 
+    /// Compresses the data of what is sent from now on, if the peer understands that, or no longer does.
+    pub fn compress(&self, wanted: bool) {
+        self.0.wire.want(wanted);
+    }
+
+    /// What was sent while data were to be compressed; `None`: the peer's daemon doesn't understand compressed data.
+    #[must_use]
+    pub fn compressed(&self) -> Option<Compressed> {
+        self.0.wire.compressed()
+    }
+
     /// Ends the link when what was sent before is written. [`LinkEnd::disconnected`] follows.
     pub fn disconnect(&self) {
         self.0.end(Fate::Disconnected);
@@ -55,6 +69,8 @@ pub(super) struct Met<S> {
     end: Arc<dyn LinkEnd>,
     peer: NodeId,
     is_source: bool,
+    /// Both understand compressed data.
+    compresses: bool,
 }
 
 /// Tells the end that it is over, whatever ends it.
@@ -100,7 +116,9 @@ where
         end,
         peer,
         is_source,
+        compresses,
     } = met;
+    queue.wire.allow(compresses);
     let mut connected = Connected {
         end: Arc::clone(&end),
         peer,
@@ -177,7 +195,7 @@ async fn send<S: AsyncWrite>(
             },
             Err(fate) => return because(fate),
         };
-        if let Err(error) = write(outgoing, to, &batch).await {
+        if let Err(error) = write(outgoing, to, &batch, &queue.wire).await {
             return error;
         }
     }
@@ -188,10 +206,21 @@ async fn write<S: AsyncWrite>(
     outgoing: &mut Outgoing,
     to: &mut WriteHalf<S>,
     batch: &[Message],
+    wire: &Wire,
 ) -> Result<(), LinkError> {
     for message in batch {
         let (kind, body, data) = encode(message);
-        outgoing.add(kind, &body, data)?;
+        if data.is_empty() || !wire.compresses() {
+            outgoing.add(kind, &body, data)?;
+            continue;
+        }
+        let bytes = data.len();
+        wire.count(bytes, outgoing.add_compressed(kind, &body, data)?);
+        // Others on this thread have their turn.
+        tokio::task::yield_now().await;
+    }
+    if !wire.compresses() {
+        outgoing.stop_compressing();
     }
     if batch.is_empty() {
         outgoing.add(ALIVE, &[], bytes::Bytes::new())?;

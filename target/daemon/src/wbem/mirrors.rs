@@ -47,6 +47,7 @@ impl DaemonModel {
     ) -> Result<Made, Refused> {
         let request = RemoteMirrorRequest {
             resync_limit: None,
+            compression: tidelock_catalog::MirrorCompression::None,
             source: source.volume.clone(),
             peer,
             target,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Elsewhere, Fingerprint, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest,
-    MirrorSide, OnFailure, Peer, PeerName,
+    Elsewhere, Fingerprint, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorId,
+    MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName,
 };
 
 fn end(name: &str, node: u128) -> MirrorEnd {
@@ -23,6 +23,7 @@ fn mirror(id: u128, first: MirrorEnd, second: MirrorEnd) -> Mirror {
         on_failure: OnFailure::Halt,
         mode: MirrorMode::Synchronous,
         resync_limit: None,
+        compression: MirrorCompression::None,
         rest: MirrorRest::Linked,
         failover: MirrorFailover::Manual,
     }
@@ -158,6 +159,20 @@ fn what_is_wanted_survives_encoding_and_what_no_history_leads_to_is_refused() {
         let set = Command::SetMirrorResyncLimit { mirror, limit };
         let refused = catalog.apply(set).unwrap_err().to_string();
         assert!(refused.contains("64 KiB"), "{refused}");
+    }
+    for compression in [MirrorCompression::Zstd, MirrorCompression::None] {
+        let set = Command::SetMirrorCompression {
+            mirror,
+            compression,
+        };
+        let refused = catalog.apply(set);
+        match compression {
+            MirrorCompression::None => assert_eq!(refused.unwrap(), []),
+            MirrorCompression::Zstd => {
+                let refused = refused.unwrap_err().to_string();
+                assert!(refused.contains("volumes of one daemon"), "{refused}");
+            }
+        }
     }
     for mode in [
         MirrorMode::Asynchronous { rpo_ms: 5_000 },

@@ -72,6 +72,12 @@ pub(super) async fn create(
             reason: reason.to_owned(),
         });
     }
+    if wanted.compression.is_some() {
+        let reason = "links of a group's mirrors are compressed one by one: `tidelock mirror set VOLUME --compression zstd`, when they are made";
+        return Err(CliError::Misused {
+            reason: reason.to_owned(),
+        });
+    }
     // A peer makes new ones.
     if !wanted.target.contains(':') {
         let targets = context.client.group(&wanted.target).await?.volumes;

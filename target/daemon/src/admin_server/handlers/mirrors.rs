@@ -6,7 +6,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidelock_admin::v1::{self, MirrorOperation};
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{MirrorFailover, MirrorMode, OnFailure, PeerName, RESYNC_LIMIT_MIN};
+use tidelock_catalog::{
+    MirrorCompression, MirrorFailover, MirrorMode, OnFailure, PeerName, RESYNC_LIMIT_MIN,
+};
 
 use crate::admin_server::body::{self, Options, Segments};
 use crate::admin_server::failure::Failure;
@@ -48,6 +50,13 @@ pub(in crate::admin_server) async fn create(
         ));
     }
     let resync_limit = resync_limit(request.resync_limit)?.flatten();
+    let compression = compression(request.compression)?.unwrap_or_default();
+    if compression == MirrorCompression::Zstd && peer.is_none() {
+        return Err(Failure::invalid(
+            "compression is for mirrors with a peer (target PEER:VOLUME): nothing goes over a link between volumes of one \
+             daemon",
+        ));
+    }
     let control = shared.control.clone();
     let mirror = to_end(async move {
         match peer {
@@ -70,6 +79,7 @@ pub(in crate::admin_server) async fn create(
                     failover,
                     mode,
                     resync_limit,
+                    compression,
                 };
                 control.create_remote_mirror(request).await
             }
@@ -87,17 +97,23 @@ pub(in crate::admin_server) async fn set(
     let request: v1::SetMirror = body::read(request, &shared.limits).await?;
     let rpo_ms = request.rpo_ms.map(rpo).transpose()?;
     let limit = resync_limit(request.resync_limit)?;
+    let compression = compression(request.compression)?;
     let control = shared.control.clone();
     let mirror = to_end(async move {
-        match (rpo_ms, limit) {
-            (Some(rpo_ms), None) => control.set_mirror_rpo(mirror, rpo_ms).await,
-            (Some(rpo_ms), Some(limit)) => {
-                control.set_mirror_rpo(mirror.clone(), rpo_ms).await?;
-                control.set_mirror_resync_limit(mirror, limit).await
-            }
-            (None, Some(limit)) => control.set_mirror_resync_limit(mirror, limit).await,
-            (None, None) => control.mirror(&mirror).await,
+        if let Some(rpo_ms) = rpo_ms {
+            control.set_mirror_rpo(mirror.clone(), rpo_ms).await?;
         }
+        if let Some(limit) = limit {
+            control
+                .set_mirror_resync_limit(mirror.clone(), limit)
+                .await?;
+        }
+        if let Some(compression) = compression {
+            control
+                .set_mirror_compression(mirror.clone(), compression)
+                .await?;
+        }
+        control.mirror(&mirror).await
     })
     .await?;
     Ok(Json(mirror))
@@ -196,6 +212,18 @@ fn resync_limit(limit: Option<u64>) -> Result<Option<Option<u64>>, Failure> {
         Some(_) => Err(Failure::invalid(
             "resync_limit is 65536 bytes a second at least, or 0 for none",
         )),
+    }
+}
+
+/// What is said of the link, if anything is.
+fn compression(
+    wanted: Option<v1::MirrorCompression>,
+) -> Result<Option<MirrorCompression>, Failure> {
+    match wanted {
+        None => Ok(None),
+        Some(v1::MirrorCompression::None) => Ok(Some(MirrorCompression::None)),
+        Some(v1::MirrorCompression::Zstd) => Ok(Some(MirrorCompression::Zstd)),
+        Some(_) => Err(Failure::invalid("compression is zstd or none")),
     }
 }
 

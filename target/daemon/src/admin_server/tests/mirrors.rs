@@ -33,6 +33,7 @@ fn create(source: &str, target: &str) -> v1::CreateMirror {
         failover: v1::MirrorFailover::Manual,
         rpo_ms: None,
         resync_limit: None,
+        compression: None,
         on_failure: v1::OnFailure::Halt,
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tidelock_catalog::MirrorSide;
+use tidelock_catalog::{MirrorCompression, MirrorSide};
 use tidelock_mirror::association::Report;
 use tidelock_mirror::epochs::RpoState;
 use tidelock_mirror::generation::Role;
@@ -42,6 +42,17 @@ impl Running {
         });
         for end in SIDES.into_iter().filter_map(|side| self.end(side)) {
             end.limit_resync(limit);
+        }
+    }
+
+    /// What the end here sends to a peer is compressed from now on, or isn't.
+    pub(crate) fn set_compression(&self, compression: MirrorCompression) {
+        self.change(|state| {
+            state.set_compression(compression);
+            Vec::new()
+        });
+        if let Some(line) = self.line() {
+            line.compress(compression);
         }
     }
 

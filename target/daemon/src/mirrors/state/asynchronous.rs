@@ -3,7 +3,7 @@
 use tidelock_capabilities::BuiltType;
 use tidelock_capabilities::machine::{Event, State as Shown};
 use tidelock_capabilities::values::{CopyState, ProgressStatus};
-use tidelock_catalog::{MirrorMode, MirrorRest, MirrorSide};
+use tidelock_catalog::{MirrorCompression, MirrorMode, MirrorRest, MirrorSide};
 use tidelock_mirror::generation::Role;
 
 use super::{Do, State};
@@ -53,6 +53,11 @@ impl State {
     /// So many bytes a second are copied at most from now on.
     pub(crate) const fn set_resync_limit(&mut self, limit: Option<u64>) {
         self.record.resync_limit = limit;
+    }
+
+    /// What goes over the link is compressed from now on, or isn't.
+    pub(crate) const fn set_compression(&mut self, compression: MirrorCompression) {
+        self.record.compression = compression;
     }
 
     /// Of a mirror with a peer: lets the other end get all that is written, or no longer than it has to.

@@ -26,6 +26,7 @@ fn found(rest: MirrorRest) -> State {
         rest,
         failover: MirrorFailover::Manual,
         resync_limit: None,
+        compression: tidelock_catalog::MirrorCompression::None,
     };
     let key = AssociationKey {
         system_element: ElementId(1),

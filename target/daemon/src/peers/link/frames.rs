@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 use tidelock_mirror::link::{
-    Decoder, Encoder, FieldError, Frame, FrameError, Introduction, Kind, Refusal, close_reason,
+    Compressor, Decoder, Encoder, FieldError, Frame, FrameError, Introduction, Kind, Refusal,
+    close_reason,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -85,6 +86,11 @@ impl Incoming {
             buffer: vec![0; READ_BYTES],
             patience,
         }
+    }
+
+    /// Data may be compressed from now on.
+    pub(super) const fn accept_compressed(&mut self) {
+        self.decoder.accept_compressed();
     }
 
     /// The next frame. Nothing is lost if it is dropped half-way.
@@ -169,6 +175,8 @@ impl Buf for Pieces {
 pub(super) struct Outgoing {
     encoder: Encoder,
     pieces: Pieces,
+    /// There while data are to be compressed.
+    compressor: Option<Compressor>,
 }
 
 impl Outgoing {
@@ -178,6 +186,38 @@ impl Outgoing {
         self.pieces.push(head.into());
         self.pieces.push(data);
         Ok(())
+    }
+
+    /// The same; data go in fewer bytes if they can. How many they were sent in.
+    pub(super) fn add_compressed(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        data: Bytes,
+    ) -> Result<usize, LinkError> {
+        if self.compressor.is_none() {
+            self.compressor = Compressor::new();
+        }
+        let compressor = self.compressor.as_mut();
+        match compressor.and_then(|it| it.compress(&data)) {
+            Some(compressed) => {
+                let bytes = compressed.len();
+                let head = self.encoder.encode_compressed(kind, body, &compressed)?;
+                self.pieces.push(head.into());
+                self.pieces.push(compressed);
+                Ok(bytes)
+            }
+            None => {
+                let bytes = data.len();
+                self.add(kind, body, data)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Nothing is to be compressed any more; the memory for it is given back.
+    pub(super) fn stop_compressing(&mut self) {
+        self.compressor = None;
     }
 
     /// Writes all of it.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidelock_catalog::PeerName;
 use tidelock_mirror::id::{MirrorId, NodeId};
-use tidelock_mirror::link::{Frame, Introduced, Introduction, Ours, Step, introduces};
+use tidelock_mirror::link::{
+    COMPRESSION_SINCE, Frame, Introduced, Introduction, Ours, Step, introduces,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -15,7 +17,7 @@ use super::frames::{Incoming, LinkError, Outgoing};
 use crate::peers::ends::{Ends, LinkEnd};
 
 /// The versions of what follows the introduction that this daemon speaks.
-const VERSIONS: (u32, u32) = (1, 1);
+const VERSIONS: (u32, u32) = (1, 2);
 
 /// What is known of the other side before it says anything.
 pub(in crate::peers) struct Whom<'a> {
@@ -147,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 
     /// What has come of it; the end is told if it is a refusal.
     async fn over(
-        self,
+        mut self,
         whom: &Whom<'_>,
         met: Result<Introduced, LinkError>,
         end: Arc<dyn LinkEnd>,
@@ -155,15 +157,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     ) -> Result<Met<S>, LinkError> {
         match met {
             Ok(Introduced {
-                peer, is_source, ..
-            }) => Ok(Met {
-                stream: self.stream,
-                incoming: self.incoming,
-                outgoing: self.outgoing,
-                end,
                 peer,
                 is_source,
-            }),
+                version,
+            }) => {
+                let compresses = version >= COMPRESSION_SINCE;
+                if compresses {
+                    self.incoming.accept_compressed();
+                }
+                Ok(Met {
+                    stream: self.stream,
+                    incoming: self.incoming,
+                    outgoing: self.outgoing,
+                    end,
+                    peer,
+                    is_source,
+                    compresses,
+                })
+            }
             Err(error) => {
                 let told = !matches!(
                     error,

@@ -9,6 +9,8 @@ use tidelock_mirror::Data;
 use tidelock_mirror::link::Message;
 use tokio::sync::Notify;
 
+use super::wire::Wire;
+
 /// Bytes of data that may wait on one link. An end names windows of less than half of it.
 pub(super) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// What a message counts for beside its data. Lists of regions and lineages are of messages of which few are sent.
@@ -40,6 +42,8 @@ pub(super) struct Queue {
     state: Mutex<State>,
     changed: Notify,
     over: Notify,
+    /// How its data are sent.
+    pub(super) wire: Wire,
 }
 
 impl Default for Queue {
@@ -52,6 +56,7 @@ impl Default for Queue {
             }),
             changed: Notify::new(),
             over: Notify::new(),
+            wire: Wire::default(),
         }
     }
 }

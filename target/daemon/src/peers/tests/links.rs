@@ -21,6 +21,8 @@ use super::pair;
 use crate::peers::tls::MIRROR;
 use crate::peers::{Ends, Hello, LinkEnd, LinkHandle, dial};
 
+mod compression;
+
 const THE_MIRROR: MirrorId = MirrorId(0xabc);
 
 #[derive(Clone, Debug, PartialEq)]
@@ -412,11 +414,24 @@ async fn by_hand(
     b: &Node,
     hello: Hello,
 ) -> impl tokio::io::AsyncWrite + tokio::io::AsyncRead + Unpin {
+    by_hand_of((1, 1), a, b, hello).await.0
+}
+
+/// The same in some versions, and what has come of what follows.
+async fn by_hand_of(
+    versions: (u32, u32),
+    a: &Node,
+    b: &Node,
+    hello: Hello,
+) -> (
+    impl tokio::io::AsyncWrite + tokio::io::AsyncRead + Unpin,
+    tidelock_mirror::link::Decoder,
+) {
     let expected = Some(b.peers.house.identity.fingerprint());
     let dialled = dial::dial(&a.peers.house.tls, &b.address(), expected, MIRROR).await;
     let mut stream = dialled.unwrap().stream;
     let ours = Ours {
-        versions: (1, 1),
+        versions,
         node: hello.node,
         mirror: hello.mirror,
         size: hello.size,
@@ -448,7 +463,7 @@ async fn by_hand(
             Ok(Step::Done(_)) | Err(_) => break,
         }
     }
-    stream
+    (stream, decoder)
 }
 
 #[tokio::test]

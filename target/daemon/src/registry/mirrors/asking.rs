@@ -7,12 +7,15 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidelock_capabilities::values::Operation;
-use tidelock_catalog::{Mirror, MirrorId, MirrorRest, MirrorSide, Peer, PeerName};
+use tidelock_catalog::{
+    Mirror, MirrorCompression, MirrorId, MirrorRest, MirrorSide, Peer, PeerName,
+};
 use uuid::Uuid;
 
 use super::asynchronous::{check_rpo, mode_of};
 use super::automatic::Terms;
 use super::groups::Room;
+use super::limits::Setting;
 use super::operations::refuse;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::State;
@@ -85,6 +88,8 @@ pub(super) enum Ask {
     },
     /// Whether there is such a mirror, which the one that asks has an end of.
     Known { mirror: Uuid },
+    /// The end there is the source: compress what goes over the link, or not.
+    Compression { mirror: Uuid, zstd: bool },
     /// What a part of the volume there amounts to.
     Digest {
         mirror: Uuid,
@@ -116,6 +121,9 @@ pub(super) struct CreateTarget {
     /// How many bytes a second are copied at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) resync_limit: Option<u64>,
+    /// Whether what goes over the link is compressed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) zstd: bool,
     /// As which logical unit hosts see both.
     pub(super) naa: String,
     pub(super) serial: String,
@@ -137,6 +145,17 @@ pub(super) struct Copying {
     /// So many bytes a second at most; absent: as many as hosts have no use for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bytes_per_s: Option<u64>,
+    /// Whether what goes over the link is compressed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) zstd: bool,
+}
+
+/// In words that daemons tell each other.
+pub(super) const fn compression_of(zstd: bool) -> MirrorCompression {
+    match zstd {
+        true => MirrorCompression::Zstd,
+        false => MirrorCompression::None,
+    }
 }
 
 /// How far it is that an end gives what it has.
@@ -397,8 +416,12 @@ impl Registry {
                 mirror,
                 bytes_per_s,
             } => {
-                self.limit_for_peer(peer, MirrorId(mirror), bytes_per_s)
-                    .await
+                let set = Setting::ResyncLimit(bytes_per_s);
+                self.set_for_peer(peer, MirrorId(mirror), set).await
+            }
+            Ask::Compression { mirror, zstd } => {
+                let set = Setting::Compression(compression_of(zstd));
+                self.set_for_peer(peer, MirrorId(mirror), set).await
             }
             Ask::Known { mirror } => self.knows(peer, MirrorId(mirror)),
             Ask::FollowFailover { mirror, terms } => {

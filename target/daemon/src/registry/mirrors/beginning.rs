@@ -8,8 +8,8 @@ use tidelock_capabilities::facts::{AssociationKey, ElementId};
 use tidelock_capabilities::values::{LocalOrRemote, MethodName, Mode, ReplicationType, SyncType};
 use tidelock_capabilities::{BuiltType, Creation, TargetSupply, admit};
 use tidelock_catalog::{
-    Catalog, Change, Command, DatasetRef, Mirror, MirrorEnd, MirrorFailover, MirrorId, MirrorMode,
-    MirrorRest, MirrorSide, OnFailure, VolumeName,
+    Catalog, Change, Command, DatasetRef, Mirror, MirrorCompression, MirrorEnd, MirrorFailover,
+    MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
 use tidelock_replication::Volume;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -160,6 +160,7 @@ impl Registry {
             rest: MirrorRest::Linked,
             failover: MirrorFailover::Manual,
             resync_limit: request.resync_limit,
+            compression: MirrorCompression::None,
         };
         Ok(Planned {
             record,

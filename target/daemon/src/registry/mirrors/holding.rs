@@ -8,13 +8,15 @@ use std::time::Duration;
 use tidelock_admin::v1::PeerState;
 use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
-    Change, Elsewhere, Mirror, MirrorId, MirrorMode, MirrorRest, MirrorSide, Peer,
+    Change, Elsewhere, Mirror, MirrorCompression, MirrorId, MirrorMode, MirrorRest, MirrorSide,
+    Peer,
 };
 use tidelock_mirror::generation::Role;
 
-use super::asking::{Ask, Copying, Done, Wanted};
+use super::asking::{Ask, Copying, Done, Wanted, compression_of};
 use super::asynchronous::check_mode;
 use super::automatic::Terms;
+use super::limits::Setting;
 use super::operations::{PATIENCE, refuse, wait};
 use super::remote::{admit, not_done};
 use super::roles::check_no_conflict;
@@ -288,6 +290,7 @@ impl Registry {
             rpo_ms: record.mode.rpo_ms(),
             copying: Some(Copying {
                 bytes_per_s: record.resync_limit,
+                zstd: record.compression == MirrorCompression::Zstd,
             }),
         };
         peers.ask(&elsewhere.peer, &words).await.map(|_: Done| ())
@@ -310,7 +313,10 @@ impl Registry {
         }
         self.detached(async move |this| {
             if let Some(copying) = copying {
-                this.follow_limit(&running, copying.bytes_per_s).await?;
+                let limit = Setting::ResyncLimit(copying.bytes_per_s);
+                this.follow(&running, limit).await?;
+                let compression = Setting::Compression(compression_of(copying.zstd));
+                this.follow(&running, compression).await?;
             }
             let writer = this.writer.lock().await;
             let was_asynchronous = running.look(State::is_asynchronous);

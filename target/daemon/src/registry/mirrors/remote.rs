@@ -10,13 +10,13 @@ use std::sync::{Arc, Weak};
 use tidelock_capabilities::machine::{Scope, Transition, transition};
 use tidelock_capabilities::values::{Operation, ReturnCode};
 use tidelock_catalog::{
-    BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorEnd,
-    MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer, PeerName,
-    SharedIdentity, SpaceLimits, VolumeId, VolumeName,
+    BlockSize, CatalogError, Change, Command, Elsewhere, Integrity, Mirror, MirrorCompression,
+    MirrorEnd, MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, Peer,
+    PeerName, SharedIdentity, SpaceLimits, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
-use super::asking::{Ask, CreateTarget, Done, EndWords};
+use super::asking::{Ask, CreateTarget, Done, EndWords, compression_of};
 use super::automatic::Terms;
 use super::beginning::{key, make, mirror_type, mode_of};
 use super::facts::SIDES;
@@ -48,6 +48,8 @@ pub struct RemoteMirrorRequest {
     pub mode: MirrorMode,
     /// How many bytes a second are copied at most.
     pub resync_limit: Option<u64>,
+    /// What becomes of the content on the link.
+    pub compression: MirrorCompression,
 }
 
 impl Mirrors {
@@ -150,6 +152,7 @@ impl Registry {
                 lease_ms: self.mirrors.terms(&record).lease_ms,
                 rpo_ms: request.mode.rpo_ms(),
                 resync_limit: request.resync_limit,
+                zstd: request.compression == MirrorCompression::Zstd,
                 naa: identity.naa_text(),
                 serial: identity.serial.clone(),
             };
@@ -427,6 +430,7 @@ fn record_of(request: &RemoteMirrorRequest, id: MirrorId, node: Uuid) -> Mirror 
         rest: MirrorRest::Linked,
         failover: request.failover,
         resync_limit: request.resync_limit,
+        compression: request.compression,
     }
 }
 
@@ -455,6 +459,7 @@ fn record_wanted(peer: &Peer, wanted: &CreateTarget) -> Result<Mirror, ChangeErr
             Some(_) => MirrorFailover::Automatic,
         },
         resync_limit: wanted.resync_limit,
+        compression: compression_of(wanted.zstd),
     })
 }
 

@@ -6,8 +6,8 @@ mod remote;
 use tidelock_admin::v1;
 use tidelock_capabilities::values::CopyState;
 use tidelock_catalog::{
-    Catalog, Group, GroupName, Mirror, MirrorEnd, MirrorFailover, MirrorMode, MirrorRest,
-    MirrorSide, OnFailure,
+    Catalog, Group, GroupName, Mirror, MirrorCompression, MirrorEnd, MirrorFailover, MirrorMode,
+    MirrorRest, MirrorSide, OnFailure,
 };
 use tidelock_mirror::generation::{Role, Verdict};
 
@@ -73,6 +73,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
     let left_bytes = left.max().unwrap_or(0);
     let behind_seconds = running.behind().map_or(0, |it| it.as_secs());
     let told = lag::told(running);
+    let compressed = running.line().and_then(|line| line.compressed());
     running.look(|state| {
         let record = state.record();
         let end = |side: MirrorSide| {
@@ -83,13 +84,7 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
             };
             v1::MirrorEnd {
                 volume: record.end(side).to_string(),
-                role: state.role(side).map(|role| {
-                    match role {
-                        Role::Source => "source",
-                        Role::Target => "target",
-                    }
-                    .to_owned()
-                }),
+                role: state.role(side).map(|it| role(it).to_owned()),
                 // What is being overwritten is taken back when it takes over. Of a peer's it is known by what the two have agreed on.
                 consistent: match record.end(side).is_here() {
                     true => facts.is_some_and(|it| it.has_image || it.goes_back),
@@ -119,6 +114,8 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
                 MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
             },
             resync_limit: record.resync_limit,
+            compression: compression(record.compression),
+            compressed: compressed.filter(|_| record.compression == MirrorCompression::Zstd),
             copy_state: state.association().copy_state.to_string(),
             progress_status: state.association().progress_status.to_string(),
             percent_synced: match &asynchronous {
@@ -136,6 +133,20 @@ pub(super) fn describe(running: &Running) -> v1::Mirror {
             next: next(state, &problems),
         }
     })
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Source => "source",
+        Role::Target => "target",
+    }
+}
+
+const fn compression(compression: MirrorCompression) -> v1::MirrorCompression {
+    match compression {
+        MirrorCompression::None => v1::MirrorCompression::None,
+        MirrorCompression::Zstd => v1::MirrorCompression::Zstd,
+    }
 }
 
 /// How much of what is copied is there. All of it is a promise.

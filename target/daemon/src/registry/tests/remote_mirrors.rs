@@ -23,6 +23,7 @@ use crate::registry::changes::ChangeError;
 use crate::registry::{GroupMirrorChange, MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
+mod compression;
 mod crashes;
 mod groups;
 mod limits;
@@ -103,6 +104,7 @@ impl Daemon {
     pub(super) async fn create(&self, source: &str, target: &str) -> Result<(), ChangeError> {
         let request = RemoteMirrorRequest {
             resync_limit: None,
+            compression: tidelock_catalog::MirrorCompression::None,
             source: volume(source),
             peer: peer("b"),
             target: volume(target),
@@ -365,6 +367,7 @@ async fn what_stands_against_a_mirror_is_told_by_capabilities_and_by_its_creatio
     refused("nothing", "copy", "no volume nothing").await;
     let stranger = RemoteMirrorRequest {
         resync_limit: None,
+        compression: tidelock_catalog::MirrorCompression::None,
         source: volume("a"),
         peer: peer("stranger"),
         target: volume("x"),

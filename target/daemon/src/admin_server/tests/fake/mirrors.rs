@@ -5,8 +5,8 @@ use futures_util::future::ready;
 use tidelock_admin::v1::{self, JobKind};
 use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
-    CatalogError, Command, Elsewhere, GroupName, Mirror, MirrorEnd, MirrorFailover, MirrorId,
-    MirrorMode, MirrorRest, MirrorSide, OnFailure, VolumeName,
+    CatalogError, Command, Elsewhere, GroupName, Mirror, MirrorCompression, MirrorEnd,
+    MirrorFailover, MirrorId, MirrorMode, MirrorRest, MirrorSide, OnFailure, VolumeName,
 };
 use uuid::Uuid;
 
@@ -66,6 +66,7 @@ impl Fake {
             on_failure,
             mode,
             resync_limit: None,
+            compression: MirrorCompression::None,
             rest: MirrorRest::Linked,
             failover: MirrorFailover::Manual,
         };
@@ -107,6 +108,11 @@ fn describe(mirror: &Mirror) -> v1::Mirror {
             MirrorFailover::Automatic => v1::MirrorFailover::Automatic,
         },
         resync_limit: mirror.resync_limit,
+        compression: match mirror.compression {
+            MirrorCompression::None => v1::MirrorCompression::None,
+            MirrorCompression::Zstd => v1::MirrorCompression::Zstd,
+        },
+        compressed: None,
         copy_state: format!("{:?}", mirror.rest),
         progress_status: "Completed".into(),
         percent_synced: None,
@@ -169,6 +175,22 @@ impl MirrorControl for Fake {
             let set = Command::SetMirrorResyncLimit {
                 mirror: mirror.id,
                 limit,
+            };
+            self.change(set)?;
+            Ok(describe(&self.find_mirror(&name)?))
+        });
+        ready(set).boxed()
+    }
+
+    fn set_mirror_compression(
+        &self,
+        name: String,
+        compression: MirrorCompression,
+    ) -> Outcome<'_, v1::Mirror> {
+        let set = self.find_mirror(&name).and_then(|mirror| {
+            let set = Command::SetMirrorCompression {
+                mirror: mirror.id,
+                compression,
             };
             self.change(set)?;
             Ok(describe(&self.find_mirror(&name)?))

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidelock_capabilities::values::MethodName;
 use tidelock_catalog::{
-    BlockSize, Change, Command, GroupName, Integrity, MirrorFailover, MirrorId, MirrorMode,
-    NewVolume, OnFailure, Peer, PeerName, SpaceLimits, VolumeId, VolumeName,
+    BlockSize, Change, Command, GroupName, Integrity, MirrorCompression, MirrorFailover, MirrorId,
+    MirrorMode, NewVolume, OnFailure, Peer, PeerName, SpaceLimits, VolumeId, VolumeName,
 };
 use uuid::Uuid;
 
@@ -158,6 +158,7 @@ impl Registry {
                 failover: MirrorFailover::Manual,
                 mode,
                 resync_limit,
+                compression: MirrorCompression::None,
             };
             let (id, node) = (MirrorId(Uuid::new_v4()), Uuid::new_v4());
             begun.push(volume);

@@ -63,6 +63,7 @@ impl Two {
             let told = foretold(&decision, MIRRORS[0]);
             let request = RemoteMirrorRequest {
                 resync_limit: None,
+                compression: tidelock_catalog::MirrorCompression::None,
                 source: volume(name),
                 peer: peer(at),
                 target: volume("tried"),

@@ -200,6 +200,7 @@ async fn hosts_are_not_stopped_for_a_target_that_they_do_not_wait_for() {
     let (a, b) = pair().await;
     let request = RemoteMirrorRequest {
         resync_limit: None,
+        compression: tidelock_catalog::MirrorCompression::None,
         source: volume("a"),
         peer: peer("b"),
         target: volume("copy"),

@@ -317,6 +317,7 @@ async fn ask(
     let done = match what {
         Create => {
             let request = RemoteMirrorRequest {
+                compression: tidelock_catalog::MirrorCompression::None,
                 source: volume("a"),
                 peer: peer("b"),
                 target: volume("copy"),

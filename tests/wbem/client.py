@@ -78,7 +78,7 @@ class Client(Case):
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(11))
         self.assertEqual((code, out["SupportedOperations"]), (0, [8]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(4))
-        self.assertEqual((code, out["SupportedOperations"]), (0, [8, 10, 11, 12, 14, 16, 18, 20, 21, 22]))
+        self.assertEqual((code, out["SupportedOperations"]), (0, [8, 10, 11, 12, 14, 15, 16, 18, 20, 21, 22]))
         code, out = self.capabilities("GetSupportedOperations", ReplicationType=Uint16(7))
         self.assertEqual((code, out["SupportedOperations"]), (1, []))
         code, out = self.capabilities("GetSupportedSettingsDefineStateOperations", ReplicationType=Uint16(6))

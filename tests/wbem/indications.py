@@ -86,7 +86,7 @@ class Indications(Case):
         self.daemon.run("volume", "create", "n", "--size", "8M")
         try:
             self.subscribe(COPIES)
-            self.daemon.run("mirror", "create", "m", "n")
+            self.daemon.run("mirror", "create", "m", "n", "--wait")
             self.await_one("CIM_InstCreation")
             self.daemon.run("mirror", "suspend", "m")
             changed = self.await_one("CIM_InstModification", lambda it: it["SourceInstance"]["CopyState"] == 9)

@@ -3,7 +3,7 @@
 import pywbem
 from pywbem import CIMError, Uint16
 
-from house import DETACH, JOB_STARTED, MIRROR, SNAPSHOT, Case
+from house import DETACH, JOB_STARTED, MIRROR, RESTORE, SNAPSHOT, Case
 
 FAILOVER, FAILBACK, FRACTURE, RESYNC = Uint16(10), Uint16(11), Uint16(12), Uint16(14)
 RESUME, REVERSE, SPLIT, SUSPEND = Uint16(16), Uint16(20), Uint16(21), Uint16(22)
@@ -20,6 +20,9 @@ class Mirrors(Case):
         for mirror in self.daemon.json("mirror", "list")["mirrors"]:
             self.daemon.run("mirror", "detach", mirror["source"]["volume"], "--force")
         for name in ("a", "b"):
+            # What a restore has kept.
+            for snapshot in self.daemon.json("snapshot", "list", name)["snapshots"]:
+                self.daemon.run("snapshot", "delete", f"{name}@{snapshot['name']}", "--yes")
             self.daemon.run("volume", "delete", name, "--yes")
 
     def create(self, **more):
@@ -99,6 +102,8 @@ class Mirrors(Case):
             (FRACTURE, FRACTURED, FRACTURED),
             (RESYNC, 4, 4),
             (SPLIT, None, SPLIT_STATE),
+            # The source is the target's image again, and the two are held as they were.
+            (RESTORE, None, SPLIT_STATE),
             (RESYNC, None, 4),
             (FAILOVER, FAILED_OVER, FAILED_OVER),
             (FAILBACK, 4, 4),
@@ -109,7 +114,7 @@ class Mirrors(Case):
                 _, found = self.mirror()
                 self.assertEqual(found["CopyState"], state)
                 told = self.supported_operations()
-                for other in (FRACTURE, RESYNC, RESUME, SPLIT, SUSPEND, FAILOVER, FAILBACK, REVERSE):
+                for other in (FRACTURE, RESYNC, RESUME, SPLIT, SUSPEND, FAILOVER, FAILBACK, REVERSE, RESTORE):
                     # What isn't told of is refused, and what is is done in its turn of this list.
                     if other not in told:
                         code, out = self.modify(other)

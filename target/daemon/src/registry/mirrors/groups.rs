@@ -22,6 +22,7 @@ use super::facts::SIDES;
 use super::holding::TELLING;
 use super::operations::{MirrorChange, refuse};
 use super::remote::not_done;
+use super::restoring::check_restoring;
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::State;
 use crate::registry::capabilities::Refused;
@@ -55,6 +56,10 @@ enum AtSource {
 }
 
 impl Member {
+    fn name(&self) -> &str {
+        self.volume.as_str()
+    }
+
     /// The volume that hosts write, if it is here.
     fn source(&self, registry: &Registry) -> Option<Arc<Volume>> {
         let is_source = |side| self.running.look(|it| it.role(side)) == Some(Role::Source);
@@ -90,6 +95,11 @@ impl Member {
             force,
             discard: None,
         }
+    }
+
+    /// Whether its other end is at a peer, and there is no connection.
+    fn is_parted(&self) -> bool {
+        self.record.remote().is_some() && !self.running.is_connected()
     }
 
     /// Says whose error it is.
@@ -144,13 +154,14 @@ impl Registry {
             )));
         }
         let members = self.mirrored_members(group)?;
+        let count = members.len();
         let left: Vec<_> = members.iter().filter(|it| !it.is_done(operation)).collect();
         let members = match left.is_empty() {
             true => members,
             false => left.into_iter().cloned().collect(),
         };
         self.admit_members(&members, operation, force)?;
-        check_one_moment(&members, operation)?;
+        check_one_moment(&members, count, operation)?;
         match operation {
             _ if holds(operation) => match self.all_at(&members, operation, force)? {
                 AtSource::Here => self.operate_at_once(&members, operation, force).await,
@@ -227,6 +238,9 @@ impl Registry {
                 record, running, ..
             } = member;
             let admitted = match record.remote() {
+                None if operation == Operation::Detach => self
+                    .admit_detach(&record.id.to_string(), force)
+                    .and_then(|_| check_restoring(running, operation, force)),
                 None => {
                     let change = member.change(operation, force);
                     self.admit_change(record, running, &change).map(drop)
@@ -333,7 +347,7 @@ impl Registry {
         }
         self.detached(async move |this| {
             this.admit_members(&members, operation, false)?;
-            check_one_moment(&members, operation)?;
+            check_one_moment(&members, members.len(), operation)?;
             this.operate_at_once(&members, operation, false).await
         })
         .await
@@ -352,10 +366,12 @@ impl Registry {
         for member in members {
             match self.modify_now(member.change(operation, force)).await {
                 Ok(changed) => changes.extend(changed),
-                Err(error) if done.is_empty() => return Err(member.error(error)),
-                Err(error) => return Err(half_done(&done, &member.error(error))),
+                Err(error) => {
+                    let left: Vec<_> = members.iter().skip(done.len()).map(Member::name).collect();
+                    return Err(half_done((&done, &left), operation, member.error(error)));
+                }
             }
-            done.push(member.volume.as_str());
+            done.push(member.name());
         }
         Ok(changes)
     }
@@ -384,10 +400,12 @@ impl Registry {
                 }
                 match this.detach_now(&mirror, force).await {
                     Ok(changed) => changes.extend(changed),
-                    Err(error) if done.is_empty() => return Err(member.error(error)),
-                    Err(error) => return Err(half_done(&done, &member.error(error))),
+                    Err(error) => {
+                        let error = member.error(error);
+                        return Err(half_done((&done, &[]), Operation::Detach, error));
+                    }
                 }
-                done.push(member.volume.as_str());
+                done.push(member.name());
             }
             Ok(changes)
         })
@@ -395,13 +413,17 @@ impl Registry {
     }
 }
 
-/// Whether what hosts would find is of one moment.
-fn check_one_moment(members: &[Member], operation: Operation) -> Result<(), ChangeError> {
+/// Whether what hosts would find is of one moment, in a group of so many of which these are left to be operated on.
+fn check_one_moment(
+    members: &[Member],
+    count: usize,
+    operation: Operation,
+) -> Result<(), ChangeError> {
     let is_late = |it: &&Member| {
         it.running.look(State::is_asynchronous) && it.copy_state() != CopyState::Synchronized
     };
     let late = members.iter().find(is_late);
-    match late.filter(|_| operation == Operation::Failover && members.len() > 1) {
+    match late.filter(|_| operation == Operation::Failover && count > 1) {
         None => Ok(()),
         Some(member) => Err(refuse(format!(
             "volume {}: its mirror is asynchronous and isn't Synchronized, so the target is its source at a moment of its own, \
@@ -419,9 +441,25 @@ const fn holds(operation: Operation) -> bool {
     )
 }
 
-fn half_done(done: &[&str], error: &ChangeError) -> ChangeError {
+/// What an operator needs to know if it is done with some and, for that reason, not with the ones that are left.
+fn half_done(
+    (done, left): (&[&str], &[&str]),
+    operation: Operation,
+    error: ChangeError,
+) -> ChangeError {
+    if done.is_empty() {
+        return error;
+    }
+    let next = match operation {
+        // The group has sources and targets until then, and is refused.
+        Operation::ReverseRoles => format!(
+            "put that right, and ask for the same of {}, one by one, by their names",
+            left.join(", ")
+        ),
+        _ => "put that right, and ask for the same again".to_owned(),
+    };
     ChangeError::Mirror(format!(
-        "{error}. It is done with {}: put that right, and ask for the same again",
+        "{error}. It is done with {}: {next}",
         done.join(", ")
     ))
 }

@@ -330,7 +330,7 @@ impl Registry {
     }
 
     /// Whether a mirror may be ended, as far as this daemon knows.
-    fn admit_detach(
+    pub(super) fn admit_detach(
         &self,
         mirror: &str,
         force: bool,

@@ -34,7 +34,7 @@ impl House {
         for (source, target) in SOURCES.into_iter().zip(TARGETS) {
             house.add_volume(source).await;
             house.add_volume(target).await;
-            house.mirror_to(source, target, mode).await;
+            house.mirror_to(source, target, mode, None).await;
         }
         house.add_group("a", &SOURCES).await;
         house.add_group("b", &TARGETS).await;
@@ -42,13 +42,13 @@ impl House {
         house
     }
 
-    async fn mirror_to(&self, source: &str, target: &str, mode: MirrorMode) {
+    async fn mirror_to(&self, source: &str, target: &str, mode: MirrorMode, limit: Option<u64>) {
         let request = MirrorRequest {
             source: volume(source),
             target: volume(target),
             on_failure: OnFailure::Continue,
             mode,
-            resync_limit: None,
+            resync_limit: limit,
         };
         self.registry().create_mirror(request).await.unwrap();
     }
@@ -337,6 +337,66 @@ async fn targets_that_are_at_moments_of_their_own_do_not_take_over_together() {
 }
 
 #[tokio::test]
+async fn a_group_of_which_one_target_is_being_copied_to_is_held_as_it_is() {
+    for mode in [MirrorMode::Synchronous, ASYNCHRONOUS] {
+        for operation in [Operation::Suspend, Operation::Fracture] {
+            let house = House::grouped(mode).await;
+            let registry = house.registry();
+            let detached = registry.detach_mirror("a2".into(), false).await;
+            detached.unwrap();
+            house.mirror_to("a2", "b2", mode, Some(64 << 10)).await;
+            house.until("a2", "Unsynchronized").await;
+            house.with_group("a", operation).await.unwrap();
+            let held = match operation {
+                Operation::Suspend => "Suspended",
+                _ => "Fractured",
+            };
+            house.until_all(held).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_lost_before_the_moment_comes_leaves_the_group_as_it_was() {
+    let house = House::grouped(MirrorMode::Synchronous).await;
+    let store = |name| {
+        house
+            .registry()
+            .volume(&volume(name))
+            .unwrap()
+            .store()
+            .unwrap()
+    };
+    let mut stores = SOURCES.map(|name| (name, store(name)));
+    // In the order in which they are held, so that none is but for the first one.
+    stores.sort_by_key(|(_, store)| Arc::as_ptr(store));
+    let [(_, first), (lost, _), ..] = &stores;
+    let held = first.hold().unwrap();
+    let loses = async {
+        let registry = house.registry();
+        let admitted = async {
+            while registry.writer.try_lock().is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let admitted = tokio::time::timeout(Duration::from_secs(30), admitted).await;
+        admitted.expect("nobody changes anything");
+        house.fence(&lost.replace('a', "b"));
+        house.write(lost, 0, 1, 1);
+        house.until(lost, "Broken").await;
+        drop(held);
+    };
+    let (done, ()) = tokio::join!(house.with_group("a", Operation::Fracture), loses);
+    let told = reason(done);
+    assert!(told.starts_with(&format!("volume {lost}: ")), "{told}");
+    assert!(told.contains("just been lost"), "{told}");
+    for name in SOURCES {
+        let is = house.mirror(name).copy_state;
+        assert_eq!(is == "Synchronized", name != *lost, "{name}: {is}");
+    }
+}
+
+#[tokio::test]
 async fn a_crash_at_any_step_of_a_split_leaves_all_as_they_were_or_all_split() {
     let house = House::grouped(MirrorMode::Synchronous).await;
     for (name, number) in SOURCES.into_iter().zip(1..) {
@@ -473,7 +533,9 @@ async fn groups_that_can_not_be_mirrored_as_a_whole_have_no_mirror() {
     }
     // One of them has a mirror.
     house.add_volume("c").await;
-    house.mirror_to("a2", "c", MirrorMode::Synchronous).await;
+    house
+        .mirror_to("a2", "c", MirrorMode::Synchronous, None)
+        .await;
     let request = mirrors("a", "b", MirrorMode::Synchronous);
     let told = reason(registry.create_group_mirrors(request.clone()).await);
     assert!(told.contains("a2"), "{told}");

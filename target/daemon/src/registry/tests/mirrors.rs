@@ -456,7 +456,7 @@ async fn a_crash_at_any_step_of_a_failover_ends_as_it_was_or_as_it_was_to_be() {
 }
 
 impl House {
-    fn fence(&self, name: &str) {
+    pub(super) fn fence(&self, name: &str) {
         let served = self.registry().volume(&volume(name)).unwrap();
         served.store().unwrap().raise_fence("for a test".into());
     }

@@ -35,6 +35,9 @@ pub struct GroupMirrorRequest {
     pub resync_limit: Option<u64>,
 }
 
+/// A mirror that was made with others, and its source.
+type Begun<'a> = (&'a VolumeName, MirrorId);
+
 /// How mirrors are that are to be made.
 type How = (OnFailure, MirrorMode, Option<u64>);
 
@@ -148,7 +151,7 @@ impl Registry {
         };
         self.ask_about_group(peer, &ask).await?;
         let mut changes = Vec::new();
-        let mut begun: Vec<&VolumeName> = Vec::new();
+        let mut begun: Vec<Begun<'_>> = Vec::new();
         for volume in &members {
             let request = RemoteMirrorRequest {
                 source: volume.clone(),
@@ -161,13 +164,16 @@ impl Registry {
                 compression: MirrorCompression::None,
             };
             let (id, node) = (MirrorId(Uuid::new_v4()), Uuid::new_v4());
-            begun.push(volume);
-            match self.create_remote_now(request, id, node).await {
+            let created = self.create_remote_now(request, id, node).await;
+            // One that failed and is there nevertheless may be at the peer as well.
+            if created.is_ok() || self.catalog().mirror(id).is_some() {
+                begun.push((volume, id));
+            }
+            match created {
                 Ok(changed) => changes.extend(changed),
                 Err(error) => {
-                    self.end_begun(&begun).await;
-                    begun.pop();
-                    return Err(not_begun(volume, peer, &begun, error));
+                    let kept = self.end_begun(&begun).await;
+                    return Err(not_begun(volume, peer, (&begun, &kept), error));
                 }
             }
         }
@@ -190,16 +196,20 @@ impl Registry {
         done.map(|Done {}| ())
     }
 
-    /// Ends mirrors that were begun with one that can't be made.
-    async fn end_begun(self: &Arc<Self>, begun: &[&VolumeName]) {
-        for volume in begun {
-            if self.catalog().mirror_of(volume).is_none() {
+    /// Ends mirrors that were begun with one that can't be made, and no others of the same volumes. Returns those that are still
+    /// there.
+    async fn end_begun<'a>(self: &Arc<Self>, begun: &[Begun<'a>]) -> Vec<&'a VolumeName> {
+        let mut kept = Vec::new();
+        for (volume, id) in begun {
+            if self.catalog().mirror(*id).is_none() {
                 continue;
             }
-            if let Err(error) = self.detach_now(volume.as_str(), true).await {
+            if let Err(error) = self.detach_now(&id.to_string(), true).await {
                 tracing::error!(%volume, %error, "a mirror that was begun with others isn't ended again");
+                kept.push(*volume);
             }
         }
+        kept
     }
 
     /// A peer wants to know whether volumes and a group of them could be made here.
@@ -295,19 +305,28 @@ fn of_volume(volume: &VolumeName, error: ChangeError) -> ChangeError {
     }
 }
 
+/// `begun`: those whose copies may be at the peer; `kept`: those of them that are still mirrored here.
 fn not_begun(
     volume: &VolumeName,
     peer: &PeerName,
-    begun: &[&VolumeName],
+    (begun, kept): (&[Begun<'_>], &[&VolumeName]),
     error: ChangeError,
 ) -> ChangeError {
-    let others: Vec<_> = begun.iter().map(|it| it.as_str()).collect();
-    match others.is_empty() {
-        true => of_volume(volume, error),
-        false => ChangeError::Mirror(format!(
-            "volume {volume}: {error}. The mirrors that were begun before are ended again, and their copies stay at peer {peer}: \
-             delete {} there before you try again",
-            others.join(", ")
-        )),
+    if begun.is_empty() {
+        return of_volume(volume, error);
     }
+    let names: Vec<_> = begun.iter().map(|(volume, _)| volume.as_str()).collect();
+    let mut said = format!(
+        "volume {volume}: {error}. What was begun is ended here again. What may be left at peer {peer}: {}. Detach there what is \
+         still a mirror (`tidelock mirror detach VOLUME --force`), and delete these volumes there before you try again",
+        names.join(", ")
+    );
+    if !kept.is_empty() {
+        let kept: Vec<_> = kept.iter().map(|volume| volume.as_str()).collect();
+        said.push_str(&format!(
+            ". Still mirrored here, and to be detached by force: {}",
+            kept.join(", ")
+        ));
+    }
+    ChangeError::Mirror(said)
 }

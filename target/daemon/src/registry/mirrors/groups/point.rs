@@ -16,12 +16,11 @@ use tidelock_catalog::{Change, Command};
 use tidelock_mirror::id::GenerationId;
 
 use super::super::facts::SIDES;
-use super::super::holding::TELLING;
 use super::super::operations::{PATIENCE, refuse, wait};
 use super::super::pause::Pause;
 use super::super::remote::admit;
 use super::super::{ChangeError, Registry, Running};
-use super::{Member, Role, holds};
+use super::{Member, Role, half_done, holds};
 use crate::mirrors::end::End;
 use crate::mirrors::state::State;
 use crate::registry::changes::run_blocking;
@@ -37,13 +36,25 @@ struct Cuts(Vec<Cut>);
 
 struct Cut {
     end: End,
+    /// The one that the target had before.
+    before: Option<GenerationId>,
     taken: Option<GenerationId>,
 }
 
 impl Cut {
+    /// The target has it, and isn't getting another one, which somebody else may have asked for.
     fn is_held(&self) -> bool {
-        let held = self.end.cuts().and_then(|it| it.held);
-        held.is_some() && held == self.taken
+        let cuts = self.end.cuts();
+        cuts.is_some_and(|it| it.sent.is_none() && it.held.is_some() && it.held == self.taken)
+    }
+
+    /// Whether it is known which one it is. The target may have it before anybody has seen that it was sent.
+    fn is_taken(&mut self) -> bool {
+        if let (None, Some(cuts)) = (self.taken, self.end.cuts()) {
+            let held = cuts.held.filter(|_| cuts.held != self.before);
+            self.taken = cuts.sent.or(held);
+        }
+        self.taken.is_some()
     }
 
     fn is_sending(&self) -> bool {
@@ -68,6 +79,8 @@ impl Registry {
         force: bool,
     ) -> Result<Vec<Change>, ChangeError> {
         let holds = holds(operation);
+        let is_synchronized = |it: &Member| it.copy_state() == CopyState::Synchronized;
+        let were_equal = members.iter().all(is_synchronized);
         let cuts = match holds {
             true => self.cut_together(members).await?,
             false => None,
@@ -93,7 +106,7 @@ impl Registry {
             steps.push(step.map_err(|error| member.error(error))?);
         }
         if holds {
-            check_targets(members, cuts.as_ref())?;
+            check_targets(members, were_equal, cuts.as_ref())?;
         }
         let words = members.iter().map(|member| {
             let (source, rest) = member.running.look(|state| state.words(operation));
@@ -122,14 +135,22 @@ impl Registry {
             join_all(done).await;
         }
         drop((pause, cuts));
-        for member in members {
-            wait(&member.running)
-                .await
-                .map_err(|error| member.error(error))?;
+        let waited = join_all(members.iter().map(|it| wait(&it.running))).await;
+        join_all(members.iter().map(|it| self.tell_words_soon(it.record.id))).await;
+        let (mut done, mut left, mut failed) = (Vec::new(), Vec::new(), None);
+        for (member, waited) in members.iter().zip(waited) {
+            match waited {
+                Ok(()) => done.push(member.name()),
+                Err(error) => {
+                    left.push(member.name());
+                    failed.get_or_insert_with(|| member.error(error));
+                }
+            }
         }
-        let telling = members.iter().map(|it| self.tell_words(it.record.id));
-        let _ = tokio::time::timeout(TELLING, join_all(telling)).await;
-        Ok(changes)
+        match failed {
+            None => Ok(changes),
+            Some(error) => Err(half_done((&done, &left), operation, error)),
+        }
     }
 
     /// The volumes that hosts write.
@@ -185,28 +206,40 @@ impl Registry {
             let end = source_end(&member.running);
             let end = end.ok_or_else(|| member.error(refuse("its source isn't open".into())))?;
             end.stop_cuts(true);
-            cuts.0.push(Cut { end, taken: None });
+            cuts.0.push(Cut {
+                end,
+                before: None,
+                taken: None,
+            });
         }
         // Those that are under way come first.
-        until(PATIENCE, || !cuts.0.iter().any(Cut::is_sending)).await;
+        let parted = || members.iter().any(Member::is_parted);
+        until(PATIENCE, || parted() || !cuts.0.iter().any(Cut::is_sending)).await;
         let pause = Pause::begin(self.sources_of(members)).await?;
-        for (cut, member) in cuts.0.iter().zip(members) {
+        for (cut, member) in cuts.0.iter_mut().zip(members) {
             if cut.is_sending() {
                 return Err(member.error(too_slow()));
             }
+            cut.before = cut.end.cuts().and_then(|it| it.held);
             cut.end.cut_now();
             crate::steps::reached(&self.mirrors.folder_of(member.running.id()));
         }
         // Mostly it is so at once. What is written from then on isn't in them.
-        until(MOMENT, || cuts.0.iter().all(Cut::is_sending)).await;
-        for cut in &mut cuts.0 {
-            cut.taken = cut.end.cuts().and_then(|it| it.sent);
-        }
+        let mut all_taken = || cuts.0.iter_mut().fold(true, |all, it| it.is_taken() && all);
+        until(MOMENT, || parted() || all_taken()).await;
+        // What was begun later, if it has taken longer than hosts wait, isn't of that moment.
+        let all_taken = all_taken();
         drop(pause);
-        until(PATIENCE, || cuts.0.iter().all(Cut::is_held)).await;
+        let all_held = || cuts.0.iter().all(Cut::is_held);
+        if all_taken {
+            until(PATIENCE, || parted() || all_held()).await;
+        }
         match cuts.0.iter().zip(members).find(|(it, _)| !it.is_held()) {
             None => Ok(Some(cuts)),
-            Some((_, member)) => Err(member.error(too_slow())),
+            Some((_, member)) => Err(match members.iter().find(|it| it.is_parted()) {
+                Some(parted) => parted.error(lost()),
+                None => member.error(too_slow()),
+            }),
         }
     }
 }
@@ -217,25 +250,34 @@ fn source_end(running: &Running) -> Option<End> {
     running.end(SIDES.into_iter().find(is_source)?)
 }
 
-/// Whether the targets have what they are about to stay with. What is shown may be a little behind what the ends know.
-fn check_targets(members: &[Member], cuts: Option<&Cuts>) -> Result<(), ChangeError> {
+/// Whether the targets have what they are about to stay with, of which an operator was told that it is of one moment if all were
+/// equal to their sources. What is shown may be a little behind what the ends know.
+fn check_targets(
+    members: &[Member],
+    were_equal: bool,
+    cuts: Option<&Cuts>,
+) -> Result<(), ChangeError> {
     for (place, member) in members.iter().enumerate() {
-        if member.copy_state() != CopyState::Synchronized {
-            continue;
-        }
         let has_all = match cuts {
             Some(cuts) => cuts.0.get(place).is_some_and(Cut::is_held),
+            None if member.copy_state() != CopyState::Synchronized => !were_equal,
+            // It is never said of its source that anybody has all of it.
+            None if member.running.look(State::is_asynchronous) => true,
             None => source_end(&member.running).is_some_and(|end| !end.facts().is_alone),
         };
         if !has_all {
-            return Err(member.error(refuse(
-                "its target has just been lost, and hasn't got everything: try again when `tidelock mirror show` says that it is \
-                 Synchronized"
-                    .into(),
-            )));
+            return Err(member.error(lost()));
         }
     }
     Ok(())
+}
+
+fn lost() -> ChangeError {
+    refuse(
+        "its target has just been lost, and hasn't got everything, so nothing was changed: try again when `tidelock mirror show` \
+         says that it is Synchronized"
+            .into(),
+    )
 }
 
 fn too_slow() -> ChangeError {
@@ -246,7 +288,7 @@ fn too_slow() -> ChangeError {
 }
 
 /// Waits until it is so, but not for longer than that.
-async fn until(within: Duration, is_so: impl Fn() -> bool) {
+async fn until(within: Duration, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + within;
     while !is_so() && Instant::now() < deadline {
         tokio::time::sleep(LOOK).await;

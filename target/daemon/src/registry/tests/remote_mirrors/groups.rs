@@ -190,3 +190,27 @@ async fn a_peer_makes_all_copies_of_a_group_and_the_group_or_none_of_them() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_group_that_is_mirrored_twice_at_once_keeps_the_mirrors_of_whoever_was_first() {
+    let (a, b) = pair().await;
+    for name in ["c", "d"] {
+        a.house.add_volume(name).await;
+    }
+    a.house.add_group("here", &SOURCES).await;
+    let (one, other) = tokio::join!(
+        a.mirror_group("here", "one"),
+        a.mirror_group("here", "other")
+    );
+    assert_eq!(
+        [&one, &other].map(|it| it.is_ok()),
+        [true, false],
+        "{one:?} {other:?}"
+    );
+    let told = reason(other);
+    assert!(told.starts_with("volume a: "), "{told}");
+    for name in SOURCES {
+        a.house.until(name, "Synchronized").await;
+        assert_eq!(b.house.mirror(name).groups, ["one"]);
+    }
+}

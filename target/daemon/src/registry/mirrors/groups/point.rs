@@ -48,13 +48,12 @@ impl Cut {
         cuts.is_some_and(|it| it.sent.is_none() && it.held.is_some() && it.held == self.taken)
     }
 
-    /// Whether it is known which one it is. The target may have it before anybody has seen that it was sent.
-    fn is_taken(&mut self) -> bool {
+    /// Notes which one it is. The target may have it before anybody has seen that it was sent.
+    fn look_for_taken(&mut self) {
         if let (None, Some(cuts)) = (self.taken, self.end.cuts()) {
             let held = cuts.held.filter(|_| cuts.held != self.before);
             self.taken = cuts.sent.or(held);
         }
-        self.taken.is_some()
     }
 
     fn is_sending(&self) -> bool {
@@ -135,6 +134,16 @@ impl Registry {
             join_all(done).await;
         }
         drop((pause, cuts));
+        self.wait_for_all(members, operation).await?;
+        Ok(changes)
+    }
+
+    /// Waits until all have done what was begun with them, and their peers know it.
+    async fn wait_for_all(
+        self: &Arc<Self>,
+        members: &[Member],
+        operation: Operation,
+    ) -> Result<(), ChangeError> {
         let waited = join_all(members.iter().map(|it| wait(&it.running))).await;
         join_all(members.iter().map(|it| self.tell_words_soon(it.record.id))).await;
         let (mut done, mut left, mut failed) = (Vec::new(), Vec::new(), None);
@@ -148,7 +157,7 @@ impl Registry {
             }
         }
         match failed {
-            None => Ok(changes),
+            None => Ok(()),
             Some(error) => Err(half_done((&done, &left), operation, error)),
         }
     }
@@ -225,7 +234,10 @@ impl Registry {
             crate::steps::reached(&self.mirrors.folder_of(member.running.id()));
         }
         // Mostly it is so at once. What is written from then on isn't in them.
-        let mut all_taken = || cuts.0.iter_mut().fold(true, |all, it| it.is_taken() && all);
+        let mut all_taken = || {
+            cuts.0.iter_mut().for_each(Cut::look_for_taken);
+            cuts.0.iter().all(|it| it.taken.is_some())
+        };
         until(MOMENT, || parted() || all_taken()).await;
         // What was begun later, if it has taken longer than hosts wait, isn't of that moment.
         let all_taken = all_taken();

@@ -19,6 +19,9 @@ pub(super) struct Restoring {
     released: bool,
     /// What an end was asked for last, if it hasn't answered.
     asked: Option<Wish>,
+    /// The peer has said that its end gives what it has. What a link says of it isn't enough: it may have been made the source
+    /// by an operator.
+    given: bool,
     /// An end hasn't been there for a while.
     away: bool,
 }
@@ -66,7 +69,9 @@ impl State {
         let (side, wish) = match (self.restoring.released, roles) {
             (true, (Some(Role::Source), _)) => return (Step::Keep, Vec::new()),
             (true, _) | (false, (None, _) | (_, None)) => return (Step::Wait, Vec::new()),
-            (false, (Some(_), Some(Role::Target))) if self.is_remote(target) => {
+            (false, (Some(_), Some(role)))
+                if self.is_remote(target) && (role == Role::Target || !self.restoring.given) =>
+            {
                 return (Step::AskPeer, Vec::new());
             }
             (false, (Some(_), Some(Role::Target))) => (target, Wish::Promote),
@@ -91,7 +96,11 @@ impl State {
 
     /// All of it is gone through once more.
     pub(super) fn restore_anew(&mut self) {
-        (self.restoring.released, self.restoring.asked) = (false, None);
+        let away = self.restoring.away;
+        self.restoring = Restoring {
+            away,
+            ..Restoring::default()
+        };
     }
 
     /// The ends have met, and neither is the source: one has just handed over, and the other one doesn't know.
@@ -131,6 +140,7 @@ impl State {
         if let Some((remote, _)) = self.record.remote()
             && self.is_restoring()
         {
+            self.restoring.given = true;
             self.end_mut(remote).role = Some(Role::Source);
         }
     }

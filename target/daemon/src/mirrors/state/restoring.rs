@@ -116,7 +116,7 @@ impl State {
     /// the source, which is what it was, stays that.
     pub(super) fn refused_to_restore(&mut self, wish: Wish, refusal: Refusal) -> Vec<Do> {
         self.restoring.asked = None;
-        let is_untouched = self.end(self.record.source).role == Some(Role::Source);
+        let is_untouched = self.is_untouched();
         match (wish, refusal) {
             (Wish::Promote, Refusal::NoImage) if is_untouched => {
                 self.give_up_restoring(refusal.to_string())
@@ -125,8 +125,22 @@ impl State {
         }
     }
 
+    /// Whether the source is what it was before it was to be restored.
+    fn is_untouched(&self) -> bool {
+        self.end(self.record.source).role == Some(Role::Source)
+    }
+
+    /// The peer says that its end never gives what it has. If the source has begun to get it, only what that end has makes an
+    /// image of it.
+    pub(crate) fn peer_never_gives(&mut self, why: String) -> Vec<Do> {
+        match self.is_untouched() {
+            true => self.give_up_restoring(why),
+            false => Vec::new(),
+        }
+    }
+
     /// It can't be, and nothing has changed.
-    pub(crate) fn give_up_restoring(&mut self, why: String) -> Vec<Do> {
+    fn give_up_restoring(&mut self, why: String) -> Vec<Do> {
         if !self.is_restoring() {
             return Vec::new();
         }

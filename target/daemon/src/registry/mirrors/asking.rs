@@ -163,6 +163,9 @@ pub(super) const fn compression_of(zstd: bool) -> MirrorCompression {
 pub(super) struct Gives {
     /// It is the source of what is copied.
     pub(super) is_source: bool,
+    /// Why it never will be, if so. Whatever else an answer says may be otherwise later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) never: Option<String>,
 }
 
 /// A CRC32C of each piece.

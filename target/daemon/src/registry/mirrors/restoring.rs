@@ -2,7 +2,7 @@
 //! that one step follows the other, also after a restart; that of the target is asked to give. What is wanted is durable at
 //! both before anything is changed, and hosts come back when it is durable that it is over.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tidelock_capabilities::facts::AssociationKey;
@@ -18,7 +18,6 @@ use super::holding::TELLING;
 use super::operations::{PATIENCE, refuse};
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::{State, Step};
-use crate::peers::AskError;
 use crate::registry::asymmetric_access::group_accesses;
 use crate::registry::capabilities::Refused;
 use crate::registry::changes::run_blocking;
@@ -91,19 +90,28 @@ impl Registry {
         };
         let asked: Result<Gives, _> = peers.ask(&elsewhere.peer, &ask).await;
         match asked {
-            Ok(Gives { is_source: true }) => {
+            Ok(Gives {
+                never: Some(reason),
+                ..
+            }) => {
+                let error = format!("peer {} refuses: {reason}", elsewhere.peer);
+                tracing::warn!(mirror = %record.id, %error, "the source isn't restored");
+                running.change(|state| state.peer_never_gives(error));
+                false
+            }
+            Ok(Gives {
+                is_source: true, ..
+            }) => {
                 running.change(|state| {
                     state.peer_gives();
                     Vec::new()
                 });
                 true
             }
-            Ok(Gives { is_source: false }) => false,
+            Ok(Gives { .. }) => false,
+            // Also a refusal: that peer may be starting.
             Err(error) => {
                 tracing::warn!(mirror = %record.id, %error, "the source isn't restored yet");
-                if let AskError::Refused { .. } = error {
-                    running.change(|state| state.give_up_restoring(error.to_string()));
-                }
                 false
             }
         }
@@ -122,15 +130,29 @@ impl Registry {
             false => MirrorRest::RestoringFractured,
         };
         let giving = Arc::clone(&running);
+        let never = Arc::new(OnceLock::new());
+        let refused = Arc::clone(&never);
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
-            let side = check_gives(&giving, rest)?;
+            let side = match check_gives(&giving, rest) {
+                Ok(side) => side,
+                Err(error) => {
+                    let _ = refused.set(error.to_string());
+                    return Ok(Vec::new());
+                }
+            };
             let source = side.opposite();
             let changes = this.keep_words(&writer, id, (source, rest)).await?;
             giving.change(|state| state.give(rest));
             Ok(changes)
         })
         .await?;
+        if let Some(reason) = never.get() {
+            return Ok(Gives {
+                is_source: false,
+                never: Some(reason.clone()),
+            });
+        }
         let own = |state: &State| {
             let side = state.record().source.opposite();
             state.role(side) == Some(Role::Source)
@@ -138,6 +160,7 @@ impl Registry {
         running.until(AWAY, own).await;
         Ok(Gives {
             is_source: running.look(own),
+            never: None,
         })
     }
 

@@ -201,7 +201,9 @@ async fn a_copy_that_is_the_source_or_that_is_not_known_to_be_held_gives_nothing
     let asked = async |daemon: &Daemon, who: &Peer, split: bool| {
         let ends = MirrorEnds::of(daemon.house.registry());
         let what = json!({"restore": {"mirror": id, "split": split}});
-        ends.asked(who, what).await.unwrap_err()
+        let answer = ends.asked(who, what).await.unwrap();
+        assert_eq!(answer["is_source"], false);
+        answer["never"].as_str().unwrap().to_owned()
     };
     let error = asked(&b, &known, false).await;
     assert!(

@@ -14,7 +14,7 @@ use tidelock_catalog::{
 };
 
 use super::facts::SIDES;
-use super::restoring::{check_can_give, check_restoring};
+use super::restoring::{check_can_give, check_can_go_back, check_restoring};
 use super::{EndName, Registry};
 use crate::mirrors::running::Running;
 use crate::mirrors::state::State;
@@ -322,6 +322,7 @@ impl Registry {
         self: &Arc<Self>,
         running: &Arc<Running>,
     ) -> Result<(), ChangeError> {
+        check_can_go_back(running)?;
         let is_it = |state: &State| state.is_restoring() && state.record().system().is_here();
         match running.look(is_it) {
             true => self.take_back(running).await,

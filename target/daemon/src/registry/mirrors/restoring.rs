@@ -277,6 +277,7 @@ pub(super) fn check_restoring(
             ),
         }));
     }
+    check_can_go_back(running)?;
     let facts = running.end(record.source).map(|end| end.facts());
     let is_half = facts.is_some_and(|it| !it.has_image && !it.goes_back);
     if is_half && !force {
@@ -286,6 +287,22 @@ pub(super) fn check_restoring(
         )));
     }
     Ok(())
+}
+
+/// Whether a source that is here and isn't restored completely can be what it was: what says how is read by its end.
+pub(super) fn check_can_go_back(running: &Running) -> Result<(), ChangeError> {
+    let source = running.look(|state| {
+        let record = state.record();
+        let is_it = state.is_restoring() && record.system().is_here();
+        is_it.then(|| (record.source, record.system().volume.clone()))
+    });
+    match source {
+        Some((side, volume)) if running.end(side).is_none() => Err(refuse(format!(
+            "volume {volume} may have a part of what it is restored from, and can't go back to what it was as it can't be \
+             used now: put the volume right first, and unfence it if it is fenced"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Whether both ends, which are here, can be used for a restore.

@@ -372,6 +372,26 @@ async fn a_restore_that_can_never_go_on_is_ended_with_the_mirror_and_the_source_
 }
 
 #[tokio::test]
+async fn a_mirror_whose_source_can_not_be_looked_at_is_not_ended_while_that_is_restored() {
+    let (mut house, path, away) = House::restoring_alone().await;
+    house.close().await;
+    std::fs::rename(&away, &path).unwrap();
+    let (path, away) = (house.raw_path("a"), house.raw_path("a").with_extension("away"));
+    std::fs::rename(&path, &away).unwrap();
+    house.open_with("b").await;
+    let detached = house.registry().detach_mirror("b".into(), true).await;
+    let refused = detached.unwrap_err().to_string();
+    assert!(refused.contains("put the volume right first"), "{refused}");
+    house.close().await;
+    std::fs::rename(&away, &path).unwrap();
+    house.open_with("a").await;
+    house.registry().reopen().await;
+    house.until_rests("Split").await;
+    house.until_usable("a").await;
+    assert_eq!(house.content("a"), [1; BLOCKS]);
+}
+
+#[tokio::test]
 async fn a_source_of_which_a_half_is_restored_goes_back_when_its_mirror_is_ended() {
     let house = House::mirrored().await;
     house.done(Operation::Fracture, false).await.unwrap();

@@ -92,6 +92,7 @@ impl State {
         end.role == Some(Role::Target)
             && end.problem.is_none()
             && !self.record.rest.is_held()
+            && !self.is_restoring()
             && self.conflict.is_none()
             && self.pending.is_none()
     }

@@ -275,6 +275,7 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         let lease_ms = Some(self.mirrors.settings()?.lease_ms);
         check_no_conflict(record, running)?;
+        check_not_restoring(running)?;
         let set = Command::SetMirrorFailover {
             mirror: record.id,
             failover: MirrorFailover::Automatic,
@@ -407,6 +408,9 @@ impl Registry {
         let running = Arc::clone(running);
         self.detached(async move |this| {
             let writer = this.writer.lock().await;
+            if failover == MirrorFailover::Automatic {
+                check_not_restoring(&running)?;
+            }
             let mirror = running.id();
             let was = running.is_automatic();
             let set = Command::SetMirrorFailover { mirror, failover };
@@ -569,5 +573,17 @@ pub(super) fn check_handing_over(running: &Running) -> Result<(), ChangeError> {
             "roles change by the leases in etcd, and now they can't: {problem}. Try again when they can, or leave failover to an \
              operator (`tidelock mirror set-failover VOLUME manual`)"
         ))),
+    }
+}
+
+/// A target that gives what it has must not take over by itself.
+fn check_not_restoring(running: &Running) -> Result<(), ChangeError> {
+    match running.look(State::is_restoring) {
+        false => Ok(()),
+        true => Err(refuse(
+            "the source of the mirror is being restored, and it must not fail over by itself meanwhile: try again when that is \
+             over"
+                .into(),
+        )),
     }
 }

@@ -159,6 +159,8 @@ impl Registry {
             return Ok(Vec::new());
         }
         let transition = admit(running, operation, force)?;
+        // It may have been turned on since.
+        check_manual(&running.look(|state| state.record().clone()), operation)?;
         if let Operation::ResetToSync | Operation::ResetToAsync = operation {
             drop(writer);
             return self.set_remote_mode(record, running, operation).await;

@@ -161,6 +161,7 @@ impl State {
         };
         let is_news = (self.record.source, self.record.rest) != (source, rest);
         let is_source = self.end(remote.opposite()).role == Some(Role::Source);
-        is_news && !is_source && self.pending.is_none()
+        // Those that were said before it was asked to give, and come late, would let hosts use it.
+        is_news && !is_source && self.pending.is_none() && !self.is_about_to_give()
     }
 }

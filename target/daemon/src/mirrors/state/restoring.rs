@@ -165,9 +165,17 @@ impl State {
         self.failed = None;
         let side = self.record.source.opposite();
         match self.end(side).role {
-            Some(Role::Target) => vec![Do::Wish(side, Wish::Promote)],
+            Some(Role::Target) => {
+                self.restoring.asked = Some(Wish::Promote);
+                vec![Do::Wish(side, Wish::Promote)]
+            }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the end here is about to be the source of what is copied.
+    pub(super) fn is_about_to_give(&self) -> bool {
+        self.is_restoring() && self.restoring.asked == Some(Wish::Promote)
     }
 
     /// The source has what the target had, that nothing is sent is durable, and hosts may use it.

@@ -212,3 +212,66 @@ fn a_target_that_has_nothing_leaves_the_source_what_it_was_unless_that_has_given
         assert_eq!(state.failure().is_some(), untouched);
     }
 }
+
+/// The end at one side is here, and the other one at a peer.
+fn with_peer(own: MirrorSide, rest: MirrorRest) -> State {
+    let mut record = found(rest).record().clone();
+    let elsewhere = Some(tidelock_catalog::Elsewhere {
+        peer: tidelock_catalog::PeerName::new("other").unwrap(),
+        dials: true,
+    });
+    match own {
+        First => record.second.elsewhere = elsewhere,
+        Second => record.first.elsewhere = elsewhere,
+    }
+    let key = found(rest).association().key;
+    let built = BuiltType::new(
+        ReplicationType::SynchronousMirrorRemote,
+        TargetSupply::Created,
+    );
+    State::found(record, key, built)
+}
+
+#[test]
+fn a_source_gives_up_nothing_for_a_restore_before_the_peer_has_said_that_it_gives() {
+    for role in [Role::Source, Role::Target] {
+        let mut state = with_peer(First, MirrorRest::RestoringFractured);
+        state.opened(First, role);
+        assert_eq!(state.restore_step(), (Step::Wait, vec![]));
+        // An operator may have made it that.
+        state.seen(true);
+        assert_eq!(state.restore_step(), (Step::AskPeer, vec![]));
+        state.peer_gives();
+        let (source, peer) = (Role::Source, NodeId(2));
+        let next = match role == source {
+            true => Wish::GiveUp,
+            false => Wish::Release(peer),
+        };
+        assert_eq!(
+            state.restore_step(),
+            (Step::Wait, vec![Do::Wish(First, next)])
+        );
+        // Opened anew, it has to ask anew.
+        state.opened(First, role);
+        assert_eq!(state.restore_step(), (Step::AskPeer, vec![]));
+        assert_eq!(
+            state.peer_never_gives("no".into()).is_empty(),
+            role != source
+        );
+        assert_eq!(state.is_restoring(), role != source);
+    }
+}
+
+#[test]
+fn an_end_that_is_asked_to_give_follows_no_older_words_and_is_not_promoted() {
+    let mut state = with_peer(Second, MirrorRest::Fractured);
+    state.opened(Second, Role::Target);
+    assert!(state.is_told(First, MirrorRest::Linked));
+    let asked = state.give(MirrorRest::RestoringFractured);
+    assert_eq!(asked, [Do::Wish(Second, Wish::Promote)]);
+    assert!(!state.is_told(First, MirrorRest::Fractured));
+    assert!(!state.may_be_promoted());
+    // Whatever has become of it is over.
+    state.opened(Second, Role::Target);
+    assert!(state.is_told(First, MirrorRest::Fractured));
+}

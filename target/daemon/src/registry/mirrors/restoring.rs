@@ -80,6 +80,8 @@ impl Registry {
 
     /// Asks the peer to give what its end has; false if that isn't known to be so.
     async fn ask_to_give(&self, running: &Running) -> bool {
+        // What was wanted before has been told, or is given up.
+        let _turn = running.telling().lock().await;
         let record = running.look(|state| state.record().clone());
         let (Some((_, elsewhere)), Ok(peers)) = (record.remote(), self.mirrors.peers()) else {
             return false;

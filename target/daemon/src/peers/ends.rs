@@ -15,6 +15,9 @@ pub trait Ends: Send + Sync + 'static {
     /// This daemon's end of a mirror, if it is open.
     fn end(&self, mirror: MirrorId) -> Option<Arc<dyn LinkEnd>>;
 
+    /// Whether it is known that there is no such mirror here, as opposed to one whose end isn't open.
+    fn lacks(&self, mirror: MirrorId) -> bool;
+
     /// What a peer asks ([`super::Peers::ask`] at the other side). The text of an error names what was wrong and
     /// what to do; it is told to the peer.
     fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>>;

@@ -66,7 +66,10 @@ where
         })?;
         let end = ends.and_then(|ends| ends.end(mirror));
         let end = end.ok_or_else(|| {
-            LinkError::Ours(format!("there is no mirror {mirror} here (any more)"))
+            LinkError::Ours(match ends.is_some_and(|ends| ends.lacks(mirror)) {
+                true => format!("there is no mirror {mirror} here (any more)"),
+                false => format!("mirror {mirror} isn't open here (yet)"),
+            })
         })?;
         Ok((frame, mirror, end))
     });

@@ -134,6 +134,10 @@ impl Ends for OneEnd {
         end.map(|end| end as Arc<dyn LinkEnd>)
     }
 
+    fn lacks(&self, mirror: MirrorId) -> bool {
+        mirror != THE_MIRROR
+    }
+
     fn asked<'a>(&'a self, _: &'a Peer, _: Value) -> BoxFuture<'a, Result<Value, String>> {
         ready(Err("nothing is asked here".into())).boxed()
     }

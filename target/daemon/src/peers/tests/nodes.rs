@@ -64,6 +64,10 @@ impl Ends for Fake {
         None
     }
 
+    fn lacks(&self, _: tidelock_mirror::id::MirrorId) -> bool {
+        true
+    }
+
     fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>> {
         let answer = if request == json!("no") {
             Err("it was asked for a no".into())

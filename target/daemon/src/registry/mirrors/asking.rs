@@ -306,6 +306,12 @@ impl Ends for MirrorEnds {
         self.0.upgrade()?.mirrors.get(id)?.door()
     }
 
+    fn lacks(&self, mirror: tidelock_mirror::id::MirrorId) -> bool {
+        let id = MirrorId(Uuid::from_u128(mirror.0));
+        let registry = self.0.upgrade();
+        registry.is_some_and(|it| it.is_loaded() && it.catalog().mirror(id).is_none())
+    }
+
     fn asked<'a>(&'a self, peer: &'a Peer, request: Value) -> BoxFuture<'a, Result<Value, String>> {
         async move {
             let registry = self.0.upgrade().ok_or("this daemon ends")?;

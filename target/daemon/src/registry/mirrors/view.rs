@@ -229,10 +229,17 @@ fn restoring(state: &State, problems: &[Option<String>; 2]) -> Option<v1::Mirror
     }
     let own = record.remote().map(|(remote, _)| remote.opposite());
     let name = &record.end(own.unwrap_or(record.source)).volume;
-    advice(
-        "it goes on by itself when the other end is back; if that is gone for good, end the mirror: the source is then what it was",
-        format!("tidelock mirror detach {name} --force"),
-    )
+    let what = match record.system().is_here() {
+        true => {
+            "it goes on by itself when the other end is back; if that is gone for good, end the mirror: the source is then what \
+             it was before, unless all is copied already (what it had is kept as a snapshot then)"
+        }
+        false => {
+            "it goes on by itself when the source's daemon is back; if that is gone for good, end the mirror: the volume here \
+             is then an independent one, as it is"
+        }
+    };
+    advice(what, format!("tidelock mirror detach {name} --force"))
 }
 
 /// What can be done next.

@@ -373,10 +373,11 @@ async fn a_restore_that_can_never_go_on_is_ended_with_the_mirror_and_the_source_
 
 #[tokio::test]
 async fn a_mirror_whose_source_can_not_be_looked_at_is_not_ended_while_that_is_restored() {
-    let (mut house, path, away) = House::restoring_alone().await;
+    let (mut house, target, gone) = House::restoring_alone().await;
+    let path = house.raw_path("a");
+    let away = path.with_extension("away");
     house.close().await;
-    std::fs::rename(&away, &path).unwrap();
-    let (path, away) = (house.raw_path("a"), house.raw_path("a").with_extension("away"));
+    std::fs::rename(&gone, &target).unwrap();
     std::fs::rename(&path, &away).unwrap();
     house.open_with("b").await;
     let detached = house.registry().detach_mirror("b".into(), true).await;

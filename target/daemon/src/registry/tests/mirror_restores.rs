@@ -380,6 +380,7 @@ async fn a_mirror_whose_source_can_not_be_looked_at_is_not_ended_while_that_is_r
     std::fs::rename(&gone, &target).unwrap();
     std::fs::rename(&path, &away).unwrap();
     house.open_with("b").await;
+    house.until("a", "Broken").await;
     let detached = house.registry().detach_mirror("b".into(), true).await;
     let refused = detached.unwrap_err().to_string();
     assert!(refused.contains("put the volume right first"), "{refused}");

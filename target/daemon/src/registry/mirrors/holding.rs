@@ -116,13 +116,7 @@ impl Registry {
         if is_there || running.is_connected() {
             return Ok(());
         }
-        Err(ChangeError::Refused(Refused {
-            return_code: ReturnCode::Timeout,
-            reason: format!(
-                "peer {} doesn't answer: check the link, and try again",
-                elsewhere.peer
-            ),
-        }))
+        Err(no_answer(elsewhere))
     }
 
     /// A peer's operator wants the source here to do something.
@@ -386,4 +380,15 @@ fn check_going_on(record: &Mirror, operation: Operation, force: bool) -> Result<
         "nobody knows whether {other} was made the source while this daemon was away. Volume {own} goes on by itself when it \
          is back; if it never took over, `tidelock mirror fracture {own} --force` goes on without it"
     )))
+}
+
+/// A peer that has to do something isn't there.
+pub(super) fn no_answer(elsewhere: &Elsewhere) -> ChangeError {
+    ChangeError::Refused(Refused {
+        return_code: ReturnCode::Timeout,
+        reason: format!(
+            "peer {} doesn't answer: check the link, and try again",
+            elsewhere.peer
+        ),
+    })
 }

@@ -107,7 +107,7 @@ impl Registry {
         };
         if running.look(State::is_source_here) {
             let changes = self.keep(&running, set).await?;
-            let _ = tokio::time::timeout(TELLING, self.tell_words(id)).await;
+            self.tell_words_soon(id).await;
             return Ok(changes);
         }
         let ask = set.ask(id);
@@ -137,7 +137,7 @@ impl Registry {
         let running = self.source_for_peer(peer, id)?;
         self.detached(async move |this| {
             let changes = this.keep(&running, set).await?;
-            let _ = tokio::time::timeout(TELLING, this.tell_words(id)).await;
+            this.tell_words_soon(id).await;
             Ok(changes)
         })
         .await

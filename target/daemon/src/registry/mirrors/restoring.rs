@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 use super::asking::{Ask, Gives};
 use super::facts::SIDES;
-use super::holding::TELLING;
 use super::operations::{PATIENCE, refuse};
 use super::{ChangeError, Registry, Running};
 use crate::mirrors::state::{State, Step};
@@ -74,7 +73,7 @@ impl Registry {
             Ok(changes)
         });
         kept.await?;
-        let _ = tokio::time::timeout(TELLING, self.tell_words(id)).await;
+        self.tell_words_soon(id).await;
         Ok(())
     }
 

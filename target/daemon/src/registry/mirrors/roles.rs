@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_admin::v1::PeerState;
-use tidelock_capabilities::values::{Operation, ReturnCode};
+use tidelock_capabilities::values::Operation;
 use tidelock_catalog::{
     Change, Elsewhere, Mirror, MirrorEnd, MirrorId, MirrorRest, MirrorSide, Peer,
 };
@@ -17,6 +17,7 @@ use tidelock_mirror::generation::Role;
 use super::asking::{Ask, Done};
 use super::asynchronous::check_not_catching_up;
 use super::automatic::check_handing_over;
+use super::holding::no_answer;
 use super::operations::{MirrorChange, PATIENCE, end_called, refuse, wait};
 use super::remote::{admit, not_done};
 use super::restoring::check_restoring;
@@ -24,7 +25,6 @@ use super::{ChangeError, EndName, Registry, Running};
 use crate::mirrors::lease::Told;
 use crate::mirrors::state::State;
 use crate::peers::AskError;
-use crate::registry::capabilities::Refused;
 
 /// How hosts are led to another end.
 enum Serving {
@@ -233,13 +233,7 @@ impl Registry {
         if state.is_ok_and(|it| may_answer.contains(&it.state)) {
             return Ok(());
         }
-        Err(ChangeError::Refused(Refused {
-            return_code: ReturnCode::Timeout,
-            reason: format!(
-                "peer {} doesn't answer: check the link, and try again",
-                elsewhere.peer
-            ),
-        }))
+        Err(no_answer(elsewhere))
     }
 
     /// Changes the roles as this end can do it: the words first, then what is asked of the end.

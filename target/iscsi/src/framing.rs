@@ -88,7 +88,8 @@ struct Partial {
     missing: usize,
     /// Padding and digest.
     tail: Tail,
-    digest: Digest,
+    /// That of the data so far, if it has one: nobody sums up for nothing.
+    digest: Option<Digest>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -227,7 +228,12 @@ impl Decoder {
                             data: DataSegment::new(),
                         }));
                     }
-                    self.stage = Stage::Data(Box::new(Partial::new(bhs, &header, lengths)));
+                    self.stage = Stage::Data(Box::new(Partial::new(
+                        bhs,
+                        &header,
+                        lengths,
+                        self.data_digest,
+                    )));
                 }
                 Stage::Data(partial) => {
                     partial.take(rx);
@@ -239,7 +245,7 @@ impl Decoder {
                     else {
                         return Ok(None);
                     };
-                    return partial.finish(self.data_digest).map(Some);
+                    return partial.finish().map(Some);
                 }
             }
         }
@@ -304,7 +310,7 @@ impl Decoder {
 }
 
 impl Partial {
-    fn new(bhs: Bhs, header: &[u8], lengths: Lengths) -> Self {
+    fn new(bhs: Bhs, header: &[u8], lengths: Lengths, data_digest: bool) -> Self {
         Self {
             pdu: RawPdu {
                 bhs,
@@ -317,7 +323,7 @@ impl Partial {
                 want: lengths.tail,
                 ..Tail::default()
             },
-            digest: Digest::new(),
+            digest: data_digest.then(Digest::new),
         }
     }
 
@@ -326,7 +332,9 @@ impl Partial {
         if length > 0 {
             let piece = rx.split_to(length);
             self.missing -= length;
-            self.digest.update(&piece);
+            if let Some(digest) = &mut self.digest {
+                digest.update(&piece);
+            }
             if length >= SLICE_MIN || self.missing == 0 && self.copied.is_empty() {
                 self.keep_copied();
                 self.pdu.data.push(piece.freeze());
@@ -361,15 +369,10 @@ impl Partial {
         self.missing == 0 && self.tail.have == self.tail.want
     }
 
-    fn finish(self, data_digest: bool) -> Result<RawPdu, FramingError> {
-        if data_digest {
+    fn finish(self) -> Result<RawPdu, FramingError> {
+        if let Some(digest) = self.digest {
             let tail = self.tail.bytes.get(..self.tail.want).unwrap_or_default();
-            check_data(
-                self.digest,
-                tail,
-                padding(self.pdu.data.len()),
-                self.pdu.bhs,
-            )?;
+            check_data(digest, tail, padding(self.pdu.data.len()), self.pdu.bhs)?;
         }
         Ok(self.pdu)
     }

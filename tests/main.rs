@@ -33,6 +33,7 @@ mod mirrors;
 mod offload;
 mod parameters;
 mod peers;
+mod polling;
 mod portal_groups;
 mod recovery;
 mod redirect;

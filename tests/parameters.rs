@@ -15,19 +15,30 @@ fn negotiate(daemon: &Daemon, name: &str, digest: &str) -> (u8, u8, HashMap<Stri
         initiator: name,
         ..LoginAs::default()
     };
+    let (_session, class, detail, answers) = negotiate_as(daemon, &who, digest);
+    (class, detail, answers)
+}
+
+/// The same, and the session.
+fn negotiate_as(
+    daemon: &Daemon,
+    who: &LoginAs<'_>,
+    digest: &str,
+) -> (Initiator, u8, u8, HashMap<String, String>) {
     let mut initiator = Initiator::connect(daemon.portal);
+    let name = who.initiator;
     let offer = format!(
         "InitiatorName={name}\0TargetName={TARGET}\0HeaderDigest={digest}\0DataDigest={digest}\0\
          InitialR2T=No\0ImmediateData=Yes\0MaxBurstLength=16777215\0FirstBurstLength=16777215\0\
          MaxOutstandingR2T=65535\0"
     );
-    let request = initiator.login_request(0x87, &who, offer.as_bytes());
+    let request = initiator.login_request(0x87, who, offer.as_bytes());
     initiator.send(&request).unwrap();
     let reply = initiator.receive().unwrap();
     let text = String::from_utf8(reply.data.clone()).unwrap();
     let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
     let answers = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    (reply.bhs[36], reply.bhs[37], answers.collect())
+    (initiator, reply.bhs[36], reply.bhs[37], answers.collect())
 }
 
 #[test]
@@ -149,6 +160,37 @@ fn a_burst_that_memory_has_no_room_for_is_not_promised() {
     // Eight commands that may always be outstanding, in a quarter of all memory.
     assert!(first * 8 <= ceiling / 4, "{first} of {ceiling}");
     assert!(first >= 65_536);
+}
+
+#[test]
+fn a_session_may_send_much_unasked_as_long_as_all_of_them_together_fit() {
+    let daemon = Daemon::start_with("reactors = 1", &[]);
+    daemon.add_lun("vol", "8M");
+    let status = daemon.json(&["status"]);
+    let ceiling = status["memory"]["ceiling_bytes"].as_u64().unwrap();
+    let mut sessions = Vec::new();
+    let mut lengths = Vec::new();
+    for isid in 1..=40 {
+        let who = LoginAs {
+            initiator: OTHER,
+            isid,
+            ..LoginAs::default()
+        };
+        let (session, class, _, answers) = negotiate_as(&daemon, &who, "None");
+        assert_eq!(class, 0);
+        lengths.push(answers["FirstBurstLength"].parse::<u64>().unwrap());
+        sessions.push(session);
+    }
+    // As much as Linux asks for, and never less than the protocol's default.
+    assert_eq!(lengths.first(), Some(&262_144));
+    assert_eq!(lengths.last(), Some(&65_536));
+    assert!(
+        lengths.is_sorted_by(|before, after| before >= after),
+        "{lengths:?}"
+    );
+    // Eight commands of each may always be under way, and a quarter of all memory is for what comes unasked.
+    let together: u64 = lengths.iter().map(|length| length * 8).sum();
+    assert!(together <= ceiling / 4, "{lengths:?}");
 }
 
 #[test]

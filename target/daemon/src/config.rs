@@ -116,6 +116,7 @@ struct File {
     log: Option<String>,
     engine: EngineChoice,
     reactors: Option<u64>,
+    busy_poll_microseconds: Option<u64>,
     memory_ceiling_mib: Option<u64>,
     max_sessions: Option<u64>,
     max_half_open: Option<u64>,
@@ -164,6 +165,9 @@ pub struct Config {
     pub engine: EngineChoice,
     /// Threads that serve connections, 1..=256.
     pub reactors: usize,
+    /// How long a reactor with nothing to do looks for the next command before it sleeps, as long as commands come within that
+    /// time; zero: it sleeps at once. At most a millisecond.
+    pub busy_poll: Duration,
     /// Bytes of payload memory for the whole daemon, whatever its peers do.
     pub memory_ceiling: usize,
     /// Sessions over all targets.
@@ -185,7 +189,8 @@ pub struct Config {
     pub max_recv_data_segment_length: u32,
     /// Our MaxBurstLength in bytes.
     pub max_burst_length: u32,
-    /// Our FirstBurstLength in bytes.
+    /// Our FirstBurstLength in bytes: what a session is offered at most, less where many share the memory. As much as Linux asks
+    /// for.
     pub first_burst_length: u32,
     /// Initiators of thin volumes are warned when less than this part of the file system is left; 0:
     /// never.
@@ -264,7 +269,8 @@ const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 96, 1..=1 << 20);
 const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
 const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);
 const PEER_TIMEOUT: Key = Key::new("peer_timeout_seconds", 10, 2..=600);
-const FIRST_BURST: Key = Key::new("first_burst_length", 65_536, LENGTHS);
+const BUSY_POLL: Key = Key::new("busy_poll_microseconds", 0, 0..=1_000);
+const FIRST_BURST: Key = Key::new("first_burst_length", 262_144, LENGTHS);
 
 impl Config {
     /// Reads the file that `args` names, if any, and lays the command line over it.
@@ -292,6 +298,9 @@ impl Config {
                 .unwrap_or_else(|| "info".into()),
             engine: file.engine,
             reactors: reactors.check(file.reactors)?,
+            busy_poll: BUSY_POLL
+                .check(file.busy_poll_microseconds)
+                .map(Duration::from_micros)?,
             memory_ceiling: MEMORY_CEILING_MIB.check::<usize>(file.memory_ceiling_mib)? << 20,
             max_sessions: MAX_SESSIONS.check(file.max_sessions)?,
             max_half_open: MAX_HALF_OPEN.check(file.max_half_open)?,

@@ -3,6 +3,7 @@
 
 pub mod mailbox;
 pub mod performer;
+pub mod polling;
 pub mod receive;
 
 use std::cell::{Cell, RefCell};
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tidelock_block::BufferPool;
 use tidelock_catalog::PortalGroupTag;
@@ -24,6 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::connection;
 use crate::reactor::mailbox::Mailboxes;
+use crate::reactor::polling::Polling;
 use crate::reactor::receive::ReceiveChunks;
 use crate::renewal::{self, Subject};
 use crate::shared::Shared;
@@ -33,6 +36,9 @@ const RING_DEPTH: u32 = 512;
 
 /// Commands that a session may have outstanding however little memory there is.
 const WINDOW_MIN: u32 = 8;
+/// Commands that it is to have room for when it logs in: as many as Linux has under way. The first twelve sessions of a reactor,
+/// each with what it was offered and with no more than WINDOW_MIN commands, fit into half the memory together.
+const WINDOW_USUAL: u32 = 32;
 
 /// What the rest of the daemon has of a reactor.
 #[derive(Clone, Debug)]
@@ -118,6 +124,8 @@ pub struct Local {
     pub half_open: RefCell<connection::half_open::HalfOpen>,
     /// Sessions of this reactor.
     pub sessions: Cell<usize>,
+    /// Whether it stays awake for what comes next.
+    polling: RefCell<Polling>,
 }
 
 impl Local {
@@ -143,9 +151,21 @@ impl Local {
     /// always have outstanding must fit into its share.
     #[must_use]
     pub fn unsolicited_limit(&self) -> u32 {
+        self.unsolicited(WINDOW_MIN)
+    }
+
+    /// The most that one is offered if nobody has said otherwise: what comes unasked saves asking, which is a good part of a
+    /// large write, but must leave room for a window that hosts are used to.
+    #[must_use]
+    pub fn unsolicited_offer(&self) -> u32 {
+        self.unsolicited(WINDOW_USUAL)
+    }
+
+    /// What each of so many commands may bring unasked.
+    fn unsolicited(&self, commands: u32) -> u32 {
         /// The protocol's own default, which every session may have.
         const LEAST: u32 = 65_536;
-        let fits = self.share() / WINDOW_MIN as usize;
+        let fits = self.share() / commands as usize;
         u32::try_from(fits).unwrap_or(u32::MAX).max(LEAST)
     }
 
@@ -167,6 +187,22 @@ impl Local {
     /// A session's share of half the receive memory; the other half is for data that was asked for.
     fn share(&self) -> usize {
         self.receive_memory / 2 / (1 + self.sessions.get())
+    }
+
+    /// A session has something to do, since `now`.
+    pub fn has_work(&self, now: Instant) {
+        let mut polling = self.polling.borrow_mut();
+        if polling.is_on() {
+            polling.came(now);
+        }
+    }
+
+    /// A session has nothing to do from now on.
+    pub fn rests(&self) {
+        let mut polling = self.polling.borrow_mut();
+        if polling.is_on() {
+            polling.rests(Instant::now());
+        }
     }
 
     /// Hands queued I/O to the kernel and brings what has finished to its connections.
@@ -223,6 +259,7 @@ pub fn start(
                         chunks: RefCell::new(ReceiveChunks::new(receive_memory)),
                         mailboxes: RefCell::default(),
                         sessions: Cell::new(0),
+                        polling: RefCell::new(Polling::new(shared.config.busy_poll)),
                         shared,
                     });
                     tokio::task::LocalSet::new().block_on(&runtime, run(local, receiver));
@@ -251,6 +288,7 @@ impl Drop for EndWithIt {
 /// Serves connections until the handle is dropped and the last of them has ended.
 async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Message>) {
     let ring = tokio::task::spawn_local(reap(Rc::clone(&local)));
+    let awake = tokio::task::spawn_local(stay_awake(Rc::clone(&local)));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -274,6 +312,7 @@ async fn run(local: Rc<Local>, mut incoming: mpsc::UnboundedReceiver<Message>) {
         note(ended);
     }
     ring.abort();
+    awake.abort();
 }
 
 /// A panic in one connection's task is a defect, but it ends that connection alone.
@@ -293,6 +332,20 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 fn watch(local: &Local) -> io::Result<AsyncFd<OwnedFd>> {
     let fd = local.engine.borrow().as_fd().try_clone_to_owned()?;
     AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Keeps the reactor from sleeping while it is to look for what comes next: a task that only lets others have their turn makes
+/// the runtime ask the sockets without waiting.
+async fn stay_awake(local: Rc<Local>) {
+    if !local.polling.borrow().is_on() {
+        return;
+    }
+    loop {
+        std::future::poll_fn(|cx| local.polling.borrow_mut().poll_due(cx, Instant::now())).await;
+        while local.polling.borrow().looks(Instant::now()) {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// Wakes up when I/O finishes that wasn't done at once.

@@ -237,6 +237,7 @@ impl FullFeature {
             })
             .await;
         }
+        self.local.rests();
         std::future::poll_fn(|cx| self.poll_wake(cx)).await
     }
 
@@ -267,6 +268,7 @@ impl FullFeature {
         }
         if awake {
             self.now = Instant::now();
+            self.local.has_work(self.now);
             return Poll::Ready(ControlFlow::Continue(()));
         }
         Poll::Pending

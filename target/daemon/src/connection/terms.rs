@@ -45,6 +45,11 @@ pub(super) fn local_parameters(local: &Local, parameters: &SessionParameters) ->
     let base = local.shared.local_parameters(FIRST_WINDOW.min(depth));
     // A session that may send more than its share unasked could hold all receive memory with commands
     // that aren't complete; the window alone can't prevent that, as it has to leave room for some.
+    let offer = local.unsolicited_offer();
+    let base = LocalParameters {
+        first_burst_length: base.first_burst_length.min(offer),
+        ..base
+    };
     laid_over(base, parameters, local.unsolicited_limit())
 }
 

@@ -8,7 +8,7 @@ from targets import TargetError
 
 from . import programs
 from .sample import Sample, Setting, fio, sample_of, sample_of_program
-from .workloads import Workload
+from .workloads import ISCSI_PERF, Workload
 
 HEADER = 48
 """Bytes of a PDU without data (RFC 7143 §11.2.1)."""
@@ -57,17 +57,23 @@ class SleepingWire(Limit):
 
     @staticmethod
     def measures(workload: Workload) -> bool:
-        return workload.sessions == 1 and workload.reads is None and not workload.header_digest and workload.digests is None
+        return workload.sessions == 1 and workload.reads is None and _is_plain(workload)
+
+    @staticmethod
+    def served(workload: Workload, setting: Setting) -> list[str]:
+        """What its server does beside answering, in its words."""
+        return []
 
     @classmethod
     def measure(cls, workload: Workload, setting: Setting) -> Sample:
-        reads = "read" in workload.pattern
+        reads = workload.what == "read"
         request, reply = HEADER + (0 if reads else workload.block), HEADER + (workload.block if reads else 0)
         sizes = [str(request), str(reply)]
         program = programs.built("pingpong")
         pinned = ["taskset", "--cpu-list"]
         server = subprocess.Popen(
-            [*pinned, str(setting.target_core), program, "serve", cls.how, *sizes], stdout=subprocess.PIPE, text=True,
+            [*pinned, str(setting.target_core), program, "serve", cls.how, *sizes, *cls.served(workload, setting)],
+            stdout=subprocess.PIPE, text=True,
         )
         try:
             port = server.stdout.readline().strip()
@@ -97,6 +103,22 @@ class PollingWire(SleepingWire):
     how = "polling"
 
 
+class WireAndFile(SleepingWire):
+    """The same, with a block of the file read or written for each message: what one core can do for a target that copies."""
+
+    name = "wire-and-file"
+
+    @classmethod
+    def version(cls) -> str:
+        return "wire, with a block of the file read or written for each message, by one thread"
+
+    @staticmethod
+    def served(workload: Workload, setting: Setting) -> list[str]:
+        if setting.uncached:
+            raise TargetError("wire-and-file is there in the page cache only")
+        return [str(setting.file), workload.what, str(workload.block), workload.order]
+
+
 class FileItself(Limit):
     """fio's io_uring engine on the file, on the target's core."""
 
@@ -108,7 +130,7 @@ class FileItself(Limit):
 
     @staticmethod
     def measures(workload: Workload) -> bool:
-        return not workload.header_digest and workload.digests is None
+        return _is_plain(workload)
 
     @classmethod
     def measure(cls, workload: Workload, setting: Setting) -> Sample:
@@ -120,7 +142,12 @@ class FileItself(Limit):
         return sample_of(jobs, cpu_seconds, 0)
 
 
-LIMITS: dict[str, type[Limit]] = {limit.name: limit for limit in (SleepingWire, PollingWire, FileItself)}
+LIMITS: dict[str, type[Limit]] = {limit.name: limit for limit in (SleepingWire, PollingWire, WireAndFile, FileItself)}
+
+
+def _is_plain(workload: Workload) -> bool:
+    """Whether there is nothing to it that only iSCSI knows. Initiators that say no latencies aren't compared with limits."""
+    return not workload.header_digest and not workload.digests and workload.initiator != ISCSI_PERF
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -18,9 +18,11 @@ def missing() -> str | None:
 
 
 def built(name: str) -> str:
-    """The path of one, which is built if it isn't there or its source is newer."""
-    source, program = ROOT / f"benches/programs/{name}.rs", ROOT / f"build/compare-programs/{name}"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+    """The path of one, which is built if it isn't there or a source of it is newer."""
+    program, folder = ROOT / f"build/compare-programs/{name}", ROOT / f"benches/programs/{name}"
+    source = folder / "main.rs" if folder.is_dir() else folder.with_suffix(".rs")
+    sources = folder.glob("*.rs") if folder.is_dir() else [source]
+    if not program.exists() or program.stat().st_mtime < max(it.stat().st_mtime for it in sources):
         program.parent.mkdir(parents=True, exist_ok=True)
         new = program.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}")
         subprocess.run(["rustc", "--edition", "2024", "-O", "-o", new, source], check=True)

@@ -45,7 +45,7 @@ def text(results: Results, workloads: list[Workload], setting: dict) -> str:
     head = [
         f"{setting['cache']}, file of {setting['size_mib']} MiB in {setting['folder']}, "
         f"{setting['rounds']} rounds of {setting['seconds']} s each, target on core "
-        f"{setting['target_core']}, initiator (fio, libiscsi) on core {setting['initiator_core']}",
+        f"{setting['target_core']}, initiator on core {setting['initiator_core']}",
         *(f"  {name}: {version}" for name, version in setting["versions"].items()),
         "",
     ]
@@ -100,9 +100,10 @@ def _row(results: Results, workload: Workload, target: str, label: str) -> tuple
     def value(name: str) -> float:
         return results.median(workload, target, name)
 
+    # Not every initiator says how long things took.
+    times = ("" if math.isnan(value(name)) else f"{value(name):,.0f}" for name in ("p50_us", "p99_us", "p999_us"))
     return (
-        label, target, f"{value('iops'):,.0f}", f"{value('mb_per_second'):,.0f}",
-        f"{value('p50_us'):,.0f}", f"{value('p99_us'):,.0f}", f"{value('p999_us'):,.0f}",
+        label, target, f"{value('iops'):,.0f}", f"{value('mb_per_second'):,.0f}", *times,
         f"{value('iops_per_cpu_second'):,.0f}", f"{value('cpu_seconds_per_million'):.1f}",
         f"{value('rss_bytes') / (1 << 20):.1f}",
     )

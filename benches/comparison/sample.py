@@ -1,6 +1,7 @@
 """What one run came to, and fio, which most of them are made with."""
 
 import json
+import math
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ class Sample:
     p50_us: float
     p99_us: float
     p999_us: float
+    worst_p99_us: float
+    """Of the session that had to wait longest."""
     cpu_seconds: float
     """Of the daemon, user and system, all threads, from before the login to after the logout."""
     iops_per_cpu_second: float
@@ -86,12 +89,14 @@ def sample_of(jobs: list[dict], cpu_seconds: float, rss_bytes: int) -> Sample:
         return max(waited, default=float("inf"))
 
     rates = [sum(side["iops"] for side in sides) for sides in each]
+    worst_p99 = max(slowest(sides, "99.000000") for sides in each)
     return Sample(
         iops=sum(rates),
         mb_per_second=sum(side["bw_bytes"] for sides in each for side in sides) / 1e6,
         p50_us=median(slowest(sides, "50.000000") for sides in each),
-        p99_us=max(slowest(sides, "99.000000") for sides in each),
+        p99_us=worst_p99,
         p999_us=max(slowest(sides, "99.900000") for sides in each),
+        worst_p99_us=worst_p99,
         cpu_seconds=cpu_seconds,
         iops_per_cpu_second=count / cpu_seconds,
         cpu_seconds_per_million=cpu_seconds / count * 1e6,
@@ -100,14 +105,28 @@ def sample_of(jobs: list[dict], cpu_seconds: float, rss_bytes: int) -> Sample:
     )
 
 
+def sample_of_rate(iops: float, workload: Workload, setting: Setting, cpu_seconds: float, rss_bytes: int) -> Sample:
+    """Of an initiator that says how many commands a second were answered, and nothing else."""
+    count = iops * setting.seconds
+    if count == 0 or cpu_seconds <= 0:
+        raise TargetError(f"nothing was measured: {count:.0f} commands in {cpu_seconds} CPU-seconds")
+    return Sample(
+        iops=iops, mb_per_second=iops * workload.block / 1e6,
+        p50_us=math.nan, p99_us=math.nan, p999_us=math.nan, worst_p99_us=math.nan, cpu_seconds=cpu_seconds,
+        iops_per_cpu_second=count / cpu_seconds, cpu_seconds_per_million=cpu_seconds / count * 1e6,
+        rss_bytes=rss_bytes, slowest_session=1.0,
+    )
+
+
 def sample_of_program(said: str, workload: Workload, cpu_seconds: float, rss_bytes: int) -> Sample:
-    """Of what one of benches/programs has printed."""
-    count, seconds, p50, p99, p999 = map(float, said.split())
+    """Of what one of benches/programs has printed; of several sessions the latencies of all commands, and of the worst one."""
+    count, seconds, p50, p99, p999, *of_sessions = map(float, said.split())
+    slowest_session, worst_p99 = of_sessions or (1.0, p99)
     if count == 0 or cpu_seconds <= 0:
         raise TargetError(f"nothing was measured: {count:.0f} commands in {cpu_seconds} CPU-seconds")
     return Sample(
         iops=count / seconds, mb_per_second=count / seconds * workload.block / 1e6,
-        p50_us=p50, p99_us=p99, p999_us=p999, cpu_seconds=cpu_seconds,
+        p50_us=p50, p99_us=p99, p999_us=p999, worst_p99_us=worst_p99, cpu_seconds=cpu_seconds,
         iops_per_cpu_second=count / cpu_seconds, cpu_seconds_per_million=cpu_seconds / count * 1e6,
-        rss_bytes=rss_bytes, slowest_session=1.0,
+        rss_bytes=rss_bytes, slowest_session=slowest_session,
     )

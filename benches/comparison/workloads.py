@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+FIO, OWN, ISCSI_PERF = "fio", "own", "iscsi-perf"
+"""fio's libiscsi engine, benches/programs/initiator, and what comes with libiscsi."""
+
 
 @dataclass(frozen=True)
 class Workload:
-    """One job of fio."""
+    """What an initiator does."""
 
     name: str
     pattern: str
@@ -19,14 +22,33 @@ class Workload:
     """Of a hundred commands, so many reads; for a mixed pattern."""
     header_digest: bool = False
     """Whether the target insists on header digests. (Debian's libiscsi has no data digests.)"""
-    digests: bool | None = None
-    """Not with fio but with an initiator of ours, which digests cost nothing: whether with both of them or without."""
+    initiator: str = FIO
+    """Who does it."""
+    digests: bool = False
+    """Whether with digests on headers and data; for the own initiator, which they cost next to nothing."""
+
+    @property
+    def what(self) -> str:
+        """`read` or `write`; of a mixed pattern it says nothing."""
+        return "write" if "write" in self.pattern else "read"
+
+    @property
+    def order(self) -> str:
+        """`sequence` or `random`."""
+        return "random" if self.pattern.startswith("rand") else "sequence"
 
     @property
     def by_throughput(self) -> bool:
         """Whether MB/s says more than IOPS."""
         return self.block >= 65536
 
+
+_OWN_IN_SHORT = [
+    Workload("4K random read QD32, own initiator", "randread", 4096, 32, initiator=OWN),
+    Workload("128K seq. read QD16, own initiator", "read", 131072, 16, initiator=OWN),
+    Workload("128K seq. write QD16, own initiator", "write", 131072, 16, initiator=OWN),
+    Workload("4K random read QD8, 64 sessions, own initiator", "randread", 4096, 8, sessions=64, initiator=OWN),
+]
 
 WORKLOADS = [
     Workload("4K random read QD1", "randread", 4096, 1),
@@ -35,8 +57,9 @@ WORKLOADS = [
     Workload("128K seq. read QD16", "read", 131072, 16),
     Workload("128K seq. write QD16", "write", 131072, 16),
     Workload("4K random read QD8, 64 sessions", "randread", 4096, 8, sessions=64),
+    *_OWN_IN_SHORT,
 ]
-"""What a short look is worth."""
+"""What a short look is worth: where fio isn't what limits, and what it would limit with the own initiator."""
 
 MATRIX = [
     *(
@@ -56,10 +79,13 @@ MATRIX = [
     ),
     Workload("4K random read QD32, header digest", "randread", 4096, 32, header_digest=True),
     Workload("128K seq. read QD16, header digest", "read", 131072, 16, header_digest=True),
+    Workload("4K random read QD1, own initiator", "randread", 4096, 1, initiator=OWN),
+    Workload("4K random write QD32, own initiator", "randwrite", 4096, 32, initiator=OWN),
+    *_OWN_IN_SHORT,
     *(
-        Workload(f"128K seq. {what} QD16, own initiator, {how}", what, 131072, 16, digests=how != "no digests")
+        Workload(f"128K seq. {what} QD16, own initiator, both digests", what, 131072, 16, initiator=OWN, digests=True)
         for what in ("read", "write")
-        for how in ("no digests", "both digests")
     ),
+    Workload("4K random read QD32, iscsi-perf", "randread", 4096, 32, initiator=ISCSI_PERF),
 ]
 """Everything."""

@@ -9,12 +9,13 @@ from .istgt import Istgt
 from .pair import TidelockAsyncPair, TidelockPair
 from .process import Target, TargetError
 from .tgt import Tgt
-from .tidelock import Tidelock, TidelockAsyncMirror, TidelockMirror, TidelockUnderMany, TidelockUnderOne
+from .tidelock import Tidelock, TidelockAsyncMirror, TidelockMirror, TidelockPolling, TidelockUnderMany, TidelockUnderOne
 
 ADAPTERS: dict[str, type[Target]] = {
     adapter.name: adapter
     for adapter in (
-        Tidelock, TidelockUnderOne, TidelockUnderMany, TidelockMirror, TidelockAsyncMirror, TidelockPair, TidelockAsyncPair, Tgt, Istgt,
+        Tidelock, TidelockPolling, TidelockUnderOne, TidelockUnderMany, TidelockMirror, TidelockAsyncMirror,
+        TidelockPair, TidelockAsyncPair, Tgt, Istgt,
     )
 }
 

@@ -20,6 +20,8 @@ class Tidelock(Target):
     """Whether it is mirrored to a second file beside the first one."""
     mode: tuple[str, ...] = ()
     """More words for the command that makes the mirror."""
+    config: tuple[str, ...] = ()
+    """More lines of its configuration."""
 
     @staticmethod
     def missing() -> str | None:
@@ -37,7 +39,8 @@ class Tidelock(Target):
         # iscsi-test-cu sleeps for up to a minute, and answers no NOP-In meanwhile.
         config = self.folder / "tidelockd.toml"
         # How full the disk of the tests is must not be told in the middle of a test.
-        config.write_text("nop_timeout_seconds = 120\nspace_warning_percent = 0\n")
+        lines = ("nop_timeout_seconds = 120", "space_warning_percent = 0", *self.config)
+        config.write_text("".join(f"{line}\n" for line in lines))
         return [
             str(BUILD / "tidelockd"),
             "--config", str(config),
@@ -87,6 +90,13 @@ class Tidelock(Target):
     @property
     def _socket(self) -> Path:
         return self.folder / "admin.sock"
+
+
+class TidelockPolling(Tidelock):
+    """The same; its reactors ask for work a while before they sleep."""
+
+    name = "tidelock-polling"
+    config = ("busy_poll_microseconds = 50",)
 
 
 class TidelockUnderOne(Tidelock):

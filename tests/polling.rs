@@ -71,7 +71,7 @@ fn a_reactor_that_polls_does_not_sleep_between_commands_and_sleeps_when_none_com
         let part = (reactor.ran() - before).as_secs_f64() / begun.elapsed().as_secs_f64();
         (part < 0.05)
             .then_some(())
-            .ok_or(format!("it ran for {part:.2} of it"))
+            .ok_or_else(|| format!("it ran for {part:.2} of it"))
     });
 }
 

@@ -324,9 +324,17 @@ impl FullFeature {
             };
             budget = budget.saturating_sub(batch.len());
             self.decode(at, &mut batch);
-            // Whoever has one command at a time sends nothing before it is answered: asking the socket would be in vain.
-            // Of one that has many, more has come meanwhile as a rule, and goes with these.
-            if drained && self.commands.running_len() <= 1 {
+            if drained {
+                // Whoever has one command at a time sends nothing before it is answered: asking the socket would be in vain.
+                // Of one that has many, more has come when these are answered, as a rule: that is when it is asked again, since
+                // what comes in small pieces costs more to receive. Other sessions have their turn before.
+                if self.commands.running_len() > 1 {
+                    return Ok(if self.local.sessions.get() > 1 {
+                        Received::More
+                    } else {
+                        Received::All
+                    });
+                }
                 if let Some(link) = self.links.get(at) {
                     wait_for_more(&link.stream);
                 }

@@ -25,6 +25,7 @@ mod inbox;
 mod journal;
 mod landing;
 mod numbered;
+mod pace;
 mod performer;
 mod scribe;
 mod shell;

@@ -17,11 +17,14 @@ pub struct Limits {
     pub latency_max_us: u64,
 }
 
-/// The rate of one resync: it halves when hosts wait, and grows by a tenth when they don't.
+/// The rate of one resync: it halves when hosts wait, and grows when they don't: by a tenth, or faster while there are
+/// none.
 #[derive(Clone, Debug)]
 pub struct Rate {
     limits: Limits,
     rate: u64,
+    /// What it was before it began to double. Nobody has said since that more is no harm.
+    before: Option<u64>,
     /// Bytes that may be copied and weren't granted yet, times a thousand.
     owed: u64,
     last_ms: u64,
@@ -34,6 +37,7 @@ impl Rate {
         let mut rate = Self {
             limits,
             rate: RATE_FIRST,
+            before: None,
             owed: 0,
             last_ms: now_ms,
         };
@@ -54,13 +58,32 @@ impl Rate {
     }
 
     /// What hosts have seen since the last call: how many writes, and how long the slower ones took (the 99th of a
-    /// hundred, in microseconds). Call it every tenth of a second or so.
-    pub fn observe(&mut self, writes: u64, latency_us: u64) {
-        if writes > 0 && latency_us > self.limits.latency_max_us {
-            self.rate /= 2;
-        } else {
+    /// hundred, in microseconds). Call it every tenth of a second or so. It grows only if the resync `wants_more`.
+    pub fn observe(&mut self, writes: u64, latency_us: u64, wants_more: bool) {
+        if writes > 0 {
+            let before = self.before.take().unwrap_or(self.rate);
+            if latency_us > self.limits.latency_max_us {
+                self.rate = self.rate.min(before) / 2;
+                return self.clamp();
+            }
+        }
+        if wants_more {
             self.rate = self.rate.saturating_add(self.rate / 10);
         }
+        self.clamp();
+    }
+
+    /// The resync wants more, and there is nobody who could be held up. If there is somebody later who is, all of it is taken
+    /// back.
+    pub fn double(&mut self) {
+        self.before.get_or_insert(self.rate);
+        self.rate = self.rate.saturating_mul(2);
+        self.clamp();
+    }
+
+    /// Another resync begins, and hosts may have come since the last one.
+    pub fn begin_anew(&mut self) {
+        self.rate = self.before.take().unwrap_or(self.rate);
         self.clamp();
     }
 
@@ -113,16 +136,39 @@ mod tests {
     fn it_makes_way_for_hosts_and_comes_back() {
         let mut rate = Rate::new(LIMITS, 0);
         for _ in 0..20 {
-            rate.observe(100, 2_001);
+            rate.observe(100, 2_001, true);
         }
         assert_eq!(rate.rate(), RATE_MIN, "and it never stops");
         for _ in 0..50 {
-            rate.observe(100, 2_000);
+            rate.observe(100, 2_000, true);
         }
         assert!(rate.rate() > RATE_FIRST);
         let before = rate.rate();
-        rate.observe(0, 1_000_000);
+        rate.observe(0, 1_000_000, true);
         assert!(rate.rate() > before, "nobody waited");
+        let before = rate.rate();
+        rate.observe(100, 2_000, false);
+        assert_eq!(rate.rate(), before, "it would be of no use");
+    }
+
+    #[test]
+    fn what_it_has_reached_while_nobody_was_there_counts_for_nothing() {
+        let mut rate = Rate::new(LIMITS, 0);
+        (0..10).for_each(|_| rate.double());
+        assert_eq!(rate.rate(), RATE_FIRST << 10);
+        rate.observe(0, 0, false);
+        rate.observe(1, 2_001, true);
+        assert_eq!(rate.rate(), RATE_FIRST / 2);
+        (0..10).for_each(|_| rate.double());
+        rate.observe(1, 2_001, true);
+        assert_eq!(rate.rate(), RATE_FIRST / 4, "and again and again");
+        (0..10).for_each(|_| rate.double());
+        rate.observe(1, 2_000, false);
+        rate.observe(1, 2_001, true);
+        assert_eq!(rate.rate(), RATE_FIRST << 7, "it did no harm");
+        rate.double();
+        rate.begin_anew();
+        assert_eq!(rate.rate(), RATE_FIRST << 7);
     }
 
     #[test]
@@ -134,12 +180,14 @@ mod tests {
         let mut rate = Rate::new(limits, 0);
         assert_eq!(rate.rate(), 1 << 20);
         for _ in 0..100 {
-            rate.observe(0, 0);
+            rate.observe(0, 0, true);
         }
+        assert_eq!(rate.rate(), 1 << 20);
+        rate.double();
         assert_eq!(rate.rate(), 1 << 20);
         rate.set(LIMITS);
         for _ in 0..1_000 {
-            rate.observe(0, 0);
+            rate.observe(0, 0, true);
         }
         assert!(rate.grant(1_000) > 1 << 40);
     }

@@ -25,7 +25,7 @@ use tidelock_mirror::generation::{Keeper, Record};
 use tidelock_mirror::id::{CommandId, GenerationId, Incarnation, MirrorId, NodeId, OperationId};
 use tidelock_mirror::link::{DATA_MAX, Message};
 use tidelock_mirror::region::Regions;
-use tidelock_mirror::resync::{Limits, Rate};
+use tidelock_mirror::resync::Limits;
 
 use super::answers::{Answer, Answers};
 use super::cutting::Cutting;
@@ -35,6 +35,7 @@ use super::images::{Images, SnapshotOperation};
 use super::journal::{Identity, Journal};
 use super::landing::Landing;
 use super::numbered::Numbered;
+use super::pace::Pace;
 use super::performer::{Performer, Then};
 use super::scribe::{self, Desk};
 use super::shell::Shell;
@@ -164,20 +165,6 @@ struct HostCommand {
     began: Option<Instant>,
 }
 
-/// How fast a resync goes on.
-struct Pace {
-    rate: Rate,
-    began: Instant,
-    /// What hosts' writes took since the rate was adapted, in microseconds.
-    latencies: Vec<u64>,
-    adapted: Instant,
-}
-
-/// Latencies that are kept between two looks.
-const LATENCIES_MAX: usize = 1024;
-/// How often the rate is adapted.
-const ADAPT_MS: u128 = 100;
-
 /// What is to be done without the lock.
 enum Todo {
     Tell(Arc<Answers>, usize, CommandId, Answer),
@@ -259,7 +246,6 @@ impl End {
         }
         let core = core(&config, identity, journal.durable().clone())?;
         let desk = Arc::new(Desk::default());
-        let now = Instant::now();
         let end = Arc::new_cyclic(|me| Self {
             identity,
             volume: Arc::downgrade(volume),
@@ -281,12 +267,7 @@ impl End {
                 closed: false,
                 written_bytes: 0,
                 copying: false,
-                pace: Pace {
-                    rate: Rate::new(config.limits, 0),
-                    began: now,
-                    latencies: Vec::new(),
-                    adapted: now,
-                },
+                pace: Pace::new(config.limits, Instant::now()),
                 cutting: None,
             }),
         });
@@ -324,7 +305,7 @@ impl End {
 
     /// Other limits for resyncs from now on.
     pub fn set_limits(&self, limits: Limits) {
-        self.state.lock().pace.rate.set(limits);
+        self.state.lock().pace.set_limits(limits);
     }
 
     /// Whether what is on the disk is an image of something, as it stands. Waits for nobody.
@@ -699,36 +680,10 @@ impl State {
 
     /// Bytes that a resync may copy now.
     fn budget(&mut self) -> u64 {
-        let Pace {
-            rate,
-            began,
-            latencies,
-            adapted,
-        } = &mut self.pace;
-        if adapted.elapsed().as_millis() >= ADAPT_MS {
-            *adapted = Instant::now();
-            latencies.sort_unstable();
-            let at = latencies.len().saturating_sub(1).saturating_mul(99) / 100;
-            let slow = latencies.get(at).copied().unwrap_or_default();
-            rate.observe(latencies.len() as u64, slow);
-            latencies.clear();
-        }
-        let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let granted = rate.grant(now_ms);
-        // What isn't used isn't saved up.
-        let most = (rate.rate() / 10).max(2 * DATA_MAX as u64);
-        granted.min(most.saturating_sub(self.core.copy_budget()))
-    }
-}
-
-impl Pace {
-    fn took(&mut self, began: Option<Instant>) {
-        if let Some(began) = began
-            && self.latencies.len() < LATENCIES_MAX
-        {
-            let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.latencies.push(us);
-        }
+        let (left, waiting) = (self.core.copy_budget(), !self.hosts.is_empty());
+        let (kept, granted) = self.pace.budget(Instant::now(), left, waiting);
+        self.core.limit_copy_budget(kept);
+        granted
     }
 }
 

@@ -224,6 +224,11 @@ impl Engine {
         self.copy_budget
     }
 
+    /// No more than so many of them may be.
+    pub fn limit_copy_budget(&mut self, bytes: u64) {
+        self.copy_budget = self.copy_budget.min(bytes);
+    }
+
     /// Whether the disk or the journal has failed: nothing is done any more.
     #[must_use]
     pub const fn has_failed(&self) -> bool {

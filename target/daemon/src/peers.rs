@@ -24,6 +24,7 @@ mod pairing;
 mod presence;
 mod request;
 mod requests;
+mod socket;
 mod standing;
 mod tls;
 
@@ -495,6 +496,14 @@ impl Peers {
             .insert(key, Watched { nudge, task });
         if let Some(before) = before {
             before.task.abort();
+        }
+    }
+
+    /// The end here is open: a link needn't wait for the next attempt.
+    pub fn nudge_link(&self, peer: &PeerName, mirror: MirrorId) {
+        let dialled = self.house.dialled.lock();
+        if let Some(dialled) = dialled.get(&(peer.clone(), mirror)) {
+            dialled.nudge.notify_one();
         }
     }
 

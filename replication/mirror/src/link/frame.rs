@@ -13,6 +13,10 @@ pub const HEADER_BYTES: usize = 32;
 pub const BODY_MAX: usize = 512 << 10;
 /// Bytes of a volume that one message may carry.
 pub const DATA_MAX: usize = 1 << 20;
+/// Room for bytes that come while it isn't known how long the frame is that they are of.
+const SPACE_BYTES: usize = 64 << 10;
+/// The least of it that is used before there is more.
+const SPACE_MIN: usize = 4 << 10;
 const MAGIC: [u8; 4] = *b"TDLM";
 /// The data are compressed.
 const COMPRESSED: u16 = 1;
@@ -177,6 +181,19 @@ impl Decoder {
         if self.failed.is_none() {
             self.bytes.extend_from_slice(bytes);
         }
+    }
+
+    /// Where bytes are put as they come, which spares a copy of them. There is room for the rest of a frame whose header
+    /// is there, and for some bytes in any case.
+    pub fn space(&mut self) -> &mut BytesMut {
+        let spare = self.bytes.capacity() - self.bytes.len();
+        if self.header.is_some() {
+            self.bytes.reserve(self.wants());
+        } else if spare < SPACE_MIN {
+            // Frames that are kept keep all of it, so that it is used up before there is another one.
+            self.bytes.reserve(SPACE_BYTES);
+        }
+        &mut self.bytes
     }
 
     /// How many more bytes are needed before there can be a frame; a reader needn't ask for fewer.

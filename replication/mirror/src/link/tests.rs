@@ -144,6 +144,25 @@ proptest! {
     }
 
     #[test]
+    fn they_do_if_they_are_put_where_they_stay(messages in prop::collection::vec(message(), 1..6), cut in 1_usize..9_000) {
+        let mut bytes = &stream(&messages)[..];
+        let mut decoder = Decoder::default();
+        let mut back = Vec::new();
+        while !bytes.is_empty() {
+            let space = decoder.space();
+            let fits = (space.capacity() - space.len()).min(cut).min(bytes.len());
+            prop_assert!(fits > 0, "there is no space");
+            let (piece, rest) = bytes.split_at(fits);
+            space.extend_from_slice(piece);
+            bytes = rest;
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                back.push(decode(frame).unwrap());
+            }
+        }
+        prop_assert_eq!(back, messages);
+    }
+
+    #[test]
     fn no_flipped_bit_goes_unnoticed(messages in prop::collection::vec(message(), 1..4), at in any::<prop::sample::Index>(), bit in 0..8) {
         let mut bytes = stream(&messages);
         let at = at.index(bytes.len());
@@ -208,6 +227,37 @@ fn what_a_header_says_is_checked_before_anything_is_kept() {
     let mut decoder = Decoder::default();
     decoder.feed(b"G");
     assert_eq!(decoder.next_frame(), Err(FrameError::NotAFrame));
+}
+
+#[test]
+fn there_is_space_for_all_of_a_frame_and_not_for_each_of_many() {
+    let whole = stream(&[Message::Copy {
+        sequence: 1,
+        offset: 0,
+        data: Data::Bytes(Bytes::from(vec![1; DATA_MAX])),
+    }]);
+    let mut decoder = Decoder::default();
+    decoder.space().extend_from_slice(&whole[..HEADER_BYTES]);
+    assert_eq!(decoder.next_frame(), Ok(None));
+    let before = decoder.space().as_ptr();
+    for piece in whole[HEADER_BYTES..].chunks(16 << 10) {
+        decoder.space().extend_from_slice(piece);
+    }
+    assert_eq!(decoder.space().as_ptr(), before, "it was moved");
+    assert!(decoder.next_frame().unwrap().is_some());
+
+    let small = stream(&(0..1_000).map(|_| Message::Deny).collect::<Vec<_>>());
+    let mut kept = Vec::new();
+    let mut decoder = Decoder::default();
+    let mut places = std::collections::BTreeSet::new();
+    for piece in small.chunks(HEADER_BYTES) {
+        let space = decoder.space();
+        places.insert(space.as_ptr() as usize + space.capacity());
+        space.extend_from_slice(piece);
+        kept.extend(decoder.next_frame().unwrap());
+    }
+    assert_eq!(kept.len(), 1_000);
+    assert!(places.len() <= 2, "{} of them", places.len());
 }
 
 #[test]

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use tidelock_catalog::Peer;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::conversation::{PEER_MAX, receive_bytes, send};
 use super::house::House;
 use super::request::{PeerAnswer, PeerRequest, tame};
+use super::socket::Socket;
 
 /// Until the peer hangs up, says nothing for long, or breaks the rules.
-pub(super) async fn answer(house: &Arc<House>, mut stream: TlsStream<TcpStream>, peer: &Peer) {
+pub(super) async fn answer(house: &Arc<House>, mut stream: TlsStream<Socket>, peer: &Peer) {
     // Three times what a peer that keeps an eye on us lets pass.
     let idle = house.settings.timeout * 3;
     loop {

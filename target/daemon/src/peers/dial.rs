@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::conversation::ConversationError;
+use super::socket::{Socket, socket};
 use super::tls::{self, Tls};
 
 /// How long it may take until there is a connection, name resolution, TCP and TLS each.
@@ -67,7 +68,7 @@ pub enum DialError {
 
 /// A connection to another daemon.
 pub(super) struct Dialled {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: TlsStream<Socket>,
     /// Whose key it is.
     pub(super) fingerprint: Fingerprint,
 }
@@ -130,7 +131,7 @@ pub(super) fn broken(address: &PeerAddress, reason: impl ToString) -> DialError 
     }
 }
 
-async fn connect(address: &PeerAddress) -> Result<TcpStream, DialError> {
+async fn connect(address: &PeerAddress) -> Result<Socket, DialError> {
     let unreachable = |reason: String| DialError::Unreachable {
         address: address.clone(),
         reason,
@@ -139,9 +140,7 @@ async fn connect(address: &PeerAddress) -> Result<TcpStream, DialError> {
     for one in addresses(address).await? {
         match timeout(STEP_PATIENCE, TcpStream::connect(one)).await {
             Ok(Ok(stream)) => {
-                // Answers are waited for; a stream that can't be told so is slower, no more.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
+                return Ok(socket(stream));
             }
             Ok(Err(error)) => last = error.to_string(),
             Err(_) => last = format!("no answer within {} s", STEP_PATIENCE.as_secs()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_catalog::Fingerprint;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -18,6 +18,7 @@ use super::house::House;
 use super::identity::fingerprint;
 use super::link;
 use super::pairing;
+use super::socket::{Socket, socket};
 use super::tls::{MIRROR, PAIR};
 
 /// How long accepting rests after an error such as too many open files.
@@ -76,13 +77,11 @@ async fn serve(house: &Arc<House>, stream: TcpStream, from: SocketAddr) {
     }
 }
 
-type Greeted = (TlsStream<TcpStream>, Fingerprint, Vec<u8>);
+type Greeted = (TlsStream<Socket>, Fingerprint, Vec<u8>);
 
 /// The handshake; and all that there is to it for somebody who asks to be a peer.
 async fn greet(house: &House, stream: TcpStream, from: SocketAddr) -> Option<Greeted> {
-    // Answers are waited for; a stream that can't be told so is slower, no more.
-    let _ = stream.set_nodelay(true);
-    let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
+    let start = LazyConfigAcceptor::new(Acceptor::default(), socket(stream))
         .await
         .ok()?;
     let asks = {
@@ -120,7 +119,7 @@ async fn greet(house: &House, stream: TcpStream, from: SocketAddr) -> Option<Gre
 }
 
 /// Lets the alert arrive: a socket that is closed with something unread in it takes back what was sent.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let reading = async {
         stream.shutdown().await?;
         let mut left = vec![0; 4096];

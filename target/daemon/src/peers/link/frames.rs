@@ -13,8 +13,6 @@ use tidelock_mirror::link::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-/// Bytes that are read at once.
-const READ_BYTES: usize = 64 << 10;
 /// How long a connection that ends may take for it.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// What is read of it meanwhile.
@@ -74,7 +72,6 @@ impl LinkError {
 #[derive(Debug)]
 pub(super) struct Incoming {
     decoder: Decoder,
-    buffer: Vec<u8>,
     patience: Duration,
 }
 
@@ -83,7 +80,6 @@ impl Incoming {
     pub(super) fn new(patience: Duration) -> Self {
         Self {
             decoder: Decoder::default(),
-            buffer: vec![0; READ_BYTES],
             patience,
         }
     }
@@ -105,7 +101,7 @@ impl Incoming {
                     None => Ok(frame),
                 };
             }
-            let reading = timeout(self.patience, stream.read(&mut self.buffer));
+            let reading = timeout(self.patience, stream.read_buf(self.decoder.space()));
             let read = reading
                 .await
                 .map_err(|_| LinkError::Silent(self.patience.as_secs()))?;
@@ -114,11 +110,9 @@ impl Incoming {
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
                 read => read?,
             };
-            let bytes = self.buffer.get(..read).unwrap_or_default();
-            if bytes.is_empty() {
+            if read == 0 {
                 return Err(LinkError::Ended);
             }
-            self.decoder.feed(bytes);
         }
     }
 }
@@ -244,7 +238,7 @@ impl Outgoing {
             }
             stream.shutdown().await?;
             // A socket that is closed with something unread in it takes back what was sent.
-            let mut left = vec![0; READ_BYTES];
+            let mut left = vec![0; 4 << 10];
             let mut total = 0;
             while total < LINGER_BYTES {
                 match stream.read(&mut left).await? {

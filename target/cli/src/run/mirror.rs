@@ -17,8 +17,9 @@ use crate::run::{Context, job};
 use crate::show;
 use group::About;
 
-/// From one look at a mirror to the next.
-const LOOK: Duration = Duration::from_millis(200);
+/// From one look at a mirror to the next, at first and at most: what is copied in no time is told at once.
+const LOOK_MIN: Duration = Duration::from_millis(20);
+const LOOK_MAX: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
@@ -346,6 +347,7 @@ async fn detach(
 /// Shows each change, until both volumes are equal.
 async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut shown = None;
+    let mut pause = LOOK_MIN;
     loop {
         let mirror = context.client.mirror(name).await?;
         let is_following = matches!(&*mirror.copy_state, "Synchronized" | "Failedover");
@@ -366,6 +368,7 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
             return Ok(());
         }
         shown = Some(seen);
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause + pause / 8).min(LOOK_MAX);
     }
 }

@@ -175,7 +175,9 @@ impl Mirrors {
         let Some((running, side)) = self.of(volume) else {
             return Ok(());
         };
-        running.attach(self.ends()?, side, store)
+        running.attach(self.ends()?, side, store)?;
+        self.dial_again(&running);
+        Ok(())
     }
 
     /// Opens ends anew whose volumes can be used again. Blocks.

@@ -55,6 +55,19 @@ pub struct RemoteMirrorRequest {
 impl Mirrors {
     /// Connects a mirror with its other end, if that is this daemon's part.
     pub(super) fn dial(&self, running: &Running) {
+        self.with_dialled(running, Peers::dial);
+    }
+
+    /// Its end here is open, which it has to be before there can be a connection.
+    pub(super) fn dial_again(&self, running: &Running) {
+        self.with_dialled(running, Peers::nudge_link);
+    }
+
+    fn with_dialled(
+        &self,
+        running: &Running,
+        call: impl FnOnce(&Peers, &PeerName, tidelock_mirror::id::MirrorId),
+    ) {
         let Some(peers) = self.peers.get().and_then(Weak::upgrade) else {
             // All are connected when there are peers.
             return;
@@ -64,7 +77,7 @@ impl Mirrors {
             Some(elsewhere.clone())
         });
         if let Some(Elsewhere { peer, dials: true }) = remote {
-            peers.dial(&peer, in_the_core(running.id()));
+            call(&peers, &peer, in_the_core(running.id()));
         }
     }
 
@@ -226,8 +239,11 @@ impl Registry {
             let attached = mirrors
                 .ends()
                 .and_then(|ends| running.attach(ends, side, &store));
-            if let Err(reason) = attached {
-                tracing::error!(mirror = %running.id(), %reason, "a new mirror isn't complete");
+            match attached {
+                Ok(()) => mirrors.dial_again(&running),
+                Err(reason) => {
+                    tracing::error!(mirror = %running.id(), %reason, "a new mirror isn't complete");
+                }
             }
         })
         .await?;

@@ -189,8 +189,7 @@ pub struct Config {
     pub max_recv_data_segment_length: u32,
     /// Our MaxBurstLength in bytes.
     pub max_burst_length: u32,
-    /// Our FirstBurstLength in bytes: what a session is offered at most, less where many share the memory. As much as Linux asks
-    /// for.
+    /// Our FirstBurstLength in bytes: what a session is offered at most, less where many share the memory.
     pub first_burst_length: u32,
     /// Initiators of thin volumes are warned when less than this part of the file system is left; 0:
     /// never.
@@ -270,7 +269,7 @@ const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
 const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);
 const PEER_TIMEOUT: Key = Key::new("peer_timeout_seconds", 10, 2..=600);
 const BUSY_POLL: Key = Key::new("busy_poll_microseconds", 0, 0..=1_000);
-const FIRST_BURST: Key = Key::new("first_burst_length", 262_144, LENGTHS);
+const FIRST_BURST: Key = Key::new("first_burst_length", 131_072, LENGTHS);
 
 impl Config {
     /// Reads the file that `args` names, if any, and lays the command line over it.

@@ -36,8 +36,7 @@ const RING_DEPTH: u32 = 512;
 
 /// Commands that a session may have outstanding however little memory there is.
 const WINDOW_MIN: u32 = 8;
-/// Commands that it is to have room for when it logs in: as many as Linux has under way. The first twelve sessions of a reactor,
-/// each with what it was offered and with no more than WINDOW_MIN commands, fit into half the memory together.
+/// Commands that it is to have room for beside those that are there when it logs in: as many as Linux has under way.
 const WINDOW_USUAL: u32 = 32;
 
 /// What the rest of the daemon has of a reactor.
@@ -165,7 +164,8 @@ impl Local {
     fn unsolicited(&self, commands: u32) -> u32 {
         /// The protocol's own default, which every session may have.
         const LEAST: u32 = 65_536;
-        let fits = self.share() / commands as usize;
+        // It will be one of the sessions that share.
+        let fits = self.share_of(self.sessions.get() + 1) / commands as usize;
         u32::try_from(fits).unwrap_or(u32::MAX).max(LEAST)
     }
 
@@ -186,18 +186,23 @@ impl Local {
 
     /// A session's share of half the receive memory; the other half is for data that was asked for.
     fn share(&self) -> usize {
-        self.receive_memory / 2 / (1 + self.sessions.get())
+        self.share_of(self.sessions.get())
     }
 
-    /// A session has something to do, since `now`.
-    pub fn has_work(&self, now: Instant) {
+    /// The same when there are so many: one more may come.
+    fn share_of(&self, sessions: usize) -> usize {
+        self.receive_memory / 2 / (1 + sessions)
+    }
+
+    /// A host has sent something, which was seen at `now`.
+    pub fn heard(&self, now: Instant) {
         let mut polling = self.polling.borrow_mut();
         if polling.is_on() {
             polling.came(now);
         }
     }
 
-    /// A session has nothing to do from now on.
+    /// A session has nothing to do until its host sends something.
     pub fn rests(&self) {
         let mut polling = self.polling.borrow_mut();
         if polling.is_on() {

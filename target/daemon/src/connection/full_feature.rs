@@ -56,6 +56,8 @@ pub struct FullFeature {
     pub(crate) now: Instant,
     /// What is received into when receive memory has run out.
     pub(super) spare: BytesMut,
+    /// How many turns it has had in a row.
+    pub(super) turns: u8,
     /// Receive memory ran out: the timer says when to try again.
     pub(super) starved: bool,
     /// Everything is said: close when it is sent.
@@ -94,6 +96,8 @@ impl FullFeature {
             .shared
             .directory
             .set_digests(registration.info.id, header, data);
+        // From here on it has its share, and others have less.
+        local.sessions.set(local.sessions.get() + 1);
         let session_config = SessionConfig {
             parameters: parameters.clone(),
             session_type: login.identity.session_type,
@@ -122,7 +126,6 @@ impl FullFeature {
             target: registration.info.key.target.clone(),
         });
         let mailbox = local.mailboxes.borrow_mut().open();
-        local.sessions.set(local.sessions.get() + 1);
         session.set_retention(local.retention());
         let peer = registration.info.peer;
         let link = Link::new(ConnectionId::LEADING, stream, peer, &login.parameters, rest);
@@ -135,6 +138,7 @@ impl FullFeature {
             timer: Box::pin(tokio::time::sleep(SWEEP)),
             now,
             spare: BytesMut::new(),
+            turns: 0,
             starved: false,
             closing: None,
             close_by: None,
@@ -237,7 +241,9 @@ impl FullFeature {
             })
             .await;
         }
-        self.local.rests();
+        if self.commands.is_empty() {
+            self.local.rests();
+        }
         std::future::poll_fn(|cx| self.poll_wake(cx)).await
     }
 
@@ -268,7 +274,6 @@ impl FullFeature {
         }
         if awake {
             self.now = Instant::now();
-            self.local.has_work(self.now);
             return Poll::Ready(ControlFlow::Continue(()));
         }
         Poll::Pending

@@ -19,6 +19,8 @@ use crate::directory::Joined;
 
 /// Bytes taken from the socket before other connections of the reactor get their turn.
 const RECEIVE_BUDGET: usize = 1 << 20;
+/// How often a session that always has more is served before others of the reactor get their turn.
+const TURNS_MAX: u8 = 8;
 /// While this much waits to be sent, nothing more is received: the initiator isn't reading.
 const SEND_BACKLOG: usize = 8 << 20;
 /// Bytes received at a time when receive memory has run out.
@@ -318,22 +320,27 @@ impl FullFeature {
                 match link.stream.try_read_buf(room) {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(read) => (room.split(), read < asked),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.turns = 0;
+                        break;
+                    }
                     Err(error) => return Err(error),
                 }
             };
+            self.local.heard(self.now);
             budget = budget.saturating_sub(batch.len());
             self.decode(at, &mut batch);
             if drained {
                 // Whoever has one command at a time sends nothing before it is answered: asking the socket would be in vain.
                 // Of one that has many, more has come when these are answered, as a rule: that is when it is asked again, since
-                // what comes in small pieces costs more to receive. Other sessions have their turn before.
+                // what comes in small pieces costs more to receive. Now and then others have their turn before.
                 if self.commands.running_len() > 1 {
-                    return Ok(if self.local.sessions.get() > 1 {
-                        Received::More
-                    } else {
-                        Received::All
-                    });
+                    self.turns += 1;
+                    if self.turns < TURNS_MAX {
+                        return Ok(Received::All);
+                    }
+                    self.turns = 0;
+                    return Ok(Received::More);
                 }
                 if let Some(link) = self.links.get(at) {
                     wait_for_more(&link.stream);

@@ -19,7 +19,7 @@ pub struct Polling {
     longest: Duration,
     /// How long it will stay awake the next time.
     window: Duration,
-    /// Since when there is nothing to do.
+    /// Since when there is nothing to do but to wait for hosts.
     idle_since: Option<Instant>,
     /// Whoever looks, while it sleeps.
     sleeper: Option<Waker>,
@@ -43,7 +43,7 @@ impl Polling {
         !self.longest.is_zero()
     }
 
-    /// Something came at `now`: what the next window is follows from how long that took.
+    /// Something came from a host at `now`: what the next window is follows from how long that took.
     pub fn came(&mut self, now: Instant) {
         let Some(since) = self.idle_since.take() else {
             return;
@@ -58,9 +58,10 @@ impl Polling {
         }
     }
 
-    /// There is nothing to do from `now` on.
+    /// There is nothing to do from `now` on: not even an answer of a disk is waited for, which may take longer.
     pub fn rests(&mut self, now: Instant) {
-        self.idle_since = Some(now);
+        // Who looks around in between hasn't done anything.
+        self.idle_since.get_or_insert(now);
         if !self.window.is_zero()
             && let Some(sleeper) = self.sleeper.take()
         {
@@ -169,6 +170,29 @@ mod tests {
         reactor.hears_after(Duration::from_micros(20));
         reactor.polling.came(reactor.now);
         assert!(!reactor.polling.looks(reactor.now));
+    }
+
+    #[test]
+    fn what_comes_in_pieces_and_looking_around_in_between_count_once() {
+        let mut reactor = Reactor::new(LONGEST);
+        reactor.hears_after(Duration::from_micros(20));
+        for _ in 0..20 {
+            reactor.hears_after(Duration::from_millis(1));
+            reactor.now += Duration::from_micros(5);
+            reactor.polling.rests(reactor.now);
+            reactor
+                .polling
+                .came(reactor.now - Duration::from_micros(5) + Duration::from_millis(1));
+            reactor.polling.came(reactor.now + Duration::from_millis(1));
+            reactor
+                .polling
+                .rests(reactor.now + Duration::from_millis(1));
+            reactor.now += Duration::from_millis(1);
+        }
+        assert_eq!(
+            reactor.hears_after(Duration::from_millis(1)),
+            Duration::ZERO
+        );
     }
 
     #[test]

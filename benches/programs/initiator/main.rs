@@ -5,7 +5,8 @@
 //! `initiator PORT TARGET LUN read|write sequence|random BLOCK DEPTH SESSIONS SIZE SECONDS plain|digests [FILE]` works on the first
 //! SIZE bytes of a LUN with blocks of 512, each session with DEPTH commands under way, and logs out. It prints how many commands
 //! were answered, in how many seconds, three percentiles of their times in microseconds (50, 99, 99.9), what the session got that
-//! got least as a part of a fair share, and the worst session's 99th percentile. With FILE, the one that the LUN is in, it is slow:
+//! got least as a part of a fair share, and the worst session's 99th percentile. What is under way when the time is over counts in
+//! the percentiles with its age then, and not as answered. With FILE, the one that the LUN is in, it is slow:
 //! all that is read is compared with it, and what a write has left there with what was to be written.
 //! Whatever it doesn't expect ends it.
 
@@ -92,7 +93,8 @@ fn main() -> Outcome<()> {
     }
     let seconds: u64 = seconds.parse()?;
     run(&mut all, &job, Duration::from_secs(seconds))?;
-    report(all.into_iter().map(|it| it.times).collect(), seconds);
+    let counts: Vec<usize> = all.iter().map(|it| it.answered).collect();
+    report(&counts, all.into_iter().map(|it| it.times).collect(), seconds);
     Ok(())
 }
 
@@ -129,11 +131,10 @@ fn run(sessions: &mut [Session], job: &Job, longest: Duration) -> Outcome<()> {
     Ok(())
 }
 
-fn report(mut times: Vec<Vec<u32>>, seconds: u64) {
-    let counts: Vec<usize> = times.iter().map(Vec::len).collect();
+fn report(counts: &[usize], mut times: Vec<Vec<u32>>, seconds: u64) {
     let count: usize = counts.iter().sum();
     let least = counts.iter().min().map_or(0, |it| it * counts.len());
-    // A session that got nothing waited all the time.
+    // A session that could send nothing waited all the time.
     let worst = times.iter_mut().map(|it| percentile(it, 990)).fold(0.0, f64::max);
     let mut all = times.concat();
     let [p50, p99, p999] = [500, 990, 999].map(|part| percentile(&mut all, part));

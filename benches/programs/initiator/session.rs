@@ -18,7 +18,9 @@ const WRITE_10: u8 = 0x2a;
 
 pub struct Session {
     pub stream: TcpStream,
-    /// Of each command in nanoseconds, in the order of the answers.
+    /// Commands that were answered in time.
+    pub answered: usize,
+    /// Of each command in nanoseconds: until its answer, or until the end of the time if that came first.
     pub times: Vec<u32>,
     agreed: Agreed,
     lun: u8,
@@ -53,6 +55,8 @@ struct Data {
     left: usize,
     /// Bytes behind it: padding and digest.
     behind: usize,
+    /// The header, if it has the S bit: the status comes with these data, and the command is over when all of them are there.
+    status: Option<Header>,
 }
 
 #[derive(PartialEq)]
@@ -67,6 +71,7 @@ impl Session {
         let none = Command { is_under_way: false, since: Instant::now(), at: 0, come: 0 };
         Self {
             stream,
+            answered: 0,
             times: Vec::with_capacity(1 << 16),
             sending: Sending::new(agreed.digests),
             agreed,
@@ -196,17 +201,15 @@ impl Session {
 
     /// What stands at the beginning of these bytes; how many it has, or none if too few have come.
     fn take(&mut self, bytes: &[u8], job: &Job, now: Instant, end: Instant) -> Outcome<Option<usize>> {
-        if self.data.left > 0 {
+        if self.data.left + self.data.behind > 0 {
             let length = self.data.left.min(bytes.len());
+            let behind = self.data.behind.min(bytes.len() - length);
             job.check(self.data.at, &bytes[..length])?;
             self.data.at += length as u64;
             self.data.left -= length;
-            return Ok((length > 0).then_some(length));
-        }
-        if self.data.behind > 0 {
-            let length = self.data.behind.min(bytes.len());
-            self.data.behind -= length;
-            return Ok((length > 0).then_some(length));
+            self.data.behind -= behind;
+            self.end_data(job, now, end)?;
+            return Ok((length + behind > 0).then_some(length + behind));
         }
         let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
         let digest = if self.agreed.digests { 4 } else { 0 };
@@ -237,10 +240,21 @@ impl Session {
         }
         let at = command.at + command.come as u64;
         command.come += length;
-        self.data = Data { at, left: length, behind };
+        let status = (header[1] & 1 != 0).then_some(*header);
+        self.data = Data { at, left: length, behind, status };
         self.note_window(header);
-        // The S bit: the status comes with the last data.
-        if header[1] & 1 != 0 { self.end(header, &[], job, now, end) } else { Ok(()) }
+        self.end_data(job, now, end)
+    }
+
+    /// The end of the command, if all of the data that its status came with are there.
+    fn end_data(&mut self, job: &Job, now: Instant, end: Instant) -> Outcome<()> {
+        match self.data.status {
+            Some(header) if self.data.left + self.data.behind == 0 => {
+                self.data.status = None;
+                self.end(&header, &[], job, now, end)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn answer(&mut self, header: &Header, data: &[u8], job: &Job, now: Instant, end: Instant) -> Outcome<()> {
@@ -282,7 +296,7 @@ impl Session {
         self.agreed.heard = pdu::number(header, 24).wrapping_add(1);
         let command = self.command(header)?;
         command.is_under_way = false;
-        let (at, come, time) = (command.at, command.come, now - command.since);
+        let (at, come, time) = (command.at, command.come, now.min(end) - command.since);
         self.free.push(pdu::number(header, 16));
         if header[3] != 0 {
             return Err(format!("a command at {at} ended with status {:#04x}, {data:02x?}", header[3]).into());
@@ -291,9 +305,8 @@ impl Session {
             return Err(format!("a command at {at} ended with {come} bytes and flags {:#04x}", header[1]).into());
         }
         job.check(at, &job.data[..if job.writes { job.block } else { 0 }])?;
-        if now < end {
-            self.times.push(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
-        }
+        self.answered += usize::from(now < end);
+        self.times.push(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
         Ok(())
     }
 

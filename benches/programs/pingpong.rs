@@ -185,8 +185,7 @@ fn serve(polls: bool, request: usize, reply: usize, service: &mut dyn Service) -
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(polls)?;
-    // Of whole requests, so that none is in two pieces and none has to be moved.
-    let mut room = vec![0; request * ROOM.div_ceil(request)];
+    let mut room = vec![0; ROOM + request];
     let (mut begun, mut come) = (0, 0);
     loop {
         match stream.read(&mut room[come..]) {
@@ -208,8 +207,12 @@ fn serve(polls: bool, request: usize, reply: usize, service: &mut dyn Service) -
             Err(error) => return Err(error.into()),
         }
         begun = end;
+        // No request is in two pieces, and no read gets less room than one takes.
         if begun == come {
             (begun, come) = (0, 0);
+        } else if room.len() - come < request {
+            room.copy_within(begun..come, 0);
+            (begun, come) = (0, come - begun);
         }
     }
 }

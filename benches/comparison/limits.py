@@ -114,8 +114,6 @@ class WireAndFile(SleepingWire):
 
     @staticmethod
     def served(workload: Workload, setting: Setting) -> list[str]:
-        if setting.uncached:
-            raise TargetError("wire-and-file is there in the page cache only")
         return [str(setting.file), workload.what, str(workload.block), workload.order]
 
 

@@ -32,9 +32,9 @@ class Results:
         return all((workload.name, target) in self.samples for target in targets)
 
     def ratio(self, workload: Workload, peer: str, name: str) -> tuple[float, float, float]:
-        """Lowest, median and highest of the rounds' ratios, first target to peer."""
+        """Lowest, median and highest of the rounds' ratios, first target to peer; a round that failed has no ratio."""
         ours, theirs = self.samples[workload.name, self.targets[0]], self.samples[workload.name, peer]
-        pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(ours, theirs, strict=True)]
+        pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(ours, theirs, strict=False)]
         # What has no memory of its own isn't compared by it.
         ratios = [a / b if b else math.nan for a, b in pairs]
         return min(ratios), median(ratios), max(ratios)
@@ -47,6 +47,7 @@ def text(results: Results, workloads: list[Workload], setting: dict) -> str:
         f"{setting['rounds']} rounds of {setting['seconds']} s each, target on core "
         f"{setting['target_core']}, initiator on core {setting['initiator_core']}",
         *(f"  {name}: {version}" for name, version in setting["versions"].items()),
+        *([f"  not all of it: {setting['failed']}"] if setting["failed"] else []),
         "",
     ]
     rows = [("workload", "target", "IOPS", "MB/s", "p50 us", "p99 us", "p99.9 us", "IOPS/CPU-s", "CPU-s/million", "RSS MiB")]
@@ -94,6 +95,15 @@ def as_json(results: Results, workloads: list[Workload], setting: dict) -> dict:
             for workload in workloads
         ],
     }
+
+
+def without_nan(value: object) -> object:
+    """The same with null for what is no number, or infinite: JSON has neither."""
+    if isinstance(value, dict):
+        return {name: without_nan(it) for name, it in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(it) for it in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row(results: Results, workload: Workload, target: str, label: str) -> tuple[str, ...]:

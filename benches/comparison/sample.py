@@ -30,7 +30,7 @@ class Sample:
     rss_bytes: int
     """Of the daemon, right after the run."""
     slowest_session: float
-    """What the session got that got least, as a part of a fair share."""
+    """What the session got that got least, as a part of a fair share. Like the latencies not a number if the initiator doesn't say it."""
 
     def as_json(self) -> dict:
         return asdict(self)
@@ -114,7 +114,7 @@ def sample_of_rate(iops: float, workload: Workload, setting: Setting, cpu_second
         iops=iops, mb_per_second=iops * workload.block / 1e6,
         p50_us=math.nan, p99_us=math.nan, p999_us=math.nan, worst_p99_us=math.nan, cpu_seconds=cpu_seconds,
         iops_per_cpu_second=count / cpu_seconds, cpu_seconds_per_million=cpu_seconds / count * 1e6,
-        rss_bytes=rss_bytes, slowest_session=1.0,
+        rss_bytes=rss_bytes, slowest_session=math.nan,
     )
 
 

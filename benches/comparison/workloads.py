@@ -44,7 +44,9 @@ class Workload:
 
 
 _OWN_IN_SHORT = [
+    Workload("4K random read QD1, own initiator", "randread", 4096, 1, initiator=OWN),
     Workload("4K random read QD32, own initiator", "randread", 4096, 32, initiator=OWN),
+    Workload("4K random write QD32, own initiator", "randwrite", 4096, 32, initiator=OWN),
     Workload("128K seq. read QD16, own initiator", "read", 131072, 16, initiator=OWN),
     Workload("128K seq. write QD16, own initiator", "write", 131072, 16, initiator=OWN),
     Workload("4K random read QD8, 64 sessions, own initiator", "randread", 4096, 8, sessions=64, initiator=OWN),
@@ -79,9 +81,8 @@ MATRIX = [
     ),
     Workload("4K random read QD32, header digest", "randread", 4096, 32, header_digest=True),
     Workload("128K seq. read QD16, header digest", "read", 131072, 16, header_digest=True),
-    Workload("4K random read QD1, own initiator", "randread", 4096, 1, initiator=OWN),
-    Workload("4K random write QD32, own initiator", "randwrite", 4096, 32, initiator=OWN),
     *_OWN_IN_SHORT,
+    Workload("4K random write QD8, 64 sessions, own initiator", "randwrite", 4096, 8, sessions=64, initiator=OWN),
     *(
         Workload(f"128K seq. {what} QD16, own initiator, both digests", what, 131072, 16, initiator=OWN, digests=True)
         for what in ("read", "write")

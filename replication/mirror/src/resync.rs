@@ -61,9 +61,9 @@ impl Rate {
     /// hundred, in microseconds). Call it every tenth of a second or so. It grows only if the resync `wants_more`.
     pub fn observe(&mut self, writes: u64, latency_us: u64, wants_more: bool) {
         if writes > 0 {
-            let before = self.before.take().unwrap_or(self.rate);
+            self.make_way();
             if latency_us > self.limits.latency_max_us {
-                self.rate = self.rate.min(before) / 2;
+                self.rate /= 2;
                 return self.clamp();
             }
         }
@@ -81,10 +81,16 @@ impl Rate {
         self.clamp();
     }
 
-    /// Another resync begins, and hosts may have come since the last one.
-    pub fn begin_anew(&mut self) {
+    /// There is somebody: what was reached while there was nobody counts for nothing.
+    pub fn make_way(&mut self) {
         self.rate = self.before.take().unwrap_or(self.rate);
         self.clamp();
+    }
+
+    /// Another resync begins, and hosts may have come since the last one.
+    pub fn begin_anew(&mut self) {
+        self.make_way();
+        self.rate = self.rate.min(RATE_FIRST);
     }
 
     /// How many bytes more may be copied now.
@@ -163,12 +169,26 @@ mod tests {
         rate.observe(1, 2_001, true);
         assert_eq!(rate.rate(), RATE_FIRST / 4, "and again and again");
         (0..10).for_each(|_| rate.double());
-        rate.observe(1, 2_000, false);
-        rate.observe(1, 2_001, true);
-        assert_eq!(rate.rate(), RATE_FIRST << 7, "it did no harm");
+        rate.observe(1, 2_000, true);
+        let grown = RATE_FIRST / 4 + RATE_FIRST / 40;
+        assert_eq!(rate.rate(), grown, "one fast write says little");
+        rate.double();
+        rate.make_way();
+        assert_eq!(rate.rate(), grown);
+    }
+
+    #[test]
+    fn another_resync_is_never_faster_at_first_than_the_first_one() {
+        let mut rate = Rate::new(LIMITS, 0);
+        (0..50).for_each(|_| rate.observe(1, 0, true));
+        assert!(rate.rate() > RATE_FIRST);
         rate.double();
         rate.begin_anew();
-        assert_eq!(rate.rate(), RATE_FIRST << 7);
+        assert_eq!(rate.rate(), RATE_FIRST);
+        rate.observe(1, 2_001, true);
+        rate.double();
+        rate.begin_anew();
+        assert_eq!(rate.rate(), RATE_FIRST / 2, "hosts had no room for more");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod alone;
 mod asynchronous;
+mod copying;
 mod settling;
 
 use std::collections::{HashMap, VecDeque};
@@ -305,7 +306,9 @@ impl End {
 
     /// Other limits for resyncs from now on.
     pub fn set_limits(&self, limits: Limits) {
-        self.state.lock().pace.set_limits(limits);
+        let mut state = self.state.lock();
+        state.pace.set_limits(limits, Instant::now());
+        state.keep_budget();
     }
 
     /// Whether what is on the disk is an image of something, as it stands. Waits for nobody.
@@ -496,9 +499,15 @@ impl End {
 
     /// It is time to copy more.
     pub(super) fn copies_more(&self) {
-        let budget = self.state.lock().budget();
+        let mut state = self.state.lock();
+        // One that has ended meanwhile gets nothing any more.
+        if state.closed || !state.core.is_resyncing() {
+            return;
+        }
+        let budget = state.budget();
         if budget > 0 {
-            self.event(Event::CopyBudget(budget));
+            state.core.handle(Event::CopyBudget(budget));
+            self.proceed(state);
         }
     }
 
@@ -520,6 +529,7 @@ impl End {
             .store(state.core.has_image(), Ordering::Release);
         let copying = state.core.is_resyncing();
         if std::mem::replace(&mut state.copying, copying) != copying {
+            state.keep_budget();
             self.desk.copies(copying);
         }
         if state.performing {
@@ -676,14 +686,6 @@ impl State {
             command,
             Answer::Go(operation),
         ))
-    }
-
-    /// Bytes that a resync may copy now.
-    fn budget(&mut self) -> u64 {
-        let (left, waiting) = (self.core.copy_budget(), !self.hosts.is_empty());
-        let (kept, granted) = self.pace.budget(Instant::now(), left, waiting);
-        self.core.limit_copy_budget(kept);
-        granted
     }
 }
 

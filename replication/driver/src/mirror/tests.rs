@@ -1,5 +1,6 @@
 //! Two ends in one process: volumes, engines, journals and threads as they are, joined by queues.
 
+mod budget;
 mod cuts;
 mod host;
 mod house;

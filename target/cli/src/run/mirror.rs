@@ -20,6 +20,8 @@ use group::About;
 /// From one look at a mirror to the next, at first and at most: what is copied in no time is told at once.
 const LOOK_MIN: Duration = Duration::from_millis(20);
 const LOOK_MAX: Duration = Duration::from_millis(200);
+/// What isn't copied in no time. A look takes the longer the more is left, and hosts wait for it.
+const MUCH: u64 = 1 << 30;
 
 pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
@@ -366,6 +368,9 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
         }
         if is_following && (is_equal || has_cut) {
             return Ok(());
+        }
+        if seen.left_bytes >= MUCH {
+            pause = LOOK_MAX;
         }
         shown = Some(seen);
         tokio::time::sleep(pause).await;

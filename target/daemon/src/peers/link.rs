@@ -158,7 +158,7 @@ fn because(fate: Fate) -> LinkError {
     }
 }
 
-/// How much is handed to the end before others on the thread have their turn, and a message's part of it beside its data.
+/// How much is handed to the end before others on the thread have their turn, and a message's part of it beside its body and data.
 const TURN_BYTES: u64 = 256 << 10;
 const TURN_MESSAGE_BYTES: u64 = 16 << 10;
 
@@ -172,14 +172,16 @@ async fn receive<S: AsyncRead>(
     let mut turn = 0;
     loop {
         let frame = match incoming.next(from).await {
-            Ok(frame) if frame.kind == ALIVE => continue,
             Ok(frame) => frame,
             Err(error) => return error,
         };
-        turn += TURN_MESSAGE_BYTES + frame.data.len() as u64;
-        match decode(frame) {
-            Ok(message) => end.received(peer, message),
-            Err(error) => return error.into(),
+        // A sign of life counts as well: a peer may send nothing else.
+        turn += TURN_MESSAGE_BYTES + (frame.body.len() + frame.data.len()) as u64;
+        if frame.kind != ALIVE {
+            match decode(frame) {
+                Ok(message) => end.received(peer, message),
+                Err(error) => return error.into(),
+            }
         }
         // Others on this thread have their turn, however much comes. It isn't given up for each message, which costs a system call.
         if turn >= TURN_BYTES {

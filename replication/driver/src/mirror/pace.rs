@@ -351,11 +351,14 @@ mod tests {
                 _ => {}
             }
             // What there is may be spent before the next look.
-            let most = random(4) * (limit / 20);
+            let most = match random(4) {
+                0 => u64::MAX,
+                part => part * (limit / 40),
+            };
             let before = resync.left.min(most);
             resync.left -= before;
             resync.copied += before;
-            let host = random(3);
+            let host = random(60);
             resync.ticks(1, most, |pace| match host {
                 0 => writes(pace),
                 1 => waits(pace),

@@ -43,13 +43,13 @@ impl Terms {
 pub(super) fn local_parameters(local: &Local, parameters: &SessionParameters) -> LocalParameters {
     let depth = Terms::new(&local.shared.config, parameters).queue_depth;
     let base = local.shared.local_parameters(FIRST_WINDOW.min(depth));
-    // A session that may send more than its share unasked could hold all receive memory with commands
-    // that aren't complete; the window alone can't prevent that, as it has to leave room for some.
     let offer = local.unsolicited_offer();
     let base = LocalParameters {
         first_burst_length: base.first_burst_length.min(offer),
         ..base
     };
+    // A session that may send more than its share unasked could hold all receive memory with commands
+    // that aren't complete; the window alone can't prevent that, as it has to leave room for some.
     laid_over(base, parameters, local.unsolicited_limit())
 }
 

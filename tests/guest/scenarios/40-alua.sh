@@ -38,18 +38,22 @@ goes_through() {
 
 moves_to() { goes_through "$1" 60 || fail "I/O doesn't go through $1 alone"; }
 
-# insist COMMAND: has I/O moved to path 1 by this command. The kernel's handler asks for the group of the path that it
-# switches to, and may be the last to be heard.
+# insist COMMAND DEVICE: has I/O moved to this path by this command. Several groups change one after the other; between them multipathd
+# may switch to the other path's group once more, and then the kernel's handler, which asks for the group of the path that it switches
+# to, is the last to be heard.
 insist() {
     local attempt
     for attempt in 1 2 3 4; do
         "$1"
-        if goes_through "$path1" 15; then return; fi
+        if goes_through "$2" 15; then return; fi
         echo "attempt $attempt: the initiator has asked for the other path meanwhile"
     done
-    fail "I/O doesn't go through $path1 alone"
+    fail "I/O doesn't go through $2 alone"
 }
 
+operator_prefers_path0() { state_of 1 active-optimized && state_of 2 standby; }
+operator_prefers_path1() { state_of 2 active-optimized && state_of 1 active-non-optimized; }
+initiator_prefers_path1() { run sg_stpg --tp 2,1 --state ao,an "$path0"; }
 two_paths() { [ "$(dmsetup status "$name" | grep -oE '[0-9]+:[0-9]+ A ' | wc -l)" = 2 ]; }
 
 host stop
@@ -105,18 +109,13 @@ step 'the optimized path is taken'
 moves_to "$path0"
 
 step 'the operator makes the other path the better one'
-state_of 2 active-optimized
-state_of 1 active-non-optimized
-moves_to "$path1"
+insist operator_prefers_path1 "$path1"
 
 step 'the operator puts that path on standby'
-state_of 1 active-optimized
-state_of 2 standby
-moves_to "$path0"
+insist operator_prefers_path0 "$path0"
 
 step 'the initiator itself changes the states (SET TARGET PORT GROUPS)'
-prefer_path1() { run sg_stpg --tp 2,1 --state ao,an "$path0"; }
-insist prefer_path1
+insist initiator_prefers_path1 "$path1"
 
 step 'the network of the better path is cut'
 ip link set vec1 down
@@ -124,8 +123,7 @@ moves_to "$path0"
 ip link set vec1 up
 step 'and comes back, and the operator prefers it again'
 wait_until 40 'the map has both paths' two_paths
-prefer_path1() { state_of 2 active-optimized && state_of 1 active-non-optimized; }
-insist prefer_path1
+insist operator_prefers_path1 "$path1"
 finish_verified_io
 logged 'I/O error, dev dm-' && fail 'an I/O error got through to the map'
 sg_rtpg --decode "$path0"

@@ -65,7 +65,7 @@ fn served(config: &str) -> (Daemon, Initiator, Reactor) {
 #[test]
 fn a_reactor_that_polls_does_not_sleep_between_commands_and_sleeps_when_none_come() {
     let (_polling, mut initiator, reactor) = served("busy_poll_microseconds = 1000");
-    let (_sleeping, mut other_initiator, other_reactor) = served("");
+    let (_sleeping, mut other_initiator, other_reactor) = served("busy_poll_microseconds = 0");
     // On a busy machine this thread may be kept from asking in time, and a reactor may find the next command before it sleeps.
     let mut in_a_row = 0;
     wait_until(

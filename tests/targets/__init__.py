@@ -9,12 +9,12 @@ from .istgt import Istgt
 from .pair import TidelockAsyncPair, TidelockPair
 from .process import Target, TargetError
 from .tgt import Tgt
-from .tidelock import Tidelock, TidelockAsyncMirror, TidelockMirror, TidelockPolling, TidelockUnderMany, TidelockUnderOne
+from .tidelock import Tidelock, TidelockAsyncMirror, TidelockMirror, TidelockSleeping, TidelockUnderMany, TidelockUnderOne
 
 ADAPTERS: dict[str, type[Target]] = {
     adapter.name: adapter
     for adapter in (
-        Tidelock, TidelockPolling, TidelockUnderOne, TidelockUnderMany, TidelockMirror, TidelockAsyncMirror,
+        Tidelock, TidelockSleeping, TidelockUnderOne, TidelockUnderMany, TidelockMirror, TidelockAsyncMirror,
         TidelockPair, TidelockAsyncPair, Tgt, Istgt,
     )
 }

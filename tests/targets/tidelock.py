@@ -92,11 +92,11 @@ class Tidelock(Target):
         return self.folder / "admin.sock"
 
 
-class TidelockPolling(Tidelock):
-    """The same; its reactors ask for work a while before they sleep."""
+class TidelockSleeping(Tidelock):
+    """The same; its reactors never wait awake for the next command."""
 
-    name = "tidelock-polling"
-    config = ("busy_poll_microseconds = 50",)
+    name = "tidelock-sleeping"
+    config = ("busy_poll_microseconds = 0",)
 
 
 class TidelockUnderOne(Tidelock):

@@ -165,8 +165,8 @@ pub struct Config {
     pub engine: EngineChoice,
     /// Threads that serve connections, 1..=256.
     pub reactors: usize,
-    /// How long a reactor with nothing to do looks for the next command before it sleeps, as long as commands come within that
-    /// time; zero: it sleeps at once. At most a millisecond.
+    /// How long a reactor with nothing to do looks for the next command before it sleeps, as long as commands come well within
+    /// that time; zero: it sleeps at once. At most a millisecond.
     pub busy_poll: Duration,
     /// Bytes of payload memory for the whole daemon, whatever its peers do.
     pub memory_ceiling: usize,
@@ -268,7 +268,6 @@ const SANITIZE_MIB: Key = Key::new("sanitize_mib_per_second", 96, 1..=1 << 20);
 const MAX_CONNECTIONS: Key = Key::new("max_connections", 8, 1..=64);
 const ERROR_RECOVERY_LEVEL: Key = Key::new("error_recovery_level", 2, 0..=2);
 const PEER_TIMEOUT: Key = Key::new("peer_timeout_seconds", 10, 2..=600);
-const BUSY_POLL: Key = Key::new("busy_poll_microseconds", 0, 0..=1_000);
 const FIRST_BURST: Key = Key::new("first_burst_length", 131_072, LENGTHS);
 
 impl Config {
@@ -285,6 +284,10 @@ impl Config {
         let (state_dir, admin_socket) = paths(args, &file);
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
         let reactors = Key::new("reactors", cores.min(256), 1..=256);
+        let reactors: usize = reactors.check(file.reactors)?;
+        // A reactor that waits awake takes the core from another one that has something to do.
+        let longest = if reactors as u64 > cores { 0 } else { 50 };
+        let busy_poll = Key::new("busy_poll_microseconds", longest, 0..=1_000);
         Ok(Self {
             state_dir,
             admin_socket,
@@ -296,8 +299,8 @@ impl Config {
                 .or(file.log)
                 .unwrap_or_else(|| "info".into()),
             engine: file.engine,
-            reactors: reactors.check(file.reactors)?,
-            busy_poll: BUSY_POLL
+            reactors,
+            busy_poll: busy_poll
                 .check(file.busy_poll_microseconds)
                 .map(Duration::from_micros)?,
             memory_ceiling: MEMORY_CEILING_MIB.check::<usize>(file.memory_ceiling_mib)? << 20,
@@ -477,6 +480,20 @@ mod tests {
     const TWO_GROUPS: &str = "portals = [\"10.0.0.1:3260\"]\n\
                               [[portal_group]]\ntag = 2\n\
                               portals = [\"10.0.1.1:3260\", \"[fd00::1]:3260\"]\n";
+
+    #[test]
+    fn reactors_wait_awake_unless_there_are_more_of_them_than_cores() {
+        let polls = |toml| load(toml).map(|config| config.busy_poll.as_micros()).ok();
+        assert_eq!(polls("reactors = 1"), Some(50));
+        assert_eq!(polls("busy_poll_microseconds = 0"), Some(0));
+        // No machine that tests run on has so many cores.
+        assert_eq!(polls("reactors = 256"), Some(0));
+        assert_eq!(
+            polls("reactors = 256\nbusy_poll_microseconds = 20"),
+            Some(20)
+        );
+        assert_eq!(polls("busy_poll_microseconds = 1001"), None);
+    }
 
     #[test]
     fn portal_groups_are_added_to_the_first_one() {

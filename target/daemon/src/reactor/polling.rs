@@ -2,23 +2,28 @@
 //! argument.
 //!
 //! To be woken takes longer than to answer a small command, so whoever hears of the next one within microseconds is better
-//! served by a reactor that stays awake for them. How long it does is bounded, and learnt from what came before: as long as
-//! commands come in time it stays awake after each, and after a few that came too late it sleeps at once. A reactor with
-//! nothing to do sleeps.
+//! served by a reactor that stays awake for them. How long it does is bounded, and whether it does at all is learnt from what
+//! came before, by an account of the time. A command that came in time brings what was left of the time to wait for it, so one
+//! that comes at once brings most; one that came late costs all of it. The account is kept while the reactor sleeps as well, as
+//! if it had stayed awake. Hosts with a command after the other keep it awake; commands that come now and then, of which only
+//! some would be met, don't; and a reactor with nothing to do sleeps.
 
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A window shorter than this catches nothing: a look at the sockets takes about as long.
-const SHORTEST: Duration = Duration::from_micros(2);
+/// With so many times the longest time to its credit, a reactor stays awake: a few commands in a row have come in time.
+const ENOUGH: u32 = 2;
+
+/// It never has more than so many times the longest time, so that a few that come late are enough to sleep.
+const MOST: u32 = 4;
 
 /// How a reactor waits.
 #[derive(Debug)]
 pub struct Polling {
     /// The longest time that it stays awake for nothing; zero: it never does.
     longest: Duration,
-    /// How long it will stay awake the next time.
-    window: Duration,
+    /// What staying awake has brought so far and not cost again, up to [`MOST`] times the longest time.
+    credit: Duration,
     /// Since when there is nothing to do but to wait for hosts.
     idle_since: Option<Instant>,
     /// Whoever looks, while it sleeps.
@@ -31,7 +36,7 @@ impl Polling {
     pub fn new(longest: Duration) -> Self {
         Self {
             longest,
-            window: Duration::ZERO,
+            credit: Duration::ZERO,
             idle_since: None,
             sleeper: None,
         }
@@ -43,26 +48,30 @@ impl Polling {
         !self.longest.is_zero()
     }
 
-    /// Something came from a host at `now`: what the next window is follows from how long that took.
+    /// Something came from a host at `now`: whether it stays awake the next time follows from how long that took.
     pub fn came(&mut self, now: Instant) {
         let Some(since) = self.idle_since.take() else {
             return;
         };
-        if now.saturating_duration_since(since) <= self.longest {
-            self.window = self.longest;
-        } else {
-            self.window /= 2;
-            if self.window < SHORTEST {
-                self.window = Duration::ZERO;
-            }
-        }
+        self.credit = match self
+            .longest
+            .checked_sub(now.saturating_duration_since(since))
+        {
+            Some(left) => (self.credit + left).min(self.longest * MOST),
+            None => self.credit.saturating_sub(self.longest),
+        };
+    }
+
+    /// Whether it stays awake when there is nothing to do.
+    fn pays(&self) -> bool {
+        self.is_on() && self.credit >= self.longest * ENOUGH
     }
 
     /// There is nothing to do from `now` on: not even an answer of a disk is waited for, which may take longer.
     pub fn rests(&mut self, now: Instant) {
         // Who looks around in between hasn't done anything.
         self.idle_since.get_or_insert(now);
-        if !self.window.is_zero()
+        if self.pays()
             && let Some(sleeper) = self.sleeper.take()
         {
             sleeper.wake();
@@ -74,7 +83,7 @@ impl Polling {
     #[must_use]
     pub fn looks(&self, now: Instant) -> bool {
         let idle = self.idle_since;
-        idle.is_some_and(|since| now.saturating_duration_since(since) < self.window)
+        self.pays() && idle.is_some_and(|since| now.saturating_duration_since(since) < self.longest)
     }
 
     /// Ready when there is something to look for.
@@ -126,30 +135,72 @@ mod tests {
             self.polling.rests(self.now);
             awake
         }
+
+        /// So many commands come soon after one another.
+        fn hears_often(&mut self, times: u32) {
+            for _ in 0..times {
+                self.hears_after(SOON);
+            }
+        }
     }
+
+    const SOON: Duration = Duration::from_micros(20);
+    const LATE: Duration = Duration::from_millis(1);
 
     #[test]
     fn it_stays_awake_while_commands_come_in_time() {
         let mut reactor = Reactor::new(LONGEST);
-        let gap = Duration::from_micros(20);
-        assert_eq!(reactor.hears_after(gap), Duration::ZERO);
+        let before: Vec<Duration> = (0..4).map(|_| reactor.hears_after(SOON)).collect();
+        assert_eq!(before, [Duration::ZERO; 4], "a few must have come in time");
         for _ in 0..100 {
-            assert_eq!(reactor.hears_after(gap), gap);
+            assert_eq!(reactor.hears_after(SOON), SOON);
         }
     }
 
     #[test]
     fn it_sleeps_when_nothing_comes_and_after_a_few_that_are_late() {
         let mut reactor = Reactor::new(LONGEST);
-        reactor.hears_after(Duration::from_micros(20));
-        let late = Duration::from_millis(1);
-        let awake: Vec<Duration> = (0..20).map(|_| reactor.hears_after(late)).collect();
+        reactor.hears_often(100);
+        let awake: Vec<Duration> = (0..20).map(|_| reactor.hears_after(LATE)).collect();
         assert_eq!(awake.first(), Some(&LONGEST));
-        assert_eq!(awake.last(), Some(&Duration::ZERO));
-        assert!(awake.iter().sum::<Duration>() <= 2 * LONGEST);
-        // One that comes in time is enough to begin again.
-        reactor.hears_after(Duration::from_micros(20));
-        assert_eq!(reactor.hears_after(late), LONGEST);
+        assert_eq!(awake.iter().sum::<Duration>(), 3 * LONGEST);
+        // One that comes in time isn't enough to begin again.
+        reactor.hears_after(SOON);
+        assert_eq!(reactor.hears_after(LATE), Duration::ZERO);
+    }
+
+    #[test]
+    fn commands_of_which_only_some_come_in_time_keep_it_awake_for_less_than_they_bring() {
+        // One of so many is late. Those in time bring 30 us each, and the late one costs 50.
+        for (of, stays) in [(2, false), (10, true)] {
+            let mut reactor = Reactor::new(LONGEST);
+            let awake: Duration = (0..1_000)
+                .map(|number| reactor.hears_after(if number % of == 0 { LATE } else { SOON }))
+                .sum();
+            assert_eq!(awake > LONGEST * 10, stays, "one of {of} late: {awake:?}");
+        }
+        // Every third: it stays awake for those that come, by turns, and never for nothing alone.
+        let mut reactor = Reactor::new(LONGEST);
+        let gaps = (0..3_000).map(|number| if number % 3 == 0 { LATE } else { SOON });
+        let (mut met, mut wasted) = (Duration::ZERO, Duration::ZERO);
+        for gap in gaps {
+            let awake = reactor.hears_after(gap);
+            if gap == SOON && !awake.is_zero() {
+                met += LONGEST - SOON;
+            } else {
+                wasted += awake;
+            }
+        }
+        assert!(wasted <= met + LONGEST * MOST, "{wasted:?} for {met:?}");
+    }
+
+    #[test]
+    fn what_comes_just_in_time_hardly_counts() {
+        let mut reactor = Reactor::new(LONGEST);
+        let just = LONGEST - Duration::from_micros(1);
+        for _ in 0..99 {
+            assert_eq!(reactor.hears_after(just), Duration::ZERO);
+        }
     }
 
     #[test]
@@ -167,7 +218,8 @@ mod tests {
     #[test]
     fn whoever_ends_in_the_middle_of_something_leaves_nobody_awake() {
         let mut reactor = Reactor::new(LONGEST);
-        reactor.hears_after(Duration::from_micros(20));
+        reactor.hears_often(10);
+        assert!(reactor.polling.looks(reactor.now));
         reactor.polling.came(reactor.now);
         assert!(!reactor.polling.looks(reactor.now));
     }
@@ -175,7 +227,7 @@ mod tests {
     #[test]
     fn what_comes_in_pieces_and_looking_around_in_between_count_once() {
         let mut reactor = Reactor::new(LONGEST);
-        reactor.hears_after(Duration::from_micros(20));
+        reactor.hears_often(10);
         for _ in 0..20 {
             reactor.hears_after(Duration::from_millis(1));
             reactor.now += Duration::from_micros(5);
@@ -202,8 +254,9 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         assert!(reactor.polling.poll_due(&mut cx, reactor.now).is_pending());
         reactor.hears_after(Duration::from_micros(200));
+        reactor.hears_often(3);
         assert_eq!(wakes.count(), 0);
-        reactor.hears_after(Duration::from_micros(20));
+        reactor.hears_often(1);
         assert_eq!(wakes.count(), 1);
         assert!(reactor.polling.poll_due(&mut cx, reactor.now).is_ready());
     }

@@ -20,7 +20,8 @@ pub use compression::{COMPRESSION_SINCE, Compressor};
 pub use fields::FieldError;
 pub(crate) use fields::{RUNS_MAX, Reader, Writer};
 pub use frame::{
-    BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, Kind, VERSION,
+    BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, INTRODUCTION_MAX, Kind,
+    VERSION,
 };
 pub use introduction::{
     ALIVE, Introduced, Introduction, Ours, Refusal, Step, close_reason, introduces,

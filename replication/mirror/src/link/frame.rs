@@ -13,6 +13,8 @@ pub const HEADER_BYTES: usize = 32;
 pub const BODY_MAX: usize = 512 << 10;
 /// Bytes of a volume that one message may carry.
 pub const DATA_MAX: usize = 1 << 20;
+/// Bytes that the fields of a message may have before both ends know each other; it carries no bytes of a volume.
+pub const INTRODUCTION_MAX: usize = 16 << 10;
 /// Room for bytes that come while it isn't known how long the frame is that they are of.
 const SPACE_BYTES: usize = 64 << 10;
 /// The least of it that is used before there is more.
@@ -165,12 +167,29 @@ pub struct Decoder {
     header: Option<Header>,
     next: u64,
     failed: Option<FrameError>,
+    /// Only an introduction is accepted.
+    introduces: bool,
     /// Whether data may be compressed.
     expands: bool,
     expander: Expander,
 }
 
 impl Decoder {
+    /// One that accepts nothing that is longer than an introduction before [`Self::accept_messages`]: who isn't known yet
+    /// can have many connections, and has no room kept on each for all that a message may be.
+    #[must_use]
+    pub fn of_introduction() -> Self {
+        Self {
+            introduces: true,
+            ..Self::default()
+        }
+    }
+
+    /// Both ends know each other.
+    pub const fn accept_messages(&mut self) {
+        self.introduces = false;
+    }
+
     /// Data may be compressed from now on: both ends speak a version from [`super::COMPRESSION_SINCE`].
     pub const fn accept_compressed(&mut self) {
         self.expands = true;
@@ -289,8 +308,12 @@ impl Decoder {
                 expected,
             });
         }
-        let body = checked_length("fields", body_bytes, BODY_MAX)?;
-        let data = checked_length("data", data_bytes, DATA_MAX)?;
+        let (body_max, data_max) = match self.introduces {
+            true => (INTRODUCTION_MAX, 0),
+            false => (BODY_MAX, DATA_MAX),
+        };
+        let body = checked_length("fields", body_bytes, body_max)?;
+        let data = checked_length("data", data_bytes, data_max)?;
         self.bytes.advance(HEADER_BYTES);
         Ok(Some(Header {
             kind,

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::fields::FieldError;
 use super::{
-    BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, Introduced,
-    Introduction, Kind, Message, Ours, Refusal, Step, close_reason, decode, encode, introduces,
+    BODY_MAX, DATA_MAX, Decoder, Encoder, Frame, FrameError, HEADER_BYTES, INTRODUCTION_MAX,
+    Introduced, Introduction, Kind, Message, Ours, Refusal, Step, close_reason, decode, encode,
+    introduces,
 };
 use crate::association::{Differing, Durability};
 use crate::data::{Data, ZEROS_MAX};
@@ -227,6 +228,46 @@ fn what_a_header_says_is_checked_before_anything_is_kept() {
     let mut decoder = Decoder::default();
     decoder.feed(b"G");
     assert_eq!(decoder.next_frame(), Err(FrameError::NotAFrame));
+}
+
+/// A header that says so, and nothing behind it.
+fn header_of(body: usize, data: usize) -> Vec<u8> {
+    let (body, data) = (vec![0; body], vec![0; data]);
+    let mut head = Encoder::default().encode(Kind(1), &body, &data).unwrap();
+    head.truncate(HEADER_BYTES);
+    head
+}
+
+#[test]
+fn who_is_not_known_yet_has_no_room_kept_for_more_than_an_introduction() {
+    let long = |what, got, max| FrameError::TooLong { what, got, max };
+    let more = INTRODUCTION_MAX + 1;
+    let cases = [
+        (more, 0, long("fields", 16_385, INTRODUCTION_MAX)),
+        (
+            BODY_MAX,
+            DATA_MAX,
+            long("fields", 524_288, INTRODUCTION_MAX),
+        ),
+        (0, 1, long("data", 1, 0)),
+        (0, DATA_MAX, long("data", 1_048_576, 0)),
+    ];
+    for (body, data, refused) in cases {
+        let mut decoder = Decoder::of_introduction();
+        decoder.space().extend(header_of(body, data));
+        assert_eq!(decoder.next_frame(), Err(refused));
+        assert!(decoder.space().capacity() <= 64 << 10);
+        // Once both ends know each other it is a message as any other.
+        let mut decoder = Decoder::of_introduction();
+        decoder.accept_messages();
+        decoder.space().extend(header_of(body, data));
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert!(decoder.space().capacity() >= body + data);
+    }
+    let mut decoder = Decoder::of_introduction();
+    decoder.space().extend(header_of(INTRODUCTION_MAX, 0));
+    assert_eq!(decoder.next_frame(), Ok(None));
+    assert!(decoder.space().capacity() <= 64 << 10);
 }
 
 #[test]

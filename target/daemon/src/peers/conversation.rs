@@ -62,8 +62,12 @@ pub(super) async fn receive_bytes(
     if got > max {
         return Err(ConversationError::TooLong { got, max });
     }
-    let mut bytes = vec![0; got];
-    stream.read_exact(&mut bytes).await?;
+    // There is room for what has come, not for what is said to come.
+    let mut bytes = Vec::new();
+    let mut rest = stream.take(u64::try_from(got).unwrap_or(u64::MAX));
+    if rest.read_to_end(&mut bytes).await? < got {
+        return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+    }
     Ok(Some(bytes))
 }
 
@@ -79,6 +83,12 @@ pub(super) async fn receive<T: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task;
+
+    use futures_util::FutureExt as _;
+    use tokio::io::ReadBuf;
+
     use super::*;
 
     #[tokio::test]
@@ -105,6 +115,41 @@ mod tests {
             matches!(error, ConversationError::TooLong { .. }),
             "{error}"
         );
+    }
+
+    /// Says that a message of the most bytes comes, and sends the first of them.
+    struct Promises {
+        sends: &'static [u8],
+        /// The most that there was room for.
+        room: usize,
+    }
+
+    impl AsyncRead for Promises {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut task::Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> task::Poll<std::io::Result<()>> {
+            self.room = self.room.max(buf.remaining());
+            let (now, later) = self.sends.split_at(self.sends.len().min(buf.remaining()));
+            buf.put_slice(now);
+            self.sends = later;
+            match now {
+                [] => task::Poll::Pending,
+                _ => task::Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_no_room_for_what_has_not_come() {
+        let mut promises = Promises {
+            sends: b"\0\0\x10\0and so on",
+            room: 0,
+        };
+        let receiving = receive_bytes(&mut promises, PEER_MAX).now_or_never();
+        assert!(receiving.is_none() && promises.sends.is_empty());
+        assert!(promises.room < 4096, "{} bytes", promises.room);
     }
 
     #[tokio::test]

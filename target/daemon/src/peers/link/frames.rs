@@ -76,12 +76,17 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Nothing may be silent for longer than `patience`.
+    /// Nothing may be silent for longer than `patience`, or longer than an introduction before [`Self::accept_messages`].
     pub(super) fn new(patience: Duration) -> Self {
         Self {
-            decoder: Decoder::default(),
+            decoder: Decoder::of_introduction(),
             patience,
         }
+    }
+
+    /// Both ends know each other.
+    pub(super) const fn accept_messages(&mut self) {
+        self.decoder.accept_messages();
     }
 
     /// Data may be compressed from now on.
@@ -271,6 +276,7 @@ mod tests {
             outgoing.close(&mut one, &why).await;
         });
         let mut incoming = Incoming::new(Duration::from_secs(10));
+        incoming.accept_messages();
         for number in 0..50_u8 {
             let frame = incoming.next(&mut other).await.unwrap();
             assert_eq!(frame.body, [number; 3][..]);

@@ -164,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
                 is_source,
                 version,
             }) => {
+                self.incoming.accept_messages();
                 let compresses = version >= COMPRESSION_SINCE;
                 if compresses {
                     self.incoming.accept_compressed();

@@ -21,6 +21,7 @@ use super::pair;
 use crate::peers::tls::MIRROR;
 use crate::peers::{Ends, Hello, LinkEnd, LinkHandle, dial};
 
+mod beginning;
 mod compression;
 
 const THE_MIRROR: MirrorId = MirrorId(0xabc);

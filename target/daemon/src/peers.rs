@@ -175,6 +175,9 @@ pub struct Peers {
     stop: watch::Sender<bool>,
     #[cfg(test)]
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Whose links were told that they needn't wait, and whether the end here was open then.
+    #[cfg(test)]
+    nudged: Mutex<Vec<(PeerName, bool)>>,
 }
 
 impl Peers {
@@ -229,6 +232,8 @@ impl Peers {
             stop,
             #[cfg(test)]
             thread: Mutex::new(Some(thread)),
+            #[cfg(test)]
+            nudged: Mutex::default(),
         }))
     }
 
@@ -501,10 +506,21 @@ impl Peers {
 
     /// The end here is open: a link needn't wait for the next attempt.
     pub fn nudge_link(&self, peer: &PeerName, mirror: MirrorId) {
+        #[cfg(test)]
+        {
+            let end = self.house.ends.get().and_then(|ends| ends.end(mirror));
+            self.nudged.lock().push((peer.clone(), end.is_some()));
+        }
         let dialled = self.house.dialled.lock();
         if let Some(dialled) = dialled.get(&(peer.clone(), mirror)) {
             dialled.nudge.notify_one();
         }
+    }
+
+    /// Whose links were told by [`Self::nudge_link`] that they needn't wait, and whether the end here was open then.
+    #[cfg(test)]
+    pub(crate) fn nudged(&self) -> Vec<(PeerName, bool)> {
+        self.nudged.lock().clone()
     }
 
     /// Keeps it no longer. If there is a link, [`LinkEnd::disconnected`] follows.
@@ -515,7 +531,7 @@ impl Peers {
         }
     }
 
-    /// Asks a peer something about mirrors: [`Ends::asked`] there answers. At most 256 KiB each way.
+    /// Asks a peer something about mirrors: [`Ends::asked`] there answers. At most 1 MiB each way.
     ///
     /// # Errors
     /// See [`AskError`].

@@ -1,8 +1,7 @@
 //! `tidelock mirror ...`.
 
 mod group;
-
-use std::time::Duration;
+mod looks;
 
 use serde_json::json;
 use tidelock_admin::v1::{self, MirrorOperation};
@@ -16,12 +15,7 @@ use crate::exit::CliError;
 use crate::run::{Context, job};
 use crate::show;
 use group::About;
-
-/// From one look at a mirror to the next, at first and at most: what is copied in no time is told at once.
-const LOOK_MIN: Duration = Duration::from_millis(20);
-const LOOK_MAX: Duration = Duration::from_millis(200);
-/// What isn't copied in no time. A look takes the longer the more is left, and hosts wait for it.
-const MUCH: u64 = 1 << 30;
+use looks::Looks;
 
 pub(super) async fn run(verb: MirrorVerb, context: &mut Context<'_>) -> Result<(), CliError> {
     match verb {
@@ -349,7 +343,7 @@ async fn detach(
 /// Shows each change, until both volumes are equal.
 async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
     let mut shown = None;
-    let mut pause = LOOK_MIN;
+    let mut looks = Looks::default();
     loop {
         let mirror = context.client.mirror(name).await?;
         let is_following = matches!(&*mirror.copy_state, "Synchronized" | "Failedover");
@@ -369,11 +363,8 @@ async fn watch(name: &str, context: &mut Context<'_>) -> Result<(), CliError> {
         if is_following && (is_equal || has_cut) {
             return Ok(());
         }
-        if seen.left_bytes >= MUCH {
-            pause = LOOK_MAX;
-        }
+        let pause = looks.next(seen.left_bytes);
         shown = Some(seen);
         tokio::time::sleep(pause).await;
-        pause = (pause + pause / 8).min(LOOK_MAX);
     }
 }

@@ -238,3 +238,6 @@ async fn write<S: AsyncWrite>(
     }
     outgoing.flush(to).await
 }
+
+#[cfg(test)]
+mod tests;

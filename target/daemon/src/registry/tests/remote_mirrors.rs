@@ -23,6 +23,7 @@ use crate::registry::changes::ChangeError;
 use crate::registry::{GroupMirrorChange, MirrorChange, MirrorEnds, RemoteMirrorRequest};
 
 mod asynchronous;
+mod beginning;
 mod compression;
 mod crashes;
 mod groups;

@@ -202,10 +202,11 @@ impl Local {
         }
     }
 
-    /// A session has nothing to do until its host sends something.
+    /// A session has nothing to do. If none of this reactor has anything under way, all of them wait for their hosts.
     pub fn rests(&self) {
         let mut polling = self.polling.borrow_mut();
-        if polling.is_on() {
+        // A disk or a peer may take long.
+        if polling.is_on() && self.engine.borrow().in_flight() == 0 {
             polling.rests(Instant::now());
         }
     }
@@ -215,8 +216,13 @@ impl Local {
         let mut engine = self.engine.borrow_mut();
         engine.submit();
         let mut mailboxes = self.mailboxes.borrow_mut();
+        let mut any = false;
         while let Some((token, outcome)) = engine.poll() {
             mailboxes.deliver(token, connection::outcome(outcome));
+            any = true;
+        }
+        if any {
+            self.polling.borrow_mut().works();
         }
     }
 }

@@ -38,15 +38,21 @@ goes_through() {
 
 moves_to() { goes_through "$1" 60 || fail "I/O doesn't go through $1 alone"; }
 
-# insist COMMAND DEVICE: has I/O moved to this path by this command. Several groups change one after the other; between them multipathd
-# may switch to the other path's group once more, and then the kernel's handler, which asks for the group of the path that it switches
-# to, is the last to be heard.
+# states: those of the two groups, as the target tells them.
+states() {
+    sg_rtpg --decode "$path0" | awk '/target port group id/ { id = $6 } /asymmetric access state/ { print id "=" $8 }' | xargs
+}
+
+# insist COMMAND DEVICE STATES: has I/O moved to this path by this command, which sets these states. Several groups change one after
+# the other; between them multipathd may switch to the other path's group once more, and then the kernel's handler, which asks for the
+# group of the path that it switches to, is the last to be heard. Nothing else is a reason to say it again.
 insist() {
     local attempt
     for attempt in 1 2 3 4; do
         "$1"
         if goes_through "$2" 15; then return; fi
-        echo "attempt $attempt: the initiator has asked for the other path meanwhile"
+        [ "$(states)" != "$3" ] || fail "I/O doesn't go through $2 alone, though the states are as they were set: $3"
+        echo "attempt $attempt: the initiator has asked for the other path meanwhile: $(states)"
     done
     fail "I/O doesn't go through $2 alone"
 }
@@ -79,6 +85,7 @@ step 'what the ports say'
 sg_rtpg --decode "$path0" | tee /run/output
 grep -q 'active/optimized' /run/output || fail 'no port group is active/optimized'
 grep -q 'active/non optimized' /run/output || fail 'no port group is active/non-optimized'
+[ "$(states)" = "0x1=0x00 0x2=0x01" ] || fail "the states are told as $(states)"
 
 cat >/etc/multipath.conf <<'CONF'
 defaults {
@@ -109,13 +116,13 @@ step 'the optimized path is taken'
 moves_to "$path0"
 
 step 'the operator makes the other path the better one'
-insist operator_prefers_path1 "$path1"
+insist operator_prefers_path1 "$path1" "0x1=0x01 0x2=0x00"
 
 step 'the operator puts that path on standby'
-insist operator_prefers_path0 "$path0"
+insist operator_prefers_path0 "$path0" "0x1=0x00 0x2=0x02"
 
 step 'the initiator itself changes the states (SET TARGET PORT GROUPS)'
-insist initiator_prefers_path1 "$path1"
+insist initiator_prefers_path1 "$path1" "0x1=0x01 0x2=0x00"
 
 step 'the network of the better path is cut'
 ip link set vec1 down
@@ -123,7 +130,7 @@ moves_to "$path0"
 ip link set vec1 up
 step 'and comes back, and the operator prefers it again'
 wait_until 40 'the map has both paths' two_paths
-insist operator_prefers_path1 "$path1"
+insist operator_prefers_path1 "$path1" "0x1=0x01 0x2=0x00"
 finish_verified_io
 logged 'I/O error, dev dm-' && fail 'an I/O error got through to the map'
 sg_rtpg --decode "$path0"

@@ -241,9 +241,7 @@ impl FullFeature {
             })
             .await;
         }
-        if self.commands.is_empty() {
-            self.local.rests();
-        }
+        self.local.rests();
         std::future::poll_fn(|cx| self.poll_wake(cx)).await
     }
 

@@ -20,6 +20,7 @@ mod bad_input;
 mod capabilities;
 mod copy;
 mod demo;
+mod durability;
 mod endurance;
 mod failover;
 mod farewell;

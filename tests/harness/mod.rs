@@ -2,6 +2,7 @@
 //! tests' own that knows nothing of the target's code.
 
 pub(crate) mod daemon;
+pub(crate) mod disk;
 pub(crate) mod etcd;
 pub(crate) mod initiator;
 

@@ -58,7 +58,6 @@ fn each_promise_is_a_flush_of_the_disk(engine: &str, cache: &[&str]) {
             });
         }
     });
-    drop(daemon);
 }
 
 #[test]

@@ -202,7 +202,8 @@ impl Local {
         }
     }
 
-    /// A session has nothing to do. If none of this reactor has anything under way, all of them wait for their hosts.
+    /// A session has nothing to do. If nothing of any of this reactor's is under way, all of them wait for their hosts: for
+    /// commands, or for the data of some.
     pub fn rests(&self) {
         let mut polling = self.polling.borrow_mut();
         // A disk or a peer may take long.
